@@ -1,0 +1,3 @@
+//! Readers for scene files, frame ranges, engine definitions and the built-in path tracer.
+
+pub mod frames;
