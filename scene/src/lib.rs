@@ -1,3 +1,5 @@
 //! Readers for scene files, frame ranges, engine definitions and the built-in path tracer.
 
+pub mod demo;
+pub mod engine;
 pub mod frames;

@@ -1,0 +1,328 @@
+use super::*;
+use crate::engine::{parse, shipped};
+
+fn invocation(frames: &[i64]) -> Invocation {
+    Invocation {
+        weft: "/usr/bin/weft".into(),
+        scene: "/job/inputs/sub dir/shot.x".into(),
+        frames: frames.to_vec(),
+        start: 1,
+        end: 120,
+        work: "/job/work".into(),
+        inputs: "/job/inputs".into(),
+        threads: 4,
+        name: "shot".into(),
+        ..Invocation::default()
+    }
+}
+
+fn paths(command: &Command) -> Vec<&str> {
+    command
+        .expected_outputs
+        .iter()
+        .map(|output| output.path.as_str())
+        .collect()
+}
+
+fn own(text: &str) -> Definition {
+    let text = format!("[engine.x]\nexecutables = ['x']\n{text}");
+    parse(&text, "test").unwrap().remove("x").unwrap()
+}
+
+#[test]
+fn demo() {
+    let command = command(&shipped()["demo"], &invocation(&[7])).unwrap();
+    assert_eq!(command.program_candidates, [Executable::Weft]);
+    assert_eq!(
+        command.args,
+        [
+            "demo-render",
+            "--scene",
+            "/job/inputs/sub dir/shot.x",
+            "--frame",
+            "7",
+            "--output",
+            "/job/work/shot_0007.png",
+            "--threads",
+            "4",
+        ]
+    );
+    assert_eq!(paths(&command), ["shot_0007.png"]);
+}
+
+#[test]
+fn blender() {
+    let blender = &shipped()["blender"];
+    let plain = command(blender, &invocation(&[1, 2, 3, 9])).unwrap();
+    assert_eq!(
+        plain.args,
+        [
+            "--factory-startup",
+            "--disable-autoexec",
+            "-b",
+            "--python-exit-code",
+            "1",
+            "/job/inputs/sub dir/shot.x",
+            "-o",
+            "/job/work/shot_####",
+            "-F",
+            "PNG",
+            "-x",
+            "1",
+            "-t",
+            "4",
+            "-f",
+            "1..3,9",
+        ]
+    );
+    assert_eq!(
+        paths(&plain),
+        [
+            "shot_0001.png",
+            "shot_0002.png",
+            "shot_0003.png",
+            "shot_0009.png"
+        ]
+    );
+
+    let full = Invocation {
+        camera: Some("it's \\ a\ncamera".into()),
+        scale: Some(50),
+        format: Some("exr".into()),
+        allow_scripts: true,
+        arguments: [("device".to_owned(), "OPTIX".to_owned())].into(),
+        ..invocation(&[12345])
+    };
+    let full = command(blender, &full).unwrap();
+    let at = |text: &str| full.args.iter().position(|arg| arg == text).unwrap();
+    assert!(at("--enable-autoexec") < at("-b"));
+    assert!(!full.args.contains(&"--disable-autoexec".to_owned()));
+    assert_eq!(full.args[at("-F") + 1], "OPEN_EXR");
+    assert_eq!(full.args[at("--cycles-device") + 1], "OPTIX");
+    assert!(at("--python-expr") < at("-f") && at("-f") < at("--"));
+    let script = &full.args[at("--python-expr") + 1];
+    assert!(
+        script.contains(r"objects.get('it\'s \\ a\U0000000acamera')"),
+        "{script}"
+    );
+    assert_eq!(paths(&full), ["shot_12345.exr"]);
+
+    let with_format = |format: &str| {
+        let run = Invocation {
+            format: Some(format.into()),
+            ..invocation(&[1])
+        };
+        command(blender, &run).map(|run| run.expected_outputs[0].path.clone())
+    };
+    assert_eq!(with_format(".TIF"), Ok("shot_0001.tif".into()));
+    assert_eq!(with_format("jpeg"), Ok("shot_0001.jpg".into()));
+}
+
+#[test]
+fn povray() {
+    let povray = &shipped()["povray"];
+    let tile = Tile {
+        column: 1,
+        row: 0,
+        columns: 2,
+        rows: 2,
+    };
+    let run = Invocation {
+        tile: Some(tile),
+        ..invocation(&[7, 8])
+    };
+    let run = command(povray, &run).unwrap();
+    assert_eq!(
+        run.args,
+        [
+            "+I\"/job/inputs/sub dir/shot.x\"",
+            "+L\"/job/inputs/sub dir\"",
+            "+L\"/job/inputs\"",
+            "+O\"/job/work/shot_\"",
+            "+FN",
+            "+W1280",
+            "+H720",
+            "+KFI1",
+            "+KFF120",
+            "+SF7",
+            "+EF8",
+            "+WT4",
+            "+SC641",
+            "+EC1280",
+            "+SR1",
+            "+ER360",
+            "-D",
+            "-P",
+        ]
+    );
+    assert_eq!(paths(&run), ["shot_007.png", "shot_008.png"]);
+
+    // A job of one frame: the range is made longer, and the number gets the digits of its end.
+    let single = Invocation {
+        start: 9,
+        end: 9,
+        ..invocation(&[9])
+    };
+    let single = command(povray, &single).unwrap();
+    assert!(single.args.contains(&"+KFF10".to_owned()));
+    assert_eq!(paths(&single), ["shot_09.png"]);
+
+    let quote = Invocation {
+        scene: "/job/a\" +Ib".into(),
+        ..invocation(&[1])
+    };
+    assert!(matches!(
+        command(povray, &quote),
+        Err(CommandError::BadValue { .. })
+    ));
+    let width = [("width".to_owned(), "10 +Ob".to_owned())].into();
+    let width = Invocation {
+        arguments: width,
+        ..invocation(&[1])
+    };
+    let error = command(povray, &width).unwrap_err().to_string();
+    assert_eq!(error, "the value of arg.width must be a whole number");
+}
+
+#[test]
+fn noop_and_engines_of_ones_own() {
+    let noop = &shipped()["noop"];
+    let run = command(noop, &invocation(&[1, 2])).unwrap();
+    assert_eq!(run.builtin, Some(Builtin::Noop));
+    assert_eq!(run.arguments["pause"], "0");
+    assert!(run.expected_outputs.is_empty());
+
+    let fail = own("args = ['-c', 'echo broken >&2; exit 3']");
+    let run = command(&fail, &invocation(&[1])).unwrap();
+    assert_eq!(run.args, ["-c", "echo broken >&2; exit 3"]);
+    assert!(run.expected_outputs.is_empty());
+
+    let full = own(
+        "args = ['{output}', '{output_pattern}', '{frames}', '{weft}', '{start}-{end}']
+         environment = { OUT = '{work}/{name}', LANG = 'C' }
+         frames_per_run = 'list'",
+    );
+    let run = command(&full, &invocation(&[1, 3, 5])).unwrap();
+    assert_eq!(
+        run.args,
+        [
+            "/job/work/shot_0001.png",
+            "/job/work/shot_####.png",
+            "1-5x2",
+            "/usr/bin/weft",
+            "1-120"
+        ]
+    );
+    assert_eq!(run.env["OUT"], "/job/work/shot");
+    assert_eq!(
+        paths(&run),
+        ["shot_0001.png", "shot_0003.png", "shot_0005.png"]
+    );
+    assert_eq!(run.expected_outputs[2].frame, 5);
+}
+
+#[test]
+fn what_cannot_be_done_is_refused() {
+    use CommandError as E;
+    let engines = shipped();
+    let ask = |engine: &str, change: fn(&mut Invocation)| {
+        let mut run = invocation(&[1]);
+        change(&mut run);
+        command(&engines[engine], &run).unwrap_err()
+    };
+    assert_eq!(ask("demo", |run| run.frames.clear()), E::NoFrames);
+    assert!(matches!(
+        ask("demo", |run| run.frames.push(2)),
+        E::FramesTogether { .. }
+    ));
+    assert!(matches!(
+        ask("povray", |run| run.frames.push(3)),
+        E::FramesTogether { .. }
+    ));
+    assert!(matches!(
+        ask("blender", |run| run.frames = vec![5, -5]),
+        E::FrameOutOfRange { frame: -5, .. }
+    ));
+    assert!(matches!(
+        ask("blender", |run| run.frames = vec![2_000_000]),
+        E::FrameOutOfRange { .. }
+    ));
+    assert!(matches!(
+        ask("povray", |run| run.camera = Some("c".into())),
+        E::NotSupported { .. }
+    ));
+    assert!(matches!(
+        ask("demo", |run| run.scale = Some(50)),
+        E::NotSupported { .. }
+    ));
+    assert!(matches!(
+        ask("noop", |run| run.format = Some("PNG".into())),
+        E::NotSupported { .. }
+    ));
+    assert!(matches!(
+        ask("blender", |run| run.format = Some("GIF".into())),
+        E::UnknownFormat { .. }
+    ));
+    let tile = |run: &mut Invocation| {
+        run.tile = Some(Tile {
+            column: 2,
+            row: 0,
+            columns: 2,
+            rows: 1,
+        });
+    };
+    assert!(matches!(ask("demo", tile), E::NotSupported { .. }));
+    assert!(matches!(ask("povray", tile), E::BadValue { .. }));
+    let stray = ask("povray", |run| {
+        drop(run.arguments.insert("widht".into(), "1".into()))
+    });
+    assert_eq!(
+        stray.to_string(),
+        "povray knows no argument widht; it knows antialias, height, quality, width"
+    );
+    let missing = command(&own("args = ['{arg.key}']"), &invocation(&[1])).unwrap_err();
+    assert_eq!(
+        missing.to_string(),
+        "x needs a value for arg.key: give it with --arg key=…"
+    );
+    let zero = Invocation {
+        scene: "/a\0b".into(),
+        ..invocation(&[1])
+    };
+    assert!(matches!(
+        command(&engines["demo"], &zero),
+        Err(E::BadValue { .. })
+    ));
+}
+
+/// A value stays one argument whatever it holds, and is never read as a template itself.
+#[test]
+fn values_are_whole_arguments() {
+    let engine = own("args = ['{camera}', '--x={arg.v}']");
+    let nasty = "a b'; $(touch x) `y` {frame} \" \\ \n-f";
+    let run = Invocation {
+        camera: Some(nasty.into()),
+        arguments: [("v".to_owned(), nasty.to_owned())].into(),
+        ..invocation(&[1])
+    };
+    let run = command(&engine, &run).unwrap();
+    assert_eq!(run.args, [nasty.to_owned(), format!("--x={nasty}")]);
+}
+
+#[test]
+fn names_of_files_are_safe() {
+    for (name, expected) in [
+        ("shot 010", "shot 010"),
+        ("../../etc/passwd", "_._.._etc_passwd"),
+        ("-o", "_o"),
+        ("a#b%04d", "a_b_04d"),
+        ("trailing. .", "trailing"),
+        ("日本", "日本"),
+        ("a\nb\u{0}", "a_b_"),
+        ("", "render"),
+        (" ", "render"),
+    ] {
+        assert_eq!(file_safe_name(name), expected);
+    }
+    assert_eq!(file_safe_name(&"é".repeat(300)).len(), MAX_NAME_BYTES);
+}

@@ -1,0 +1,326 @@
+//! The command lines of the shipped definitions, run with the renderers that this machine has.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command as Process, Output};
+
+use super::*;
+
+/// A job's folder with a scene in it.
+struct Job {
+    folder: tempfile::TempDir,
+    engine: &'static str,
+    scene: String,
+}
+
+impl Job {
+    /// `None`, said on the output, when this machine lacks the engine.
+    fn new(engine: &'static str, scene_name: &str) -> Option<Job> {
+        let definition = &shipped()[engine];
+        let program = program(definition);
+        let version = Process::new(&program)
+            .args(&definition.version_args)
+            .output();
+        let Ok(version) = version else {
+            println!("skipped: there is no {program} here");
+            return None;
+        };
+        let printed = [version.stdout, version.stderr].concat();
+        let printed = String::from_utf8_lossy(&printed);
+        assert!(definition.version_from(&printed).is_some(), "{printed}");
+        let folder = tempfile::tempdir().unwrap();
+        // A space and a quote, which have to survive.
+        let inputs = folder.path().join("the inputs");
+        std::fs::create_dir_all(&inputs).unwrap();
+        std::fs::create_dir_all(folder.path().join("the work")).unwrap();
+        let scene = inputs.join(scene_name).to_str().unwrap().to_owned();
+        Some(Job {
+            folder,
+            engine,
+            scene,
+        })
+    }
+
+    fn work(&self) -> PathBuf {
+        self.folder.path().join("the work")
+    }
+
+    fn invocation(&self, frames: &[i64]) -> Invocation {
+        let path = |name: &str| self.folder.path().join(name).to_str().unwrap().to_owned();
+        Invocation {
+            scene: self.scene.clone(),
+            frames: frames.to_vec(),
+            start: 1,
+            end: 10,
+            work: path("the work"),
+            inputs: path("the inputs"),
+            threads: 2,
+            name: "my shot".into(),
+            ..Invocation::default()
+        }
+    }
+
+    fn run(&self, invocation: &Invocation) -> (Output, Vec<LogEvent>, Command) {
+        let definition = &shipped()[self.engine];
+        let command = command(definition, invocation).unwrap();
+        let output = Process::new(program(definition))
+            .args(&command.args)
+            .current_dir(self.work())
+            .env("HOME", self.folder.path())
+            .output()
+            .unwrap();
+        let mut reader = LogReader::new(definition).frames(invocation.frames.len());
+        let mut events = Vec::new();
+        for stream in [&output.stdout, &output.stderr] {
+            for line in String::from_utf8_lossy(stream).lines() {
+                events.extend(reader.push_line(line));
+            }
+        }
+        (output, events, command)
+    }
+
+    /// Runs, and asserts that all and only the expected files are there.
+    fn render(&self, invocation: &Invocation) -> Vec<LogEvent> {
+        let (output, events, command) = self.run(invocation);
+        let said = format!("{command:?}\n{output:?}");
+        assert_eq!(
+            shipped()[self.engine].exit_meaning(output.status.code().unwrap()),
+            ExitMeaning::Success,
+            "{said}"
+        );
+        let mut expected: Vec<String> = command
+            .expected_outputs
+            .iter()
+            .map(|output| output.path.clone())
+            .collect();
+        expected.sort();
+        let mut found: Vec<String> = std::fs::read_dir(self.work())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        found.sort();
+        assert_eq!(found, expected, "{said}");
+        assert!(
+            events.contains(&LogEvent::Progress(1.0)),
+            "{events:?}\n{said}"
+        );
+        events
+    }
+
+    fn size(&self, file: &str) -> (u32, u32) {
+        png::Decoder::new(std::io::BufReader::new(
+            std::fs::File::open(self.work().join(file)).unwrap(),
+        ))
+        .read_info()
+        .unwrap()
+        .info()
+        .size()
+    }
+
+    fn clear(&self) {
+        for entry in std::fs::read_dir(self.work()).unwrap() {
+            std::fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+    }
+}
+
+fn program(definition: &Definition) -> String {
+    match &definition.executables[0] {
+        Executable::Name(name) => name.clone(),
+        other => panic!("{other:?} is no name"),
+    }
+}
+
+fn arguments(pairs: &[(&str, &str)]) -> std::collections::BTreeMap<String, String> {
+    pairs
+        .iter()
+        .map(|&(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+}
+
+#[test]
+fn povray_renders_what_is_expected() {
+    let Some(job) = Job::new("povray", "a scene.pov") else {
+        return;
+    };
+    std::fs::write(
+        Path::new(&job.scene).with_file_name("part.inc"),
+        "sphere{<clock,0,0>,1}\n",
+    )
+    .unwrap();
+    let scene = "#version 3.7;\nglobal_settings{assumed_gamma 1}\ncamera{location <0,0,-5> look_at 0}\n\
+        light_source{<5,5,-5> 1}\n#include \"part.inc\"\n\
+        #debug concat(\"FRAME \",str(frame_number,0,0),\" CLOCK \",str(clock,0,2),\"\\n\")\n";
+    std::fs::write(&job.scene, scene).unwrap();
+    let small = arguments(&[("width", "64"), ("height", "48"), ("antialias", "0.3")]);
+
+    let run = Invocation {
+        arguments: small.clone(),
+        ..job.invocation(&[3, 4])
+    };
+    let (output, ..) = job.run(&run);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("FRAME 3 CLOCK 0.22") && said.contains("FRAME 4 CLOCK 0.33"),
+        "{said}"
+    );
+    job.render(&run);
+    assert_eq!(job.size("my shot_03.png"), (64, 48));
+
+    for (frame, start, end, file) in [
+        (1, 1, 1, "my shot_1.png"),
+        (0, 0, 0, "my shot_0.png"),
+        (9, 9, 9, "my shot_09.png"),
+        (1000, 1, 1000, "my shot_1000.png"),
+        (1, 1, 1000, "my shot_0001.png"),
+    ] {
+        job.clear();
+        job.render(&Invocation {
+            start,
+            end,
+            arguments: small.clone(),
+            ..job.invocation(&[frame])
+        });
+        assert!(job.work().join(file).is_file(), "{file}");
+    }
+
+    for (format, extension) in [
+        ("EXR", "exr"),
+        ("JPEG", "jpg"),
+        ("TARGA", "tga"),
+        ("BMP", "bmp"),
+        ("HDR", "hdr"),
+        ("PPM", "ppm"),
+    ] {
+        job.clear();
+        let format = Some(format.to_owned());
+        job.render(&Invocation {
+            format,
+            arguments: small.clone(),
+            ..job.invocation(&[1])
+        });
+        assert!(job.work().join(format!("my shot_01.{extension}")).is_file());
+    }
+
+    job.clear();
+    let tile = Some(Tile {
+        column: 1,
+        row: 1,
+        columns: 3,
+        rows: 2,
+    });
+    job.render(&Invocation {
+        tile,
+        arguments: small.clone(),
+        ..job.invocation(&[1])
+    });
+    assert_eq!(job.size("my shot_01.png"), (64, 48));
+
+    std::fs::write(&job.scene, "sphere{").unwrap();
+    let (output, events, _) = job.run(&run);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        events
+            .iter()
+            .any(|event| matches!(event, LogEvent::Error(_))),
+        "{events:?}"
+    );
+}
+
+#[test]
+fn blender_renders_what_is_expected() {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/scenes/cube");
+    if !shared.is_dir() {
+        let required = std::env::var_os("WEFT_REQUIRE_SCENES").is_some_and(|value| value == "1");
+        assert!(!required, "there are no scenes at {}", shared.display());
+        println!("skipped: there are no scenes here");
+        return;
+    }
+    let Some(job) = Job::new("blender", "a cube's.blend") else {
+        return;
+    };
+    std::fs::copy(shared.join("cube.blend"), &job.scene).unwrap();
+    std::fs::copy(
+        shared.join("tex.png"),
+        Path::new(&job.scene).with_file_name("tex.png"),
+    )
+    .unwrap();
+    let quick = arguments(&[("samples", "1"), ("width", "100"), ("height", "60")]);
+
+    let run = Invocation {
+        scale: Some(50),
+        camera: Some("Camera".into()),
+        scene_name: Some("Scene".into()),
+        view_layer: Some("ViewLayer".into()),
+        arguments: quick.clone(),
+        ..job.invocation(&[1, 2, 7])
+    };
+    let events = job.render(&run);
+    assert_eq!(job.size("my shot_0007.png"), (50, 30));
+    assert!(
+        events
+            .iter()
+            .any(|event| matches!(event, LogEvent::Memory(1_000_000..)))
+    );
+    let saved = events
+        .iter()
+        .filter(|event| matches!(event, LogEvent::Saved(_)))
+        .count();
+    assert_eq!(saved, 3);
+
+    // 100 × 60 in three columns: 33, 33 and 34 pixels wide.
+    for (column, width) in [(0, 33), (1, 33), (2, 34)] {
+        job.clear();
+        let tile = Some(Tile {
+            column,
+            row: 0,
+            columns: 3,
+            rows: 2,
+        });
+        job.render(&Invocation {
+            tile,
+            arguments: quick.clone(),
+            ..job.invocation(&[1])
+        });
+        assert_eq!(job.size("my shot_0001.png"), (width, 30));
+    }
+
+    // Names that aren't there, one of them made to break out of its string.
+    job.clear();
+    let nasty = "x' + __import__('os').system('touch broken') + '\n".to_owned();
+    for change in [
+        |run: &mut Invocation, name| run.camera = Some(name),
+        |run: &mut Invocation, name| run.scene_name = Some(name),
+        |run: &mut Invocation, name| run.view_layer = Some(name),
+    ] {
+        let mut run = job.invocation(&[1]);
+        change(&mut run, nasty.clone());
+        let (output, events, _) = job.run(&run);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let told =
+            |event: &LogEvent| matches!(event, LogEvent::Error(text) if text.contains("has no "));
+        assert!(events.iter().any(told), "{events:?}");
+        assert_eq!(std::fs::read_dir(job.work()).unwrap().count(), 0);
+    }
+}
+
+/// The formats that studios use, with the extensions that the definition names.
+#[test]
+fn blender_names_files_by_their_format() {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/scenes/cube/cube.blend");
+    if !shared.is_file() {
+        println!("skipped: there are no scenes here");
+        return;
+    }
+    let Some(job) = Job::new("blender", "cube.blend") else {
+        return;
+    };
+    std::fs::copy(shared, &job.scene).unwrap();
+    for name in ["JPEG", "EXR", "OPEN_EXR_MULTILAYER", "TIFF"] {
+        job.clear();
+        job.render(&Invocation {
+            format: Some(name.to_owned()),
+            arguments: arguments(&[("samples", "1"), ("width", "32"), ("height", "32")]),
+            ..job.invocation(&[1])
+        });
+    }
+}
