@@ -1,0 +1,260 @@
+//! What reading a scene file tells: its settings, the files it needs, and those that are missing.
+//!
+//! The readers of every application fill these same types. Their JSON is what `weft analyse --json`
+//! prints.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Serialize, Serializer};
+
+/// The settings that a scene file holds, as its application would list them.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct SceneInfo {
+    /// The application that wrote the scene: `Blender` or `Maya`.
+    pub application: String,
+    /// The application's version as its users write it: `3.4`, `2.80`, `2024`. Empty when the
+    /// file doesn't tell.
+    pub application_version: String,
+    /// The renderer, as the application names it: `CYCLES`, `mayaSoftware`, `arnold`.
+    pub renderer: String,
+    /// The first frame of the scene's own range.
+    pub start_frame: i64,
+    /// The last frame of the scene's own range; it is rendered too.
+    pub end_frame: i64,
+    /// The step between frames; 1 renders all of them. Maya allows fractions.
+    #[serde(serialize_with = "whole_if_possible")]
+    pub by_frame: f64,
+    /// Whether the scene asks for a range of frames, and not for its current one only.
+    pub animation: bool,
+    /// Frames per second.
+    #[serde(serialize_with = "whole_if_possible")]
+    pub fps: f64,
+    /// The picture's width in pixels, after any percentage.
+    pub width: u32,
+    /// The picture's height in pixels, after any percentage.
+    pub height: u32,
+    /// The output format, as the application names it: `PNG`, `OPEN_EXR_MULTILAYER`, `iff`.
+    pub image_format: String,
+    /// Every camera (Maya: camera shapes; Blender: camera objects).
+    pub all_cameras: Vec<String>,
+    /// The cameras that a render of the scene as it is uses.
+    pub render_cameras: Vec<String>,
+    /// The scenes inside the file, the active one first. Blender only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scenes: Vec<String>,
+    /// The view layers of the active scene (Maya: the render layers).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub view_layers: Vec<String>,
+}
+
+/// Writes 24.0 as `24`, so that readers who compare with a whole number find what they expect.
+fn whole_if_possible<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    // Whole numbers below 2^53 are exact in both types.
+    if value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0 {
+        serializer.serialize_i64(*value as i64)
+    } else {
+        serializer.serialize_f64(*value)
+    }
+}
+
+/// What an [`Asset`] is to the scene. Serialises in snake case: `image_sequence`, `gpu_cache`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AssetKind {
+    /// One picture file.
+    Image,
+    /// One picture a frame.
+    ImageSequence,
+    /// A picture of many tiles, one file each.
+    Udim,
+    /// Another `.blend` file that this one links from.
+    Library,
+    /// Another Maya scene that this one references.
+    Reference,
+    /// A font file.
+    Font,
+    /// A sound that the scene plays.
+    Sound,
+    /// A film.
+    Movie,
+    /// An OpenVDB volume, or a sequence of them.
+    Volume,
+    /// A cache of a simulation or of geometry.
+    Cache,
+    /// An Alembic archive.
+    Alembic,
+    /// Maya's own cache of geometry for drawing.
+    GpuCache,
+    /// A renderer's archive that stands in for geometry, such as `.ass` or `.rs`.
+    Standin,
+    /// A sound track in Maya.
+    Audio,
+    /// The light distribution of a lamp.
+    Ies,
+    /// A picture behind the scene, seen through a camera.
+    ImagePlane,
+    /// Some other file.
+    Other,
+}
+
+/// A file, or a family of files, outside the scene file that the scene names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Asset {
+    /// The path as the scene spells it.
+    pub path: String,
+    /// What it is.
+    #[serde(rename = "type")]
+    pub kind: AssetKind,
+    /// Whether every file it stands for could be found; for a family, at least one.
+    pub exists: bool,
+    /// Who asks for it: the datablock's name in Blender, the node's in Maya.
+    pub node: String,
+    /// The files found on disk, absolute: all tiles of a UDIM, all frames of a sequence.
+    #[serde(skip)]
+    pub files: Vec<PathBuf>,
+    /// Whether the render of the active scene may read it. If false, it merely lies in the file.
+    pub required: bool,
+    /// For a family with one file a frame: the frame number in the name of each of `files`, in the
+    /// same order.
+    #[serde(skip)]
+    pub frames: Option<Vec<i64>>,
+}
+
+/// A file that the scene names and that isn't where the scene says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Missing {
+    /// Who asks for it.
+    pub node: String,
+    /// The path as the scene spells it.
+    pub path: String,
+    /// Why it counts as missing, in words for people.
+    pub reason: String,
+    /// Whether the render of the active scene may read it.
+    pub required: bool,
+}
+
+/// All that reading a scene tells.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Analysis {
+    /// The scene's settings.
+    pub scene_info: SceneInfo,
+    /// The files it names, those of linked and referenced files included.
+    pub assets: Vec<Asset>,
+    /// Those that are missing.
+    pub missing: Vec<Missing>,
+    /// What else a person should know before rendering.
+    pub warnings: Vec<String>,
+}
+
+/// Why a scene couldn't be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnalyseError {
+    /// The file couldn't be opened or read.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// The file is of a kind or version that isn't read here.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The file breaks the rules of its format: damaged, cut off, or something else altogether.
+    #[error("the scene file is damaged at byte {position}: {what}")]
+    Corrupt {
+        /// Where, in bytes from the beginning; of the unpacked contents if the file is compressed.
+        position: u64,
+        /// What was found there.
+        what: String,
+    },
+    /// The file asks for more memory or time than a scene should.
+    #[error("the scene file is too large: {0}")]
+    TooLarge(String),
+    /// A new path is longer than the place it should go to.
+    #[error("the path '{path}' is longer than the {limit} bytes that the scene file has for it")]
+    PathTooLong {
+        /// The new path.
+        path: String,
+        /// The most bytes that fit.
+        limit: usize,
+    },
+    /// What was rewritten couldn't be written out.
+    #[error("cannot write the rewritten scene: {0}")]
+    Write(#[source] io::Error),
+}
+
+impl AnalyseError {
+    /// An [`AnalyseError::Io`] about `path`.
+    pub fn io(path: &Path, source: io::Error) -> Self {
+        AnalyseError::Io {
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+
+    /// An [`AnalyseError::Corrupt`] at `position`.
+    pub fn corrupt(position: u64, what: impl Into<String>) -> Self {
+        AnalyseError::Corrupt {
+            position,
+            what: what.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_has_the_documented_names() {
+        let analysis = Analysis {
+            scene_info: SceneInfo {
+                by_frame: 1.0,
+                fps: 23.976,
+                ..SceneInfo::default()
+            },
+            assets: vec![Asset {
+                path: "//tex.png".into(),
+                kind: AssetKind::ImageSequence,
+                exists: true,
+                node: "tex".into(),
+                files: vec!["/a/tex.png".into()],
+                required: true,
+                frames: None,
+            }],
+            ..Analysis::default()
+        };
+        let json = serde_json::to_value(&analysis).expect("plain data");
+        let asset = &json["assets"][0];
+        assert_eq!(asset["type"], "image_sequence");
+        assert_eq!(asset["path"], "//tex.png");
+        assert_eq!(asset["exists"], true);
+        assert!(asset.get("files").is_none());
+        assert_eq!(json["scene_info"]["by_frame"], 1);
+        assert_eq!(json["scene_info"]["fps"], 23.976);
+        for name in [
+            "application",
+            "application_version",
+            "renderer",
+            "start_frame",
+            "end_frame",
+            "by_frame",
+            "animation",
+            "fps",
+            "width",
+            "height",
+            "image_format",
+            "all_cameras",
+            "render_cameras",
+        ] {
+            assert!(
+                json["scene_info"].get(name).is_some(),
+                "scene_info lacks {name}"
+            );
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Reading Blender's scene files.
