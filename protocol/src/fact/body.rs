@@ -1,0 +1,171 @@
+//! The kinds of facts that this release knows, and their bodies.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::FactError;
+use crate::certificate::Chain;
+use crate::ids::{JobId, NodeId};
+use crate::job::control::Control;
+use crate::job::outcome::Outcome;
+use crate::job::spec::JobSpec;
+use crate::wire;
+
+/// What kind of body a fact carries. Numbers are never used again for something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kind(pub u16);
+
+impl Kind {
+    /// A [`Body::Certificate`].
+    pub const CERTIFICATE: Self = Self(1);
+    /// A [`Body::Revocation`].
+    pub const REVOCATION: Self = Self(2);
+    /// A [`Body::Spec`].
+    pub const SPEC: Self = Self(16);
+    /// A [`Body::Control`].
+    pub const CONTROL: Self = Self(17);
+    /// A [`Body::Outcomes`].
+    pub const OUTCOMES: Self = Self(18);
+    /// A [`Body::Delivery`].
+    pub const DELIVERY: Self = Self(19);
+    /// A [`Body::Removal`].
+    pub const REMOVAL: Self = Self(20);
+}
+
+/// A batch of outcomes of one job, signed once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcomes {
+    /// The job they all belong to.
+    pub job: JobId,
+    /// What became of the attempts.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// Where the frames of a job are to be written as they get done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// The job.
+    pub job: JobId,
+    /// The node that writes them: the fact's author.
+    pub node: NodeId,
+    /// The folder on that node, as its own platform spells it.
+    pub folder: String,
+}
+
+/// A job that was removed: what is left of it once its facts go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// The job.
+    pub job: JobId,
+}
+
+/// A member that is one no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revocation {
+    /// The node whose certificates count no longer.
+    pub node: NodeId,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// What a fact says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// A member's certificate. Whoever passes it on may sign the fact: the chain proves itself.
+    Certificate(Box<Chain>),
+    /// An admin's word that a member is one no more.
+    Revocation(Revocation),
+    /// A job, by its submitter.
+    Spec(Box<JobSpec>),
+    /// What somebody asked of a job.
+    Control(Control),
+    /// What became of attempts, by the node that made them.
+    Outcomes(Outcomes),
+    /// Where a job's frames go, by the node that writes them.
+    Delivery(Delivery),
+    /// The end of a job.
+    Removal(Removal),
+}
+
+impl Body {
+    /// The kind that its fact carries.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Certificate(_) => Kind::CERTIFICATE,
+            Self::Revocation(_) => Kind::REVOCATION,
+            Self::Spec(_) => Kind::SPEC,
+            Self::Control(_) => Kind::CONTROL,
+            Self::Outcomes(_) => Kind::OUTCOMES,
+            Self::Delivery(_) => Kind::DELIVERY,
+            Self::Removal(_) => Kind::REMOVAL,
+        }
+    }
+
+    /// The version of its layout.
+    #[must_use]
+    pub const fn version(&self) -> u16 {
+        1
+    }
+
+    /// The job that it is about.
+    #[must_use]
+    pub fn scope(&self) -> Option<JobId> {
+        match self {
+            Self::Certificate(_) | Self::Revocation(_) => None,
+            Self::Spec(spec) => Some(spec.id()),
+            Self::Control(control) => Some(control.job),
+            Self::Outcomes(outcomes) => Some(outcomes.job),
+            Self::Delivery(delivery) => Some(delivery.job),
+            Self::Removal(removal) => Some(removal.job),
+        }
+    }
+
+    /// Its bytes, in the layout of [`Body::version`].
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Certificate(chain) => wire::encode(chain),
+            Self::Revocation(revocation) => wire::encode(revocation),
+            Self::Spec(spec) => wire::encode(spec),
+            Self::Control(control) => wire::encode(control),
+            Self::Outcomes(outcomes) => wire::encode(outcomes),
+            Self::Delivery(delivery) => wire::encode(delivery),
+            Self::Removal(removal) => wire::encode(removal),
+        }
+    }
+
+    /// Reads a body, or none for a kind or version that this release does not know.
+    ///
+    /// # Errors
+    /// [`FactError::Body`] when it is known and can't be read.
+    pub fn decode(kind: Kind, version: u16, bytes: &[u8]) -> Result<Option<Self>, FactError> {
+        fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, FactError> {
+            wire::decode(bytes, super::MAX_BODY).map_err(|_| FactError::Body)
+        }
+        if version != 1 {
+            return Ok(None);
+        }
+        Ok(Some(match kind {
+            Kind::CERTIFICATE => Self::Certificate(Box::new(read(bytes)?)),
+            Kind::REVOCATION => Self::Revocation(read(bytes)?),
+            Kind::SPEC => {
+                let spec: JobSpec = read(bytes)?;
+                spec.check().map_err(|_| FactError::Body)?;
+                Self::Spec(Box::new(spec))
+            }
+            Kind::CONTROL => Self::Control(read(bytes)?),
+            Kind::OUTCOMES => Self::Outcomes(read(bytes)?),
+            Kind::DELIVERY => Self::Delivery(read(bytes)?),
+            Kind::REMOVAL => Self::Removal(read(bytes)?),
+            _ => return Ok(None),
+        }))
+    }
+}
+
+/// A duration in whole milliseconds, saturating: how outcomes carry times.
+#[must_use]
+pub fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,10 @@
+//! Jobs: what is asked, what became of it, and how both join into a state.
+
+pub mod control;
+pub mod outcome;
+#[cfg(test)]
+pub(crate) mod samples;
+pub mod spec;
+pub mod status;
+pub mod table;
+pub mod task;

@@ -1,0 +1,93 @@
+//! Specs, outcomes and controls for tests.
+
+use std::collections::BTreeMap;
+
+use super::control::{Action, Control};
+use super::outcome::{Ending, FailureKind, Outcome};
+use super::spec::{AfterTest, JobSpec, NORMAL_PRIORITY, Step};
+use super::task::{FrameRun, TaskKey};
+use crate::content::TreePath;
+use crate::hardware::Needs;
+use crate::ids::{BlobId, FactId, JobId, NodeId};
+use crate::time::Unix;
+
+pub(crate) fn node(n: u8) -> NodeId {
+    NodeId([n; 32])
+}
+
+pub(crate) fn fact(n: u64) -> FactId {
+    FactId(*blake3::hash(&n.to_le_bytes()).as_bytes())
+}
+
+pub(crate) fn run(start: i32, end: i32) -> FrameRun {
+    FrameRun {
+        start,
+        end,
+        step: 1,
+    }
+}
+
+/// Frames 1 to `last` of engine `demo`, no retries.
+pub(crate) fn spec(last: i32) -> JobSpec {
+    JobSpec {
+        nonce: [1; 16],
+        name: "shot".into(),
+        owner: "ada".into(),
+        submitted: Unix(1000),
+        inputs: BlobId([7; 32]),
+        steps: vec![Step {
+            name: "render".into(),
+            engine: "demo".into(),
+            engine_version: String::new(),
+            scene: TreePath::new("shot.weft").expect("a valid path"),
+            arguments: BTreeMap::new(),
+            frames: vec![run(1, last)],
+            tiles: (1, 1),
+            frames_per_task: 1,
+            output: "shot_####.png".into(),
+            after: Vec::new(),
+        }],
+        test_frames: Vec::new(),
+        after_test: AfterTest::GoOn,
+        needs: Needs::default(),
+        priority: NORMAL_PRIORITY,
+        retries: 0,
+        timeout: 0,
+    }
+}
+
+pub(crate) fn outcome(frame: i32, generation: u32, attempt: u32, ending: Ending) -> Outcome {
+    Outcome {
+        task: TaskKey::frame(frame),
+        generation,
+        attempt,
+        term: 1,
+        started: Unix(0),
+        render_ms: 1500,
+        peak_memory: 0,
+        log: None,
+        holders: vec![node(1), node(2)],
+        ending,
+    }
+}
+
+pub(crate) fn done() -> Ending {
+    Ending::Done(Vec::new())
+}
+
+pub(crate) fn failed(message: &str) -> Ending {
+    Ending::Failed {
+        kind: FailureKind::ExitCode(1),
+        message: message.into(),
+    }
+}
+
+pub(crate) fn control(job: JobId, version: u64, action: Action) -> Control {
+    Control {
+        job,
+        version,
+        at: Unix(0),
+        by: "ada".into(),
+        action,
+    }
+}

@@ -1,0 +1,182 @@
+//! A job's spec: what its submitter signed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::task::{FrameRun, MAX_FRAMES, TaskKey, unfold};
+use crate::content::TreePath;
+use crate::hardware::Needs;
+use crate::ids::{BlobId, JobId};
+use crate::time::Unix;
+use crate::wire;
+
+/// The most steps of a job.
+pub const MAX_STEPS: usize = 64;
+/// The most attempts at one task that a spec may ask for.
+pub const MAX_RETRIES: u32 = 100;
+/// The priority of a job that asks for none; 0 to 100.
+pub const NORMAL_PRIORITY: u8 = 50;
+const MAX_TEXT: usize = 4096;
+const MAX_ARGUMENTS: usize = 256;
+
+/// What happens once every test frame's outcome is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AfterTest {
+    /// The rest goes on, whatever came of them.
+    #[default]
+    GoOn,
+    /// A failed test frame fails the job, and nothing else ever starts.
+    StopIfFailed,
+    /// As `StopIfFailed`; and the rest waits until somebody approves.
+    AwaitApproval,
+}
+
+/// A set of tasks of one kind inside a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its name, for people.
+    pub name: String,
+    /// The engine, as nodes' own configuration names it.
+    pub engine: String,
+    /// The engine's version: all frames of a step are made by one. Empty: whichever a node has.
+    pub engine_version: String,
+    /// The scene within the job's inputs.
+    pub scene: TreePath,
+    /// What fills the placeholders of the engine's command line.
+    pub arguments: BTreeMap<String, String>,
+    /// Its frames, in the order in which they should be done.
+    pub frames: Vec<FrameRun>,
+    /// Columns and rows that a frame is split into; (1, 1) for whole frames.
+    pub tiles: (u16, u16),
+    /// How many frames one attempt may take, at least 1.
+    pub frames_per_task: u32,
+    /// The outputs' name, where a run of `#` stands for the frame's digits.
+    pub output: String,
+    /// The steps, by number, that must be done first.
+    pub after: Vec<u16>,
+}
+
+/// What an artist submits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobSpec {
+    /// Chosen by the submitter: the same spec sent twice is one job, a new one another.
+    pub nonce: [u8; 16],
+    /// Its name, for people.
+    pub name: String,
+    /// Whose it is: fair share counts by this.
+    pub owner: String,
+    /// When it was submitted, by the submitter's clock.
+    pub submitted: Unix,
+    /// The tree of its inputs.
+    pub inputs: BlobId,
+    /// Its steps, at least one.
+    pub steps: Vec<Step>,
+    /// The frames of the first step that go before all else.
+    pub test_frames: Vec<FrameRun>,
+    /// What their outcome decides.
+    pub after_test: AfterTest,
+    /// What each attempt needs of its machine.
+    pub needs: Needs,
+    /// 0 to 100; more goes first.
+    pub priority: u8,
+    /// How many times more a failed task is tried.
+    pub retries: u32,
+    /// How long an attempt may take, in seconds; 0 for as long as it likes.
+    pub timeout: u32,
+}
+
+/// Why a spec is not one that a node takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the job's description is not valid: {0}")]
+pub struct SpecError(&'static str);
+
+impl JobSpec {
+    /// The job's id: the hash of its spec.
+    #[must_use]
+    pub fn id(&self) -> JobId {
+        JobId(*blake3::hash(&wire::encode(self)).as_bytes())
+    }
+
+    /// Checks the bounds that hold for every spec, whoever sent it.
+    ///
+    /// # Errors
+    /// Names the first that does not hold.
+    pub fn check(&self) -> Result<(), SpecError> {
+        let holds = |condition: bool, what| condition.then_some(()).ok_or(SpecError(what));
+        let short = |text: &str| text.len() <= MAX_TEXT;
+        holds(
+            short(&self.name) && short(&self.owner),
+            "a name is too long",
+        )?;
+        holds(
+            !self.steps.is_empty() && self.steps.len() <= MAX_STEPS,
+            "the number of steps",
+        )?;
+        holds(self.priority <= 100, "the priority is above 100")?;
+        holds(self.retries <= MAX_RETRIES, "too many retries")?;
+        for (number, step) in self.steps.iter().enumerate() {
+            holds(
+                step.frames.iter().all(|run| run.step != 0),
+                "a frame range without a step",
+            )?;
+            let mut frames: usize = 0;
+            for run in &step.frames {
+                frames = frames.saturating_add(run.len());
+            }
+            let tiles = usize::from(step.tiles.0) * usize::from(step.tiles.1);
+            holds((1..=MAX_FRAMES).contains(&frames), "the number of frames")?;
+            holds((1..=1024).contains(&tiles), "the number of tiles")?;
+            holds(
+                frames.saturating_mul(tiles) <= MAX_FRAMES,
+                "the number of tasks",
+            )?;
+            holds(step.frames_per_task >= 1, "frames per task")?;
+            holds(
+                step.after.iter().all(|n| usize::from(*n) < number),
+                "the order of the steps",
+            )?;
+            holds(
+                short(&step.name) && short(&step.engine) && short(&step.output),
+                "a text",
+            )?;
+            holds(!step.output.is_empty(), "the output has no name")?;
+            holds(
+                !step.output.contains(['/', '\\', '\0']),
+                "the output's name has a folder",
+            )?;
+            holds(step.arguments.len() <= MAX_ARGUMENTS, "too many arguments")?;
+            let texts = step
+                .arguments
+                .iter()
+                .all(|(key, value)| short(key) && short(value));
+            holds(texts, "an argument is too long")?;
+        }
+        let first: BTreeSet<i32> = unfold(&self.steps[0].frames).collect();
+        holds(
+            self.test_frames.iter().all(|run| run.len() <= MAX_FRAMES),
+            "the test frames",
+        )?;
+        let inside = unfold(&self.test_frames).all(|frame| first.contains(&frame));
+        holds(inside, "a test frame is not among the job's frames")
+    }
+
+    /// The tasks of one step for some frames of it.
+    pub fn tasks_of<'a>(
+        &'a self,
+        step: u16,
+        frames: &'a [FrameRun],
+    ) -> impl Iterator<Item = TaskKey> + 'a {
+        let tiles = self
+            .steps
+            .get(usize::from(step))
+            .map_or(0, |s| s.tiles.0 * s.tiles.1);
+        unfold(frames).flat_map(move |frame| {
+            (0..tiles).map(move |tile| TaskKey {
+                step,
+                tile,
+                ..TaskKey::frame(frame)
+            })
+        })
+    }
+}

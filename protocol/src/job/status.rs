@@ -1,0 +1,221 @@
+//! A job's status, derived from its facts and from what runs just now. It is never stored.
+
+use std::collections::BTreeSet;
+
+use super::control::Action;
+use super::spec::{AfterTest, JobSpec, Step};
+use super::table::{Job, TaskState, rest_may_start};
+use super::task::TaskKey;
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    /// Nothing of it runs.
+    Queued,
+    /// Its files are on their way to the machines that will render.
+    Preparing,
+    /// Some of its frames are being rendered.
+    Rendering,
+    /// Paused: running frames finish, no new ones start.
+    Paused,
+    /// Its test frames are done, and somebody must approve.
+    AwaitingApproval,
+    /// Every task is done.
+    Completed,
+    /// It ended, and not every task is done.
+    Failed,
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+impl Status {
+    /// The word for it, as scripts read it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Preparing => "preparing",
+            Self::Rendering => "rendering",
+            Self::Paused => "paused",
+            Self::AwaitingApproval => "awaiting_approval",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether nothing more will happen to the job by itself.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// What the leases add to the facts: how many attempts of a job wait for files, and how many render.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Activity {
+    /// Leased, and not rendering yet.
+    pub preparing: usize,
+    /// Rendering.
+    pub rendering: usize,
+}
+
+/// The status of a job, or none while its spec is not known.
+#[must_use]
+pub fn status(job: &Job, activity: Activity) -> Option<Status> {
+    let spec = job.spec()?;
+    let (all, done, failed) = job.counts();
+    let switches = job.switches();
+    let moving = match (activity.preparing, activity.rendering) {
+        (_, 1..) => Status::Rendering,
+        (1.., _) if done == 0 => Status::Preparing,
+        _ if done + failed > 0 || activity.preparing > 0 => Status::Rendering,
+        _ => Status::Queued,
+    };
+    Some(if done == all {
+        Status::Completed
+    } else if switches.cancelled {
+        Status::Cancelled
+    } else if done + failed == all || stopped_by_test(job, spec) {
+        Status::Failed
+    } else if switches.paused {
+        Status::Paused
+    } else if spec.after_test == AfterTest::AwaitApproval && job.tests_known() && !switches.approved
+    {
+        Status::AwaitingApproval
+    } else {
+        moving
+    })
+}
+
+fn stopped_by_test(job: &Job, spec: &JobSpec) -> bool {
+    spec.after_test != AfterTest::GoOn && job.tests_known() && job.failed_test().is_some()
+}
+
+/// Why a job ended as failed, in a sentence or a few lines.
+#[must_use]
+pub fn error_message(job: &Job) -> Option<String> {
+    let spec = job.spec()?;
+    let (_, _, failed) = job.counts();
+    let first = job.failed().next()?;
+    let task = job.task(&first)?;
+    let ((_, _, node), failure) = task.failures_now().last()?;
+    let tries = task.failures_now().count();
+    let times = if tries == 1 {
+        "once".to_owned()
+    } else {
+        format!("{tries} times")
+    };
+    let what = format!(
+        "frame {} failed {times}, at last on node {}: {}",
+        first.frame,
+        node.short(),
+        failure.message
+    );
+    Some(if stopped_by_test(job, spec) {
+        format!("test {what}\nNo other frame was started, as asked by --stop-after-test.")
+    } else if failed > 1 {
+        format!("{failed} frames failed; {what}")
+    } else {
+        what
+    })
+}
+
+/// The tasks of a job that may start now by the facts, in order: none while it is paused or
+/// cancelled, only test frames until the outcome of each is known, and no step before those that
+/// it comes after are done.
+pub fn startable(job: &Job) -> impl Iterator<Item = TaskKey> {
+    let switches = job.switches();
+    let spec = job
+        .spec()
+        .filter(|_| !switches.paused && !switches.cancelled);
+    let gate_open = spec.is_some_and(|spec| rest_may_start(job, spec));
+    let blocked = spec
+        .map(|spec| blocked_steps(job, spec))
+        .unwrap_or_default();
+    spec.into_iter()
+        .flat_map(|_| job.open())
+        .take_while(move |key| gate_open || job.is_test(key))
+        .filter(move |key| !blocked.contains(&key.step))
+}
+
+/// Whether one task of a job may start now, by the facts.
+#[must_use]
+pub fn may_start(job: &Job, key: &TaskKey) -> bool {
+    let Some(spec) = job.spec() else { return false };
+    let switches = job.switches();
+    let open = job
+        .task(key)
+        .is_some_and(|task| task.state(spec.retries) == TaskState::Open);
+    let gate_open = job.is_test(key) || rest_may_start(job, spec);
+    let blocked = blocked_steps(job, spec).contains(&key.step);
+    open && gate_open && !blocked && !switches.paused && !switches.cancelled
+}
+
+/// The steps that wait for others.
+fn blocked_steps(job: &Job, spec: &JobSpec) -> BTreeSet<u16> {
+    if spec.steps.iter().all(|step| step.after.is_empty()) {
+        return BTreeSet::new();
+    }
+    let undone: BTreeSet<u16> = job.open().chain(job.failed()).map(|key| key.step).collect();
+    let numbered = (0..).zip(&spec.steps);
+    let waits = |step: &Step| step.after.iter().any(|before| undone.contains(before));
+    numbered
+        .filter(|(_, step)| waits(step))
+        .map(|(number, _)| number)
+        .collect()
+}
+
+/// Why a control does not fit a job as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refusal(pub String);
+
+/// Whether a control fits the job as it stands.
+///
+/// # Errors
+/// A sentence for whoever asked.
+pub fn check_control(job: &Job, action: &Action) -> Result<(), Refusal> {
+    let refuse = |why: String| Err(Refusal(why));
+    let Some(status) = status(job, Activity::default()) else {
+        return refuse("the job's description has not arrived here yet; try again shortly".into());
+    };
+    let verb = action.name();
+    match action {
+        Action::Pause if status == Status::Paused => refuse("the job is paused already".into()),
+        Action::Resume if status != Status::Paused => {
+            refuse(format!("the job is not paused: it is {}", status.name()))
+        }
+        Action::Approve if status != Status::AwaitingApproval => refuse(format!(
+            "the job does not wait for approval: it is {}",
+            status.name()
+        )),
+        Action::Pause | Action::Cancel | Action::Priority(_) if status.is_over() => {
+            refuse(format!(
+                "the job is {} already: there is nothing to {verb}",
+                status.name()
+            ))
+        }
+        Action::Priority(priority) if *priority > 100 => {
+            refuse(format!("a priority is 0 to 100, not {priority}"))
+        }
+        Action::Retry { .. } | Action::Extend { .. } if status == Status::Cancelled => refuse(
+            format!("the job is cancelled: submit it again instead of {verb}"),
+        ),
+        Action::Retry { frames, .. } if frames.is_empty() => {
+            refuse("no frame of the job has failed; name those to render anew with --frames".into())
+        }
+        Action::Retry { step, frames, .. } => {
+            let spec = job.spec();
+            let unknown = spec
+                .into_iter()
+                .flat_map(|spec| spec.tasks_of(*step, frames))
+                .find(|key| job.task(key).is_none());
+            match unknown {
+                Some(key) => refuse(format!("frame {} is not one of the job's", key.frame)),
+                None => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}

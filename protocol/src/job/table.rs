@@ -1,0 +1,549 @@
+//! The state of every job, as a join of facts: whatever the order in which they come, and however
+//! often, the same facts give the same state.
+//!
+//! - Among the results of one generation the smallest by (attempt, author, fact) counts; one of a
+//!   higher generation replaces it once it is done.
+//! - Within a generation done beats failed beats open, so nothing that is done goes back.
+//! - Pause and resume are one register: the highest version wins; of equal ones pause before
+//!   resume, then author, then hash.
+//! - Cancel, approval and removal happen once and stay; generations and frames only grow.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::control::{Action, Control};
+use super::outcome::{Ending, FailureKind, Outcome, OutputFile};
+use super::spec::{AfterTest, JobSpec};
+use super::task::{FrameRun, MAX_FRAMES, TaskKey};
+use crate::fact::Body;
+use crate::ids::BlobId;
+use crate::ids::{FactId, JobId, NodeId};
+use crate::time::Unix;
+
+/// The most failures that are kept of one task: more tell nothing new.
+const MAX_FAILURES: usize = 128;
+
+/// A result that counts, or did until a higher generation's came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// Its round.
+    pub generation: u32,
+    /// Its try within the round.
+    pub attempt: u32,
+    /// The node that made it.
+    pub author: NodeId,
+    /// The fact that tells of it.
+    pub fact: FactId,
+    /// What it made.
+    pub files: Vec<OutputFile>,
+    /// What the engine printed.
+    pub log: Option<BlobId>,
+    /// When its engine started, by the author's clock.
+    pub started: Unix,
+    /// How long its engine ran, in milliseconds.
+    pub render_ms: u32,
+    /// The most memory it held, in bytes.
+    pub peak_memory: u64,
+    /// Who held the files when the fact was signed.
+    pub holders: Vec<NodeId>,
+}
+
+impl Done {
+    /// Smaller wins within a generation.
+    fn rank(&self) -> (u32, NodeId, FactId) {
+        (self.attempt, self.author, self.fact)
+    }
+
+    fn beats(&self, other: &Self) -> bool {
+        match self.generation.cmp(&other.generation) {
+            std::cmp::Ordering::Greater => true,
+            std::cmp::Ordering::Equal => self.rank() < other.rank(),
+            std::cmp::Ordering::Less => false,
+        }
+    }
+}
+
+/// One failed attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// In what way.
+    pub kind: FailureKind,
+    /// What happened, with the end of the log.
+    pub message: String,
+    /// What the engine printed.
+    pub log: Option<BlobId>,
+    /// How long its engine ran, in milliseconds.
+    pub render_ms: u32,
+}
+
+/// Names a failed attempt: generation, attempt, node.
+pub type FailureKey = (u32, u32, NodeId);
+
+/// Where a task stands, by the facts alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TaskState {
+    /// Still to be done.
+    Open,
+    /// Tried as often as the spec allows, in vain.
+    Failed,
+    /// Done.
+    Done,
+}
+
+/// A task: its round and what became of its attempts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Task {
+    /// The round that counts.
+    pub generation: u32,
+    /// The best result so far, of whatever generation.
+    pub done: Option<Box<Done>>,
+    /// Attempts that failed.
+    pub failures: BTreeMap<FailureKey, Failure>,
+    /// Where it stands in the job's order; none while no known spec names it.
+    position: Option<u32>,
+}
+
+impl Task {
+    /// The attempts of the round that counts which failed.
+    pub fn failures_now(&self) -> impl Iterator<Item = (&FailureKey, &Failure)> {
+        self.failures
+            .range((self.generation, 0, NodeId([0; 32]))..)
+            .filter(|(key, _)| key.0 == self.generation)
+    }
+
+    /// Where it stands when a task may be tried `retries` times more after a failure.
+    #[must_use]
+    pub fn state(&self, retries: u32) -> TaskState {
+        if self
+            .done
+            .as_ref()
+            .is_some_and(|done| done.generation >= self.generation)
+        {
+            return TaskState::Done;
+        }
+        match self.failures_now().count() > retries as usize {
+            true => TaskState::Failed,
+            false => TaskState::Open,
+        }
+    }
+
+    /// The number of the next attempt.
+    #[must_use]
+    pub fn next_attempt(&self) -> u32 {
+        self.failures_now()
+            .map(|(key, _)| key.1)
+            .max()
+            .unwrap_or(0)
+            .saturating_add(1)
+    }
+}
+
+/// Orders controls of equal versions: pause before resume, then author, then hash.
+type ControlKey = (u64, bool, NodeId, FactId);
+
+/// One job.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Job {
+    spec: Option<Box<JobSpec>>,
+    submitter: Option<NodeId>,
+    controls: BTreeMap<ControlKey, Control>,
+    deliveries: BTreeMap<(NodeId, FactId), String>,
+    tasks: BTreeMap<TaskKey, Task>,
+    removed: bool,
+    /// The tasks in the order of the spec, the test frames first. Derived, as is all below.
+    order: Vec<TaskKey>,
+    tests: usize,
+    open: BTreeSet<u32>,
+    failed: BTreeSet<u32>,
+}
+
+/// What controls made of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Switches {
+    /// Paused, by the control that won.
+    pub paused: bool,
+    /// Cancelled.
+    pub cancelled: bool,
+    /// Approved after its test frames.
+    pub approved: bool,
+    /// Its priority.
+    pub priority: u8,
+}
+
+impl Job {
+    /// Its spec, once it is known.
+    #[must_use]
+    pub fn spec(&self) -> Option<&JobSpec> {
+        self.spec.as_deref()
+    }
+
+    /// The node that signed the spec.
+    #[must_use]
+    pub const fn submitter(&self) -> Option<NodeId> {
+        self.submitter
+    }
+
+    /// Whether it was removed.
+    #[must_use]
+    pub const fn is_removed(&self) -> bool {
+        self.removed
+    }
+
+    /// Its controls, the earliest version first, and by whom.
+    pub fn controls(&self) -> impl DoubleEndedIterator<Item = (&Control, NodeId)> {
+        self.controls.iter().map(|(key, control)| (control, key.2))
+    }
+
+    /// The version that a new control takes: one more than the highest seen.
+    #[must_use]
+    pub fn next_version(&self) -> u64 {
+        self.controls
+            .last_key_value()
+            .map_or(0, |(key, _)| key.0)
+            .saturating_add(1)
+    }
+
+    /// Where its frames are written: nodes and their folders.
+    pub fn deliveries(&self) -> impl Iterator<Item = (NodeId, &str)> {
+        self.deliveries
+            .iter()
+            .map(|(key, folder)| (key.0, folder.as_str()))
+    }
+
+    /// What its controls made of it.
+    #[must_use]
+    pub fn switches(&self) -> Switches {
+        let mut switches = Switches {
+            paused: false,
+            cancelled: false,
+            approved: false,
+            priority: self.spec.as_ref().map_or(0, |spec| spec.priority),
+        };
+        for control in self.controls.values() {
+            match &control.action {
+                Action::Pause => switches.paused = true,
+                Action::Resume => switches.paused = false,
+                Action::Cancel => switches.cancelled = true,
+                Action::Approve => switches.approved = true,
+                Action::Priority(priority) => switches.priority = (*priority).min(100),
+                Action::Retry { .. } | Action::Extend { .. } => {}
+            }
+        }
+        switches
+    }
+
+    /// Its tasks in the order in which they should be done, the test frames first.
+    pub fn tasks(&self) -> impl Iterator<Item = (TaskKey, &Task)> {
+        self.order
+            .iter()
+            .filter_map(|key| Some((*key, self.tasks.get(key)?)))
+    }
+
+    /// One task.
+    #[must_use]
+    pub fn task(&self, key: &TaskKey) -> Option<&Task> {
+        self.tasks.get(key)
+    }
+
+    /// How often a task is tried again.
+    #[must_use]
+    pub fn retries(&self) -> u32 {
+        self.spec.as_ref().map_or(0, |spec| spec.retries)
+    }
+
+    /// Whether a task is one of the test frames'.
+    #[must_use]
+    pub fn is_test(&self, key: &TaskKey) -> bool {
+        let position = self.tasks.get(key).and_then(|task| task.position);
+        position.is_some_and(|position| (position as usize) < self.tests)
+    }
+
+    /// The tasks that are still to be done, in order.
+    pub fn open(&self) -> impl Iterator<Item = TaskKey> {
+        self.open
+            .iter()
+            .filter_map(|position| self.order.get(*position as usize).copied())
+    }
+
+    /// The tasks that failed for good, in order.
+    pub fn failed(&self) -> impl Iterator<Item = TaskKey> {
+        self.failed
+            .iter()
+            .filter_map(|position| self.order.get(*position as usize).copied())
+    }
+
+    /// How many tasks there are, are done, and failed for good.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let (all, open, failed) = (self.order.len(), self.open.len(), self.failed.len());
+        (all, all - open - failed, failed)
+    }
+
+    /// Whether the outcome of every test frame is known.
+    #[must_use]
+    pub fn tests_known(&self) -> bool {
+        self.open
+            .first()
+            .is_none_or(|position| *position as usize >= self.tests)
+    }
+
+    /// The first test frame that failed for good.
+    #[must_use]
+    pub fn failed_test(&self) -> Option<TaskKey> {
+        self.failed().next().filter(|key| self.is_test(key))
+    }
+
+    /// Every node that is known to have held all of a task's files.
+    pub fn holders(&self, key: &TaskKey) -> impl Iterator<Item = NodeId> {
+        self.tasks
+            .get(key)
+            .and_then(|task| task.done.as_ref())
+            .into_iter()
+            .flat_map(|done| done.holders.iter().copied())
+    }
+
+    fn settle(&mut self, key: &TaskKey) {
+        let retries = self.retries();
+        let Some(task) = self.tasks.get(key) else {
+            return;
+        };
+        let Some(position) = task.position else {
+            return;
+        };
+        let state = task.state(retries);
+        if state == TaskState::Open {
+            self.open.insert(position);
+        } else {
+            self.open.remove(&position);
+        }
+        if state == TaskState::Failed {
+            self.failed.insert(position);
+        } else {
+            self.failed.remove(&position);
+        }
+    }
+
+    /// Lays the tasks out anew, after the spec came or frames were added.
+    fn lay_out(&mut self) {
+        let Some(spec) = self.spec.clone() else {
+            return;
+        };
+        for task in self.tasks.values_mut() {
+            task.position = None;
+        }
+        self.order.clear();
+        self.open.clear();
+        self.failed.clear();
+        let tests: Vec<TaskKey> = spec.tasks_of(0, &spec.test_frames).collect();
+        let extended: Vec<(u16, Vec<FrameRun>)> = self
+            .controls
+            .values()
+            .filter_map(|control| match &control.action {
+                Action::Extend { step, frames } => Some((*step, frames.clone())),
+                _ => None,
+            })
+            .collect();
+        let mut keys = tests;
+        for (number, step) in (0..).zip(&spec.steps) {
+            keys.extend(spec.tasks_of(number, &step.frames));
+            for (_, frames) in extended.iter().filter(|(step, _)| *step == number) {
+                keys.extend(spec.tasks_of(number, frames));
+            }
+        }
+        for (n, key) in keys.into_iter().enumerate() {
+            if n == spec.tasks_of(0, &spec.test_frames).count() {
+                self.tests = self.order.len();
+            }
+            let task = self.tasks.entry(key).or_default();
+            if task.position.is_none() && self.order.len() < MAX_FRAMES {
+                task.position = u32::try_from(self.order.len()).ok();
+                self.order.push(key);
+            }
+        }
+        let retries: Vec<(u16, Vec<FrameRun>, u32)> = self
+            .controls
+            .values()
+            .filter_map(|control| match &control.action {
+                Action::Retry {
+                    step,
+                    frames,
+                    generation,
+                } => Some((*step, frames.clone(), *generation)),
+                _ => None,
+            })
+            .collect();
+        for (step, frames, generation) in retries {
+            self.raise(step, &frames, generation);
+        }
+        for key in self.order.clone() {
+            self.settle(&key);
+        }
+    }
+
+    fn raise(&mut self, step: u16, frames: &[FrameRun], generation: u32) {
+        let Some(spec) = self.spec.clone() else {
+            return;
+        };
+        for key in spec.tasks_of(step, frames) {
+            if let Some(task) = self.tasks.get_mut(&key) {
+                task.generation = task.generation.max(generation);
+                self.settle(&key);
+            }
+        }
+    }
+
+    fn add_control(&mut self, fact: FactId, author: NodeId, control: &Control) {
+        let key = (
+            control.version,
+            control.action == Action::Pause,
+            author,
+            fact,
+        );
+        self.controls.insert(key, control.clone());
+        match &control.action {
+            Action::Extend { .. } => self.lay_out(),
+            Action::Retry {
+                step,
+                frames,
+                generation,
+            } => self.raise(*step, frames, *generation),
+            _ => {}
+        }
+    }
+
+    fn add_outcome(&mut self, fact: FactId, author: NodeId, outcome: &Outcome) {
+        if self.tasks.len() >= MAX_FRAMES && !self.tasks.contains_key(&outcome.task) {
+            return;
+        }
+        let task = self.tasks.entry(outcome.task).or_default();
+        match &outcome.ending {
+            Ending::Done(files) => {
+                let done = Done {
+                    generation: outcome.generation,
+                    attempt: outcome.attempt,
+                    author,
+                    fact,
+                    files: files.clone(),
+                    log: outcome.log,
+                    started: outcome.started,
+                    render_ms: outcome.render_ms,
+                    peak_memory: outcome.peak_memory,
+                    holders: outcome.holders.clone(),
+                };
+                if task.done.as_ref().is_none_or(|known| done.beats(known)) {
+                    task.done = Some(Box::new(done));
+                }
+            }
+            Ending::Failed { kind, message } => {
+                let key = (outcome.generation, outcome.attempt, author);
+                let failure = Failure {
+                    kind: *kind,
+                    message: message.clone(),
+                    log: outcome.log,
+                    render_ms: outcome.render_ms,
+                };
+                // Of two failures under one name, which an honest node never signs, the one with
+                // the smaller message stays, whichever came first.
+                let known = task.failures.get(&key);
+                if known.is_none_or(|known| {
+                    (&failure.message, failure.log) < (&known.message, known.log)
+                }) {
+                    task.failures.insert(key, failure);
+                }
+                while task.failures.len() > MAX_FAILURES {
+                    task.failures.pop_first();
+                }
+            }
+        }
+        self.settle(&outcome.task);
+    }
+}
+
+/// Every job that a node knows of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Jobs {
+    jobs: BTreeMap<JobId, Job>,
+}
+
+impl Jobs {
+    /// No jobs.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            jobs: BTreeMap::new(),
+        }
+    }
+
+    /// Joins one fact's body, whose author was found to have the right to it.
+    /// Says which job it touched.
+    pub fn apply(&mut self, fact: FactId, author: NodeId, body: &Body) -> Option<JobId> {
+        let id = body.scope()?;
+        let job = self.jobs.entry(id).or_default();
+        if job.removed {
+            return None;
+        }
+        match body {
+            Body::Spec(spec) => {
+                // The id is the spec's hash: a second signer of the same spec changes nothing but
+                // whose name stands by it, and the smaller one does.
+                if job.submitter.is_none_or(|known| author < known) {
+                    job.submitter = Some(author);
+                }
+                if job.spec.is_none() {
+                    job.spec = Some(spec.clone());
+                    job.lay_out();
+                }
+            }
+            Body::Control(control) => job.add_control(fact, author, control),
+            Body::Outcomes(batch) => {
+                for outcome in &batch.outcomes {
+                    job.add_outcome(fact, author, outcome);
+                }
+            }
+            Body::Delivery(delivery) => {
+                job.deliveries
+                    .insert((author, fact), delivery.folder.clone());
+            }
+            Body::Removal(_) => {
+                *job = Job {
+                    removed: true,
+                    ..Job::default()
+                }
+            }
+            Body::Certificate(_) | Body::Revocation(_) => {}
+        }
+        Some(id)
+    }
+
+    /// One job, unless it was removed.
+    #[must_use]
+    pub fn get(&self, id: &JobId) -> Option<&Job> {
+        self.jobs.get(id).filter(|job| !job.removed)
+    }
+
+    /// Whether the job was removed.
+    #[must_use]
+    pub fn is_removed(&self, id: &JobId) -> bool {
+        self.jobs.get(id).is_some_and(|job| job.removed)
+    }
+
+    /// Every job whose spec is known, by id.
+    pub fn iter(&self) -> impl Iterator<Item = (JobId, &Job, &JobSpec)> {
+        let known = self.jobs.iter().filter(|(_, job)| !job.removed);
+        known.filter_map(|(id, job)| Some((*id, job, job.spec()?)))
+    }
+}
+
+/// Whether the rest of a job may start once its test frames are known.
+#[must_use]
+pub(crate) fn rest_may_start(job: &Job, spec: &JobSpec) -> bool {
+    job.tests_known()
+        && match spec.after_test {
+            AfterTest::GoOn => true,
+            AfterTest::StopIfFailed => job.failed_test().is_none(),
+            AfterTest::AwaitApproval => job.failed_test().is_none() && job.switches().approved,
+        }
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

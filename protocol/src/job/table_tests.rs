@@ -1,0 +1,368 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::fact::{Delivery, Outcomes, Removal};
+use crate::job::samples::{control, done, fact, failed, node, outcome, run, spec};
+use crate::job::status::{
+    Activity, Status, check_control, error_message, may_start, startable, status,
+};
+
+struct Table {
+    jobs: Jobs,
+    id: JobId,
+    facts: u64,
+}
+
+impl Table {
+    fn with(spec: JobSpec) -> Self {
+        let id = spec.id();
+        let mut table = Self {
+            jobs: Jobs::new(),
+            id,
+            facts: 0,
+        };
+        table.apply(1, &Body::Spec(Box::new(spec)));
+        table
+    }
+
+    fn apply(&mut self, author: u8, body: &Body) {
+        self.facts += 1;
+        self.jobs.apply(fact(self.facts), node(author), body);
+    }
+
+    fn outcome(&mut self, author: u8, outcome: Outcome) {
+        let job = self.id;
+        self.apply(
+            author,
+            &Body::Outcomes(Outcomes {
+                job,
+                outcomes: vec![outcome],
+            }),
+        );
+    }
+
+    fn control(&mut self, action: Action) {
+        let version = self.job().next_version();
+        self.apply(1, &Body::Control(control(self.id, version, action)));
+    }
+
+    fn job(&self) -> &Job {
+        self.jobs.get(&self.id).unwrap()
+    }
+
+    fn status(&self) -> Status {
+        status(self.job(), Activity::default()).unwrap()
+    }
+
+    fn startable(&self) -> Vec<i32> {
+        startable(self.job()).map(|key| key.frame).collect()
+    }
+}
+
+#[test]
+fn a_job_runs_from_queued_to_completed() {
+    let mut table = Table::with(spec(2));
+    assert_eq!(table.status(), Status::Queued);
+    let preparing = Activity {
+        preparing: 1,
+        rendering: 0,
+    };
+    assert_eq!(status(table.job(), preparing), Some(Status::Preparing));
+    table.outcome(1, outcome(1, 0, 1, done()));
+    assert_eq!(table.status(), Status::Rendering);
+    assert_eq!(table.startable(), [2]);
+    table.outcome(2, outcome(2, 0, 1, done()));
+    assert_eq!(table.status(), Status::Completed);
+    table.control(Action::Cancel);
+    assert_eq!(table.status(), Status::Completed, "done beats cancelled");
+}
+
+#[test]
+fn a_task_fails_after_its_retries_and_the_others_go_on() {
+    let mut table = Table::with(JobSpec {
+        retries: 1,
+        ..spec(2)
+    });
+    table.outcome(1, outcome(1, 0, 1, failed("no light")));
+    assert_eq!(
+        table.job().task(&TaskKey::frame(1)).unwrap().next_attempt(),
+        2
+    );
+    assert_eq!(table.startable(), [1, 2]);
+    table.outcome(2, outcome(1, 0, 2, failed("no camera")));
+    assert_eq!(table.startable(), [2]);
+    table.outcome(2, outcome(2, 0, 1, done()));
+    assert_eq!(table.status(), Status::Failed);
+    let message = error_message(table.job()).unwrap();
+    assert!(
+        message.contains("frame 1 failed 2 times") && message.contains("no camera"),
+        "{message}"
+    );
+    // A retry renders only what failed.
+    let retry = Action::Retry {
+        step: 0,
+        frames: vec![run(1, 1)],
+        generation: 1,
+    };
+    assert!(check_control(table.job(), &retry).is_ok());
+    table.control(retry);
+    assert_eq!(table.startable(), [1]);
+    assert_eq!(table.status(), Status::Rendering);
+    table.outcome(1, outcome(1, 1, 1, done()));
+    assert_eq!(table.status(), Status::Completed);
+}
+
+#[test]
+fn an_older_result_stands_until_the_newer_generation_is_done() {
+    let mut table = Table::with(spec(1));
+    table.outcome(1, outcome(1, 0, 1, done()));
+    table.control(Action::Retry {
+        step: 0,
+        frames: vec![run(1, 1)],
+        generation: 1,
+    });
+    let generation = |table: &Table| {
+        table
+            .job()
+            .task(&TaskKey::frame(1))
+            .unwrap()
+            .done
+            .as_ref()
+            .unwrap()
+            .generation
+    };
+    assert_eq!((table.status(), generation(&table)), (Status::Queued, 0));
+    table.outcome(2, outcome(1, 1, 1, done()));
+    assert_eq!((table.status(), generation(&table)), (Status::Completed, 1));
+}
+
+#[test]
+fn test_frames_go_first_and_gate_the_rest() {
+    let tests = JobSpec {
+        test_frames: vec![run(5, 6)],
+        ..spec(9)
+    };
+    let mut table = Table::with(tests.clone());
+    assert_eq!(table.startable(), [5, 6]);
+    table.outcome(1, outcome(5, 0, 1, done()));
+    assert_eq!(table.startable(), [6]);
+    assert!(!may_start(table.job(), &TaskKey::frame(1)));
+    table.outcome(1, outcome(6, 0, 1, failed("dark")));
+    assert_eq!(
+        table.startable(),
+        [1, 2, 3, 4, 7, 8, 9],
+        "without --stop-after-test it goes on"
+    );
+
+    let mut table = Table::with(JobSpec {
+        after_test: AfterTest::StopIfFailed,
+        ..tests.clone()
+    });
+    table.outcome(1, outcome(6, 0, 1, failed("dark")));
+    assert_eq!(
+        table.startable(),
+        [5],
+        "the other test frame's outcome is not known yet"
+    );
+    table.outcome(1, outcome(5, 0, 1, done()));
+    assert_eq!(table.status(), Status::Failed);
+    assert_eq!(table.startable(), [] as [i32; 0]);
+    let message = error_message(table.job()).unwrap();
+    assert!(
+        message.contains("test frame 6") && message.contains("dark"),
+        "{message}"
+    );
+
+    let mut table = Table::with(JobSpec {
+        after_test: AfterTest::AwaitApproval,
+        ..tests
+    });
+    table.outcome(1, outcome(5, 0, 1, done()));
+    table.outcome(1, outcome(6, 0, 1, done()));
+    assert_eq!(table.status(), Status::AwaitingApproval);
+    assert_eq!(table.startable(), [] as [i32; 0]);
+    table.control(Action::Approve);
+    assert_eq!(table.startable().len(), 7);
+}
+
+#[test]
+fn controls_that_do_not_fit_are_refused() {
+    let mut table = Table::with(spec(2));
+    assert!(check_control(table.job(), &Action::Resume).is_err());
+    assert!(check_control(table.job(), &Action::Approve).is_err());
+    let nothing = Action::Retry {
+        step: 0,
+        frames: Vec::new(),
+        generation: 1,
+    };
+    assert!(check_control(table.job(), &nothing).is_err());
+    let outside = Action::Retry {
+        step: 0,
+        frames: vec![run(8, 9)],
+        generation: 1,
+    };
+    assert!(
+        check_control(table.job(), &outside)
+            .unwrap_err()
+            .0
+            .contains("frame 8")
+    );
+    assert!(check_control(table.job(), &Action::Pause).is_ok());
+    table.control(Action::Pause);
+    assert_eq!(
+        (table.status(), table.startable()),
+        (Status::Paused, Vec::new())
+    );
+    assert!(check_control(table.job(), &Action::Pause).is_err());
+    assert!(check_control(table.job(), &Action::Resume).is_ok());
+    table.control(Action::Resume);
+    assert_eq!(table.startable(), [1, 2]);
+    table.control(Action::Cancel);
+    assert_eq!(
+        (table.status(), table.startable()),
+        (Status::Cancelled, Vec::new())
+    );
+    for action in [Action::Pause, Action::Resume, Action::Cancel, outside] {
+        assert!(check_control(table.job(), &action).is_err(), "{action:?}");
+    }
+}
+
+#[test]
+fn of_equal_versions_pause_comes_before_resume() {
+    for order in [
+        [Action::Pause, Action::Resume],
+        [Action::Resume, Action::Pause],
+    ] {
+        let mut table = Table::with(spec(1));
+        for action in order {
+            table.apply(1, &Body::Control(control(table.id, 4, action)));
+        }
+        assert_eq!(table.status(), Status::Paused);
+        table.apply(9, &Body::Control(control(table.id, 5, Action::Resume)));
+        assert_eq!(table.status(), Status::Queued);
+    }
+}
+
+#[test]
+fn more_frames_can_be_added_and_a_removed_job_stays_removed() {
+    let mut table = Table::with(spec(2));
+    table.control(Action::Extend {
+        step: 0,
+        frames: vec![run(2, 4)],
+    });
+    assert_eq!(table.startable(), [1, 2, 3, 4]);
+    table.apply(1, &Body::Removal(Removal { job: table.id }));
+    assert!(table.jobs.is_removed(&table.id) && table.jobs.get(&table.id).is_none());
+    table.apply(1, &Body::Spec(Box::new(spec(2))));
+    assert!(table.jobs.is_removed(&table.id));
+    assert_eq!(table.jobs.iter().count(), 0);
+}
+
+/// Any fact about one job, few enough values that they collide and contradict each other.
+fn any_body(id: JobId) -> impl Strategy<Value = Body> {
+    let ending = prop_oneof![Just(done()), Just(failed("a")), Just(failed("b"))];
+    let outcomes = (1..5_i32, 0..3_u32, 1..4_u32, ending).prop_map(move |(f, g, a, ending)| {
+        Body::Outcomes(Outcomes {
+            job: id,
+            outcomes: vec![outcome(f, g, a, ending)],
+        })
+    });
+    let frames = (1..5_i32, 1..7_i32).prop_map(|(from, to)| vec![run(from, to)]);
+    let action = prop_oneof![
+        Just(Action::Pause),
+        Just(Action::Resume),
+        Just(Action::Cancel),
+        Just(Action::Approve),
+        (0..=100_u8).prop_map(Action::Priority),
+        (frames.clone(), 1..3_u32).prop_map(|(frames, generation)| Action::Retry {
+            step: 0,
+            frames,
+            generation
+        }),
+        frames.prop_map(|frames| Action::Extend { step: 0, frames }),
+    ];
+    let controls = (1..5_u64, action)
+        .prop_map(move |(version, action)| Body::Control(control(id, version, action)));
+    let delivery = (1..4_u8).prop_map(move |n| {
+        Body::Delivery(Delivery {
+            job: id,
+            node: node(n),
+            folder: format!("out{n}"),
+        })
+    });
+    prop_oneof![
+        8 => outcomes,
+        5 => controls,
+        1 => delivery,
+        2 => Just(Body::Spec(Box::new(tested()))),
+        1 => Just(Body::Removal(Removal { job: id })),
+    ]
+}
+
+fn tested() -> JobSpec {
+    JobSpec {
+        test_frames: vec![run(3, 3)],
+        retries: 1,
+        ..spec(4)
+    }
+}
+
+fn any_history() -> impl Strategy<Value = Vec<(FactId, NodeId, Body)>> {
+    let id = tested().id();
+    // A fact's id is the hash of its author and body, as in life: equal ids, equal facts.
+    let one = (1..4_u8, any_body(id)).prop_map(|(author, body)| {
+        let bytes = [&[author][..], &body.encode(), &body.kind().0.to_le_bytes()].concat();
+        (FactId(*blake3::hash(&bytes).as_bytes()), node(author), body)
+    });
+    prop::collection::vec(one, 0..24)
+}
+
+fn joined<'a>(history: impl IntoIterator<Item = &'a (FactId, NodeId, Body)>) -> Jobs {
+    let mut jobs = Jobs::new();
+    for (fact, author, body) in history {
+        jobs.apply(*fact, *author, body);
+    }
+    jobs
+}
+
+proptest! {
+    /// Commutative and associative: every order gives the same. Idempotent: so does every repeat.
+    #[test]
+    fn the_same_facts_give_the_same_state(history in any_history(), seed in any::<u64>()) {
+        let expected = joined(&history);
+        let mut random = crate::random::Random::seeded(seed);
+        let count = history.len();
+        let shuffled = random.sample(history.clone(), count);
+        prop_assert_eq!(&joined(&shuffled), &expected);
+        prop_assert_eq!(&joined(shuffled.iter().chain(&history)), &expected);
+    }
+
+    /// Monotone: a further fact never takes a task of one generation back from done, and counts
+    /// always add up.
+    #[test]
+    fn done_never_goes_back(history in any_history()) {
+        let id = tested().id();
+        let mut jobs = Jobs::new();
+        for (fact, author, body) in &history {
+            let before: Vec<(TaskKey, u32, bool)> = jobs.get(&id).into_iter().flat_map(|job| {
+                job.tasks().map(|(key, task)| {
+                    (key, task.generation, task.state(1) == TaskState::Done)
+                })
+            }).collect();
+            jobs.apply(*fact, *author, body);
+            let Some(job) = jobs.get(&id) else { continue };
+            for (key, generation, was_done) in before {
+                let task = job.task(&key).unwrap();
+                prop_assert!(task.generation >= generation);
+                if was_done && task.generation == generation {
+                    prop_assert_eq!(task.state(1), TaskState::Done);
+                }
+            }
+            let (all, done, failed) = job.counts();
+            let states: Vec<TaskState> = job.tasks().map(|(_, t)| t.state(job.retries())).collect();
+            prop_assert_eq!(states.len(), all);
+            prop_assert_eq!(states.iter().filter(|s| **s == TaskState::Done).count(), done);
+            prop_assert_eq!(states.iter().filter(|s| **s == TaskState::Failed).count(), failed);
+        }
+    }
+}

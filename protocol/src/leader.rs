@@ -1,0 +1,299 @@
+//! What a leader does: it keeps leases and hands out attempts. It optimises, and is never an
+//! authority: whatever it forgets or gets wrong costs duplicate work, not a result.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::ids::{BlobId, JobId, NodeId};
+use crate::job::table::{Jobs, TaskState};
+use crate::job::task::TaskKey;
+use crate::schedule::plan::plan;
+use crate::schedule::{NodeView, View, Waiting};
+use crate::time::Time;
+use crate::wire::control::{Advert, AttemptKey, Lease, Message, Phase, Report};
+
+/// How long a new leader waits for the reports of nodes that are alive before it hands out work:
+/// what they render already must not be started a second time.
+pub const GRACE: Duration = Duration::from_secs(3);
+/// A lease whose holder has not reported for this long has ended.
+pub const LEASE: Duration = Duration::from_secs(10);
+/// How often nodes report to their leader.
+pub const REPORT_PERIOD: Duration = Duration::from_millis(1000);
+
+/// One lease, as the leader keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Who holds it.
+    pub node: NodeId,
+    /// The round and try that it is for.
+    pub attempt: AttemptKey,
+    /// How far it is, as last reported.
+    pub phase: Phase,
+    /// The number of its assignment; 0 when it was granted by an earlier leader.
+    seq: u64,
+    granted: Time,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Worker {
+    last_report: Option<Time>,
+    last_seq: u64,
+    assigned: u64,
+    held: BTreeSet<BlobId>,
+}
+
+/// The leader's machine, for one term.
+#[derive(Clone, Debug)]
+pub struct Leader {
+    term: u64,
+    since: Time,
+    workers: BTreeMap<NodeId, Worker>,
+    leases: BTreeMap<(JobId, TaskKey), Held>,
+    waiting: BTreeMap<JobId, Waiting>,
+    dirty: bool,
+}
+
+impl Leader {
+    /// A leader that knows of no lease yet.
+    #[must_use]
+    pub const fn new(term: u64, now: Time) -> Self {
+        Self {
+            term,
+            since: now,
+            workers: BTreeMap::new(),
+            leases: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            dirty: true,
+        }
+    }
+
+    /// The leases of a job.
+    pub fn leases_of(&self, job: &JobId) -> impl Iterator<Item = &Held> {
+        let first = (
+            *job,
+            TaskKey {
+                frame: i32::MIN,
+                ..TaskKey::default()
+            },
+        );
+        self.leases
+            .range(first..)
+            .take_while(move |((j, _), _)| j == job)
+            .map(|(_, held)| held)
+    }
+
+    /// All leases.
+    pub fn leases(&self) -> impl Iterator<Item = &Held> {
+        self.leases.values()
+    }
+
+    /// Why jobs wait that could go on.
+    #[must_use]
+    pub const fn waiting(&self) -> &BTreeMap<JobId, Waiting> {
+        &self.waiting
+    }
+
+    /// Facts or nodes changed: the next tick plans anew.
+    pub fn touch(&mut self) {
+        self.dirty = true;
+    }
+
+    /// A worker reported.
+    pub fn report(&mut self, now: Time, from: NodeId, report: &Report) {
+        let worker = self.workers.entry(from).or_default();
+        // A report that was overtaken tells of the past.
+        if worker.last_report.is_some() && report.seq < worker.last_seq {
+            return;
+        }
+        worker.last_report = Some(now);
+        worker.last_seq = report.seq;
+        let held: BTreeSet<BlobId> = report.held.iter().copied().collect();
+        if worker.held != held {
+            worker.held = held;
+            self.dirty = true;
+        }
+        let running: BTreeMap<(JobId, TaskKey), (AttemptKey, Phase)> = report
+            .running
+            .iter()
+            .map(|(attempt, _, phase)| ((attempt.job, attempt.task), (*attempt, *phase)))
+            .collect();
+        let before = self.leases.len();
+        self.leases.retain(|key, held| {
+            held.node != from || running.contains_key(key) || held.seq > report.assigned
+        });
+        self.dirty |= before != self.leases.len();
+        for (key, (attempt, phase)) in running {
+            match self.leases.get_mut(&key) {
+                Some(held) if held.node == from => (held.attempt, held.phase) = (attempt, phase),
+                // Two nodes on one task: both may finish, the join decides. The lease stays with
+                // the first, so that nobody is disturbed.
+                Some(_) => {}
+                None => {
+                    let held = Held {
+                        node: from,
+                        attempt,
+                        phase,
+                        seq: 0,
+                        granted: now,
+                    };
+                    self.leases.insert(key, held);
+                    self.dirty = true;
+                }
+            }
+        }
+    }
+
+    /// A node is dead, or left: what it held is free.
+    pub fn lose(&mut self, node: &NodeId) {
+        self.workers.remove(node);
+        self.leases.retain(|_, held| held.node != *node);
+        self.dirty = true;
+    }
+
+    /// Ends leases whose holders are silent, and those of tasks that are done.
+    fn expire(&mut self, now: Time, jobs: &Jobs) {
+        let before = self.leases.len();
+        let workers = &self.workers;
+        self.leases.retain(|(job, task), held| {
+            let seen = workers
+                .get(&held.node)
+                .and_then(|worker| worker.last_report);
+            let silent = now.since(seen.unwrap_or(self.since).max(held.granted)) >= LEASE;
+            let over = jobs.get(job).is_none_or(|job| {
+                job.task(task).is_none_or(|task| {
+                    task.generation == held.attempt.generation
+                        && task.state(job.retries()) == TaskState::Done
+                })
+            });
+            // A failed attempt is over as well, though its task is not.
+            let failed = jobs
+                .get(job)
+                .and_then(|job| job.task(task))
+                .is_some_and(|task| {
+                    let AttemptKey {
+                        generation,
+                        attempt,
+                        ..
+                    } = held.attempt;
+                    task.failures
+                        .contains_key(&(generation, attempt, held.node))
+                });
+            !(silent || over || failed)
+        });
+        self.dirty |= before != self.leases.len();
+    }
+
+    /// What the scheduler sees.
+    #[must_use]
+    pub fn view(
+        &self,
+        now: Time,
+        jobs: &Jobs,
+        adverts: &BTreeMap<NodeId, Advert>,
+        alive: &BTreeSet<NodeId>,
+    ) -> View {
+        let busy: BTreeSet<NodeId> = self.leases.values().map(|held| held.node).collect();
+        let mut view = View::default();
+        for (node, advert) in adverts.iter().filter(|(node, _)| alive.contains(*node)) {
+            let worker = self.workers.get(node);
+            let reports = worker
+                .and_then(|worker| worker.last_report)
+                .is_some_and(|at| now.since(at) < REPORT_PERIOD * 3);
+            let holds = jobs.iter().filter(|(_, _, spec)| {
+                worker.is_some_and(|worker| worker.held.contains(&spec.inputs))
+            });
+            view.nodes.insert(
+                *node,
+                NodeView {
+                    hardware: advert.hardware.clone(),
+                    engines: advert.engines.clone(),
+                    tags: advert.tags.clone(),
+                    price: advert.price,
+                    renders: advert.role.renders(),
+                    idle: reports && !busy.contains(node),
+                    holds: holds.map(|(id, _, _)| id).collect(),
+                },
+            );
+        }
+        for (job, task) in self.leases.keys() {
+            view.leased.entry(*job).or_default().insert(*task);
+        }
+        view
+    }
+
+    /// Time has passed, or something changed: hands out what can be handed out.
+    pub fn tick(
+        &mut self,
+        now: Time,
+        jobs: &Jobs,
+        adverts: &BTreeMap<NodeId, Advert>,
+        alive: &BTreeSet<NodeId>,
+    ) -> Vec<(NodeId, Message)> {
+        self.expire(now, jobs);
+        let reported = |node: &NodeId| {
+            self.workers
+                .get(node)
+                .is_some_and(|worker| worker.last_report.is_some())
+        };
+        if now.since(self.since) < GRACE && !alive.iter().all(reported) {
+            return Vec::new();
+        }
+        if !std::mem::take(&mut self.dirty) {
+            return Vec::new();
+        }
+        let plan = plan(&self.view(now, jobs, adverts, alive), jobs);
+        self.waiting = plan.waiting;
+        let mut sends = Vec::new();
+        for assignment in plan.assignments {
+            let (node, attempt) = (assignment.node, assignment.attempt);
+            let Some(spec) = jobs.get(&attempt.job).and_then(|job| job.spec()) else {
+                continue;
+            };
+            let hardware = adverts.get(&node).map(|advert| &advert.hardware);
+            let holders = self
+                .workers
+                .iter()
+                .filter(|(_, w)| w.held.contains(&spec.inputs));
+            let submitter = jobs.get(&attempt.job).and_then(|job| job.submitter());
+            let providers: BTreeSet<NodeId> = holders
+                .map(|(node, _)| *node)
+                .chain(submitter)
+                .filter(|n| *n != node)
+                .collect();
+            let worker = self.workers.entry(node).or_default();
+            worker.assigned += 1;
+            let lease = Lease {
+                attempt,
+                cores: hardware.map_or(1, |hardware| hardware.cpu_cores),
+                ram: hardware.map_or(0, |hardware| hardware.ram),
+                gpus: (0..)
+                    .take(hardware.map_or(0, |hardware| hardware.gpus.len()))
+                    .collect(),
+            };
+            let seq = worker.assigned;
+            let held = Held {
+                node,
+                attempt,
+                phase: Phase::Preparing,
+                seq,
+                granted: now,
+            };
+            self.leases.insert((attempt.job, attempt.task), held);
+            let providers = providers.into_iter().collect();
+            sends.push((
+                node,
+                Message::Assign {
+                    term: self.term,
+                    seq,
+                    lease,
+                    providers,
+                },
+            ));
+        }
+        sends
+    }
+}
+
+#[cfg(test)]
+#[path = "leader_tests.rs"]
+mod tests;

@@ -1,0 +1,155 @@
+use super::*;
+use crate::certificate::Role;
+use crate::fact::{Body, Outcomes};
+use crate::hardware::Hardware;
+use crate::job::samples::{done, fact, node, outcome, spec};
+
+struct World {
+    leader: Leader,
+    jobs: Jobs,
+    job: JobId,
+    adverts: BTreeMap<NodeId, Advert>,
+    alive: BTreeSet<NodeId>,
+    seq: u64,
+}
+
+fn advert(n: u8) -> Advert {
+    Advert {
+        node: node(n),
+        name: format!("node{n}"),
+        role: Role::Worker,
+        revision: (1, 0),
+        release: "0".into(),
+        hardware: Hardware {
+            cpu_cores: 4,
+            ram: 1 << 34,
+            ..Hardware::default()
+        },
+        engines: [("demo".to_owned(), "1".to_owned())].into(),
+        tags: BTreeSet::new(),
+        price: 0,
+        addresses: Vec::new(),
+    }
+}
+
+impl World {
+    fn new(nodes: u8, frames: i32) -> Self {
+        let (mut jobs, spec) = (Jobs::new(), spec(frames));
+        let job = spec.id();
+        jobs.apply(fact(1), node(1), &Body::Spec(Box::new(spec)));
+        Self {
+            leader: Leader::new(3, Time(0)),
+            jobs,
+            job,
+            adverts: (1..=nodes).map(|n| (node(n), advert(n))).collect(),
+            alive: (1..=nodes).map(node).collect(),
+            seq: 0,
+        }
+    }
+
+    fn report(&mut self, now: u64, n: u8, assigned: u64, running: &[i32]) {
+        self.seq += 1;
+        let running = running.iter().map(|frame| {
+            let attempt = AttemptKey {
+                job: self.job,
+                task: TaskKey::frame(*frame),
+                generation: 0,
+                attempt: 1,
+            };
+            (attempt, 3, Phase::Rendering(0))
+        });
+        let report = Report {
+            seq: self.seq,
+            assigned,
+            running: running.collect(),
+            held: Vec::new(),
+        };
+        self.leader.report(Time(now), node(n), &report);
+    }
+
+    /// What is assigned at `now`: node and frame.
+    fn tick(&mut self, now: u64) -> Vec<(NodeId, i32)> {
+        self.leader.touch();
+        let sends = self
+            .leader
+            .tick(Time(now), &self.jobs, &self.adverts, &self.alive);
+        let frames = sends.into_iter().filter_map(|(to, message)| match message {
+            Message::Assign { lease, .. } => Some((to, lease.attempt.task.frame)),
+            _ => None,
+        });
+        frames.collect()
+    }
+
+    fn done(&mut self, frame: i32) {
+        let outcomes = vec![outcome(frame, 0, 1, done())];
+        let body = Body::Outcomes(Outcomes {
+            job: self.job,
+            outcomes,
+        });
+        self.jobs
+            .apply(fact(100 + u64::from(frame.unsigned_abs())), node(1), &body);
+    }
+}
+
+#[test]
+fn a_new_leader_waits_for_reports_and_adopts_what_runs() {
+    let mut world = World::new(3, 9);
+    world.report(10, 1, 0, &[4]);
+    world.report(10, 2, 0, &[]);
+    assert_eq!(
+        world.tick(20),
+        [],
+        "node 3 has not reported: it may render anything"
+    );
+    world.report(30, 3, 0, &[1]);
+    assert_eq!(world.tick(40), [(node(2), 2)], "frames 1 and 4 run already");
+}
+
+#[test]
+fn it_does_not_wait_for_ever() {
+    let mut world = World::new(2, 9);
+    world.report(10, 1, 0, &[]);
+    assert_eq!(world.tick(2900), []);
+    world.report(3050, 1, 0, &[]);
+    assert_eq!(world.tick(3100), [(node(1), 1)]);
+}
+
+#[test]
+fn a_lease_ends_with_its_outcome_its_node_or_its_holders_silence() {
+    let mut world = World::new(2, 3);
+    world.report(0, 1, 0, &[]);
+    world.report(0, 2, 0, &[]);
+    assert_eq!(world.tick(10), [(node(1), 1), (node(2), 2)]);
+    world.report(20, 1, 1, &[1]);
+    world.report(20, 2, 1, &[2]);
+    assert_eq!(world.tick(30), []);
+    world.done(1);
+    assert_eq!(world.tick(40), [(node(1), 3)]);
+    world.leader.lose(&node(2));
+    world.alive.remove(&node(2));
+    world.report(50, 1, 2, &[]);
+    assert_eq!(
+        world.tick(60),
+        [(node(1), 2)],
+        "handed back, and the dead node's frame comes first"
+    );
+    // It falls silent: its lease ends after a while, and the other node takes over.
+    world.alive.insert(node(2));
+    world.report(11_000, 2, 0, &[]);
+    assert_eq!(world.tick(11_000), [(node(2), 2)]);
+}
+
+#[test]
+fn a_report_that_was_sent_before_the_assignment_arrived_ends_nothing() {
+    let mut world = World::new(1, 3);
+    world.report(0, 1, 0, &[]);
+    assert_eq!(world.tick(10), [(node(1), 1)]);
+    world.report(15, 1, 0, &[]);
+    assert_eq!(world.tick(20), []);
+    world.report(25, 1, 1, &[]);
+    assert_eq!(
+        world.tick(30),
+        [(node(1), 1)],
+        "taken in, and not running: handed back"
+    );
+}

@@ -1,0 +1,396 @@
+//! Facts on their way: checked, written down, joined, passed on, and compared with others'.
+
+use super::{AfterWrite, Command, Machine, Order};
+use crate::fact::digest;
+use crate::fact::{Body, Fact, Kind};
+use crate::ids::{FactId, JobId, NodeId};
+use crate::ledger::Verdict;
+use crate::replicate::{Goods, HEARTBEAT};
+use crate::time::Time;
+use crate::wire::control::{Message, Sync};
+use crate::wire::gossip;
+
+/// Facts whose author's certificate has not arrived yet are held back, up to this many.
+const MAX_DEFERRED: usize = 1024;
+/// How many ids or prefixes of a digest are asked for at once.
+const MAX_ASKED: usize = 512;
+
+impl Machine {
+    /// Joins this node's own certificate, so that others can tell who it is.
+    pub fn introduce(&mut self, chain: &crate::certificate::Chain) -> Vec<Command> {
+        if self.ledger.members.chain(&self.me) != Some(chain) {
+            let body = Body::Certificate(Box::new(chain.clone()));
+            let fact = self.sign(&body);
+            self.write(AfterWrite {
+                facts: vec![fact],
+                tell: true,
+                ..AfterWrite::nothing()
+            });
+        }
+        std::mem::take(&mut self.out)
+    }
+
+    pub(super) fn sign(&self, body: &Body) -> Fact {
+        Fact::sign(self.ledger.studio(), body, self.signer.as_ref())
+    }
+
+    pub(super) fn write(&mut self, after: AfterWrite) {
+        let token = self.token();
+        self.out.push(Command::Write {
+            token,
+            term: after.term,
+            facts: after.facts.clone(),
+        });
+        self.writes.insert(token, after);
+    }
+
+    /// Keeps what is new and good of some facts. Says whether all of them are, or were before.
+    fn sift(&mut self, from: NodeId, facts: Vec<Fact>) -> (Vec<Fact>, bool) {
+        let (mut new, mut whole) = (Vec::new(), true);
+        for fact in facts {
+            match self.ledger.check(&fact, self.verifier.as_ref()) {
+                Verdict::New => new.push(fact),
+                Verdict::Known => {}
+                Verdict::UnknownAuthor => {
+                    whole = false;
+                    if self.deferred.len() >= MAX_DEFERRED {
+                        self.deferred.pop_front();
+                    }
+                    self.deferred.push_back(fact);
+                }
+                Verdict::Invalid(why) => {
+                    whole = false;
+                    self.out.push(Command::Close(from, why));
+                }
+            }
+        }
+        (new, whole)
+    }
+
+    fn parse(&mut self, from: NodeId, facts: Vec<Vec<u8>>) -> Vec<Fact> {
+        let mut parsed: Vec<Fact> = Vec::with_capacity(facts.len());
+        for bytes in facts {
+            match Fact::from_bytes(bytes) {
+                Ok(fact) => parsed.push(fact),
+                Err(_) => self
+                    .out
+                    .push(Command::Close(from, "it sent a record that is none")),
+            }
+        }
+        // Certificates first: the others may be signed by whom they introduce.
+        parsed.sort_by_key(|fact| fact.kind() != Kind::CERTIFICATE);
+        parsed
+    }
+
+    pub(super) fn take_facts(&mut self, from: NodeId, token: Option<u64>, facts: Vec<Vec<u8>>) {
+        let facts = self.parse(from, facts);
+        let (new, whole) = self.sift(from, facts);
+        let acknowledge: Vec<(NodeId, u64)> = token
+            .filter(|_| whole)
+            .map(|token| (from, token))
+            .into_iter()
+            .collect();
+        if !new.is_empty() || !acknowledge.is_empty() {
+            self.write(AfterWrite {
+                facts: new,
+                acknowledge,
+                ..AfterWrite::nothing()
+            });
+        }
+    }
+
+    /// Somebody here wants facts to be known.
+    pub(super) fn author(
+        &mut self,
+        request: u64,
+        bodies: &[Body],
+        signed: Vec<Fact>,
+        goods: Goods,
+    ) {
+        let mut facts: Vec<Fact> = bodies.iter().map(|body| self.sign(body)).collect();
+        for fact in signed {
+            match self.ledger.check(&fact, self.verifier.as_ref()) {
+                Verdict::New => facts.push(fact),
+                // Sent a second time: it is replicated again, and answered like the first.
+                Verdict::Known => facts.push(fact),
+                Verdict::UnknownAuthor => {
+                    let why = "its author is no member that is known here".to_owned();
+                    self.out.push(Command::Answer(request, Err(why)));
+                    return;
+                }
+                Verdict::Invalid(why) => {
+                    self.out.push(Command::Answer(request, Err(why.to_owned())));
+                    return;
+                }
+            }
+        }
+        let request = Some((request, goods));
+        self.write(AfterWrite {
+            facts,
+            request,
+            tell: true,
+            ..AfterWrite::nothing()
+        });
+    }
+
+    pub(super) fn write_failed(&mut self, token: u64) {
+        let Some(after) = self.writes.remove(&token) else {
+            return;
+        };
+        let why = "it could not be written to this node's disk".to_owned();
+        if let Some((request, _)) = after.request {
+            self.out.push(Command::Answer(request, Err(why.clone())));
+        }
+        for (node, theirs) in after.kept {
+            self.send(node, Message::Kept(theirs, Err(why.clone())));
+        }
+        for attempt in after.over {
+            self.worker.over(&attempt);
+        }
+    }
+
+    pub(super) fn written(&mut self, now: Time, token: u64) {
+        let Some(after) = self.writes.remove(&token) else {
+            return;
+        };
+        if let Some(term) = after.term {
+            let events = self.election.written(now, term, self.signer.as_ref());
+            self.election_events(now, events);
+        }
+        for fact in &after.facts {
+            self.join(now, fact);
+        }
+        for (node, theirs) in after.acknowledge {
+            self.send(node, Message::FactsStored(theirs));
+        }
+        for (node, theirs) in after.kept {
+            self.send(node, Message::Kept(theirs, Ok(())));
+        }
+        for attempt in &after.over {
+            self.worker.over(attempt);
+        }
+        if after.tell {
+            self.tell(&after.facts);
+        }
+        if let Some((request, mut goods)) = after.request {
+            goods.facts = after
+                .facts
+                .iter()
+                .map(|fact| fact.as_bytes().to_vec())
+                .collect();
+            let job = after
+                .facts
+                .iter()
+                .find_map(Fact::scope)
+                .unwrap_or(JobId([0; 32]));
+            let candidates = self.keepers(&job);
+            let token = self.token();
+            self.orders.insert(token, Order::Request(request));
+            let events = self.replicator.order(now, token, job, goods, candidates);
+            self.replicator_events(now, events);
+        }
+        if !after.over.is_empty() {
+            self.report(now);
+        }
+        let events = self.worker.review(now, &self.ledger.jobs);
+        self.worker_events(now, events);
+    }
+
+    /// Joins one fact that is on disk.
+    fn join(&mut self, now: Time, fact: &Fact) {
+        let applied = self.ledger.apply(fact);
+        if let Some(job) = applied.job {
+            self.out.push(Command::Changed(job));
+            if self.ledger.jobs.is_removed(&job) {
+                self.out.push(Command::Forget(job, applied.obsolete));
+            }
+            if let Some(leader) = &mut self.leader {
+                leader.touch();
+            }
+        }
+        if let Some(node) = applied.revoked {
+            self.out
+                .push(Command::Close(node, "its certificate was revoked"));
+            if let Some(leader) = &mut self.leader {
+                leader.lose(&node);
+            }
+        }
+        if fact.kind() == Kind::CERTIFICATE && !self.deferred.is_empty() {
+            let waiting: Vec<Fact> = std::mem::take(&mut self.deferred).into();
+            let (new, _) = self.sift(self.me, waiting);
+            if !new.is_empty() {
+                self.write(AfterWrite {
+                    facts: new,
+                    ..AfterWrite::nothing()
+                });
+            }
+        }
+        let _ = now;
+    }
+
+    /// Tells everybody of facts: the leader at once, the others by gossip.
+    fn tell(&mut self, facts: &[Fact]) {
+        let leader = self.election.claim().map(|claim| claim.leader);
+        let (mut small, mut large) = (Vec::new(), Vec::new());
+        let mut size = 0;
+        for fact in facts {
+            let length = fact.as_bytes().len();
+            if length > gossip::MAX_INLINE_FACT || size + length > gossip::MAX_MESSAGE / 2 {
+                large.push(fact.id());
+            } else {
+                size += length;
+                small.push(fact.as_bytes().to_vec());
+            }
+        }
+        if let Some(leader) = leader.filter(|leader| *leader != self.me)
+            && !small.is_empty()
+        {
+            self.send(leader, Message::Facts(None, small.clone()));
+        }
+        if !small.is_empty() {
+            self.out
+                .push(Command::Gossip(gossip::Message::Facts(small)));
+        }
+        if !large.is_empty() {
+            self.out
+                .push(Command::Gossip(gossip::Message::Announce(self.me, large)));
+        }
+    }
+
+    /// Whom to ask to keep something for a job: who will write its frames first, then the leader,
+    /// then anybody.
+    pub(super) fn keepers(&mut self, job: &JobId) -> Vec<NodeId> {
+        let leader = self.election.claim().map(|claim| claim.leader);
+        let deliveries: Vec<NodeId> = self
+            .ledger
+            .jobs
+            .get(job)
+            .map(|job| job.deliveries().map(|(node, _)| node).collect())
+            .unwrap_or_default();
+        let others: Vec<NodeId> = self.connected.iter().copied().collect();
+        let count = others.len();
+        let mut keepers = Vec::new();
+        let shuffled = self.random.sample(others, count);
+        for node in deliveries.into_iter().chain(leader).chain(shuffled) {
+            let reachable = self.connected.contains(&node);
+            if reachable && node != self.me && !keepers.contains(&node) {
+                keepers.push(node);
+            }
+        }
+        keepers
+    }
+
+    /// A peer asks to keep blobs and facts.
+    pub(super) fn asked_to_keep(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        token: u64,
+        job: JobId,
+        goods: Goods,
+    ) {
+        let Goods {
+            blobs,
+            trees,
+            facts,
+        } = goods;
+        let facts = self.parse(from, facts);
+        self.keeping.insert((from, token), (facts, now));
+        let goods = Goods {
+            blobs,
+            trees,
+            facts: Vec::new(),
+        };
+        if goods == Goods::default() {
+            self.stored(from, token, Ok(()));
+        } else {
+            self.out.push(Command::Store {
+                from,
+                token,
+                goods,
+                job,
+            });
+        }
+    }
+
+    /// Tells those who asked to keep something that it is being fetched.
+    pub(super) fn keep_alive(&mut self, now: Time) {
+        let mut due = Vec::new();
+        for ((from, token), (_, told)) in &mut self.keeping {
+            if now.since(*told) >= HEARTBEAT {
+                *told = now;
+                due.push((*from, *token));
+            }
+        }
+        for (from, token) in due {
+            self.send(from, Message::Keeping(token));
+        }
+    }
+
+    pub(super) fn stored(&mut self, from: NodeId, token: u64, stored: Result<(), String>) {
+        let Some((facts, _)) = self.keeping.remove(&(from, token)) else {
+            return;
+        };
+        if let Err(why) = stored {
+            self.send(from, Message::Kept(token, Err(why)));
+            return;
+        }
+        let (new, whole) = self.sift(from, facts);
+        if whole {
+            let kept = vec![(from, token)];
+            self.write(AfterWrite {
+                facts: new,
+                kept,
+                ..AfterWrite::nothing()
+            });
+        } else {
+            let why = "a record among them is not valid here".to_owned();
+            self.send(from, Message::Kept(token, Err(why)));
+        }
+    }
+
+    pub(super) fn send_root(&mut self, to: NodeId) {
+        let root = digest::root(self.ledger.ids());
+        self.send(to, Message::Sync(Sync::Root(root)));
+    }
+
+    pub(super) fn sync(&mut self, from: NodeId, sync: Sync) {
+        let ids = self.ledger.ids();
+        match sync {
+            Sync::Root(root) if root != digest::root(ids) => {
+                let summary = digest::summary(ids, &[]);
+                self.send(from, Message::Sync(Sync::Summary(Vec::new(), summary)));
+            }
+            Sync::Root(_) => {}
+            Sync::Ask(prefixes) => {
+                for prefix in prefixes.into_iter().take(MAX_ASKED) {
+                    let summary = digest::summary(self.ledger.ids(), &prefix);
+                    self.send(from, Message::Sync(Sync::Summary(prefix, summary)));
+                }
+            }
+            Sync::Summary(prefix, theirs) => {
+                let found = digest::compare(ids, &prefix, &theirs);
+                let offered: Vec<FactId> = found.offered;
+                if !offered.is_empty() {
+                    self.out.push(Command::SendFacts(from, offered));
+                }
+                for wanted in found.wanted.chunks(MAX_ASKED) {
+                    self.send(from, Message::Sync(Sync::Want(wanted.to_vec())));
+                }
+                for descend in found.descend.chunks(MAX_ASKED) {
+                    self.send(from, Message::Sync(Sync::Ask(descend.to_vec())));
+                }
+            }
+            Sync::Want(wanted) => {
+                let held: Vec<FactId> = wanted
+                    .into_iter()
+                    .take(MAX_ASKED)
+                    .filter(|id| ids.contains(id))
+                    .collect();
+                if !held.is_empty() {
+                    self.out.push(Command::SendFacts(from, held));
+                }
+            }
+        }
+    }
+}

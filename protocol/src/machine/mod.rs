@@ -1,0 +1,605 @@
+//! One node's decisions, put together: what comes in from network, disk, processes and people, and
+//! what is to be done about it. The daemon and the simulator drive this very type.
+
+mod facts;
+mod work;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use crate::certificate::Chain;
+use crate::election::{self, Election};
+use crate::fact::{Body, Fact};
+use crate::ids::{BlobId, FactId, JobId, NodeId, StudioId};
+use crate::job::outcome::Outcome;
+use crate::leader::Leader;
+use crate::ledger::Ledger;
+use crate::membership::{self, Liveness, Membership};
+use crate::random::Random;
+use crate::replicate::{self, Goods, Replicator};
+use crate::sign::{Signer, Verifier};
+use crate::time::Time;
+use crate::wire::control::{Advert, AttemptKey, Message};
+use crate::wire::gossip;
+use crate::worker::{self, Worker};
+
+pub use work::Activity;
+
+/// How often the shell must call with [`Input::Tick`] at least.
+pub const TICK: Duration = Duration::from_millis(100);
+/// How often facts are compared with a random peer.
+pub const SYNC_PERIOD: Duration = Duration::from_secs(2);
+
+/// What happens to a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Time has passed.
+    Tick,
+    /// A peer that showed a valid certificate is connected.
+    Connected(Box<Chain>),
+    /// The last connection to a peer was closed.
+    Disconnected(NodeId),
+    /// A message came from a connected peer.
+    Message(NodeId, Message),
+    /// A message came by gossip, whose author was checked.
+    Gossip(NodeId, gossip::Message),
+    /// What [`Command::Write`] named is on disk.
+    Written(u64),
+    /// It could not be written: nothing of it took effect.
+    WriteFailed(u64),
+    /// This node's own advert changed.
+    Advert(Box<Advert>),
+    /// Somebody here wants facts to be known, with the blobs that they name.
+    Author {
+        /// Names the request.
+        request: u64,
+        /// Facts that this node signs.
+        bodies: Vec<Body>,
+        /// Facts that somebody else signed.
+        signed: Vec<Fact>,
+        /// The blobs, which are on this node's disk.
+        goods: Goods,
+    },
+    /// The inputs of an attempt are here.
+    Prepared(AttemptKey, BlobId),
+    /// How far an attempt's engine is, in thousandths.
+    Progress(AttemptKey, u16),
+    /// An attempt's engine ended; everything that the outcome names is on this node's disk. Its
+    /// term and holders are filled in by the machine.
+    Ended(AttemptKey, Box<Outcome>),
+    /// What a peer asked to keep under this token is on this node's disk, or why not.
+    Stored(NodeId, u64, Result<(), String>),
+}
+
+/// What a node does about it. A send that promises something is only issued once the write that it
+/// depends on was confirmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Send a message to a peer.
+    Send(NodeId, Message),
+    /// Read facts from disk and send them to a peer.
+    SendFacts(NodeId, Vec<FactId>),
+    /// Tell everybody.
+    Gossip(gossip::Message),
+    /// Write durably, then answer with [`Input::Written`].
+    Write {
+        /// Names the write.
+        token: u64,
+        /// A term.
+        term: Option<u64>,
+        /// Facts.
+        facts: Vec<Fact>,
+    },
+    /// Delete facts that mean nothing any more; what pins blobs for this job ends as well.
+    Forget(JobId, Vec<FactId>),
+    /// A command of the worker's.
+    Work(worker::Event),
+    /// Fetch and pin blobs for a peer, then answer with [`Input::Stored`].
+    Store {
+        /// Who asks, and has them.
+        from: NodeId,
+        /// Its token.
+        token: u64,
+        /// What.
+        goods: Goods,
+        /// For whose sake.
+        job: JobId,
+    },
+    /// Answer a request: the nodes on whose disks it is, this one first; or why it failed.
+    Answer(u64, Result<Vec<NodeId>, String>),
+    /// Something about a job changed.
+    Changed(JobId),
+    /// Something about the leadership changed.
+    LeaderChanged,
+    /// Close the connections to a node, and say why.
+    Close(NodeId, &'static str),
+}
+
+/// What to do once a write is on disk.
+#[derive(Clone, Debug)]
+struct AfterWrite {
+    term: Option<u64>,
+    facts: Vec<Fact>,
+    /// Peers that wait to hear of it, and under which token.
+    acknowledge: Vec<(NodeId, u64)>,
+    /// Peers that asked to keep something of which this was the last part.
+    kept: Vec<(NodeId, u64)>,
+    /// A request of somebody here, and what else must be brought to a second node.
+    request: Option<(u64, Goods)>,
+    /// Attempts that are over by it.
+    over: Vec<AttemptKey>,
+    /// Whether others are told by gossip.
+    tell: bool,
+}
+
+/// What an order of the replicator was for.
+#[derive(Clone, Debug)]
+enum Order {
+    Request(u64),
+    Outcome(AttemptKey, Box<Outcome>),
+}
+
+/// The machine of one node.
+pub struct Machine {
+    me: NodeId,
+    signer: Box<dyn Signer + Send>,
+    verifier: Box<dyn Verifier + Send>,
+    random: Random,
+    /// What is known of the studio and its jobs.
+    pub ledger: Ledger,
+    /// Who is there.
+    pub membership: Membership,
+    /// Who leads.
+    pub election: Election,
+    /// The leader's part, while this node leads.
+    pub leader: Option<Leader>,
+    /// The worker's part.
+    pub worker: Worker,
+    /// What nodes told of themselves, this one included.
+    pub adverts: BTreeMap<NodeId, Advert>,
+    /// Addresses of other nodes, as peers told them; not all of them need be reachable.
+    pub contacts: BTreeMap<NodeId, Vec<String>>,
+    connected: BTreeSet<NodeId>,
+    replicator: Replicator,
+    orders: BTreeMap<u64, Order>,
+    keeping: BTreeMap<(NodeId, u64), (Vec<Fact>, Time)>,
+    writes: BTreeMap<u64, AfterWrite>,
+    deferred: VecDeque<Fact>,
+    tokens: u64,
+    next_report: Time,
+    next_sync: Time,
+    out: Vec<Command>,
+    /// Messages from this node to itself: a leader is one of its own workers.
+    loopback: VecDeque<Message>,
+}
+
+impl Machine {
+    /// A node that starts at `now` with the facts and the term of its disk.
+    pub fn new(
+        now: Time,
+        studio: StudioId,
+        signer: Box<dyn Signer + Send>,
+        verifier: Box<dyn Verifier + Send>,
+        advert: Advert,
+        written_term: u64,
+        seed: u64,
+    ) -> Self {
+        let me = signer.author();
+        let incarnation = advert.revision.0;
+        Self {
+            me,
+            signer,
+            verifier,
+            random: Random::seeded(seed),
+            ledger: Ledger::new(studio),
+            membership: Membership::new(me, incarnation),
+            election: Election::new(me, studio, written_term, now),
+            leader: None,
+            worker: Worker::new(),
+            adverts: BTreeMap::from([(me, advert)]),
+            contacts: BTreeMap::new(),
+            connected: BTreeSet::new(),
+            replicator: Replicator::new(),
+            orders: BTreeMap::new(),
+            keeping: BTreeMap::new(),
+            writes: BTreeMap::new(),
+            deferred: VecDeque::new(),
+            tokens: 0,
+            next_report: now,
+            next_sync: now,
+            out: Vec::new(),
+            loopback: VecDeque::new(),
+        }
+    }
+
+    /// This node.
+    #[must_use]
+    pub const fn me(&self) -> NodeId {
+        self.me
+    }
+
+    /// The peers that are connected.
+    #[must_use]
+    pub const fn connected(&self) -> &BTreeSet<NodeId> {
+        &self.connected
+    }
+
+    /// Joins facts that were read from this node's own disk at its start.
+    pub fn load(&mut self, facts: impl Iterator<Item = Fact>) {
+        let mut later = Vec::new();
+        for fact in facts {
+            match fact.kind() {
+                crate::fact::Kind::CERTIFICATE => drop(self.ledger.apply(&fact)),
+                _ => later.push(fact),
+            }
+        }
+        for fact in later {
+            self.ledger.apply(&fact);
+        }
+    }
+
+    /// Takes in what happened, and says what to do about it.
+    pub fn handle(&mut self, now: Time, input: Input) -> Vec<Command> {
+        match input {
+            Input::Tick => self.tick(now),
+            Input::Connected(chain) => self.connect(now, &chain),
+            Input::Disconnected(node) => self.disconnect(now, node),
+            Input::Message(from, message) => {
+                let events = self.membership.heard(now, from);
+                self.membership_events(now, events);
+                self.message(now, from, message);
+            }
+            Input::Gossip(from, message) => self.gossip(now, from, message),
+            Input::Written(token) => self.written(now, token),
+            Input::WriteFailed(token) => self.write_failed(token),
+            Input::Advert(advert) => self.own_advert(*advert),
+            Input::Author {
+                request,
+                bodies,
+                signed,
+                goods,
+            } => {
+                self.author(request, &bodies, signed, goods);
+            }
+            Input::Prepared(attempt, inputs) => self.prepared(now, &attempt, inputs),
+            Input::Progress(attempt, thousandths) => self.worker.progress(&attempt, thousandths),
+            Input::Ended(attempt, outcome) => self.ended(now, attempt, outcome),
+            Input::Stored(from, token, stored) => self.stored(from, token, stored),
+        }
+        // What this node sends itself arrives at once, and what changed by it is planned at once.
+        loop {
+            self.lead(now);
+            let Some(message) = self.loopback.pop_front() else {
+                break;
+            };
+            self.message(now, self.me, message);
+        }
+        std::mem::take(&mut self.out)
+    }
+
+    fn token(&mut self) -> u64 {
+        self.tokens += 1;
+        self.tokens
+    }
+
+    fn send(&mut self, to: NodeId, message: Message) {
+        if to == self.me {
+            self.loopback.push_back(message);
+        } else if self.connected.contains(&to) {
+            self.out.push(Command::Send(to, message));
+        }
+    }
+
+    /// Nodes that are alive and that this one can talk to, itself included.
+    fn reachable(&self) -> BTreeSet<NodeId> {
+        let alive = self.membership.alive();
+        let reaches = |node: &&NodeId| **node == self.me || self.connected.contains(*node);
+        alive.iter().filter(reaches).copied().collect()
+    }
+
+    fn tick(&mut self, now: Time) {
+        let events = self.membership.tick(now, &mut self.random);
+        self.membership_events(now, events);
+        let reachable = self.reachable();
+        let alive = self.membership.alive();
+        let events = self.election.tick(now, &alive, &reachable);
+        self.election_events(now, events);
+        let events = self.replicator.tick(now);
+        self.replicator_events(now, events);
+        self.keep_alive(now);
+        let events = self.worker.review(now, &self.ledger.jobs);
+        self.worker_events(now, events);
+        if now >= self.next_report {
+            self.report(now);
+        }
+        if now >= self.next_sync {
+            self.next_sync = now + SYNC_PERIOD;
+            let peers: Vec<NodeId> = self.connected.iter().copied().collect();
+            for peer in self.random.sample(peers, 1) {
+                self.send_root(peer);
+            }
+        }
+        if let Some(leader) = &mut self.leader {
+            // Reports age and leases end without anything else happening.
+            leader.touch();
+        }
+    }
+
+    fn connect(&mut self, now: Time, chain: &Chain) {
+        let node = chain.leaf.statement.subject;
+        if self.ledger.members.is_revoked(&node) {
+            self.out
+                .push(Command::Close(node, "its certificate was revoked"));
+            return;
+        }
+        self.ledger.members.add(chain);
+        self.connected.insert(node);
+        let events = self.membership.heard(now, node);
+        self.membership_events(now, events);
+        self.election.connection(now, &node, true);
+        let Some(advert) = self.adverts.get(&self.me).cloned() else {
+            return;
+        };
+        let mut known: Vec<(NodeId, Vec<String>)> = self
+            .adverts
+            .values()
+            .filter(|advert| advert.node != self.me && advert.node != node)
+            .map(|advert| (advert.node, advert.addresses.clone()))
+            .collect();
+        known.truncate(64);
+        let claim = self.election.claim().cloned();
+        self.send(
+            node,
+            Message::Hello {
+                advert: Box::new(advert),
+                claim,
+                known,
+            },
+        );
+        self.send_root(node);
+    }
+
+    fn disconnect(&mut self, now: Time, node: NodeId) {
+        let events = self.membership.hinted(now, node);
+        self.membership_events(now, events);
+        self.connected.remove(&node);
+        self.keeping.retain(|(from, _), _| *from != node);
+        self.election.connection(now, &node, false);
+        let events = self.replicator.disconnected(now, &node);
+        self.replicator_events(now, events);
+    }
+
+    fn message(&mut self, now: Time, from: NodeId, message: Message) {
+        match message {
+            Message::Hello {
+                advert,
+                claim,
+                known,
+            } => {
+                self.learn_advert(from, *advert);
+                for (node, addresses) in known.into_iter().take(64) {
+                    self.learn_contact(node, addresses);
+                }
+                if let Some(claim) = claim {
+                    self.claimed(now, claim);
+                }
+            }
+            Message::Ping(..) | Message::Ack(..) | Message::PingFor(..) | Message::AckFor(..) => {
+                let events = self.membership.message(now, from, &message);
+                self.membership_events(now, events);
+            }
+            Message::AskLost(term) => {
+                let events = self.election.asked(now, from, term);
+                self.election_events(now, events);
+            }
+            Message::Lost(term, lost, highest) => {
+                let events = self.election.answered(now, from, term, lost, highest);
+                self.election_events(now, events);
+            }
+            Message::Claim(claim) => self.claimed(now, claim),
+            Message::Report(report) => self.take_report(now, from, &report),
+            Message::Reported(term, _) => self.election.heard_leader(now, &from, term),
+            Message::Assign {
+                term,
+                seq,
+                lease,
+                providers,
+            } => {
+                if self.election.obeys(&from, term) {
+                    let events = self.worker.assign(term, seq, lease, providers);
+                    self.worker_events(now, events);
+                }
+            }
+            Message::Facts(token, facts) => self.take_facts(from, token, facts),
+            Message::FactsStored(_) => {}
+            Message::Keep {
+                token,
+                blobs,
+                trees,
+                job,
+                facts,
+            } => {
+                self.asked_to_keep(
+                    now,
+                    from,
+                    token,
+                    job,
+                    Goods {
+                        blobs,
+                        trees,
+                        facts,
+                    },
+                );
+            }
+            Message::Keeping(token) => self.replicator.keeping(now, from, token),
+            Message::Kept(token, kept) => {
+                let events = self.replicator.kept(now, from, token, kept.is_ok());
+                self.replicator_events(now, events);
+            }
+            Message::Sync(sync) => self.sync(from, sync),
+        }
+    }
+
+    fn gossip(&mut self, now: Time, from: NodeId, message: gossip::Message) {
+        match message {
+            gossip::Message::Facts(facts) => self.take_facts(from, None, facts),
+            gossip::Message::Announce(holder, ids) => {
+                let missing: Vec<FactId> = ids
+                    .into_iter()
+                    .filter(|id| !self.ledger.ids().contains(id))
+                    .collect();
+                if !missing.is_empty() {
+                    self.send(
+                        holder,
+                        Message::Sync(crate::wire::control::Sync::Want(missing)),
+                    );
+                }
+            }
+            gossip::Message::Claim(claim) => self.claimed(now, claim),
+            gossip::Message::Advert(advert) => self.learn_advert(from, *advert),
+        }
+    }
+
+    fn claimed(&mut self, now: Time, claim: election::Claim) {
+        // Only a member that may render or steer leads: its certificate must be known here.
+        if self.ledger.members.get(&claim.leader).is_some() {
+            let events = self.election.claimed(now, claim, self.verifier.as_ref());
+            self.election_events(now, events);
+        }
+    }
+
+    fn learn_advert(&mut self, from: NodeId, advert: Advert) {
+        // A node speaks for itself only.
+        if advert.node != from || from == self.me {
+            return;
+        }
+        let known = self.adverts.get(&from).map(|known| known.revision);
+        if known.is_some_and(|known| known >= advert.revision) {
+            return;
+        }
+        if let Some(leader) = &mut self.leader {
+            // A daemon that was started anew knows nothing of its leases.
+            if known.is_some_and(|known| known.0 != advert.revision.0) {
+                leader.lose(&from);
+            }
+            leader.touch();
+        }
+        self.learn_contact(from, advert.addresses.clone());
+        self.adverts.insert(from, advert);
+    }
+
+    fn learn_contact(&mut self, node: NodeId, mut addresses: Vec<String>) {
+        if node == self.me || addresses.is_empty() || self.contacts.len() >= membership::MAX_NODES {
+            return;
+        }
+        addresses.truncate(crate::wire::control::MAX_ADDRESSES);
+        self.contacts.insert(node, addresses);
+    }
+
+    fn own_advert(&mut self, advert: Advert) {
+        self.out
+            .push(Command::Gossip(gossip::Message::Advert(Box::new(
+                advert.clone(),
+            ))));
+        self.adverts.insert(self.me, advert);
+        if let Some(leader) = &mut self.leader {
+            leader.touch();
+        }
+    }
+
+    fn membership_events(&mut self, now: Time, events: Vec<membership::Event>) {
+        for event in events {
+            match event {
+                membership::Event::Send(to, message) => self.send(to, message),
+                membership::Event::Changed(node, Liveness::Dead) => {
+                    if let Some(leader) = &mut self.leader {
+                        leader.lose(&node);
+                    }
+                    let events = self.replicator.disconnected(now, &node);
+                    self.replicator_events(now, events);
+                }
+                membership::Event::Changed(..) => {
+                    if let Some(leader) = &mut self.leader {
+                        leader.touch();
+                    }
+                }
+            }
+        }
+    }
+
+    fn election_events(&mut self, now: Time, events: Vec<election::Event>) {
+        for event in events {
+            match event {
+                election::Event::Send(to, message) => self.send(to, message),
+                election::Event::Write(term) => {
+                    let token = self.token();
+                    let after = AfterWrite {
+                        term: Some(term),
+                        ..AfterWrite::nothing()
+                    };
+                    self.writes.insert(token, after);
+                    self.out.push(Command::Write {
+                        token,
+                        term: Some(term),
+                        facts: Vec::new(),
+                    });
+                }
+                election::Event::Lead(claim) => {
+                    self.leader = Some(Leader::new(claim.term, now));
+                    for node in self.connected.clone() {
+                        self.send(node, Message::Claim(claim.clone()));
+                    }
+                    self.out
+                        .push(Command::Gossip(gossip::Message::Claim(claim.clone())));
+                    self.followed(now, claim.term);
+                }
+                election::Event::Follow(claim) => {
+                    self.leader = None;
+                    self.followed(now, claim.term);
+                }
+                election::Event::Lost => {
+                    self.leader = None;
+                    self.out.push(Command::LeaderChanged);
+                }
+            }
+        }
+    }
+
+    fn followed(&mut self, now: Time, term: u64) {
+        self.worker.follow(term);
+        self.out.push(Command::LeaderChanged);
+        self.report(now);
+    }
+
+    fn replicator_events(&mut self, _now: Time, events: Vec<replicate::Event>) {
+        for event in events {
+            match event {
+                replicate::Event::Send(to, message) => self.send(to, message),
+                replicate::Event::Over(token, holder) => match self.orders.remove(&token) {
+                    Some(Order::Request(request)) => {
+                        let copies = std::iter::once(self.me).chain(holder).collect();
+                        self.out.push(Command::Answer(request, Ok(copies)));
+                    }
+                    Some(Order::Outcome(attempt, outcome)) => {
+                        self.conclude(attempt, *outcome, holder);
+                    }
+                    None => {}
+                },
+            }
+        }
+    }
+}
+
+impl AfterWrite {
+    const fn nothing() -> Self {
+        Self {
+            term: None,
+            facts: Vec::new(),
+            acknowledge: Vec::new(),
+            kept: Vec::new(),
+            request: None,
+            over: Vec::new(),
+            tell: false,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Leading and working: leases out, reports in, attempts begun and concluded.
+
+use super::{AfterWrite, Command, Machine, Order};
+use crate::fact::{Body, Outcomes};
+use crate::ids::{BlobId, JobId, NodeId};
+use crate::job::outcome::Outcome;
+use crate::job::status;
+use crate::leader::{Held, REPORT_PERIOD};
+use crate::replicate::Goods;
+use crate::time::Time;
+use crate::wire::control::{AttemptKey, Message, Phase, Report};
+use crate::worker;
+
+/// What is known here of a job's leases: all of them where this node leads, its own elsewhere.
+pub type Activity = Vec<Held>;
+
+impl Machine {
+    /// How a job's leases stand, by this node's own knowledge.
+    #[must_use]
+    pub fn activity(&self, job: &JobId) -> status::Activity {
+        let phases: Vec<Phase> = match &self.leader {
+            Some(leader) => leader.leases_of(job).map(|held| held.phase).collect(),
+            None => {
+                let own = self.worker.attempts().filter(|(key, _)| key.job == *job);
+                own.map(|(_, phase)| phase).collect()
+            }
+        };
+        let preparing = phases
+            .iter()
+            .filter(|phase| **phase == Phase::Preparing)
+            .count();
+        status::Activity {
+            preparing,
+            rendering: phases.len() - preparing,
+        }
+    }
+
+    pub(super) fn lead(&mut self, now: Time) {
+        let Some(mut leader) = self.leader.take() else {
+            return;
+        };
+        let reachable = self.reachable();
+        let sends = leader.tick(now, &self.ledger.jobs, &self.adverts, &reachable);
+        self.leader = Some(leader);
+        for (to, message) in sends {
+            self.send(to, message);
+        }
+    }
+
+    pub(super) fn report(&mut self, now: Time) {
+        self.next_report = now + REPORT_PERIOD;
+        let Some((term, leader)) = self
+            .election
+            .claim()
+            .map(|claim| (claim.term, claim.leader))
+        else {
+            return;
+        };
+        let report = self.worker.report(term);
+        self.send(leader, Message::Report(Box::new(report)));
+    }
+
+    pub(super) fn take_report(&mut self, now: Time, from: NodeId, report: &Report) {
+        let Some(leader) = &mut self.leader else {
+            // Whoever reports here follows a leader that is none (any more): the claim that is
+            // known here helps it on.
+            if let Some(claim) = self.election.claim().cloned() {
+                self.send(from, Message::Claim(claim));
+            }
+            return;
+        };
+        leader.report(now, from, report);
+        let term = self.election.term();
+        self.send(from, Message::Reported(term, report.seq));
+    }
+
+    pub(super) fn worker_events(&mut self, now: Time, events: Vec<worker::Event>) {
+        let changed = !events.is_empty();
+        for event in events {
+            self.out.push(Command::Work(event));
+        }
+        if changed {
+            self.report(now);
+        }
+    }
+
+    pub(super) fn prepared(&mut self, now: Time, attempt: &AttemptKey, inputs: BlobId) {
+        let events = self
+            .worker
+            .prepared(now, attempt, inputs, &self.ledger.jobs);
+        self.worker_events(now, events);
+    }
+
+    /// An attempt's engine ended: what it made goes to a second node, then its outcome is signed.
+    pub(super) fn ended(&mut self, now: Time, attempt: AttemptKey, mut outcome: Box<Outcome>) {
+        let Some(term) = self.worker.term_of(&attempt) else {
+            return;
+        };
+        outcome.term = term;
+        self.worker.finishing(&attempt);
+        let goods = Goods {
+            blobs: outcome.blobs().collect(),
+            ..Goods::default()
+        };
+        let candidates = self.keepers(&attempt.job);
+        let token = self.token();
+        self.orders.insert(token, Order::Outcome(attempt, outcome));
+        let events = self
+            .replicator
+            .order(now, token, attempt.job, goods, candidates);
+        self.replicator_events(now, events);
+    }
+
+    /// What an attempt made is where it should be: its outcome becomes a fact.
+    pub(super) fn conclude(
+        &mut self,
+        attempt: AttemptKey,
+        mut outcome: Outcome,
+        holder: Option<NodeId>,
+    ) {
+        outcome.holders = std::iter::once(self.me).chain(holder).collect();
+        let body = Body::Outcomes(Outcomes {
+            job: attempt.job,
+            outcomes: vec![outcome],
+        });
+        let fact = self.sign(&body);
+        let over = vec![attempt];
+        self.write(AfterWrite {
+            facts: vec![fact],
+            over,
+            tell: true,
+            ..AfterWrite::nothing()
+        });
+    }
+}

@@ -1,0 +1,186 @@
+use super::*;
+
+fn node(n: u8) -> NodeId {
+    NodeId([n; 32])
+}
+
+struct World {
+    machine: Membership,
+    random: Random,
+    now: Time,
+}
+
+impl World {
+    fn with_peers(peers: u8) -> Self {
+        let mut machine = Membership::new(node(0), 1);
+        for n in 1..=peers {
+            machine.heard(Time(0), node(n));
+        }
+        Self {
+            machine,
+            random: Random::seeded(1),
+            now: Time(0),
+        }
+    }
+
+    /// Ticks every 100 ms for `span`, answering pings to those for whom `answers` holds.
+    fn run(&mut self, span: Duration, answers: impl Fn(NodeId) -> bool) -> Vec<Event> {
+        let (end, mut seen) = (self.now + span, Vec::new());
+        while self.now < end {
+            self.now = self.now + Duration::from_millis(100);
+            for event in self.machine.tick(self.now, &mut self.random) {
+                if let Event::Send(to, Message::Ping(seq, _)) = &event
+                    && answers(*to)
+                {
+                    self.machine.heard(self.now, *to);
+                    self.machine
+                        .message(self.now, *to, &Message::Ack(*seq, Vec::new()));
+                }
+                seen.push(event);
+            }
+        }
+        seen
+    }
+}
+
+#[test]
+fn whoever_answers_stays_alive() {
+    let mut world = World::with_peers(5);
+    let events = world.run(Duration::from_secs(120), |_| true);
+    assert!(
+        !events
+            .iter()
+            .any(|event| matches!(event, Event::Changed(..)))
+    );
+    assert_eq!(world.machine.alive().len(), 6);
+}
+
+#[test]
+fn a_silent_node_is_asked_for_through_others_then_suspected_then_buried() {
+    let mut world = World::with_peers(4);
+    let events = world.run(Duration::from_secs(20), |to| to != node(2));
+    let asked = events.iter().filter(
+        |event| matches!(event, Event::Send(_, Message::PingFor(_, about)) if *about == node(2)),
+    );
+    assert!(asked.count() >= HELPERS);
+    let changes: Vec<_> = events
+        .iter()
+        .filter(|event| matches!(event, Event::Changed(..)))
+        .cloned()
+        .collect();
+    assert_eq!(
+        changes,
+        [
+            Event::Changed(node(2), Liveness::Suspect),
+            Event::Changed(node(2), Liveness::Dead)
+        ]
+    );
+    assert_eq!(
+        world.machine.heard(world.now, node(2)),
+        [Event::Changed(node(2), Liveness::Alive)]
+    );
+}
+
+#[test]
+fn a_closed_connection_is_probed_at_once() {
+    let mut world = World::with_peers(2);
+    let events = world.machine.hinted(Time(10), node(1));
+    assert!(matches!(events[..], [Event::Send(to, Message::Ping(..))] if to == node(1)));
+    assert_eq!(
+        world.machine.hinted(Time(20), node(1)),
+        [],
+        "one probe at a time"
+    );
+    assert_eq!(
+        world.machine.hinted(Time(20), node(9)),
+        [],
+        "nobody that was never heard of"
+    );
+}
+
+#[test]
+fn an_answer_through_a_helper_counts() {
+    let mut world = World::with_peers(3);
+    world.machine.hinted(Time(0), node(1));
+    let mut helped = false;
+    for step in 1..30 {
+        let now = Time(step * 100);
+        for event in world.machine.tick(now, &mut world.random) {
+            match event {
+                Event::Send(helper, Message::PingFor(seq, about)) => {
+                    helped = true;
+                    world
+                        .machine
+                        .message(now, helper, &Message::AckFor(seq, about));
+                }
+                Event::Send(to, Message::Ping(..)) if to != node(1) => {
+                    world.machine.heard(now, to);
+                }
+                Event::Changed(who, liveness) => panic!("{who:?} became {liveness:?}"),
+                Event::Send(..) => {}
+            }
+        }
+        if helped {
+            return;
+        }
+    }
+    panic!("nobody was asked");
+}
+
+#[test]
+fn rumours_are_refuted_by_whom_they_are_about() {
+    let mut world = World::with_peers(1);
+    let rumour = Update {
+        node: node(0),
+        liveness: Liveness::Suspect,
+        incarnation: 1,
+    };
+    let answer = world
+        .machine
+        .message(Time(5), node(1), &Message::Ping(4, vec![rumour]));
+    let refuted = Update {
+        node: node(0),
+        liveness: Liveness::Alive,
+        incarnation: 2,
+    };
+    let [Event::Send(to, Message::Ack(4, told))] = &answer[..] else {
+        panic!("{answer:?}")
+    };
+    assert!(*to == node(1) && told.contains(&refuted));
+}
+
+#[test]
+fn a_node_whose_ticks_come_late_doubts_itself_first() {
+    let mut world = World::with_peers(1);
+    world.machine.tick(Time(0), &mut world.random);
+    world.machine.hinted(Time(0), node(1));
+    let events = world.machine.tick(Time(60_000), &mut world.random);
+    assert!(
+        !events
+            .iter()
+            .any(|event| matches!(event, Event::Changed(..))),
+        "{events:?}"
+    );
+    assert!(world.machine.doubts_itself());
+}
+
+#[test]
+fn stale_rumours_do_not_bring_back_the_dead_or_make_up_nodes() {
+    let mut world = World::with_peers(2);
+    world.run(Duration::from_secs(30), |to| to == node(2));
+    assert_eq!(world.machine.liveness(&node(1)), Liveness::Dead);
+    let stale = Update {
+        node: node(1),
+        liveness: Liveness::Alive,
+        incarnation: 0,
+    };
+    let ghost = Update {
+        node: node(77),
+        liveness: Liveness::Alive,
+        incarnation: 9,
+    };
+    world
+        .machine
+        .message(world.now, node(2), &Message::Ping(1, vec![stale, ghost]));
+    assert_eq!(world.machine.alive(), BTreeSet::from([node(0), node(2)]));
+}

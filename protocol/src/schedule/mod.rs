@@ -1,0 +1,70 @@
+//! Placing work: one pure function from what is known to what should start where.
+
+pub mod feasible;
+pub mod plan;
+pub mod rank;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::hardware::Hardware;
+use crate::ids::{JobId, NodeId};
+use crate::job::task::TaskKey;
+use crate::wire::control::AttemptKey;
+
+/// A node as the scheduler sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeView {
+    /// What the machine has.
+    pub hardware: Hardware,
+    /// The engines that can be used on it, each with its version.
+    pub engines: BTreeMap<String, String>,
+    /// Its tags.
+    pub tags: BTreeSet<String>,
+    /// What an hour of it costs, in thousandths.
+    pub price: u32,
+    /// Whether its certificate lets it render.
+    pub renders: bool,
+    /// Whether it can take an attempt now: it is alive, reports, and has nothing leased.
+    pub idle: bool,
+    /// Jobs whose inputs it holds whole.
+    pub holds: BTreeSet<JobId>,
+}
+
+/// Everything that a plan is made from, besides the jobs' facts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// The nodes.
+    pub nodes: BTreeMap<NodeId, NodeView>,
+    /// Tasks that are leased, by job.
+    pub leased: BTreeMap<JobId, BTreeSet<TaskKey>>,
+}
+
+/// One attempt that should start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// On which node.
+    pub node: NodeId,
+    /// Which attempt.
+    pub attempt: AttemptKey,
+}
+
+/// Why a job has tasks that wait, though nothing of it is paused or gated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// No node of the studio could ever take it, and why the closest can't.
+    NoNodeFits(String),
+    /// The nodes that fit are busy.
+    Busy {
+        /// How many fit.
+        fitting: usize,
+    },
+}
+
+/// What should start, and why the rest waits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// What should start.
+    pub assignments: Vec<Assignment>,
+    /// Jobs with tasks that could start, and found no node.
+    pub waiting: BTreeMap<JobId, Waiting>,
+}
