@@ -5,3 +5,4 @@ pub mod blender;
 pub mod demo;
 pub mod engine;
 pub mod frames;
+pub mod maya;

@@ -1,0 +1,106 @@
+//! Maya ASCII scenes (`.ma`): their settings, cameras and files.
+//!
+//! A scene may be gigabytes of geometry: it is read once, front to back, statement by statement, and
+//! what doesn't matter here is dropped as it goes by. Referenced scenes are read the same way.
+
+mod encoding;
+mod facts;
+mod nodes;
+mod paths;
+mod references;
+mod statements;
+mod units;
+mod words;
+
+#[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
+mod shared_scenes_tests;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::analysis::{AnalyseError, Analysis, SceneInfo};
+use facts::Facts;
+
+/// Settings, cameras and files of the Maya ASCII scene at `scene`, those of the scenes it references
+/// included. Its project is the nearest folder above it with a `workspace.mel`.
+///
+/// # Errors
+/// [`AnalyseError`] for a file that can't be read, is no Maya ASCII scene, or ends in the middle of a
+/// statement. What is wrong with a referenced scene is among the warnings instead.
+pub fn analyse(scene: &Path) -> Result<Analysis, AnalyseError> {
+    analyse_in(scene, None)
+}
+
+/// Like [`analyse`], with the folder of the scene's project, which relative paths start from.
+///
+/// # Errors
+/// As [`analyse`].
+pub fn analyse_in(scene: &Path, project: Option<&Path>) -> Result<Analysis, AnalyseError> {
+    let facts = read(scene)?;
+    let mut analysis = Analysis {
+        scene_info: scene_info(&facts),
+        ..Analysis::default()
+    };
+    references::collect(scene, project, facts, &mut analysis)?;
+    Ok(analysis)
+}
+
+/// The facts of one file, without what it references.
+fn read(scene: &Path) -> Result<Facts, AnalyseError> {
+    let open = || -> std::io::Result<File> {
+        // Opening a pipe or a device would wait, or never end.
+        if !std::fs::metadata(scene)?.is_file() {
+            return Err(std::io::Error::other("it is not a file"));
+        }
+        File::open(scene)
+    };
+    let file = open().map_err(|error| AnalyseError::io(scene, error))?;
+    read_from(file, scene)
+}
+
+fn read_from(input: impl Read, name: &Path) -> Result<Facts, AnalyseError> {
+    let (header, statements) = statements::open(input, name)?;
+    facts::collect(header, statements)
+}
+
+/// The settings as Maya would show them: what the file doesn't say has the node's default.
+fn scene_info(facts: &Facts) -> SceneInfo {
+    let settings = &facts.settings;
+    let version = [&facts.header_version, &facts.required_version];
+    SceneInfo {
+        application: "Maya".to_owned(),
+        application_version: version
+            .into_iter()
+            .find(|version| !version.is_empty())
+            .cloned()
+            .unwrap_or_default(),
+        renderer: settings
+            .renderer
+            .clone()
+            .unwrap_or_else(|| "mayaSoftware".to_owned()),
+        start_frame: whole(settings.start_frame.unwrap_or(1.0)),
+        end_frame: whole(settings.end_frame.unwrap_or(10.0)),
+        by_frame: settings.by_frame.unwrap_or(1.0),
+        animation: settings.animation.unwrap_or(false),
+        fps: units::frames_per_second(&facts.time_unit),
+        width: settings.width.unwrap_or(960),
+        height: settings.height.unwrap_or(540),
+        image_format: units::image_format(
+            settings.image_format.unwrap_or(7),
+            settings.image_plugin.as_deref(),
+        ),
+        view_layers: facts.render_layers.clone(),
+        ..SceneInfo::default()
+    }
+}
+
+/// The nearest whole frame; Maya allows fractions, renderers of frames don't.
+fn whole(frame: f64) -> i64 {
+    // A float that is no number becomes 0, one too large the nearest there is.
+    frame.round() as i64
+}

@@ -1,0 +1,116 @@
+//! Which attributes of which nodes name files.
+
+use crate::analysis::AssetKind;
+
+/// What the file in an attribute of a node is; `None` for attributes that aren't known to name one.
+/// Both the long and the short name of an attribute occur in scenes.
+pub(super) fn asset_kind(node_type: &str, attribute: &str) -> Option<AssetKind> {
+    Some(match (node_type, attribute) {
+        (
+            "file" | "psdFileTex" | "mentalrayTexture",
+            "ftn" | "fileTextureName" | "eutn" | "explicitUvTileName",
+        ) => AssetKind::Image,
+        ("movie", "ftn" | "fileTextureName") => AssetKind::Movie,
+        ("imagePlane", "imn" | "imageName") => AssetKind::ImagePlane,
+        ("gpuCache", "cfn" | "cacheFileName") => AssetKind::GpuCache,
+        ("AlembicNode", "fn" | "abc_File" | "fns" | "abc_layerFiles") => AssetKind::Alembic,
+        ("ExocortexAlembicFile", "fn" | "fileName") => AssetKind::Alembic,
+        ("audio", "f" | "filename") => AssetKind::Audio,
+        ("aiStandIn", "dso") => AssetKind::Standin,
+        ("aiImage", "filename") => AssetKind::Image,
+        ("aiVolume", "filename") => AssetKind::Volume,
+        ("aiPhotometricLight", "ai_filename" | "aiFilename") => AssetKind::Ies,
+        ("RedshiftProxyMesh", "fn" | "fileName") => AssetKind::Standin,
+        ("RedshiftVolumeShape", "fn" | "fileName") => AssetKind::Volume,
+        ("RedshiftIESLight", "profile") => AssetKind::Ies,
+        ("VRayMesh", "fn" | "fileName" | "fn2" | "fileName2") => AssetKind::Standin,
+        ("VRayLightIESShape", "if" | "iesFile") => AssetKind::Ies,
+        ("mayaUsdProxyShape", "fp" | "filePath") => AssetKind::Standin,
+        ("rmanImageFile" | "PxrTexture" | "PxrDomeLight", "filename" | "lightColorMap") => {
+            AssetKind::Image
+        }
+        (redshift, "tex0") if redshift.starts_with("Redshift") => AssetKind::Image,
+        _ => return None,
+    })
+}
+
+/// What a text in an attribute that isn't known may be: a path, with a folder in it, to a file of a
+/// kind that scenes read. Renderers and plug-ins bring nodes by the hundred.
+pub(super) fn guess(node_type: &str, attribute: &str, value: &str) -> Option<AssetKind> {
+    // Reference nodes repeat what `file -r` says; the others hold scripts, notes and what is written.
+    let holds_none = matches!(
+        node_type,
+        "reference" | "script" | "expression" | "nodeGraphEditorInfo"
+    ) || node_type.contains("Driver")
+        || node_type.contains("enderGlobals")
+        || node_type.contains("RenderOptions")
+        || matches!(attribute, "nts" | "notes");
+    if holds_none || !value.contains(['/', '\\']) || value.contains(['\n', ';', '"']) {
+        return None;
+    }
+    let name = value.rsplit(['/', '\\']).next()?;
+    let (stem, extension) = name.rsplit_once('.')?;
+    if stem.is_empty() {
+        return None;
+    }
+    Some(match extension.to_ascii_lowercase().as_str() {
+        "png" | "jpg" | "jpeg" | "tif" | "tiff" | "tga" | "exr" | "hdr" | "iff" | "bmp" | "psd"
+        | "tx" | "tex" | "rat" | "rstexbin" | "dds" | "gif" | "sgi" | "rla" | "cin" | "dpx"
+        | "ptx" | "ptex" | "hdri" | "pic" => AssetKind::Image,
+        "ies" => AssetKind::Ies,
+        "abc" => AssetKind::Alembic,
+        "vdb" => AssetKind::Volume,
+        "ass" | "rs" | "vrmesh" | "vrscene" | "usd" | "usda" | "usdc" | "usdz" | "rib" => {
+            AssetKind::Standin
+        }
+        "wav" | "aif" | "aiff" | "mp3" => AssetKind::Audio,
+        "mov" | "mp4" | "avi" => AssetKind::Movie,
+        "ttf" | "otf" => AssetKind::Font,
+        "mc" | "mcx" | "mcc" | "bgeo" | "ptc" | "pdb" => AssetKind::Cache,
+        "ma" | "mb" | "fbx" | "obj" | "xgen" | "lut" | "cube" | "ocio" => AssetKind::Other,
+        _ => return None,
+    })
+}
+
+/// The folders of a project in which Maya looks for a file of a kind by default.
+pub(super) fn project_folders(kind: AssetKind) -> &'static [&'static str] {
+    match kind {
+        AssetKind::Image | AssetKind::ImageSequence | AssetKind::Udim | AssetKind::ImagePlane => {
+            &["sourceimages"]
+        }
+        AssetKind::Reference => &["scenes"],
+        AssetKind::Alembic | AssetKind::GpuCache => &["cache/alembic", "scenes"],
+        AssetKind::Cache => &["cache/nCache", "data"],
+        AssetKind::Audio => &["sound"],
+        AssetKind::Movie => &["movies", "sourceimages"],
+        _ => &["data"],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_guessed_from_their_ending() {
+        for (node, attribute, value, expected) in [
+            (
+                "inDiffuse",
+                "iesProfile",
+                "H:/data//data/2.IES",
+                Some(AssetKind::Ies),
+            ),
+            ("someLight", "map", "maps\\sky.exr", Some(AssetKind::Image)),
+            ("someLight", "map", "sky.exr", None),
+            ("someLight", "map", "/", None),
+            ("someLight", "map", "a/.exr", None),
+            ("someLight", "map", "a/b.weird", None),
+            ("script", "b", "file -r \"a/b.ma\"", None),
+            ("script", "b", "a/b.ma", None),
+            ("defaultArnoldDriver", "p", "images/out.exr", None),
+            ("reference", "fn", "a/b.ma", None),
+        ] {
+            assert_eq!(guess(node, attribute, value), expected, "{node} {value}");
+        }
+    }
+}

@@ -1,0 +1,411 @@
+//! The statements of a Maya ASCII file, one after another, in bounded memory.
+
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use encoding_rs::{CoderResult, Decoder};
+
+use super::encoding;
+use super::words::{Collector, Word};
+use crate::analysis::AnalyseError;
+
+/// How much is read at a time, in bytes.
+const CHUNK: usize = 64 * 1024;
+/// How far the comments at the head of a file are looked at, in bytes.
+const HEAD: usize = 4096;
+/// The comments at the head of a file.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Header {
+    /// From `//Maya ASCII 2017 scene`.
+    pub(super) version: String,
+}
+
+/// One statement, from its command up to the `;`.
+#[derive(Debug, Default)]
+pub(super) struct Statement {
+    /// The first words; at least one.
+    pub(super) words: Vec<Word>,
+}
+
+/// Reads statements.
+pub(super) struct Statements<R> {
+    input: R,
+    decoder: Decoder,
+    raw: Vec<u8>,
+    /// The decoded chunk, and how far it has been read.
+    text: Vec<u8>,
+    at: usize,
+    /// Bytes of the file up to the end of the decoded chunk.
+    chunk_end: u64,
+    line: u64,
+    ended: bool,
+    /// The comment read last, as far as it could be Maya's closing line.
+    comment: Vec<u8>,
+}
+
+/// Starts to read, having looked at the head.
+///
+/// # Errors
+/// For a file that can't be read, or that is no Maya ASCII scene.
+pub(super) fn open<R: Read>(
+    mut input: R,
+    name: &Path,
+) -> Result<(Header, Statements<R>), AnalyseError> {
+    let mut head = vec![0; HEAD];
+    let mut length = 0;
+    while length < HEAD {
+        match input.read(&mut head[length..]) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(AnalyseError::io(name, error)),
+        }
+    }
+    head.truncate(length);
+    let (header, codeset) = read_head(&head)?;
+    let mut statements = Statements {
+        input,
+        // This takes a byte order mark away too.
+        decoder: encoding::of_codeset(&codeset).new_decoder(),
+        raw: vec![0; CHUNK],
+        text: Vec::new(),
+        at: 0,
+        chunk_end: 0,
+        line: 1,
+        ended: false,
+        comment: Vec::new(),
+    };
+    statements.decode(&head, false);
+    Ok((header, statements))
+}
+
+fn read_head(head: &[u8]) -> Result<(Header, String), AnalyseError> {
+    let binary = [&b"FOR4"[..], b"FOR8", b"FORM"];
+    if binary.iter().any(|magic| head.starts_with(magic)) {
+        return Err(AnalyseError::Unsupported(
+            "this is a Maya Binary scene (.mb), which can't be read without Maya; save it as Maya \
+             ASCII (.ma) to have its settings and files found"
+                .to_owned(),
+        ));
+    }
+    let text = String::from_utf8_lossy(head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head));
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
+    let Some(version) = first.strip_prefix("//Maya ASCII") else {
+        return Err(AnalyseError::corrupt(
+            0,
+            "the first line of a Maya ASCII scene says so, and this one doesn't",
+        ));
+    };
+    let version = version.trim().trim_end_matches("scene").trim().to_owned();
+    let codeset = lines
+        .take_while(|line| line.starts_with("//"))
+        .find_map(|line| line.strip_prefix("//Codeset:"))
+        .unwrap_or_default()
+        .to_owned();
+    Ok((Header { version }, codeset))
+}
+
+impl<R: Read> Statements<R> {
+    /// The next statement; `None` at the end of the file.
+    ///
+    /// # Errors
+    /// For a file that can't be read, or that ends within a statement, a string or a comment.
+    pub(super) fn next(&mut self) -> Result<Option<Statement>, AnalyseError> {
+        let mut collector = Collector::default();
+        let mut begun = self.line;
+        while let Some(byte) = self.take()? {
+            if byte.is_ascii_whitespace() {
+                collector.end_bare();
+                continue;
+            }
+            let slash = byte == b'/' && matches!(self.peek()?, Some(b'/' | b'*'));
+            if collector.is_empty() && !slash {
+                begun = self.line;
+            }
+            match byte {
+                b'/' if slash => {
+                    collector.end_bare();
+                    self.skip_comment()?;
+                }
+                b';' => {
+                    collector.end_bare();
+                    let words = collector.finish();
+                    if !words.is_empty() {
+                        return Ok(Some(Statement { words }));
+                    }
+                    collector = Collector::default();
+                }
+                b'"' => {
+                    collector.end_bare();
+                    self.read_string(&mut collector)?;
+                }
+                b'(' => collector.open_group(),
+                b')' => collector.close_group(),
+                b'+' if collector.depth > 0 => {}
+                // Points and normals go by unread.
+                _ if collector.full() => self.skip_plain(),
+                other => collector.bare(other),
+            }
+        }
+        if collector.is_empty() {
+            Ok(None)
+        } else {
+            Err(self.ends_within(format!("the statement that begins on line {begun}")))
+        }
+    }
+
+    /// Whether the last comment is the line with which Maya ends a scene; ask after the last
+    /// statement.
+    pub(super) fn is_closed(&self) -> bool {
+        self.comment.trim_ascii_start().starts_with(b"End of")
+    }
+
+    /// Past everything that neither ends a statement nor needs a look.
+    fn skip_plain(&mut self) {
+        let rest = &self.text[self.at..];
+        let special = |byte: &u8| matches!(byte, b';' | b'"' | b'/' | b'(' | b')');
+        let plain = &rest[..rest.iter().position(special).unwrap_or(rest.len())];
+        self.line += plain.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        self.at += plain.len();
+    }
+
+    fn read_string(&mut self, collector: &mut Collector) -> Result<(), AnalyseError> {
+        let begun = self.line;
+        collector.open_string();
+        while let Some(byte) = self.take()? {
+            match byte {
+                b'"' => {
+                    collector.close_string();
+                    return Ok(());
+                }
+                b'\\' => match self.take()? {
+                    Some(b'n') => collector.letter(b'\n'),
+                    Some(b't') => collector.letter(b'\t'),
+                    Some(b'r') => collector.letter(b'\r'),
+                    Some(other) => collector.letter(other),
+                    None => break,
+                },
+                other => collector.letter(other),
+            }
+        }
+        Err(self.ends_within(format!("the string that begins on line {begun}")))
+    }
+
+    /// Behind the first `/`, before what makes it a comment.
+    fn skip_comment(&mut self) -> Result<(), AnalyseError> {
+        if self.take()? == Some(b'/') {
+            self.comment.clear();
+            while let Some(byte) = self.take()? {
+                if byte == b'\n' {
+                    break;
+                }
+                if self.comment.len() < 32 {
+                    self.comment.push(byte);
+                }
+            }
+            return Ok(());
+        }
+        let begun = self.line;
+        let mut star = false;
+        while let Some(byte) = self.take()? {
+            if star && byte == b'/' {
+                return Ok(());
+            }
+            star = byte == b'*';
+        }
+        Err(self.ends_within(format!("the comment that begins on line {begun}")))
+    }
+
+    fn ends_within(&self, what: String) -> AnalyseError {
+        AnalyseError::corrupt(self.chunk_end, format!("the file ends within {what}"))
+    }
+
+    #[inline]
+    fn peek(&mut self) -> Result<Option<u8>, AnalyseError> {
+        if self.at == self.text.len() {
+            self.refill()?;
+        }
+        Ok(self.text.get(self.at).copied())
+    }
+
+    #[inline]
+    fn take(&mut self) -> Result<Option<u8>, AnalyseError> {
+        let byte = self.peek()?;
+        if let Some(byte) = byte {
+            self.at += 1;
+            if byte == b'\n' {
+                self.line += 1;
+            }
+        }
+        Ok(byte)
+    }
+
+    fn refill(&mut self) -> Result<(), AnalyseError> {
+        while self.at == self.text.len() && !self.ended {
+            let mut raw = std::mem::take(&mut self.raw);
+            let count = self.input.read(&mut raw);
+            match count {
+                Ok(count) => self.decode(&raw[..count], count == 0),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let what = format!("reading failed on line {}: {error}", self.line);
+                    return Err(AnalyseError::corrupt(self.chunk_end, what));
+                }
+            }
+            self.raw = raw;
+        }
+        Ok(())
+    }
+
+    fn decode(&mut self, raw: &[u8], last: bool) {
+        self.chunk_end += raw.len() as u64;
+        self.at = 0;
+        self.ended = last;
+        let room = self
+            .decoder
+            .max_utf8_buffer_length(raw.len())
+            .unwrap_or(CHUNK * 4);
+        self.text.resize(room, 0);
+        // The buffer has room for the worst case, so that one call decodes everything.
+        let (result, _, written, _) = self.decoder.decode_to_utf8(raw, &mut self.text, last);
+        debug_assert_eq!(result, CoderResult::InputEmpty);
+        self.text.truncate(written);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::words::{MAX_WORD, MAX_WORDS};
+    use super::*;
+
+    fn read(text: &[u8]) -> Result<Vec<Vec<String>>, AnalyseError> {
+        let (_, mut statements) = open(text, Path::new("test.ma"))?;
+        let mut all = Vec::new();
+        while let Some(statement) = statements.next()? {
+            all.push(statement.words.into_iter().map(|word| word.text).collect());
+        }
+        Ok(all)
+    }
+
+    fn body(text: &str) -> Vec<Vec<String>> {
+        read(format!("//Maya ASCII 2017 scene\n{text}").as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn statements_end_at_semicolons_outside_strings() {
+        for (text, expected) in [
+            ("a b;c;", vec![vec!["a", "b"], vec!["c"]]),
+            ("a\n\tb // x; y\n\"c;d\";", vec![vec!["a", "b", "c;d"]]),
+            ("a /* ; \" */ b;;", vec![vec!["a", "b"]]),
+            (
+                r#"a "x\"y\\" "\n\t\r\q";"#,
+                vec![vec!["a", "x\"y\\", "\n\t\rq"]],
+            ),
+            (
+                "a ( \"b\" + \"c\"\n\t\t+ \"d\" ) e;",
+                vec![vec!["a", "bcd", "e"]],
+            ),
+            ("a (1 + 2) (\"x\");", vec![vec!["a", "1", "2", "x"]]),
+            (
+                "a \"//no comment\" -1;",
+                vec![vec!["a", "//no comment", "-1"]],
+            ),
+            ("a ( \"b\" + \"c\";d;", vec![vec!["a", "bc"], vec!["d"]]),
+            ("a\r\n;\r\n// End of it\r\n", vec![vec!["a"]]),
+            ("", vec![]),
+        ] {
+            assert_eq!(body(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn files_that_end_early_are_refused_with_the_line() {
+        for (text, word) in [
+            ("a;\nb \"c;", "the string that begins on line 3"),
+            ("a;\n\nb c", "the statement that begins on line 4"),
+            ("a;\n/* c", "the comment that begins on line 3"),
+            ("a \"b\\", "the string that begins on line 2"),
+            ("(", "the statement that begins on line 2"),
+        ] {
+            let text = format!("//Maya ASCII 2017 scene\n{text}");
+            let error = read(text.as_bytes()).unwrap_err();
+            assert!(error.to_string().contains(word), "{error}");
+            assert!(matches!(error, AnalyseError::Corrupt { position, .. }
+                if position == text.len() as u64));
+        }
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        let error = read(b"FOR8\0\0\0\0").unwrap_err().to_string();
+        assert!(error.contains("Maya Binary"), "{error}");
+        for other in [&b""[..], b"BLENDER-v304", b"\xff\xfe\x00"] {
+            assert!(matches!(
+                read(other),
+                Err(AnalyseError::Corrupt { position: 0, .. })
+            ));
+        }
+    }
+
+    /// In Shift-JIS the second byte of 表 is a backslash and that of ボ ends like none in ASCII.
+    #[test]
+    fn text_is_decoded_before_it_is_split() {
+        let mut text = b"//Maya ASCII 2017 scene\n//Codeset: 932\na \"".to_vec();
+        text.extend(b"\x95\x5c\x83\x7b\" \"b\";");
+        assert_eq!(read(&text).unwrap(), [["a", "表ボ", "b"]]);
+        let utf8 = "\u{feff}//Maya ASCII 2017 scene\na \"表ボ\";";
+        assert_eq!(read(utf8.as_bytes()).unwrap(), [["a", "表ボ"]]);
+        let latin = b"//Maya ASCII 8.5 scene\n//Codeset: 1252\na \"\xe9\";";
+        assert_eq!(read(latin).unwrap(), [["a", "é"]]);
+    }
+
+    #[test]
+    fn long_statements_are_cut_and_read_past() {
+        let points = "0.1 ".repeat(100_000);
+        let long = "x".repeat(200_000);
+        let text =
+            format!("a {points} \"unkept;\";b \"{long}\";c {long};d (\"{long}\" + \"y\");e;");
+        let text = format!("//Maya ASCII 2017 scene\n{text}");
+        let (_, mut statements) = open(text.as_bytes(), Path::new("t")).unwrap();
+        let mut read = Vec::new();
+        while let Some(statement) = statements.next().unwrap() {
+            let last = statement.words.last().unwrap();
+            assert!(last.text.len() <= MAX_WORD);
+            read.push((statement.words.len(), last.cut));
+        }
+        assert_eq!(
+            read,
+            [
+                (MAX_WORDS, false),
+                (2, true),
+                (2, true),
+                (2, true),
+                (1, false)
+            ]
+        );
+    }
+
+    /// The same statements whatever the sizes in which the bytes arrive.
+    #[test]
+    fn pieces_do_not_matter() {
+        struct Drip<'a>(&'a [u8]);
+        impl Read for Drip<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                let count = buffer.len().min(self.0.len()).min(1);
+                buffer[..count].copy_from_slice(&self.0[..count]);
+                self.0 = &self.0[count..];
+                Ok(count)
+            }
+        }
+        let text = format!(
+            "//Maya ASCII 2017 scene\n//Codeset: UTF-8\n{}a \"é\\\"x\" // y\n; /* z */ b;",
+            "// filler\n".repeat(500)
+        );
+        let (_, mut statements) = open(Drip(text.as_bytes()), Path::new("t")).unwrap();
+        let first = statements.next().unwrap().unwrap();
+        assert_eq!(first.words[1].text, "é\"x");
+        assert_eq!(statements.next().unwrap().unwrap().words[0].text, "b");
+        assert!(statements.next().unwrap().is_none());
+    }
+}

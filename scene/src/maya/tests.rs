@@ -1,0 +1,379 @@
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::analysis::{Asset, AssetKind};
+
+const HEAD: &str = "//Maya ASCII 2024 scene\n//Codeset: UTF-8\nrequires maya \"2024\";\n";
+
+/// A project with one scene of this body in `scenes/`.
+fn project(body: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("scenes")).unwrap();
+    fs::write(folder.path().join("workspace.mel"), "").unwrap();
+    let scene = folder.path().join("scenes/shot.ma");
+    write(&scene, body);
+    (folder, scene)
+}
+
+fn write(path: &Path, body: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, format!("{HEAD}{body}// End of shot.ma\n")).unwrap();
+}
+
+fn touch(root: &Path, paths: &[&str]) {
+    for path in paths {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "x").unwrap();
+    }
+}
+
+fn asset<'a>(analysis: &'a Analysis, node: &str) -> &'a Asset {
+    let found = analysis.assets.iter().find(|asset| asset.node == node);
+    found.unwrap_or_else(|| panic!("no {node} in {:#?}", analysis.assets))
+}
+
+fn names(asset: &Asset) -> Vec<&str> {
+    asset
+        .files
+        .iter()
+        .map(|file| file.file_name().unwrap().to_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn settings_are_read_by_both_names() {
+    let (_folder, scene) = project(
+        r#"currentUnit -l centimeter -a degree -t ntscf;
+        createNode camera -n "shotCamShape" -p "shotCam";
+        createNode camera -s -n "perspShape" -p "persp";
+            setAttr -k off ".v" no;
+            setAttr ".rnd" no;
+        createNode renderLayer -n "defaultRenderLayer";
+        select -ne :defaultRenderGlobals;
+            setAttr ".ren" -type "string" "arnold";
+            setAttr -k on ".outf" 51;
+            setAttr ".imfPluginKey" -type "string" "exr";
+            setAttr -av -k on ".an" yes;
+            setAttr -l on -k on ".fs" 100.4;
+            setAttr ".endFrame" 120;
+            setAttr -k on ".fs";
+            setAttr ".byFrameStep" 2.5;
+        select -ne :defaultResolution;
+            setAttr -av -k on ".w" 1920;
+            setAttr -av ".height" 1080;
+        "#,
+    );
+    let analysis = analyse(&scene).unwrap();
+    let info = &analysis.scene_info;
+    assert_eq!(
+        (
+            info.application.as_str(),
+            info.application_version.as_str(),
+            info.renderer.as_str()
+        ),
+        ("Maya", "2024", "arnold")
+    );
+    assert_eq!(
+        (info.start_frame, info.end_frame, info.by_frame),
+        (100, 120, 2.5)
+    );
+    assert_eq!(
+        (info.animation, info.fps, info.image_format.as_str()),
+        (true, 60.0, "exr")
+    );
+    assert_eq!((info.width, info.height), (1920, 1080));
+    assert_eq!(info.all_cameras, ["shotCamShape", "perspShape"]);
+    assert_eq!(info.render_cameras, ["shotCamShape"]);
+    assert_eq!(info.view_layers, ["defaultRenderLayer"]);
+    assert!(analysis.warnings.is_empty() && analysis.missing.is_empty());
+}
+
+#[test]
+fn silence_means_the_defaults() {
+    let (_folder, scene) = project("");
+    let info = analyse(&scene).unwrap().scene_info;
+    assert_eq!(
+        (info.start_frame, info.end_frame, info.by_frame),
+        (1, 10, 1.0)
+    );
+    assert_eq!(
+        (info.animation, info.fps, info.width, info.height),
+        (false, 24.0, 960, 540)
+    );
+    assert_eq!(
+        (info.renderer.as_str(), info.image_format.as_str()),
+        ("mayaSoftware", "iff")
+    );
+    assert!(info.all_cameras.is_empty());
+}
+
+#[test]
+fn nonsense_in_settings_leaves_the_defaults() {
+    let (_folder, scene) = project(
+        r#"currentUnit -t parsec;
+        select -ne :defaultRenderGlobals;
+            setAttr ".fs" nan; setAttr ".ef" 1e999; setAttr ".outf" x; setAttr ".bfs" -type "string" "";
+            setAttr; setAttr ".fs" -type; setAttr -k; setAttr "fs" 3; setAttr "." 3; setAttr "" 1;
+        select -ne :defaultResolution; setAttr ".w" -5; setAttr ".h" 99999999999;
+        select; select -ne; createNode; file; file -r; currentUnit; requires; requires maya;
+        "#,
+    );
+    let info = analyse(&scene).unwrap().scene_info;
+    assert_eq!(
+        (info.start_frame, info.end_frame, info.by_frame),
+        (1, 10, 1.0)
+    );
+    assert_eq!((info.fps, info.width, info.height), (24.0, 960, 540));
+}
+
+#[test]
+fn files_of_nodes_are_found() {
+    let (folder, scene) = project(
+        r#"createNode file -n "plain"; setAttr ".ftn" -type "string" "sourceimages/a.png";
+        createNode file -n "gone"; setAttr ".ftn" -type "string" "H:/old//sourceimages/gone.png";
+        createNode file -n "moved"; setAttr ".ftn" -type "string" "H:/old//sourceimages/a.png";
+        createNode file -n "backslash"; setAttr ".ftn" -type "string" "sourceimages\\a.png";
+        createNode file -n "tiles"; setAttr ".uvt" 3;
+            setAttr ".ftn" -type "string" "sourceimages/t.1001.exr";
+        createNode file -n "tagged"; setAttr ".ftn" -type "string" "sourceimages/t.<UDIM>.exr";
+        createNode file -n "frames"; setAttr ".ufe" yes;
+            setAttr ".fileTextureName" -type "string" "sourceimages/f.0001.jpg";
+        createNode imagePlane -n "plate"; setAttr ".ufe" on;
+            setAttr ".imn" -type "string" ( "sourceimages/"
+                + "f.0001.jpg" );
+        createNode gpuCache -n "gpu"; setAttr ".cfn" -type "string" "cache/g.abc";
+        createNode AlembicNode -n "abc"; setAttr ".fns" -type "stringArray" 2 "cache/g.abc" "cache/h.abc";
+        createNode aiStandIn -n "standin"; setAttr ".dso" -type "string" "cache/s.####.ass";
+        createNode cacheFile -n "ncache"; setAttr ".cn" -type "string" "hair";
+            setAttr ".cp" -type "string" "cache/nCache/shot//";
+        createNode audio -n "sound"; setAttr ".f" -type "string" "sound/x.wav";
+        createNode newLight -n "guessed"; setAttr ".profile" -type "string" "data/l.IES";
+        createNode file -n "empty"; setAttr ".ftn" -type "string" "";
+        createNode script -n "script"; setAttr ".b" -type "string" "sourceimages/a.png";
+        createNode file -n "variable"; setAttr ".ftn" -type "string" "$WEFT_UNSET_1/a.png";
+        "#,
+    );
+    touch(
+        folder.path(),
+        &[
+            "sourceimages/a.png",
+            "sourceimages/t.1001.exr",
+            "sourceimages/t.1012.exr",
+            "sourceimages/t.jpg",
+            "sourceimages/f.0010.jpg",
+            "sourceimages/f.0009.jpg",
+            "cache/g.abc",
+            "cache/s.0003.ass",
+            "cache/nCache/shot/hair.xml",
+            "cache/nCache/shot/hairFrame1.mcx",
+            "cache/nCache/shot/hairFrame2.mcx",
+            "data/l.IES",
+        ],
+    );
+    let analysis = analyse(&scene).unwrap();
+    let of = |node: &str| {
+        let asset = asset(&analysis, node);
+        (asset.kind, names(asset))
+    };
+    for node in ["plain", "moved", "backslash"] {
+        assert_eq!(of(node), (AssetKind::Image, vec!["a.png"]), "{node}");
+    }
+    assert_eq!(asset(&analysis, "moved").path, "H:/old//sourceimages/a.png");
+    for node in ["tiles", "tagged"] {
+        assert_eq!(
+            of(node),
+            (AssetKind::Udim, vec!["t.1001.exr", "t.1012.exr"]),
+            "{node}"
+        );
+    }
+    assert_eq!(
+        of("frames"),
+        (AssetKind::ImageSequence, vec!["f.0009.jpg", "f.0010.jpg"])
+    );
+    assert_eq!(asset(&analysis, "frames").frames, Some(vec![9, 10]));
+    assert_eq!(
+        of("plate"),
+        (AssetKind::ImagePlane, vec!["f.0009.jpg", "f.0010.jpg"])
+    );
+    assert_eq!(of("gpu"), (AssetKind::GpuCache, vec!["g.abc"]));
+    assert_eq!(of("abc"), (AssetKind::Alembic, vec!["g.abc"]));
+    assert_eq!(of("standin"), (AssetKind::Standin, vec!["s.0003.ass"]));
+    assert_eq!(
+        of("ncache"),
+        (
+            AssetKind::Cache,
+            vec!["hair.xml", "hairFrame1.mcx", "hairFrame2.mcx"]
+        )
+    );
+    assert_eq!(of("guessed"), (AssetKind::Ies, vec!["l.IES"]));
+    assert!(
+        !analysis
+            .assets
+            .iter()
+            .any(|asset| ["empty", "script"].contains(&&*asset.node))
+    );
+
+    let missing: Vec<(&str, &str, bool)> = analysis
+        .missing
+        .iter()
+        .map(|missing| {
+            (
+                missing.node.as_str(),
+                missing.path.as_str(),
+                missing.required,
+            )
+        })
+        .collect();
+    assert_eq!(
+        missing,
+        [
+            ("gone", "H:/old//sourceimages/gone.png", true),
+            ("abc", "cache/h.abc", true),
+            ("sound", "sound/x.wav", false),
+            ("variable", "$WEFT_UNSET_1/a.png", true),
+        ]
+    );
+    assert!(analysis.missing[3].reason.contains("WEFT_UNSET_1"));
+    assert!(
+        analysis
+            .assets
+            .iter()
+            .all(|asset| asset.exists != asset.files.is_empty())
+    );
+}
+
+#[test]
+fn references_are_followed() {
+    let (folder, scene) = project(
+        r#"file -rdi 1 -ns "set" -rfn "setRN" -typ "mayaAscii" "scenes/set.ma";
+        file -rdi 2 -ns "prop" -rfn "set:propRN" -typ "mayaAscii" "scenes/prop.ma";
+        file -r -ns "set" -dr 0 -rfn "setRN" -typ "mayaAscii" "scenes/set.ma";
+        file -r -ns "set1" -dr 1 -rfn "setRN1" "scenes/set.ma{1}";
+        file -rdi 2 -ns "lamp" -rfn "bin:lampRN" "scenes/lamp.ma";
+        file -r -ns "bin" -rfn "binRN" "scenes/bin.mb";
+        file -r -ns "gone" -dr 1 -rfn "goneRN" "scenes/gone.ma";
+        createNode camera -s -n "perspShape" -p "persp";
+        "#,
+    );
+    let scenes = folder.path().join("scenes");
+    write(
+        &scenes.join("set.ma"),
+        r#"file -r -ns ":" -rfn "propRN" "scenes/prop.ma";
+        createNode camera -s -n "perspShape" -p "persp";
+        createNode camera -n "setCamShape" -p "setCam"; setAttr ".rnd" no;
+        select -ne :defaultResolution; setAttr ".w" 4;
+        "#,
+    );
+    write(
+        &scenes.join("prop.ma"),
+        r#"createNode file -n "wood"; setAttr ".ftn" -type "string" "sourceimages/wood.png";
+        file -r -ns "back" -rfn "backRN" "scenes/shot.ma";
+        "#,
+    );
+    touch(folder.path(), &["scenes/bin.mb", "sourceimages/wood.png"]);
+    let analysis = analyse(&scene).unwrap();
+    let seen: Vec<(&str, bool, bool)> = analysis
+        .assets
+        .iter()
+        .map(|asset| (asset.node.as_str(), asset.exists, asset.required))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("setRN", true, true),
+            ("setRN1", true, false),
+            ("binRN", true, true),
+            ("bin:lampRN", false, true),
+            ("goneRN", false, false),
+            ("set:propRN", true, true),
+            ("set:wood", true, true),
+            ("set:backRN", true, true),
+            ("set1:propRN", true, false),
+            ("set1:wood", true, false),
+            ("set1:backRN", true, false),
+        ]
+    );
+    assert_eq!(
+        analysis.scene_info.all_cameras,
+        ["perspShape", "set:setCamShape"]
+    );
+    assert_eq!(analysis.scene_info.render_cameras, ["perspShape"]);
+    assert_eq!(analysis.scene_info.width, 960);
+    let warned = |word: &str| {
+        analysis
+            .warnings
+            .iter()
+            .any(|warning| warning.contains(word))
+    };
+    assert!(
+        warned("references itself") && warned("bin.mb"),
+        "{:?}",
+        analysis.warnings
+    );
+    assert!(
+        analysis
+            .missing
+            .iter()
+            .any(|missing| missing.reason.contains("isn't loaded"))
+    );
+}
+
+#[test]
+fn damaged_references_are_warnings() {
+    let (folder, scene) = project("file -r -ns \"a\" -rfn \"aRN\" \"scenes/a.ma\";\n");
+    fs::write(folder.path().join("scenes/a.ma"), "no scene").unwrap();
+    let analysis = analyse(&scene).unwrap();
+    assert!(analysis.assets[0].exists);
+    assert!(
+        analysis.warnings[0].contains("scenes/a.ma"),
+        "{:?}",
+        analysis.warnings
+    );
+}
+
+#[test]
+fn cameras_of_the_same_name_are_told_apart() {
+    let (_folder, scene) = project(
+        "createNode camera -n \"cShape\" -p \"a\";createNode camera -n \"cShape\" -p \"|x|b\";\
+         createNode camera -n \"dShape\" -p \"d\";",
+    );
+    let info = analyse(&scene).unwrap().scene_info;
+    assert_eq!(info.all_cameras, ["a|cShape", "b|cShape", "dShape"]);
+}
+
+#[test]
+fn the_project_can_be_given() {
+    let (folder, scene) = project(
+        "createNode file -n \"f\"; setAttr \".ftn\" -type \"string\" \"sourceimages/a.png\";\n",
+    );
+    let other = folder.path().join("other");
+    touch(&other, &["sourceimages/a.png"]);
+    assert!(!analyse(&scene).unwrap().assets[0].exists);
+    assert!(analyse_in(&scene, Some(&other)).unwrap().assets[0].exists);
+}
+
+#[test]
+fn what_is_no_scene_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let binary = folder.path().join("a.mb");
+    fs::write(&binary, b"FOR8\0\0\0\0").unwrap();
+    assert!(
+        analyse(&binary)
+            .unwrap_err()
+            .to_string()
+            .contains("Maya Binary")
+    );
+    assert!(matches!(
+        analyse(folder.path()),
+        Err(AnalyseError::Io { .. })
+    ));
+    assert!(matches!(
+        analyse(&folder.path().join("none.ma")),
+        Err(AnalyseError::Io { .. })
+    ));
+    let cut = folder.path().join("cut.ma");
+    fs::write(&cut, format!("{HEAD}createNode file;\n")).unwrap();
+    assert!(analyse(&cut).unwrap().warnings[0].contains("cut off"));
+}
