@@ -31,7 +31,7 @@ const SHIPPED: [(&str, &str); 4] = [
 ///   a shipped engine and without `args` of its own builds on the shipped one.
 /// - `version_pattern`: a regular expression whose one group is the version, sought in what the
 ///   program prints when called with `version_args`.
-/// - `args`: the program's arguments, with placeholders (see the user's reference); `{options}` or
+/// - `args`: the program's arguments, with [placeholders](super#placeholders); `{options}` or
 ///   `{options:SLOT}` as an argument of its own stands for the option groups of that slot.
 /// - `[[options]]` with `when`, `args` and `slot`: arguments that appear only when `when` holds:
 ///   `camera`, `scene_name`, `view_layer`, `scale`, `format`, `tile`, `allow_scripts` or `arg.K` was

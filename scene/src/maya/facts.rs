@@ -1,5 +1,6 @@
 //! What the statements of one file say.
 
+use std::collections::HashSet;
 use std::io::Read;
 
 use super::nodes;
@@ -24,6 +25,8 @@ pub(super) struct Facts {
     pub(super) references: Vec<Reference>,
     /// References of references, as the file remembers them.
     pub(super) nested: Vec<Reference>,
+    /// The nodes of the references, nested ones too, that Maya doesn't load with the scene.
+    pub(super) unloaded: HashSet<String>,
     pub(super) render_layers: Vec<String>,
     /// Whether the file ends with the line that Maya writes there.
     pub(super) closed: bool,
@@ -82,8 +85,6 @@ pub(super) struct Reference {
     pub(super) path: String,
     pub(super) namespace: String,
     pub(super) node: String,
-    /// Whether Maya loads it when it opens the scene.
-    pub(super) loaded: bool,
 }
 
 /// Reads all statements.
@@ -188,24 +189,26 @@ impl Reader {
     fn file(&mut self, words: &[Word]) {
         let direct = has_flag(words, &["-r", "-reference"]);
         let depth = value_of(words, &["-rdi", "-referenceDepthInfo"]);
-        let nested = depth.is_some_and(|depth| depth.parse::<u32>().is_ok_and(|depth| depth > 1));
+        let depth = depth.and_then(|depth| depth.parse::<u32>().ok());
+        let text = |names: &[&str]| value_of(words, names).unwrap_or_default().to_owned();
+        let node = text(&["-rfn", "-referenceNode"]);
+        // `-dr 1` means unloaded in the list of all references (`-rdi`) only; where a reference is
+        // made (`-r`) Maya always writes it.
+        if depth.is_some() && value_of(words, &["-dr", "-deferReference"]).is_some_and(is_true) {
+            self.facts.unloaded.insert(node.clone());
+        }
         let Some(path) = words.last().filter(|word| word.quoted && !word.cut) else {
             return;
         };
-        if !direct && !nested {
-            return;
-        }
-        let text = |names: &[&str]| value_of(words, names).unwrap_or_default().to_owned();
         let reference = Reference {
             path: without_copy_number(&path.text).to_owned(),
             // `:` is the root namespace, in which names stay as they are.
             namespace: text(&["-ns", "-namespace"]).trim_matches(':').to_owned(),
-            node: text(&["-rfn", "-referenceNode"]),
-            loaded: !value_of(words, &["-dr", "-deferReference"]).is_some_and(is_true),
+            node,
         };
         if direct {
             self.facts.references.push(reference);
-        } else {
+        } else if depth.is_some_and(|depth| depth > 1) {
             self.facts.nested.push(reference);
         }
     }
@@ -270,7 +273,7 @@ impl Reader {
             let known = nodes::asset_kind(&node.kind, name);
             let kind = known.or_else(|| nodes::guess(&node.kind, name, &value.text));
             if let Some(kind) = kind
-                && !value.text.trim().is_empty()
+                && !nodes::comes_with_maya(&value.text)
                 && node.files.len() < MAX_TEXTS
             {
                 node.files.push((value.text.clone(), kind));

@@ -72,6 +72,13 @@ pub(super) fn guess(node_type: &str, attribute: &str, value: &str) -> Option<Ass
     })
 }
 
+/// Whether a path names nothing, or a file of Maya itself, which every installation has.
+pub(super) fn comes_with_maya(path: &str) -> bool {
+    let path = path.trim();
+    let own = ["<MAYA_RESOURCES>", "$MAYA_LOCATION", "${MAYA_LOCATION}"];
+    path.is_empty() || own.iter().any(|place| path.starts_with(place))
+}
+
 /// The folders of a project in which Maya looks for a file of a kind by default.
 pub(super) fn project_folders(kind: AssetKind) -> &'static [&'static str] {
     match kind {

@@ -40,6 +40,7 @@ pub(super) fn collect(
     analysis: &mut Analysis,
 ) -> Result<(), AnalyseError> {
     let mut tree = Tree {
+        unloaded: facts.unloaded.clone(),
         analysis,
         read: HashMap::new(),
         seen: HashSet::new(),
@@ -67,6 +68,8 @@ pub(super) fn collect(
 }
 
 struct Tree<'a> {
+    /// The nodes of the references that the scene keeps unloaded.
+    unloaded: HashSet<String>,
     analysis: &'a mut Analysis,
     /// Referenced files that were read, `None` for those that couldn't be.
     read: HashMap<PathBuf, Option<Rc<Facts>>>,
@@ -89,9 +92,14 @@ impl Tree<'_> {
             }
         }
         for file in &visit.facts.files {
+            // Nodes that every scene has (`:time1`) are taken from the scene itself only.
+            let node = file.node.trim_start_matches(':');
+            if !top && node.len() < file.node.len() {
+                continue;
+            }
             let found = visit.places.find(&file.path, file.kind, file.family);
             let file = FileUse {
-                node: format!("{}{}", visit.prefix, file.node),
+                node: format!("{}{node}", visit.prefix),
                 ..file.clone()
             };
             // Sounds are for playing a scene, not for rendering it.
@@ -118,7 +126,10 @@ impl Tree<'_> {
         from: &Visit,
         waiting: &mut Vec<Visit>,
     ) -> Result<(), AnalyseError> {
-        let loaded = from.loaded && reference.loaded;
+        let node = format!("{}{}", from.prefix, reference.node);
+        let loaded = from.loaded
+            && !from.facts.unloaded.contains(&reference.node)
+            && !self.unloaded.contains(&node);
         let Some(file) = self.add_reference(reference, &from.prefix, &from.places, loaded)? else {
             return Ok(());
         };
@@ -148,10 +159,16 @@ impl Tree<'_> {
             }),
             // What can't be read is known only from what the scene remembers of it.
             None => {
-                let below = format!("{}:", reference.namespace);
                 for nested in &from.facts.nested {
-                    if nested.node.starts_with(&below) {
-                        let loaded = loaded && nested.loaded;
+                    let inside = match reference.namespace.as_str() {
+                        "" => !nested.node.contains(':'),
+                        namespace => nested
+                            .node
+                            .strip_prefix(namespace)
+                            .is_some_and(|rest| rest.starts_with(':')),
+                    };
+                    if inside {
+                        let loaded = loaded && !from.facts.unloaded.contains(&nested.node);
                         self.add_reference(nested, &from.prefix, &from.places, loaded)?;
                     }
                 }

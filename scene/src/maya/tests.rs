@@ -152,6 +152,8 @@ fn files_of_nodes_are_found() {
         createNode newLight -n "guessed"; setAttr ".profile" -type "string" "data/l.IES";
         createNode file -n "empty"; setAttr ".ftn" -type "string" "";
         createNode script -n "script"; setAttr ".b" -type "string" "sourceimages/a.png";
+        select -ne :defaultColorMgtGlobals;
+            setAttr ".cfp" -type "string" "<MAYA_RESOURCES>/OCIO-configs/Maya2022-default/config.ocio";
         createNode file -n "variable"; setAttr ".ftn" -type "string" "$WEFT_UNSET_1/a.png";
         "#,
     );
@@ -212,7 +214,7 @@ fn files_of_nodes_are_found() {
         !analysis
             .assets
             .iter()
-            .any(|asset| ["empty", "script"].contains(&&*asset.node))
+            .any(|asset| ["empty", "script", "defaultColorMgtGlobals"].contains(&&*asset.node))
     );
 
     let missing: Vec<(&str, &str, bool)> = analysis
@@ -248,11 +250,13 @@ fn files_of_nodes_are_found() {
 fn references_are_followed() {
     let (folder, scene) = project(
         r#"file -rdi 1 -ns "set" -rfn "setRN" -typ "mayaAscii" "scenes/set.ma";
+        file -rdi 1 -ns "set1" -dr 1 -rfn "setRN1" "scenes/set.ma{1}";
+        file -rdi 1 -ns "gone" -dr 1 -rfn "goneRN" "scenes/gone.ma";
         file -rdi 2 -ns "prop" -rfn "set:propRN" -typ "mayaAscii" "scenes/prop.ma";
-        file -r -ns "set" -dr 0 -rfn "setRN" -typ "mayaAscii" "scenes/set.ma";
+        file -r -ns "set" -dr 1 -rfn "setRN" -typ "mayaAscii" "scenes/set.ma";
         file -r -ns "set1" -dr 1 -rfn "setRN1" "scenes/set.ma{1}";
         file -rdi 2 -ns "lamp" -rfn "bin:lampRN" "scenes/lamp.ma";
-        file -r -ns "bin" -rfn "binRN" "scenes/bin.mb";
+        file -r -ns "bin" -dr 1 -rfn "binRN" "scenes/bin.mb";
         file -r -ns "gone" -dr 1 -rfn "goneRN" "scenes/gone.ma";
         createNode camera -s -n "perspShape" -p "persp";
         "#,
