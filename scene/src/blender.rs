@@ -1,1 +1,153 @@
-//! Reading Blender's scene files.
+//! Reading Blender's scene files, 2.4 to 5.x, without Blender.
+//!
+//! A `.blend` file is a row of blocks, each the contents of a piece of the writer's memory, and one
+//! of them, the DNA, describes the layout of all the others. So files of every version are read by
+//! the same code, by the names of fields. See [`block`] and [`dna`] for the format down to the byte.
+//!
+//! [`analyse`] tells a scene's settings and the files it needs, those of linked libraries included.
+//! [`rewrite_paths`] writes a copy in which these files are named differently.
+
+mod block;
+mod contents;
+mod dna;
+mod group;
+mod input;
+mod number;
+mod path_fields;
+mod read;
+mod record;
+mod resolve;
+mod rewrite;
+mod search;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use crate::analysis::{AnalyseError, Analysis, SceneInfo};
+
+use contents::{Contents, Id, SceneSettings};
+use search::Search;
+
+pub use rewrite::rewrite_paths;
+
+/// Reads a scene: the settings of its active scene, and the files it needs.
+///
+/// # Errors
+/// [`AnalyseError::Unsupported`] if it isn't a Blender file or holds no scene, `Corrupt` if it is
+/// damaged or cut off, `TooLarge` if it would take more memory than a scene should, `Io` if it can't
+/// be read. Libraries that can't be read are no error: they are listed as missing.
+pub fn analyse(scene: &Path) -> Result<Analysis, AnalyseError> {
+    analyse_scene(scene, None)
+}
+
+/// Like [`analyse`], but with the scene called `name` inside the file as the active one.
+///
+/// # Errors
+/// As [`analyse`]; [`AnalyseError::Unsupported`] if there is no such scene.
+pub fn analyse_scene(scene: &Path, name: Option<&str>) -> Result<Analysis, AnalyseError> {
+    let path = std::path::absolute(scene).map_err(|error| AnalyseError::io(scene, error))?;
+    let contents = read::read(&path)?;
+    let active = match name {
+        Some(name) => Some(scene_called(&contents, name).ok_or_else(|| {
+            AnalyseError::Unsupported(format!(
+                "{} has no scene called '{name}'; it has {}",
+                scene.display(),
+                scene_names(&contents, None).join(", ")
+            ))
+        })?),
+        None => active_scene(&contents),
+    };
+    let mut search = Search::new(contents);
+    if let Some(active) = active {
+        search.required_by(active)?;
+    }
+    search.rest(active.is_none())?;
+    let scene_info = scene_info(&search, active).ok_or_else(|| {
+        AnalyseError::Unsupported(format!("{} holds no scene to render", scene.display()))
+    })?;
+    warn_of(&scene_info, &mut search.warnings);
+    let (assets, missing, warnings) = search.into_report();
+    Ok(Analysis {
+        scene_info,
+        assets,
+        missing,
+        warnings,
+    })
+}
+
+fn scene_called(contents: &Contents, name: &str) -> Option<u32> {
+    let name = [b"SC", name.as_bytes()].concat();
+    contents.by_name.get(&name).copied()
+}
+
+/// The scene that was active when the file was saved, or the first.
+fn active_scene(contents: &Contents) -> Option<u32> {
+    let is_scene = |id: &Id| id.name.starts_with(b"SC");
+    let saved = contents.by_address.get(&contents.active_scene).copied();
+    saved
+        .filter(|&index| contents.ids.get(index as usize).is_some_and(is_scene))
+        .or_else(|| u32::try_from(contents.ids.iter().position(is_scene)?).ok())
+}
+
+/// The names of the scenes in a file, the active one first.
+fn scene_names(contents: &Contents, active: Option<u32>) -> Vec<String> {
+    let active = active
+        .and_then(|index| contents.ids.get(index as usize))
+        .map(|id| &id.name);
+    let mut names: Vec<_> = contents
+        .ids
+        .iter()
+        .filter(|id| group::scene_settings(id).is_some() || Some(&id.name) == active)
+        .collect();
+    names.sort_by_key(|id| Some(&id.name) != active);
+    names.iter().map(|id| id.label()).collect()
+}
+
+fn scene_info(search: &Search, active: Option<u32>) -> Option<SceneInfo> {
+    let (owner, id) = search.resolved(active?)?;
+    let settings = group::scene_settings(id)?;
+    let contents = search.contents();
+    Some(SceneInfo {
+        application: "Blender".to_owned(),
+        application_version: contents.version.to_string(),
+        renderer: settings.engine.clone(),
+        start_frame: settings.start,
+        end_frame: settings.end,
+        by_frame: settings.step as f64,
+        animation: settings.end > settings.start,
+        fps: settings.fps,
+        width: settings.width,
+        height: settings.height,
+        image_format: settings.format.clone(),
+        all_cameras: search.cameras(),
+        render_cameras: render_cameras(owner, settings),
+        scenes: scene_names(contents, active),
+        view_layers: settings.view_layers.clone(),
+    })
+}
+
+/// The scene's own camera, and those that its markers switch to.
+fn render_cameras(contents: &Contents, settings: &SceneSettings) -> Vec<String> {
+    let ids = settings
+        .cameras
+        .iter()
+        .filter_map(|address| contents.by_address.get(address));
+    ids.filter_map(|&index| contents.ids.get(index as usize))
+        .map(Id::label)
+        .collect()
+}
+
+fn warn_of(info: &SceneInfo, warnings: &mut Vec<String>) {
+    if info.render_cameras.is_empty() {
+        warnings.push("the scene has no camera: it cannot be rendered as it is".to_owned());
+    }
+    if settings::is_film(&info.image_format) {
+        warnings.push(format!(
+            "the scene's output format is a film ({}), which cannot be made frame by frame; choose \
+             a picture format",
+            info.image_format
+        ));
+    }
+}

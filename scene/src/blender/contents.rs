@@ -1,0 +1,108 @@
+//! What is kept of a `.blend` file after reading it: its datablocks, how they point at each other,
+//! and the files that they name.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use crate::analysis::AssetKind;
+
+use super::block::Version;
+
+/// A file as read, before any of the paths in it are looked up.
+#[derive(Debug)]
+pub(super) struct Contents {
+    /// The file itself, absolute; `//` in its paths means its folder.
+    pub(super) path: PathBuf,
+    pub(super) version: Version,
+    /// In the order of the file.
+    pub(super) ids: Vec<Id>,
+    /// From old addresses to indices in `ids`.
+    pub(super) by_address: HashMap<u64, u32>,
+    /// From the names of what is defined here (not linked) to indices in `ids`.
+    pub(super) by_name: HashMap<Vec<u8>, u32>,
+    /// The address of the scene that was active when the file was saved; 0 if unknown.
+    pub(super) active_scene: u64,
+}
+
+/// A datablock.
+#[derive(Debug)]
+pub(super) struct Id {
+    /// The name with the two letters of its kind in front: `OBCube`.
+    pub(super) name: Vec<u8>,
+    pub(super) kind: IdKind,
+    /// Indices of the datablocks it needs.
+    pub(super) needs: Vec<u32>,
+    /// The files it names.
+    pub(super) files: Vec<FileUse>,
+}
+
+impl Id {
+    /// The name for people, without the two letters.
+    pub(super) fn label(&self) -> String {
+        String::from_utf8_lossy(self.name.get(2..).unwrap_or_default()).into_owned()
+    }
+}
+
+/// What is remembered of a datablock beyond its name.
+#[derive(Debug)]
+pub(super) enum IdKind {
+    Scene(Box<SceneSettings>),
+    CameraObject,
+    /// A library: another file. `packed` if its contents are inside this one.
+    Library {
+        packed: bool,
+    },
+    /// Stands for a datablock of a library, by its name; the index in `ids` of that library.
+    Linked {
+        library: Option<u32>,
+    },
+    /// A text that asks to be run when the file is opened.
+    StartupScript,
+    Other,
+}
+
+/// The settings of one scene.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct SceneSettings {
+    pub(super) start: i64,
+    pub(super) end: i64,
+    pub(super) step: i64,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) fps: f64,
+    pub(super) engine: String,
+    pub(super) format: String,
+    /// The address of its camera, 0 if none, then those of the cameras that markers switch to.
+    pub(super) cameras: Vec<u64>,
+    pub(super) view_layers: Vec<String>,
+}
+
+/// A path in a datablock, or a family of files that it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FileUse {
+    /// As the file spells it; in no particular encoding.
+    pub(super) path: Vec<u8>,
+    pub(super) kind: AssetKind,
+    pub(super) family: Family,
+}
+
+/// Which files a path stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Family {
+    Single,
+    /// One file a frame, numbered in place of the last digits of the name.
+    Sequence,
+    /// One file a tile; these are the tiles' numbers, from 1001.
+    Tiles(Vec<u32>),
+    /// The files with these names in the path, which is a folder; frames of a strip, in order.
+    Listed(Vec<Vec<u8>>),
+    /// Everything in a folder.
+    Folder,
+}
+
+impl Contents {
+    /// The folder that `//` means in this file's paths.
+    pub(super) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+}

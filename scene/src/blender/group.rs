@@ -1,0 +1,328 @@
+//! One datablock while it is being read: its own block, then those of the data that belongs to it.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::analysis::AssetKind;
+
+use super::contents::{Family, FileUse, Id, IdKind, SceneSettings};
+use super::path_fields::{self, PathField};
+use super::record::{Record, until_nul};
+use super::settings;
+
+// Object.type of a camera (OB_CAMERA in DNA_object_types.h).
+const OB_CAMERA: i64 = 11;
+// Image.source (IMA_SRC_* in DNA_image_types.h); 0 in files before 2.43 is a plain file.
+const SOURCE_SEQUENCE: i64 = 2;
+const SOURCE_MOVIE: i64 = 3;
+const SOURCE_GENERATED: i64 = 4;
+const SOURCE_VIEWER: i64 = 5;
+const SOURCE_TILED: i64 = 6;
+// MovieClip.source (MCLIP_SRC_SEQUENCE in DNA_movieclip_types.h).
+const CLIP_SEQUENCE: i64 = 1;
+// Sequence.type (SEQ_TYPE_* in DNA_sequence_types.h).
+const STRIP_IMAGE: i64 = 0;
+const STRIP_MOVIE: i64 = 3;
+// Text.flags: registered to run on load (TXT_ISSCRIPT in DNA_text_types.h).
+const TEXT_IS_SCRIPT: i64 = 1 << 4;
+// NodeShaderTexIES.mode and NodeShaderScript.mode: from a file (NODE_*_EXTERNAL).
+const NODE_EXTERNAL: i64 = 1;
+
+/// The longest path that is taken from loose data, in bytes; Blender's own limit is 1024.
+const MAX_LOOSE_PATH: u64 = 4096;
+
+/// A strip of the sequencer, in the pieces that Blender writes it in.
+#[derive(Default)]
+struct Strips {
+    /// Kind and address of the strip's data.
+    strips: Vec<(i64, u64)>,
+    /// From the address of a strip's data to its folder and the address of its names.
+    data: HashMap<u64, (Vec<u8>, u64)>,
+    /// From an address to the names there.
+    names: HashMap<u64, Vec<Vec<u8>>>,
+}
+
+/// Gathers what is to be known about one datablock.
+pub(super) struct Group {
+    id: Id,
+    /// The address of the library, where the datablock itself says so.
+    pub(super) library_address: u64,
+    needs: HashSet<u32>,
+    tiles: Vec<u32>,
+    /// Whether `files[0]` stands for tiles that are yet to come.
+    tiled: bool,
+    strips: Strips,
+    /// Where loose texts with paths of folders will be.
+    folder_texts: HashSet<u64>,
+}
+
+impl Group {
+    /// Begins with the datablock's own struct.
+    pub(super) fn new(record: &Record<'_>, linked: bool) -> Self {
+        let name = record
+            .text("id.name")
+            .or_else(|| record.text("name"))
+            .unwrap_or_default();
+        let mut group = Self {
+            id: Id {
+                name: name.to_vec(),
+                kind: IdKind::Other,
+                needs: Vec::new(),
+                files: Vec::new(),
+            },
+            library_address: record
+                .pointer("id.lib")
+                .or_else(|| record.pointer("lib"))
+                .unwrap_or(0),
+            needs: HashSet::new(),
+            tiles: Vec::new(),
+            tiled: false,
+            strips: Strips::default(),
+            folder_texts: HashSet::new(),
+        };
+        if linked {
+            group.id.kind = IdKind::Linked { library: None };
+            return group;
+        }
+        match record.name() {
+            "Scene" => {
+                group.id.kind = IdKind::Scene(Box::new(settings::read(record)));
+            }
+            "Object" if record.int("type") == Some(OB_CAMERA) => {
+                group.id.kind = IdKind::CameraObject;
+            }
+            "Text"
+                if record
+                    .int("flags")
+                    .is_some_and(|flags| flags & TEXT_IS_SCRIPT != 0) =>
+            {
+                group.id.kind = IdKind::StartupScript;
+            }
+            "Library" => {
+                let packed = is_packed(record);
+                group.id.kind = IdKind::Library { packed };
+            }
+            _ => {}
+        }
+        group.path_of(record);
+        group
+    }
+
+    /// Adds a struct of data that belongs to the datablock and lay at `address`.
+    pub(super) fn data(&mut self, record: &Record<'_>, address: u64) {
+        match record.name() {
+            "ImageTile" => {
+                let number = record
+                    .int("tile_number")
+                    .and_then(|number| u32::try_from(number).ok());
+                self.tiles.extend(number);
+            }
+            "SceneRenderLayer" | "ViewLayer" => {
+                if let (IdKind::Scene(settings), Some(name)) =
+                    (&mut self.id.kind, record.text("name"))
+                {
+                    settings
+                        .view_layers
+                        .push(String::from_utf8_lossy(name).into_owned());
+                }
+            }
+            "TimeMarker" => {
+                if let (IdKind::Scene(settings), Some(camera)) =
+                    (&mut self.id.kind, record.pointer("camera"))
+                    && camera != 0
+                    && !settings.cameras.contains(&camera)
+                {
+                    settings.cameras.push(camera);
+                }
+            }
+            "Sequence" => {
+                if let (Some(kind), Some(data)) = (record.int("type"), record.pointer("strip")) {
+                    self.strips.strips.push((kind, data));
+                }
+            }
+            "StripElem" => {
+                let name = record.text("name").unwrap_or_default().to_vec();
+                self.strips.names.entry(address).or_default().push(name);
+            }
+            // From 4.5 on, `Strip` is what `Sequence` was, and `StripData` what `Strip` was.
+            "Strip" if record.pointer("stripdata").is_none() => {
+                if let (Some(kind), Some(data)) = (record.int("type"), record.pointer("data")) {
+                    self.strips.strips.push((kind, data));
+                }
+            }
+            "Strip" | "StripData" => {
+                if let (Some(folder), Some(names)) = (
+                    record.text(path_fields::STRIP_FOLDER),
+                    record.pointer("stripdata"),
+                ) {
+                    self.strips.data.insert(address, (folder.to_vec(), names));
+                }
+            }
+            "NodesModifierData" => {
+                for field in ["bake_directory", "simulation_bake_directory"] {
+                    self.folder_texts.extend(record.pointer(field));
+                }
+            }
+            "NodesModifierBake" => self.folder_texts.extend(record.pointer("directory")),
+            _ => self.path_of(record),
+        }
+    }
+
+    /// Whether the loose data at `address` may be a path.
+    pub(super) fn wants_text(&self, address: u64, length: u64) -> bool {
+        address != 0 && length <= MAX_LOOSE_PATH && self.folder_texts.contains(&address)
+    }
+
+    /// Takes a path from loose data.
+    pub(super) fn text(&mut self, bytes: &[u8]) {
+        self.add(until_nul(bytes), AssetKind::Cache, Family::Folder);
+    }
+
+    /// Notes that the datablock points at another.
+    pub(super) fn needs(&mut self, other: u32) {
+        self.needs.insert(other);
+    }
+
+    /// How many things are held, to bound a file that has too many.
+    pub(super) fn size(&self) -> usize {
+        self.needs.len()
+            + self.id.files.len()
+            + self.tiles.len()
+            + self.strips.strips.len()
+            + self.strips.data.len()
+            + self.strips.names.len()
+    }
+
+    /// The datablock, once all its data has been seen.
+    pub(super) fn finish(mut self) -> Id {
+        if self.tiled
+            && let Some(file) = self.id.files.first_mut()
+        {
+            self.tiles.sort_unstable();
+            self.tiles.dedup();
+            if self.tiles.is_empty() {
+                self.tiles.push(1001);
+            }
+            file.family = Family::Tiles(self.tiles);
+        }
+        let mut strips = std::mem::take(&mut self.strips);
+        for (kind, data) in std::mem::take(&mut strips.strips) {
+            // Two strips never share their data, so it can be taken out.
+            let Some((folder, names)) = strips.data.remove(&data) else {
+                continue;
+            };
+            let names = strips.names.remove(&names).unwrap_or_default();
+            match kind {
+                STRIP_MOVIE => {
+                    if let Some(name) = names.first() {
+                        let path = path_fields::join(&folder, name);
+                        self.id.files.push(FileUse {
+                            path,
+                            kind: AssetKind::Movie,
+                            family: Family::Single,
+                        });
+                    }
+                }
+                STRIP_IMAGE if !names.is_empty() => self.id.files.push(FileUse {
+                    path: folder,
+                    kind: AssetKind::ImageSequence,
+                    family: Family::Listed(names),
+                }),
+                _ => {}
+            }
+        }
+        self.id.needs = self.needs.into_iter().collect();
+        self.id.needs.sort_unstable();
+        self.id
+    }
+
+    fn add(&mut self, path: &[u8], kind: AssetKind, family: Family) {
+        if !path.is_empty() {
+            self.id.files.push(FileUse {
+                path: path.to_vec(),
+                kind,
+                family,
+            });
+        }
+    }
+
+    /// Takes the path that a struct holds, if it is of a kind that holds one and means it.
+    fn path_of(&mut self, record: &Record<'_>) {
+        let Some(field) = path_fields::of_struct(record.name()) else {
+            return;
+        };
+        let Some((_, path)) = field.find(record) else {
+            return;
+        };
+        let (kind, family) = match self.meaning(field, record, path) {
+            Some(meaning) => meaning,
+            None => return,
+        };
+        self.add(path, kind, family);
+    }
+
+    fn meaning(
+        &mut self,
+        field: &PathField,
+        record: &Record<'_>,
+        path: &[u8],
+    ) -> Option<(AssetKind, Family)> {
+        let numbered = |yes: bool| {
+            if yes {
+                Family::Sequence
+            } else {
+                Family::Single
+            }
+        };
+        if is_packed(record) {
+            return None;
+        }
+        let external = || record.int("mode") == Some(NODE_EXTERNAL);
+        Some(match record.name() {
+            "Image" => match record.int("source").unwrap_or_default() {
+                SOURCE_GENERATED | SOURCE_VIEWER => return None,
+                SOURCE_SEQUENCE => (AssetKind::ImageSequence, Family::Sequence),
+                SOURCE_MOVIE => (AssetKind::Movie, Family::Single),
+                SOURCE_TILED => {
+                    self.tiled = true;
+                    (AssetKind::Udim, Family::Single)
+                }
+                _ => (AssetKind::Image, Family::Single),
+            },
+            "MovieClip" if record.int("source") == Some(CLIP_SEQUENCE) => {
+                (AssetKind::ImageSequence, Family::Sequence)
+            }
+            "Volume" => (
+                AssetKind::Volume,
+                numbered(record.int("is_sequence") == Some(1)),
+            ),
+            "CacheFile" => {
+                let is_alembic = path.to_ascii_lowercase().ends_with(b".abc");
+                let kind = if is_alembic {
+                    AssetKind::Alembic
+                } else {
+                    AssetKind::Cache
+                };
+                (kind, numbered(record.int("is_sequence") == Some(1)))
+            }
+            "VFont" if path == b"<builtin>" => return None,
+            "NodeShaderTexIES" | "NodeShaderScript" if !external() => return None,
+            "FluidDomainSettings" => (field.kind, Family::Folder),
+            _ => (field.kind, Family::Single),
+        })
+    }
+}
+
+/// Whether a datablock's file is inside the `.blend`, so that none outside is read.
+fn is_packed(record: &Record<'_>) -> bool {
+    ["packedfile", "packedfiles.first"]
+        .iter()
+        .any(|field| record.pointer(field).is_some_and(|address| address != 0))
+}
+
+/// The settings of a datablock that is a scene.
+pub(super) fn scene_settings(id: &Id) -> Option<&SceneSettings> {
+    match &id.kind {
+        IdKind::Scene(settings) => Some(settings),
+        _ => None,
+    }
+}

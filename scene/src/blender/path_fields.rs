@@ -1,0 +1,76 @@
+//! Where in a `.blend` file paths are: which field of which struct.
+
+use crate::analysis::AssetKind;
+
+use super::dna::Field;
+use super::record::Record;
+
+/// A struct that holds a path.
+pub(super) struct PathField {
+    structure: &'static str,
+    /// The names that the field has had; the first that a file knows is the one.
+    fields: &'static [&'static str],
+    /// What the path leads to, unless other fields say more.
+    pub(super) kind: AssetKind,
+}
+
+/// Every struct with a path in a fixed array. Names that changed in Blender's own code mostly stay
+/// as they were in files (`dna_rename_defs.h`); both are listed. A library of 2.5 to 4.x has both:
+/// there `name` is what was typed, `filepath` where the writer found it.
+const PATH_FIELDS: &[PathField] = &[
+    path("Image", &["filepath", "name"], AssetKind::Image),
+    path("Library", &["name", "filepath"], AssetKind::Library),
+    path("VFont", &["filepath", "name"], AssetKind::Font),
+    path("bSound", &["filepath", "name"], AssetKind::Sound),
+    path("MovieClip", &["filepath", "name"], AssetKind::Movie),
+    path("Volume", &["filepath"], AssetKind::Volume),
+    path("CacheFile", &["filepath"], AssetKind::Cache),
+    path("MeshCacheModifierData", &["filepath"], AssetKind::Cache),
+    path("NodeShaderTexIES", &["filepath"], AssetKind::Ies),
+    path("NodeShaderScript", &["filepath"], AssetKind::Other),
+    path(
+        "FluidDomainSettings",
+        &["cache_directory"],
+        AssetKind::Cache,
+    ),
+];
+
+const fn path(
+    structure: &'static str,
+    fields: &'static [&'static str],
+    kind: AssetKind,
+) -> PathField {
+    PathField {
+        structure,
+        fields,
+        kind,
+    }
+}
+
+/// The entry for a struct, if it holds a path.
+pub(super) fn of_struct(name: &str) -> Option<&'static PathField> {
+    PATH_FIELDS.iter().find(|entry| entry.structure == name)
+}
+
+impl PathField {
+    /// The field that holds the path, and the path.
+    pub(super) fn find<'a>(&self, record: &Record<'a>) -> Option<(Field, &'a [u8])> {
+        self.fields.iter().find_map(|name| {
+            let path = record.text(name)?;
+            Some((record.dna.field(record.structure, name)?, path))
+        })
+    }
+}
+
+/// The field with the folder of a strip of the sequencer. The names in it are in `StripElem`s.
+pub(super) const STRIP_FOLDER: &str = "dir";
+
+/// A folder and a name in it, as one path.
+pub(super) fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
+    let mut path = folder.to_vec();
+    if !path.is_empty() && !path.ends_with(b"/") && !path.ends_with(b"\\") {
+        path.push(b'/');
+    }
+    path.extend_from_slice(name);
+    path
+}

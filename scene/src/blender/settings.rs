@@ -1,0 +1,75 @@
+//! The settings of a scene.
+
+use super::contents::SceneSettings;
+use super::record::Record;
+
+/// Blender's names for `ImageFormatData.imtype`: R_IMF_IMTYPE_* in DNA_scene_types.h, named in
+/// rna_scene.c. The film formats of old are all FFMPEG now.
+const FORMATS: &[(i64, &str)] = &[
+    (0, "TARGA"),
+    (1, "IRIS"),
+    (4, "JPEG"),
+    (7, "IRIS"),
+    (14, "TARGA_RAW"),
+    (15, "AVI_RAW"),
+    (16, "AVI_JPEG"),
+    (17, "PNG"),
+    (20, "BMP"),
+    (21, "HDR"),
+    (22, "TIFF"),
+    (23, "OPEN_EXR"),
+    (24, "FFMPEG"),
+    (26, "CINEON"),
+    (27, "DPX"),
+    (28, "OPEN_EXR_MULTILAYER"),
+    (29, "DDS"),
+    (30, "JPEG2000"),
+    (31, "FFMPEG"),
+    (32, "FFMPEG"),
+    (33, "FFMPEG"),
+    (34, "PSD"),
+    (35, "WEBP"),
+];
+
+/// The engine of files from before 2.5, which don't name theirs.
+const OLD_ENGINE: &str = "BLENDER_RENDER";
+
+/// Whether a format is a film, and not one picture a frame.
+pub(super) fn is_film(format: &str) -> bool {
+    matches!(format, "FFMPEG" | "AVI_RAW" | "AVI_JPEG")
+}
+
+/// Reads a `Scene`. View layers, and cameras of markers, come with the scene's other data.
+pub(super) fn read(record: &Record<'_>) -> SceneSettings {
+    let int = |path: &str| record.int(path);
+    let percent = int("r.size").unwrap_or(100);
+    // As Blender does: BKE_render_resolution multiplies and divides whole numbers.
+    let size = |path: &str| {
+        let pixels = int(path).unwrap_or(0).saturating_mul(percent) / 100;
+        u32::try_from(pixels).unwrap_or(0)
+    };
+    let base = record.float("r.frs_sec_base").unwrap_or(1.0);
+    let base = if base > 0.0 && base.is_finite() {
+        base
+    } else {
+        1.0
+    };
+    let engine = match record.text("r.engine") {
+        Some(name) if !name.is_empty() => String::from_utf8_lossy(name).into_owned(),
+        _ => OLD_ENGINE.to_owned(),
+    };
+    let format = int("r.im_format.imtype").or_else(|| int("r.imtype"));
+    let format = format.and_then(|number| FORMATS.iter().find(|(known, _)| *known == number));
+    SceneSettings {
+        start: int("r.sfra").unwrap_or(1),
+        end: int("r.efra").unwrap_or(1),
+        step: int("r.frame_step").unwrap_or(1).max(1),
+        width: size("r.xsch"),
+        height: size("r.ysch"),
+        fps: int("r.frs_sec").unwrap_or(25).max(1) as f64 / base,
+        engine,
+        format: format.map_or("", |(_, name)| name).to_owned(),
+        cameras: vec![record.pointer("camera").unwrap_or(0)],
+        view_layers: Vec::new(),
+    }
+}
