@@ -102,7 +102,7 @@ pub enum AssetKind {
 /// A file, or a family of files, outside the scene file that the scene names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Asset {
-    /// The path as the scene spells it.
+    /// The path as the scene spells it (Blender's with slashes only, as Blender shows them).
     pub path: String,
     /// What it is.
     #[serde(rename = "type")]

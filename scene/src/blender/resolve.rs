@@ -141,9 +141,21 @@ fn lack(path: &Path) -> &'static str {
     }
 }
 
-/// A path for people, and for rewriting.
+/// A path as Blender shows it on anything but Windows: with slashes only, whichever it was saved with.
 pub(super) fn text(path: &[u8]) -> String {
-    String::from_utf8_lossy(path).into_owned()
+    String::from_utf8_lossy(&slashed(path)).into_owned()
+}
+
+/// Turns backslashes into slashes, save for the two that begin a Windows share (`\\server\share`):
+/// two slashes there would mean the file's own folder.
+fn slashed(path: &[u8]) -> Vec<u8> {
+    let share = if path.starts_with(br"\\") { 2 } else { 0 };
+    let slash = |&byte: &u8| if byte == b'\\' { b'/' } else { byte };
+    path[..share]
+        .iter()
+        .copied()
+        .chain(path[share..].iter().map(slash))
+        .collect()
 }
 
 /// Where a path leads: from `folder` if it begins with `//` or has no root.
@@ -153,11 +165,7 @@ pub(super) fn locate(folder: &Path, path: &[u8]) -> PathBuf {
     if cfg!(windows) || !path.contains(&b'\\') || as_spelled.exists() {
         return as_spelled;
     }
-    let slashes: Vec<u8> = path
-        .iter()
-        .map(|&byte| if byte == b'\\' { b'/' } else { byte })
-        .collect();
-    absolute(folder, &slashes)
+    absolute(folder, &slashed(path))
 }
 
 fn absolute(folder: &Path, path: &[u8]) -> PathBuf {
@@ -229,7 +237,7 @@ fn tile_path(path: &[u8], tile: u32) -> Vec<u8> {
         (name..(path.len() + 1).saturating_sub(4)).filter(|&at| is_tile(&path[at..at + 4]));
     let alone = |&at: &usize| {
         let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
-        !digit(path.get(at + 4)) && !(at > name && digit(path.get(at - 1)))
+        !digit(path.get(at + 4)) && (at == name || !digit(path.get(at - 1)))
     };
     match places
         .clone()

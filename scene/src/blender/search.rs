@@ -91,7 +91,7 @@ impl Search {
                     self.follow(file, library, &name)?;
                 }
                 IdKind::CameraObject => self.cameras.push(place),
-                IdKind::StartupScript if required => self.warnings.push(format!(
+                IdKind::StartupScript => self.warnings.push(format!(
                     "the text '{}' asks to be run when the file is opened; renders run it only \
                      where scripts are allowed",
                     id.label()

@@ -1,0 +1,312 @@
+//! Scenes that an installed Blender makes on the spot, against what it says of them.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use super::real_scenes::{Comparison, blend_files};
+use crate::analysis::{Analysis, Asset, AssetKind};
+use crate::blender::{analyse, analyse_scene, rewrite_paths};
+
+/// `WEFT_TEST_BLENDER` names another program than `blender`, to try another version.
+fn program() -> OsString {
+    std::env::var_os("WEFT_TEST_BLENDER").unwrap_or_else(|| "blender".into())
+}
+
+/// Runs a Python script inside Blender, and gives what it printed. `None` without a Blender, which
+/// is a failure where one must be there.
+fn blender(script: &Path, arguments: &[&Path]) -> Option<String> {
+    let output = Command::new(program())
+        .args([
+            "-b",
+            "--factory-startup",
+            "--python-exit-code",
+            "3",
+            "--python",
+        ])
+        .arg(script)
+        .arg("--")
+        .args(arguments)
+        .output();
+    match output {
+        Ok(output) => {
+            assert!(output.status.success(), "{output:?}");
+            Some(String::from_utf8_lossy(&output.stdout).into_owned())
+        }
+        Err(error) => {
+            assert!(
+                std::env::var_os("WEFT_REQUIRE_RENDERERS").is_none_or(|value| value != "1"),
+                "WEFT_REQUIRE_RENDERERS=1, but {:?} cannot be run: {error}",
+                program()
+            );
+            println!("SKIPPED: {:?} cannot be run: {error}", program());
+            None
+        }
+    }
+}
+
+/// The folder with the scenes; made once for all tests.
+fn made() -> Option<&'static Path> {
+    static MADE: OnceLock<Option<tempfile::TempDir>> = OnceLock::new();
+    let folder = MADE.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/blender/tests/make_scenes.py");
+        let said = blender(&script, &[folder.path()])?;
+        assert!(said.contains("made all scenes"), "{said}");
+        Some(folder)
+    });
+    folder.as_ref().map(tempfile::TempDir::path)
+}
+
+fn by_node<'a>(analysis: &'a Analysis, node: &str) -> &'a Asset {
+    let found = analysis.assets.iter().find(|asset| asset.node == node);
+    found.unwrap_or_else(|| panic!("no asset of {node} in {:#?}", analysis.assets))
+}
+
+fn names(files: &[PathBuf]) -> Vec<&str> {
+    files
+        .iter()
+        .map(|file| file.file_name().unwrap().to_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn they_are_what_blender_says() {
+    let Some(folder) = made() else { return };
+    let mut comparison = Comparison::default();
+    let mut files = 0;
+    for path in blend_files(folder) {
+        let Ok(json) = fs::read(format!("{}.json", path.display())) else {
+            continue;
+        };
+        let facts = serde_json::from_slice(&json).unwrap();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        comparison.compare(&name, &analyse(&path).unwrap(), &facts);
+        files += 1;
+    }
+    assert!(files >= 6, "{files}");
+    comparison.conclude(files);
+}
+
+#[test]
+fn only_what_the_active_scene_reaches_is_required() {
+    let Some(folder) = made() else { return };
+    let analysis = analyse(&folder.join("main.blend")).unwrap();
+    let lies_there: Vec<&str> = analysis
+        .assets
+        .iter()
+        .filter(|asset| !asset.required)
+        .map(|asset| asset.node.as_str())
+        .collect();
+    assert_eq!(lies_there, ["brush", "second", "unused"]);
+
+    let second = analyse_scene(&folder.join("main.blend"), Some("Second")).unwrap();
+    let required: Vec<&str> = second
+        .assets
+        .iter()
+        .filter(|asset| asset.required)
+        .map(|asset| asset.node.as_str())
+        .collect();
+    assert_eq!(required, ["second"]);
+    assert_eq!(second.scene_info.scenes, ["Second", "Shot"]);
+    assert_eq!(
+        (second.scene_info.start_frame, second.scene_info.end_frame),
+        (1, 250)
+    );
+
+    let error = analyse_scene(&folder.join("main.blend"), Some("Third")).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("no scene called 'Third'; it has Second, Shot"),
+        "{error}"
+    );
+}
+
+#[test]
+fn families_of_files_are_found_whole() {
+    let Some(folder) = made() else { return };
+    let analysis = analyse(&folder.join("main.blend")).unwrap();
+
+    let wall = by_node(&analysis, "wall");
+    assert_eq!(wall.kind, AssetKind::Udim);
+    assert_eq!(
+        names(&wall.files),
+        ["wall.1001.png", "wall.1002.png", "wall.1011.png"]
+    );
+
+    let run = by_node(&analysis, "run");
+    assert_eq!(run.kind, AssetKind::ImageSequence);
+    assert_eq!(
+        names(&run.files),
+        [
+            "run_0001.png",
+            "run_0002.png",
+            "run_0003.png",
+            "run_0010.png"
+        ]
+    );
+    assert_eq!(run.frames, Some(vec![1, 2, 3, 10]));
+
+    let smoke = by_node(&analysis, "Smoke");
+    assert_eq!(smoke.kind, AssetKind::Volume);
+    assert_eq!(smoke.frames, Some(vec![1, 2]));
+
+    let kinds: BTreeMap<&str, AssetKind> = analysis
+        .assets
+        .iter()
+        .map(|asset| (asset.path.as_str(), asset.kind))
+        .collect();
+    for (path, kind) in [
+        ("//strip/edit01.png", AssetKind::ImageSequence),
+        ("//film.mp4", AssetKind::Movie),
+        ("//light.ies", AssetKind::Ies),
+        ("//shader.osl", AssetKind::Other),
+        ("//points.mdd", AssetKind::Cache),
+        ("//geometry.abc", AssetKind::Alembic),
+        ("//sound.wav", AssetKind::Sound),
+        ("//letters.ttf", AssetKind::Font),
+        ("//props.blend", AssetKind::Library),
+        ("//../tex/deep.png", AssetKind::Image),
+    ] {
+        assert_eq!(kinds.get(path), Some(&kind), "{path}");
+    }
+    let edit = analysis
+        .assets
+        .iter()
+        .find(|asset| asset.path == "//strip/edit01.png")
+        .unwrap();
+    assert_eq!(names(&edit.files), ["edit01.png", "edit02.png"]);
+    // Only what is linked matters in a library.
+    assert!(
+        analysis
+            .assets
+            .iter()
+            .all(|asset| asset.node != "not_linked")
+    );
+    assert!(
+        analysis
+            .assets
+            .iter()
+            .all(|asset| asset.node != "forgotten")
+    );
+    let all = analysis.assets.iter().flat_map(|asset| &asset.files);
+    assert!(all.clone().count() > 25 && all.clone().all(|file| file.is_absolute()));
+
+    let missing: Vec<_> = analysis
+        .missing
+        .iter()
+        .map(|missing| {
+            (
+                missing.node.as_str(),
+                missing.path.as_str(),
+                missing.required,
+            )
+        })
+        .collect();
+    assert_eq!(
+        missing,
+        [
+            ("gone", "//tex/gone.png", true),
+            ("wall", "//tex/wall.<UDIM>.png", true)
+        ]
+    );
+    assert!(
+        analysis.missing[1].reason.starts_with("tile 1012"),
+        "{:?}",
+        analysis.missing
+    );
+    let warned = analysis
+        .warnings
+        .iter()
+        .filter(|warning| warning.contains("rig_ui.py"))
+        .count();
+    assert_eq!(warned, 1, "{:?}", analysis.warnings);
+    let packed = analyse(&folder.join("main_compressed.blend")).unwrap();
+    assert_eq!(packed, analysis);
+}
+
+#[test]
+fn libraries_may_be_missing_or_link_in_a_circle() {
+    let Some(folder) = made() else { return };
+    let analysis = analyse(&folder.join("without_library.blend")).unwrap();
+    let [missing] = &analysis.missing[..] else {
+        panic!("{:?}", analysis.missing)
+    };
+    assert_eq!(missing.path, "//soon_gone.blend");
+    assert!(
+        missing.required && missing.reason.ends_with("does not exist"),
+        "{missing:?}"
+    );
+
+    let analysis = analyse(&folder.join("round_a.blend")).unwrap();
+    let nodes: Vec<&str> = analysis
+        .assets
+        .iter()
+        .map(|asset| asset.node.as_str())
+        .collect();
+    assert_eq!(nodes, ["first", "round_b.blend", "other"]);
+    assert_eq!(analysis.missing, []);
+}
+
+const SAY_PATHS: &str = r#"
+import bpy, sys
+bpy.ops.wm.open_mainfile(filepath=sys.argv[-1])
+for things in (bpy.data.images, bpy.data.libraries, bpy.data.sounds, bpy.data.fonts):
+    for thing in things:
+        if not getattr(thing, "library", None):
+            print("PATH", thing.name, thing.filepath)
+for strip in bpy.data.scenes["Shot"].sequence_editor.sequences_all if hasattr(
+        bpy.data.scenes["Shot"].sequence_editor, "sequences_all") else (
+        bpy.data.scenes["Shot"].sequence_editor.strips_all):
+    print("PATH", strip.name, strip.directory if strip.type == "IMAGE" else strip.filepath)
+"#;
+
+#[test]
+fn blender_reads_rewritten_paths() {
+    let Some(folder) = made() else { return };
+    let map = |path: &str| match path {
+        "//strip/edit01.png" => Some("//moved/edit01.png".to_owned()),
+        "//props.blend" | "//sound.wav" => None,
+        _ => Some(format!("//moved/{}", path.rsplit(['/', '\\']).next()?)),
+    };
+    let copy = folder.join("lib/rewritten.blend");
+    let mut bytes = Vec::new();
+    let changed = rewrite_paths(&folder.join("main_compressed.blend"), &mut bytes, &map).unwrap();
+    fs::write(&copy, bytes).unwrap();
+    let script = folder.join("say_paths.py");
+    fs::write(&script, SAY_PATHS).unwrap();
+    let said = blender(&script, &[&copy]).unwrap();
+    for line in [
+        "PATH plain //moved/plain.png",
+        "PATH win //moved/win.png",
+        "PATH absolute //moved/sky.png",
+        "PATH wall //moved/wall.<UDIM>.png",
+        "PATH Letters //moved/letters.ttf",
+        "PATH props.blend //props.blend",
+        "PATH sound.wav //sound.wav",
+        "PATH edit //moved/",
+        "PATH cut //moved/film.mp4",
+    ] {
+        assert!(
+            said.lines().any(|said| said == line),
+            "{line} is not in\n{said}"
+        );
+    }
+    let before = analyse(&folder.join("main.blend")).unwrap();
+    let after = analyse(&copy).unwrap();
+    assert_eq!(after.scene_info.start_frame, before.scene_info.start_frame);
+    let moved = after
+        .assets
+        .iter()
+        .filter(|asset| asset.path.starts_with("//moved/"))
+        .count();
+    assert!(
+        changed >= moved && moved >= 18,
+        "{changed} changed, {moved} moved"
+    );
+    fs::remove_file(copy).unwrap();
+}
