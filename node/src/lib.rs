@@ -1,1 +1,26 @@
 //! The weft daemon: it drives the machines of the protocol over libp2p, disk and processes.
+
+mod admission;
+mod api;
+pub mod client;
+pub mod clock;
+pub mod config;
+mod delivery;
+mod driver;
+pub mod engines;
+pub mod error;
+pub mod guard;
+pub mod hardware;
+pub mod home;
+pub mod invite;
+pub mod network;
+mod node;
+mod pins;
+mod render;
+mod renewal;
+pub mod setup;
+pub mod studio;
+pub mod submit;
+mod transfer;
+
+pub use node::{DEFAULT_PORT, Options, Ready, RunError, run};

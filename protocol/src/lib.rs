@@ -17,5 +17,6 @@ pub mod replicate;
 pub mod schedule;
 pub mod sign;
 pub mod time;
+pub mod transfer;
 pub mod wire;
 pub mod worker;

@@ -140,6 +140,13 @@ impl Bitmap {
         }
     }
 
+    /// Takes out all that `other` lacks.
+    pub fn keep_only(&mut self, other: &Self) {
+        for (place, mine) in self.bytes.iter_mut().enumerate() {
+            *mine &= other.bytes.get(place).copied().unwrap_or(0);
+        }
+    }
+
     /// Whether `other` holds a chunk that this one lacks.
     #[must_use]
     pub fn lacks_any_of(&self, other: &Self) -> bool {
@@ -190,6 +197,10 @@ mod tests {
             all.add_all(&Bitmap::full(len));
             prop_assert!(all.is_full());
             prop_assert_eq!(bitmap.lacks_any_of(&all), !bitmap.is_full());
+            all.keep_only(&bitmap);
+            prop_assert_eq!(&all, &bitmap);
+            all.keep_only(&Bitmap::new(0));
+            prop_assert!(all.is_empty());
             for index in set {
                 prop_assert!(bitmap.unset(index));
             }

@@ -406,6 +406,10 @@ impl Machine {
                 providers,
             } => {
                 if self.election.obeys(&from, term) {
+                    if self.ledger.jobs.get(&lease.attempt.job).is_none() {
+                        // Its spec is on its way, or was missed: comparing facts brings it.
+                        self.send_root(from);
+                    }
                     let events = self.worker.assign(term, seq, lease, providers);
                     self.worker_events(now, events);
                 }

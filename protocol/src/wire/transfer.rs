@@ -13,7 +13,7 @@ pub const MAX_REQUEST: usize = 64 * 1024;
 /// The largest reply, in bytes: a manifest of the largest blob.
 pub const MAX_REPLY: usize = (64 << 20) + 1024;
 /// Blobs of up to this many bytes come whole with their manifest: one round trip for small files.
-pub const MAX_WHOLE: u64 = 64 * 1024;
+pub const MAX_WHOLE: u64 = 16 * 1024;
 /// The most wants that one stream may have open.
 pub const MAX_IN_FLIGHT: usize = 64;
 

@@ -1,0 +1,88 @@
+//! The HTTP API of a node: what the command line, browsers, scripts and other nodes speak.
+//!
+//! It is served three ways, and each knows who asks: over a local socket that only this user can
+//! open, over loopback TCP to whoever shows the token, and over streams from peers whose
+//! certificates were checked when they connected. Nothing else listens.
+
+mod access;
+mod documents;
+mod forward;
+mod jobs;
+mod listen;
+mod logs;
+mod openapi;
+mod store;
+mod studio;
+mod submission;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::json;
+
+use crate::error::{ApiError, Code};
+use crate::node::Shared;
+
+pub(crate) use access::Access;
+pub(crate) use forward::PEER_HEADER;
+pub(crate) use listen::ServeError;
+pub(crate) use listen::{clean_up, connect_local, serve};
+
+/// The largest body that is taken, in bytes.
+const MAX_BODY: usize = 8 << 20;
+
+type State = axum::extract::State<Arc<Shared>>;
+type Answer = Result<Response, ApiError>;
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status =
+            StatusCode::from_u16(self.code.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, Json(json!({ "error": self }))).into_response()
+    }
+}
+
+fn router(node: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/health", get(studio::health))
+        .route("/openapi.json", get(openapi::document))
+        .route("/v1/status", get(studio::status))
+        .route("/v1/nodes", get(studio::nodes))
+        .route("/v1/nodes/{node}", get(studio::node))
+        .route("/v1/members", get(studio::members))
+        .route("/v1/members/{node}/revoke", post(studio::revoke))
+        .route("/v1/invites", post(studio::invite))
+        .route("/v1/engines", get(studio::engines))
+        .route("/v1/hardware", get(studio::hardware))
+        .route("/v1/analyse", post(submission::analyse))
+        .route("/v1/jobs", get(jobs::list).post(submission::submit))
+        .route("/v1/jobs/signed", post(submission::submit_signed))
+        .route("/v1/jobs/{job}", get(jobs::show).delete(jobs::remove))
+        .route("/v1/jobs/{job}/watch", get(jobs::watch))
+        .route("/v1/jobs/{job}/leases", get(jobs::leases))
+        .route("/v1/jobs/{job}/pause", post(jobs::pause))
+        .route("/v1/jobs/{job}/resume", post(jobs::resume))
+        .route("/v1/jobs/{job}/approve", post(jobs::approve))
+        .route("/v1/jobs/{job}/cancel", post(jobs::cancel))
+        .route("/v1/jobs/{job}/retry", post(jobs::retry))
+        .route("/v1/jobs/{job}/priority", post(jobs::priority))
+        .route("/v1/jobs/{job}/extend", post(jobs::extend))
+        .route("/v1/jobs/{job}/outputs", get(jobs::outputs))
+        .route("/v1/jobs/{job}/logs/{frame}", get(logs::log))
+        .route("/v1/store", get(store::overview))
+        .route("/v1/store/add", post(store::add))
+        .route("/v1/store/has", post(store::has))
+        .route("/v1/blobs/{blob}", get(store::blob))
+        .fallback(|| async { ApiError::new(Code::NotFound, "there is nothing at this path") })
+        .layer(axum::middleware::from_fn_with_state(
+            Arc::clone(&node),
+            forward::to_peer,
+        ))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(node)
+}

@@ -1,0 +1,311 @@
+//! Jobs as JSON.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use weft_protocol::ids::{JobId, NodeId};
+use weft_protocol::job::outcome::OutputFile;
+use weft_protocol::job::status::{Activity, Status, error_message, status};
+use weft_protocol::job::table::{Done, Job, TaskState};
+use weft_protocol::job::task::TaskKey;
+use weft_protocol::machine::Machine;
+use weft_protocol::schedule::Waiting;
+use weft_protocol::wire::control::Phase;
+use weft_store::md5_hex;
+
+use crate::clock::unix_now;
+use crate::node::Shared;
+
+/// What runs of a job just now, as the leader knows it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Live {
+    leases: BTreeMap<TaskKey, (NodeId, u32, u32, Phase)>,
+    waiting: Option<String>,
+}
+
+impl Live {
+    /// What this node knows itself: everything where it leads, its own attempts elsewhere.
+    pub(super) fn here(machine: &Machine, job: &JobId) -> Self {
+        let mut live = Self::default();
+        match &machine.leader {
+            Some(leader) => {
+                for held in leader.leases_of(job) {
+                    let key = held.attempt;
+                    let lease = (held.node, key.generation, key.attempt, held.phase);
+                    live.leases.insert(key.task, lease);
+                }
+                live.waiting = leader.waiting().get(job).map(say);
+            }
+            None => {
+                for (key, phase) in machine.worker.attempts().filter(|(key, _)| key.job == *job) {
+                    let lease = (machine.me(), key.generation, key.attempt, phase);
+                    live.leases.insert(key.task, lease);
+                }
+            }
+        }
+        live
+    }
+
+    pub(super) fn document(&self) -> Value {
+        let leases: Vec<Value> = self
+            .leases
+            .iter()
+            .map(|(task, (node, generation, attempt, phase))| {
+                json!({
+                    "step": task.step, "frame": task.frame, "tile": task.tile,
+                    "node": node, "generation": generation, "attempt": attempt,
+                    "phase": phase_name(*phase), "progress": progress(*phase),
+                })
+            })
+            .collect();
+        json!({ "leases": leases, "waiting": self.waiting })
+    }
+
+    /// Reads another node's [`Live::document`].
+    pub(super) fn read(document: &Value) -> Self {
+        let mut live = Self {
+            waiting: document["waiting"].as_str().map(str::to_owned),
+            ..Self::default()
+        };
+        for lease in document["leases"].as_array().into_iter().flatten() {
+            let number = |key: &str| lease[key].as_u64();
+            let narrow = |key: &str| number(key).and_then(|n| u32::try_from(n).ok());
+            let frame = lease["frame"]
+                .as_i64()
+                .and_then(|frame| i32::try_from(frame).ok());
+            let node = lease["node"].as_str().and_then(|node| node.parse().ok());
+            let phase = match lease["phase"].as_str() {
+                Some("preparing") => Phase::Preparing,
+                Some("finishing") => Phase::Finishing,
+                _ => {
+                    // Progress is written as a part of 1.
+                    #[expect(
+                        clippy::cast_possible_truncation,
+                        clippy::cast_sign_loss,
+                        reason = "clamped just before"
+                    )]
+                    let part =
+                        (lease["progress"].as_f64().unwrap_or(0.0).clamp(0.0, 1.0) * 1000.0) as u16;
+                    Phase::Rendering(part)
+                }
+            };
+            let small = |key: &str| number(key).and_then(|n| u16::try_from(n).ok()).unwrap_or(0);
+            if let (Some(frame), Some(node)) = (frame, node) {
+                let task = TaskKey {
+                    step: small("step"),
+                    tile: small("tile"),
+                    ..TaskKey::frame(frame)
+                };
+                let (generation, attempt) = (
+                    narrow("generation").unwrap_or(0),
+                    narrow("attempt").unwrap_or(0),
+                );
+                live.leases.insert(task, (node, generation, attempt, phase));
+            }
+        }
+        live
+    }
+
+    pub(super) fn activity(&self) -> Activity {
+        let preparing = self
+            .leases
+            .values()
+            .filter(|(.., phase)| *phase == Phase::Preparing)
+            .count();
+        Activity {
+            preparing,
+            rendering: self.leases.len() - preparing,
+        }
+    }
+}
+
+fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Preparing => "preparing",
+        Phase::Rendering(_) => "rendering",
+        Phase::Finishing => "finishing",
+    }
+}
+
+fn progress(phase: Phase) -> f64 {
+    match phase {
+        Phase::Preparing => 0.0,
+        Phase::Rendering(thousandths) => f64::from(thousandths) / 1000.0,
+        Phase::Finishing => 1.0,
+    }
+}
+
+fn say(waiting: &Waiting) -> String {
+    match waiting {
+        Waiting::NoNodeFits(why) => why.clone(),
+        Waiting::Busy { fitting: 1 } => "the one node that fits is busy".to_owned(),
+        Waiting::Busy { fitting } => format!("the {fitting} nodes that fit are busy"),
+    }
+}
+
+/// One file that an attempt made.
+pub(super) fn output(file: &OutputFile) -> Value {
+    json!({
+        "path": file.path.as_str(),
+        "size": file.size,
+        "id": file.blob,
+        "hash": md5_hex(&file.md5),
+        "xxhash": file.xxh64.to_string(),
+    })
+}
+
+fn frame(node: &Names<'_>, job: &Job, status: Status, live: &Live, key: TaskKey) -> Value {
+    let Some(task) = job.task(&key) else {
+        return Value::Null;
+    };
+    let lease = live.leases.get(&key);
+    let state = task.state(job.retries());
+    let word = match (state, lease) {
+        (TaskState::Done, _) => "done",
+        (TaskState::Failed, _) => "failed",
+        (TaskState::Open, _) if status == Status::Cancelled => "cancelled",
+        (TaskState::Open, Some((.., Phase::Preparing))) => "assigned",
+        (TaskState::Open, Some(_)) => "rendering",
+        (TaskState::Open, None) => "pending",
+    };
+    let done = task.done.as_deref();
+    let failure = task.failures_now().last();
+    let counted = done.filter(|_| state == TaskState::Done);
+    let who = counted
+        .map(|done| done.author)
+        .or(lease.map(|(node, ..)| *node))
+        .or(failure.map(|(key, _)| key.2));
+    let attempt = counted
+        .map(|done| done.attempt)
+        .or(lease.map(|(_, _, attempt, _)| *attempt))
+        .or(failure.map(|(key, _)| key.1))
+        .unwrap_or(0);
+    let seconds = |ms: u32| f64::from(ms) / 1000.0;
+    json!({
+        "frame": key.frame,
+        "tile": if job.spec().is_some_and(|s| s.steps.iter().any(|s| s.tiles != (1, 1))) { json!(key.tile) } else { Value::Null },
+        "status": word,
+        "node": who,
+        "node_name": who.map(|who| node.of(&who)),
+        "attempt": attempt,
+        "generation": counted.map_or(task.generation, |done| done.generation),
+        "is_test_frame": job.is_test(&key),
+        "progress": if word == "done" { 1.0 } else { lease.map_or(0.0, |(.., phase)| progress(*phase)) },
+        "render_time": counted.map(|done| seconds(done.render_ms)).or(failure.filter(|_| word == "failed").map(|(_, f)| seconds(f.render_ms))),
+        "peak_memory": counted.map(|done| done.peak_memory).filter(|bytes| *bytes > 0),
+        "copies": counted.map(|done| done.holders.len()),
+        "error_message": (word == "failed").then(|| failure.map(|(_, f)| &f.message)),
+        "output": done.map(|done: &Done| done.files.iter().map(output).collect::<Vec<_>>()).unwrap_or_default(),
+    })
+}
+
+/// Names of nodes, for people.
+struct Names<'a>(&'a Machine);
+
+impl Names<'_> {
+    fn of(&self, node: &NodeId) -> String {
+        let advert = self.0.adverts.get(node).map(|advert| advert.name.clone());
+        let member = || {
+            self.0
+                .ledger
+                .members
+                .get(node)
+                .map(|member| member.name.clone())
+        };
+        advert.or_else(member).unwrap_or_else(|| node.short())
+    }
+}
+
+/// Why a job does not go on.
+fn waiting_for(job: &Job, status: Status, live: &Live) -> Option<String> {
+    match status {
+        Status::Paused => {
+            let paused = job
+                .controls()
+                .rev()
+                .find(|(control, _)| control.action == weft_protocol::job::control::Action::Pause);
+            Some(paused.map_or_else(
+                || "paused".to_owned(),
+                |(control, _)| format!("paused by {}", control.by),
+            ))
+        }
+        Status::AwaitingApproval => Some("approval of its test frames (weft approve)".to_owned()),
+        Status::Queued | Status::Preparing | Status::Rendering if live.leases.is_empty() => live
+            .waiting
+            .clone()
+            .or_else(|| Some("a node to take it".to_owned())),
+        Status::Preparing => Some("its files to arrive where it will be rendered".to_owned()),
+        _ => None,
+    }
+}
+
+/// The line of a job in a list.
+pub(super) fn summary(machine: &Machine, id: &JobId, job: &Job, live: &Live) -> Option<Value> {
+    let spec = job.spec()?;
+    let status = status(job, live.activity())?;
+    let (all, done, failed) = job.counts();
+    let (started, render_ms) = times(job);
+    let elapsed = unix_now().0.saturating_sub(started.unwrap_or_default());
+    let left = all - done - failed;
+    // What is left takes as long a frame as what was done, on as many nodes as now.
+    let rate = (done > 0 && elapsed > 0 && !status.is_over())
+        .then(|| done as u64 * 60_000 / elapsed.max(1));
+    let eta = (done > 0 && !status.is_over()).then(|| elapsed * left as u64 / done as u64 / 1000);
+    let names = Names(machine);
+    Some(json!({
+        "job": id,
+        "name": spec.name,
+        "owner": spec.owner,
+        "submitter": job.submitter().map(|node| names.of(&node)),
+        "status": status.name(),
+        "error_message": if status == Status::Failed { error_message(job) } else { None },
+        "waiting_for": waiting_for(job, status, live),
+        "priority": job.switches().priority,
+        "engine": spec.steps.first().map(|step| &step.engine),
+        "engine_version": spec.steps.first().map(|step| &step.engine_version),
+        "submitted": spec.submitted.seconds(),
+        "frames_total": all,
+        "frames_done": done,
+        "frames_failed": failed,
+        "frames_running": live.leases.len(),
+        "render_seconds": render_ms / 1000,
+        "rate_per_minute": rate,
+        "eta_seconds": eta,
+    }))
+}
+
+/// When the first engine started (ms since 1970), and how long all of them ran (ms).
+fn times(job: &Job) -> (Option<u64>, u64) {
+    let done = job.tasks().filter_map(|(_, task)| task.done.as_deref());
+    done.fold((None, 0), |(first, sum), done| {
+        let started = done.started.0;
+        let first = first.map_or(started, |first: u64| first.min(started));
+        (Some(first), sum + u64::from(done.render_ms))
+    })
+}
+
+/// A job's whole document.
+pub(super) fn job(node: &Shared, id: &JobId, live: &Live) -> Option<Value> {
+    let machine = node.machine();
+    let job = machine.ledger.jobs.get(id)?;
+    let mut document = summary(&machine, id, job, live)?;
+    let status = status(job, live.activity())?;
+    let names = Names(&machine);
+    let frames: Vec<Value> = job
+        .tasks()
+        .map(|(key, _)| frame(&names, job, status, live, key))
+        .collect();
+    document["frames"] = Value::Array(frames);
+    let winners = job.controls().map(|(control, author)| {
+        json!({
+            "action": control.action.name(), "version": control.version, "by": control.by,
+            "node": names.of(&author), "at": control.at.seconds(),
+        })
+    });
+    document["controls"] = winners.collect();
+    document["deliveries"] = job
+        .deliveries()
+        .map(|(to, folder)| json!({ "node": names.of(&to), "folder": folder }))
+        .collect();
+    Some(document)
+}

@@ -1,0 +1,381 @@
+//! Jobs: listed, shown, watched, controlled.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Query};
+use axum::http::header;
+use axum::response::IntoResponse;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use weft_protocol::fact::{Body as FactBody, Removal};
+use weft_protocol::ids::JobId;
+use weft_protocol::job::control::{Action, Control};
+use weft_protocol::job::status::{check_control, status};
+use weft_protocol::job::task::{FrameRun, runs};
+use weft_protocol::replicate::Goods;
+use weft_scene::frames;
+
+use super::documents::{self, Live};
+use super::studio::ask;
+use super::{Access, Answer, State};
+use crate::clock::unix_now;
+use crate::error::{ApiError, Code};
+use crate::node::Shared;
+
+/// How often a watched job is looked at when nothing is said to have changed: progress inside
+/// frames is no fact.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// A job by its id, a unique beginning of it, its name, or `last`.
+pub(super) fn find(node: &Shared, text: &str) -> Result<JobId, ApiError> {
+    let machine = node.machine();
+    let jobs = || machine.ledger.jobs.iter();
+    if text == "last" {
+        let last = jobs().max_by_key(|(id, _, spec)| (spec.submitted, *id));
+        return last.map(|(id, _, _)| id).ok_or_else(|| {
+            ApiError::new(Code::NotFound, "there is no job yet")
+                .hint("Submit one with `weft submit SCENE`.")
+        });
+    }
+    let lower = text.to_lowercase();
+    let by_id: Vec<JobId> = jobs()
+        .map(|(id, _, _)| id)
+        .filter(|id| !lower.is_empty() && id.to_string().starts_with(&lower))
+        .collect();
+    if let [id] = by_id[..] {
+        return Ok(id);
+    }
+    let named: Vec<JobId> = jobs()
+        .filter(|(_, _, spec)| spec.name == text)
+        .map(|(id, _, _)| id)
+        .collect();
+    match (named.len(), by_id.len()) {
+        (1, _) => Ok(named[0]),
+        (0, 0) => Err(
+            ApiError::new(Code::NotFound, format!("there is no job '{text}'"))
+                .hint("`weft jobs --all` lists them."),
+        ),
+        (0, _) => Err(ApiError::new(
+            Code::Invalid,
+            format!("several jobs' ids begin with '{text}'"),
+        )
+        .hint("Give more of the id.")),
+        _ => Err(
+            ApiError::new(Code::Invalid, format!("several jobs are called '{text}'"))
+                .hint("Name one by its id; `weft jobs --all` shows them."),
+        ),
+    }
+}
+
+/// What runs of a job just now: as the leader says, or as this node knows where it can't be asked.
+pub(super) async fn live(node: &Shared, job: &JobId) -> Live {
+    let leader = {
+        let machine = node.machine();
+        let leader = machine.election.claim().map(|claim| claim.leader);
+        let over = machine
+            .ledger
+            .jobs
+            .get(job)
+            .and_then(|job| status(job, weft_protocol::job::status::Activity::default()))
+            .is_some_and(|status| status.is_over());
+        leader.filter(|leader| *leader != node.me && !over)
+    };
+    if let Some(leader) = leader
+        && let Ok(document) = ask(node, &leader, &format!("/v1/jobs/{job}/leases")).await
+        && document["leases"].is_array()
+    {
+        return Live::read(&document);
+    }
+    Live::here(&node.machine(), job)
+}
+
+#[derive(Deserialize, Default)]
+pub(super) struct ListQuery {
+    #[serde(default)]
+    all: bool,
+    #[serde(default)]
+    mine: bool,
+}
+
+pub(super) async fn list(node: State, Query(query): Query<ListQuery>) -> Json<Value> {
+    let mine = owner(&node);
+    let ids: Vec<JobId> = {
+        let machine = node.machine();
+        let mut jobs: Vec<_> = machine
+            .ledger
+            .jobs
+            .iter()
+            .filter(|(_, _, spec)| !query.mine || spec.owner == mine)
+            .filter(|(_, job, _)| {
+                let status = status(job, weft_protocol::job::status::Activity::default());
+                query.all || status.is_some_and(|status| !status.is_over())
+            })
+            .map(|(id, _, spec)| (spec.submitted, id))
+            .collect();
+        jobs.sort();
+        jobs.into_iter().map(|(_, id)| id).collect()
+    };
+    let mut documents = Vec::with_capacity(ids.len());
+    for id in ids {
+        let live = live(&node, &id).await;
+        let machine = node.machine();
+        let job = machine.ledger.jobs.get(&id);
+        documents.extend(job.and_then(|job| documents::summary(&machine, &id, job, &live)));
+    }
+    Json(Value::Array(documents))
+}
+
+/// Who submits here, for people and for fair share.
+pub(super) fn owner(node: &Shared) -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("USERNAME"));
+    format!(
+        "{}@{}",
+        user.unwrap_or_else(|_| "user".to_owned()),
+        node.name
+    )
+}
+
+pub(super) async fn show(node: State, Path(job): Path<String>) -> Answer {
+    let id = find(&node, &job)?;
+    let live = live(&node, &id).await;
+    documents::job(&node, &id, &live)
+        .map(|document| Json(document).into_response())
+        .ok_or_else(|| ApiError::new(Code::NotFound, format!("there is no job '{job}'")))
+}
+
+pub(super) async fn leases(node: State, Path(job): Path<String>) -> Answer {
+    let id = find(&node, &job)?;
+    let document = Live::here(&node.machine(), &id).document();
+    Ok(Json(document).into_response())
+}
+
+/// A stream of lines, each one JSON document.
+pub(super) fn lines(body: Body) -> axum::response::Response {
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
+}
+
+pub(super) async fn watch(axum::extract::State(node): State, Path(job): Path<String>) -> Answer {
+    let id = find(&node, &job)?;
+    let mut changes = node.changes();
+    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(8);
+    tokio::spawn(async move {
+        let mut last = Value::Null;
+        loop {
+            let live = live(&node, &id).await;
+            let Some(document) = documents::job(&node, &id, &live) else {
+                return;
+            };
+            let over = ["completed", "failed", "cancelled"]
+                .iter()
+                .any(|status| document["status"] == *status);
+            if document != last {
+                let mut line = document.to_string();
+                line.push('\n');
+                if sender.send(Ok(line.into())).await.is_err() {
+                    return;
+                }
+                last = document;
+            }
+            if over {
+                return;
+            }
+            let changed = async {
+                while let Ok(job) = changes.recv().await {
+                    if job == id {
+                        return;
+                    }
+                }
+            };
+            let _ = tokio::time::timeout(LOOK, changed).await;
+            // Large jobs are large documents: they come less often.
+            let frames = last["frames"].as_array().map_or(0, Vec::len);
+            tokio::time::sleep(Duration::from_micros(50 * frames as u64)).await;
+        }
+    });
+    let stream = futures::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|line| (line, receiver))
+    });
+    Ok(lines(Body::from_stream(stream)))
+}
+
+/// Makes a control of a job known, if it fits.
+async fn control(node: &Shared, access: Access, job: &str, action: Action) -> Answer {
+    let id = find(node, job)?;
+    let by = by(node, access);
+    let body = {
+        let machine = node.machine();
+        let known = machine.ledger.jobs.get(&id);
+        let known = known.ok_or_else(|| ApiError::new(Code::NotFound, "there is no such job"))?;
+        check_control(known, &action).map_err(|refusal| {
+            ApiError::new(Code::Conflict, format!("{refusal}; nothing was changed"))
+        })?;
+        let version = known.next_version();
+        FactBody::Control(Control {
+            job: id,
+            version,
+            at: unix_now(),
+            by,
+            action,
+        })
+    };
+    commit(node, &id, body).await
+}
+
+fn by(node: &Shared, access: Access) -> String {
+    match access {
+        Access::Local | Access::Token => owner(node),
+        Access::Peer(peer) => {
+            let machine = node.machine();
+            let member = machine.ledger.members.get(&peer);
+            member.map_or_else(|| peer.short(), |member| member.name.clone())
+        }
+    }
+}
+
+async fn commit(node: &Shared, id: &JobId, body: FactBody) -> Answer {
+    let copies = node
+        .author(vec![body], Vec::new(), Goods::default())
+        .await
+        .map_err(|why| ApiError::new(Code::Failed, why))?;
+    let live = live(node, id).await;
+    let machine = node.machine();
+    let now = machine
+        .ledger
+        .jobs
+        .get(id)
+        .and_then(|job| status(job, live.activity()));
+    let word = now.map_or("removed", |status| status.name());
+    Ok(Json(json!({ "job": id, "status": word, "copies": copies.len() })).into_response())
+}
+
+pub(super) async fn pause(node: State, access: Access, Path(job): Path<String>) -> Answer {
+    control(&node, access, &job, Action::Pause).await
+}
+
+pub(super) async fn resume(node: State, access: Access, Path(job): Path<String>) -> Answer {
+    control(&node, access, &job, Action::Resume).await
+}
+
+pub(super) async fn approve(node: State, access: Access, Path(job): Path<String>) -> Answer {
+    control(&node, access, &job, Action::Approve).await
+}
+
+pub(super) async fn cancel(node: State, access: Access, Path(job): Path<String>) -> Answer {
+    control(&node, access, &job, Action::Cancel).await
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Frames {
+    #[serde(default)]
+    frames: Option<String>,
+}
+
+fn parse_frames(spec: &str) -> Result<Vec<FrameRun>, ApiError> {
+    let frames = frames::parse(spec).map_err(|error| {
+        ApiError::new(
+            Code::Invalid,
+            format!("the frames can't be read: {error}; nothing was changed"),
+        )
+    })?;
+    let narrow: Result<Vec<i32>, _> = frames.into_iter().map(i32::try_from).collect();
+    let narrow = narrow.map_err(|_| ApiError::new(Code::Invalid, "a frame number is too large"))?;
+    Ok(runs(&narrow))
+}
+
+pub(super) async fn retry(
+    node: State,
+    access: Access,
+    Path(job): Path<String>,
+    request: Option<Json<Frames>>,
+) -> Answer {
+    let named = request.and_then(|Json(request)| request.frames);
+    let named = named.as_deref().map(parse_frames).transpose()?;
+    let id = find(&node, &job)?;
+    let action = {
+        let machine = node.machine();
+        let known = machine.ledger.jobs.get(&id);
+        let known = known.ok_or_else(|| ApiError::new(Code::NotFound, "there is no such job"))?;
+        let frames =
+            named.unwrap_or_else(|| runs(&known.failed().map(|key| key.frame).collect::<Vec<_>>()));
+        let generation = known
+            .tasks()
+            .map(|(_, task)| task.generation)
+            .max()
+            .unwrap_or(0)
+            + 1;
+        Action::Retry {
+            step: 0,
+            frames,
+            generation,
+        }
+    };
+    control(&node, access, &id.to_string(), action).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Priority {
+    priority: u8,
+}
+
+pub(super) async fn priority(
+    node: State,
+    access: Access,
+    Path(job): Path<String>,
+    Json(request): Json<Priority>,
+) -> Answer {
+    control(&node, access, &job, Action::Priority(request.priority)).await
+}
+
+pub(super) async fn extend(
+    node: State,
+    access: Access,
+    Path(job): Path<String>,
+    Json(request): Json<Frames>,
+) -> Answer {
+    let spec = request
+        .frames
+        .ok_or_else(|| ApiError::new(Code::Invalid, "which frames?"))?;
+    let frames = parse_frames(&spec)?;
+    control(&node, access, &job, Action::Extend { step: 0, frames }).await
+}
+
+pub(super) async fn remove(node: State, Path(job): Path<String>) -> Answer {
+    let id = find(&node, &job)?;
+    let live = live(&node, &id).await;
+    {
+        let machine = node.machine();
+        let known = machine
+            .ledger
+            .jobs
+            .get(&id)
+            .and_then(|job| status(job, live.activity()));
+        if let Some(status) = known.filter(|status| !status.is_over()) {
+            return Err(ApiError::new(
+                Code::Conflict,
+                format!("the job is {}; nothing was changed", status.name()),
+            )
+            .hint("Cancel it first with `weft cancel`."));
+        }
+    }
+    commit(&node, &id, FactBody::Removal(Removal { job: id })).await
+}
+
+pub(super) async fn outputs(node: State, Path(job): Path<String>) -> Answer {
+    let id = find(&node, &job)?;
+    let machine = node.machine();
+    let known = machine.ledger.jobs.get(&id);
+    let known = known.ok_or_else(|| ApiError::new(Code::NotFound, "there is no such job"))?;
+    let mut outputs = Vec::new();
+    for (key, task) in known.tasks() {
+        for file in task.done.iter().flat_map(|done| &done.files) {
+            let mut document = documents::output(file);
+            document["frame"] = key.frame.into();
+            outputs.push(document);
+        }
+    }
+    Ok(Json(Value::Array(outputs)).into_response())
+}

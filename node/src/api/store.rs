@@ -1,0 +1,255 @@
+//! Blobs: added, looked up, handed out.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::Path;
+use axum::http::header;
+use axum::response::IntoResponse;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use weft_protocol::ids::{BlobId, NodeId};
+use weft_store::md5_hex;
+
+use super::{Access, Answer, State};
+use crate::error::{ApiError, Code};
+use crate::node::Shared;
+
+fn failed(error: impl std::fmt::Display) -> ApiError {
+    ApiError::new(Code::Failed, error.to_string())
+}
+
+/// Runs something blocking over the store.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    tokio::task::spawn_blocking(work).await.map_err(failed)?
+}
+
+pub(super) async fn overview(node: State) -> Answer {
+    let store = Arc::clone(&node.store);
+    let document = blocking(move || {
+        let stats = store.stats().map_err(failed)?;
+        let partial = store.list_partial().map_err(failed)?;
+        let pins = store.all_pins().map_err(failed)?;
+        let mut by: std::collections::BTreeMap<BlobId, Vec<String>> =
+            std::collections::BTreeMap::new();
+        for pin in pins {
+            by.entry(pin.blob).or_default().push(pin.reason);
+        }
+        let references: Vec<Value> = by
+            .into_iter()
+            .map(|(blob, reasons)| json!({ "id": blob, "count": reasons.len(), "by": reasons }))
+            .collect();
+        Ok(json!({
+            "blobs": stats.blobs,
+            "bytes": stats.bytes,
+            "catalog_bytes": stats.catalog_bytes,
+            "partial": partial.len(),
+            "references": references,
+        }))
+    });
+    Ok(Json(document.await?).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AddRequest {
+    paths: Vec<PathBuf>,
+}
+
+pub(super) async fn add(node: State, access: Access, Json(request): Json<AddRequest>) -> Answer {
+    access.require_user("adding files")?;
+    let store = Arc::clone(&node.store);
+    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(16);
+    tokio::task::spawn_blocking(move || {
+        let say = |document: Value| {
+            let _ = sender.blocking_send(Ok(format!("{document}\n").into()));
+        };
+        match add_all(&store, request.paths, &say) {
+            Ok(added) => say(json!({ "result": added })),
+            Err(error) => say(json!({ "error": error })),
+        }
+    });
+    let stream = futures::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|line| (line, receiver))
+    });
+    Ok(super::jobs::lines(Body::from_stream(stream)))
+}
+
+fn add_all(
+    store: &weft_store::Store,
+    paths: Vec<PathBuf>,
+    say: &dyn Fn(Value),
+) -> Result<Vec<Value>, ApiError> {
+    let mut files = Vec::new();
+    for path in paths {
+        list_files(&path, &mut files)?;
+    }
+    let total: u64 = files.iter().map(|(_, size)| size).sum();
+    let mut before = Vec::with_capacity(files.len());
+    let mut sum = 0;
+    for (_, size) in &files {
+        before.push(sum);
+        sum += size;
+    }
+    let sources: Vec<&PathBuf> = files.iter().map(|(path, _)| path).collect();
+    let mut told = std::time::Instant::now();
+    let added = store
+        .ingest_many(&sources, &mut |position, bytes| {
+            if told.elapsed().as_millis() >= 100 {
+                told = std::time::Instant::now();
+                let bytes = before.get(position).copied().unwrap_or(0) + bytes;
+                say(json!({ "progress": {
+                    "files": position, "files_total": files.len(),
+                    "bytes": bytes, "bytes_total": total,
+                }}));
+            }
+        })
+        .map_err(failed)?;
+    let mut documents = Vec::with_capacity(added.len());
+    for (path, added) in sources.into_iter().zip(added) {
+        let added = added.map_err(failed)?;
+        store.pin(added.id, crate::pins::USER).map_err(failed)?;
+        documents.push(json!({
+            "path": path, "id": added.id, "size": added.size,
+            "hash": md5_hex(&added.md5), "xxhash": added.xxh64.to_string(),
+            "bytes_added": added.bytes_added,
+        }));
+    }
+    Ok(documents)
+}
+
+fn list_files(path: &std::path::Path, files: &mut Vec<(PathBuf, u64)>) -> Result<(), ApiError> {
+    let say = |error: std::io::Error| {
+        ApiError::new(
+            Code::Invalid,
+            format!("{} can't be read: {error}", path.display()),
+        )
+    };
+    let metadata = std::fs::metadata(path).map_err(say)?;
+    if !metadata.is_dir() {
+        files.push((path.to_owned(), metadata.len()));
+        return Ok(());
+    }
+    let mut entries = std::fs::read_dir(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(say)?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        // Links to folders could lead in circles.
+        if !entry.file_type().map_err(say)?.is_symlink() || entry.path().is_file() {
+            list_files(&entry.path(), files)?;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HasRequest {
+    hashes: Vec<String>,
+}
+
+pub(super) async fn has(node: State, Json(request): Json<HasRequest>) -> Answer {
+    let store = Arc::clone(&node.store);
+    let document = blocking(move || {
+        let (mut existing, mut missing) = (Vec::new(), Vec::new());
+        for hash in request.hashes {
+            match look_up(&store, &hash)? {
+                Some((id, size)) => {
+                    existing.push(json!({ "hash": hash, "id": id, "size": size }));
+                }
+                None => missing.push(hash),
+            }
+        }
+        Ok(json!({ "existing": existing, "missing": missing }))
+    });
+    Ok(Json(document.await?).into_response())
+}
+
+/// A blob by its id (64 hex digits) or its MD5 (32).
+fn look_up(store: &weft_store::Store, hash: &str) -> Result<Option<(BlobId, u64)>, ApiError> {
+    let id = if let Ok(id) = hash.parse::<BlobId>() {
+        Some(id)
+    } else {
+        let md5 = data_encoding::HEXLOWER_PERMISSIVE
+            .decode(hash.as_bytes())
+            .ok();
+        let md5: Option<[u8; 16]> = md5.and_then(|bytes| bytes.try_into().ok());
+        let md5 = md5.ok_or_else(|| {
+            ApiError::new(
+                Code::Invalid,
+                format!("'{hash}' is neither an id (64 hex digits) nor an MD5 (32)"),
+            )
+        })?;
+        store.find_md5(md5).map_err(failed)?.into_iter().next()
+    };
+    let Some(id) = id else { return Ok(None) };
+    Ok(store.info(id).map_err(failed)?.map(|info| (id, info.size)))
+}
+
+pub(super) async fn blob(node: State, Path(blob): Path<String>) -> Answer {
+    let store = Arc::clone(&node.store);
+    let text = blob.clone();
+    let found = blocking(move || look_up(&store, &text)).await?;
+    let id = match (found, blob.parse::<BlobId>()) {
+        (Some((id, _)), _) | (None, Ok(id)) => id,
+        (None, Err(_)) => {
+            return Err(ApiError::new(
+                Code::NotFound,
+                format!("no blob '{blob}' is known here"),
+            ));
+        }
+    };
+    let body = bytes(&node, id, &[]).await?;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], body).into_response())
+}
+
+/// The bytes of a blob, each chunk checked as it is read; it is fetched first if it isn't here.
+pub(super) async fn bytes(
+    node: &Arc<Shared>,
+    blob: BlobId,
+    holders: &[NodeId],
+) -> Result<Body, ApiError> {
+    let mut providers: Vec<NodeId> = holders.iter().filter(|h| **h != node.me).copied().collect();
+    providers.extend(
+        node.connected()
+            .into_iter()
+            .filter(|peer| !holders.contains(peer)),
+    );
+    node.fetcher
+        .blobs(&[blob], &providers)
+        .await
+        .map_err(|error| {
+            ApiError::new(Code::NotFound, format!("the blob can't be had: {error}"))
+        })?;
+    let store = Arc::clone(&node.store);
+    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(4);
+    tokio::task::spawn_blocking(move || {
+        let mut reader = match store.open_blob(blob) {
+            Ok(reader) => reader,
+            Err(error) => {
+                let _ = sender.blocking_send(Err(std::io::Error::other(error)));
+                return;
+            }
+        };
+        loop {
+            let piece = match reader.next_chunk() {
+                Ok(Some(chunk)) => Ok(Bytes::from(chunk)),
+                Ok(None) => return,
+                Err(error) => Err(std::io::Error::other(error)),
+            };
+            let ended = piece.is_err();
+            if sender.blocking_send(piece).is_err() || ended {
+                return;
+            }
+        }
+    });
+    Ok(Body::from_stream(futures::stream::unfold(
+        receiver,
+        |mut receiver| async move { receiver.recv().await.map(|piece| (piece, receiver)) },
+    )))
+}

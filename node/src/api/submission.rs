@@ -1,0 +1,257 @@
+//! Submitting, over the API.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::response::IntoResponse;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use weft_protocol::fact::{Body as FactBody, Delivery, Fact};
+use weft_protocol::ids::JobId;
+use weft_protocol::job::spec::JobSpec;
+use weft_protocol::membership::Liveness;
+use weft_protocol::replicate::Goods;
+use weft_protocol::schedule::{NodeView, feasible};
+use weft_protocol::sign::Ed25519;
+
+use super::{Access, Answer, State};
+use crate::error::{ApiError, Code};
+use crate::node::Shared;
+use crate::submit::{self, Offered, Prepared, SubmitRequest};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AnalyseRequest {
+    path: PathBuf,
+}
+
+pub(super) async fn analyse(access: Access, Json(request): Json<AnalyseRequest>) -> Answer {
+    access.require_user("analysing a file")?;
+    let analysed = super::store::blocking(move || {
+        let path = request.path.display().to_string();
+        match submit::analyse(&request.path, None, None) {
+            Some(Ok(analysis)) => Ok(analysis),
+            Some(Err(error)) => Err(ApiError::new(Code::Invalid, format!("{path}: {error}"))),
+            None => Err(ApiError::new(
+                Code::Invalid,
+                format!("{path} is no kind of scene that weft reads (.blend, .ma, .weft)"),
+            )),
+        }
+    });
+    Ok(Json(analysed.await?).into_response())
+}
+
+/// The engines of the nodes that are there, and their versions.
+fn offered(node: &Shared) -> Offered {
+    let machine = node.machine();
+    let mut offered = Offered::new();
+    for advert in machine
+        .adverts
+        .values()
+        .filter(|advert| advert.role.renders())
+    {
+        if machine.membership.liveness(&advert.node) != Liveness::Dead {
+            for (engine, version) in &advert.engines {
+                offered
+                    .entry(engine.clone())
+                    .or_default()
+                    .insert(version.clone());
+            }
+        }
+    }
+    offered
+}
+
+/// Refuses what no node could ever take; says how many can.
+fn check_studio(node: &Shared, spec: &JobSpec) -> Result<usize, ApiError> {
+    let views: Vec<NodeView> = {
+        let machine = node.machine();
+        let view = |advert: &weft_protocol::wire::control::Advert| NodeView {
+            hardware: advert.hardware.clone(),
+            engines: advert.engines.clone(),
+            tags: advert.tags.clone(),
+            price: advert.price,
+            renders: advert.role.renders(),
+            ..NodeView::default()
+        };
+        machine.adverts.values().map(view).collect()
+    };
+    for step in &spec.steps {
+        if let Some(why) = feasible::explain(spec, step, views.iter()) {
+            return Err(ApiError::new(
+                Code::Impossible,
+                format!("the studio can't do this: {why}; nothing was submitted"),
+            )
+            .hint("`weft nodes` shows what there is."));
+        }
+    }
+    let fits = |view: &&NodeView| {
+        spec.steps
+            .iter()
+            .all(|step| feasible::unfit(spec, step, view).is_none())
+    };
+    Ok(views.iter().filter(fits).count())
+}
+
+/// Answers with lines of progress and, last, the result or the error.
+pub(super) async fn submit(
+    axum::extract::State(node): State,
+    access: Access,
+    Json(request): Json<SubmitRequest>,
+) -> Answer {
+    access.require_user("submitting files")?;
+    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(64);
+    let progress = sender.clone();
+    tokio::spawn(async move {
+        let last = match run(&node, request, progress).await {
+            Ok(result) => json!({ "result": result }),
+            Err(error) => json!({ "error": error }),
+        };
+        let _ = sender.send(Ok(format!("{last}\n").into())).await;
+    });
+    let stream = futures::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|line| (line, receiver))
+    });
+    Ok(super::jobs::lines(Body::from_stream(stream)))
+}
+
+async fn run(
+    node: &Arc<Shared>,
+    request: SubmitRequest,
+    progress: tokio::sync::mpsc::Sender<Result<Bytes, std::io::Error>>,
+) -> Result<Value, ApiError> {
+    let dry_run = request.dry_run;
+    let output = request.output.clone();
+    let (worker, engines, offered) = (Arc::clone(node), node.config.engines.clone(), offered(node));
+    let owner = super::jobs::owner(node);
+    let prepared = super::store::blocking(move || {
+        let mut told = std::time::Instant::now();
+        submit::prepare(
+            &request,
+            &worker.store,
+            &engines,
+            &offered,
+            &owner,
+            &mut |at| {
+                if told.elapsed().as_millis() >= 100 {
+                    told = std::time::Instant::now();
+                    let line = json!({ "progress": at }).to_string() + "\n";
+                    let _ = progress.try_send(Ok(line.into()));
+                }
+            },
+        )
+    })
+    .await?;
+    let fitting = check_studio(node, &prepared.spec)?;
+    let job = prepared.spec.id();
+    if dry_run {
+        return Ok(result(&prepared, job, "not submitted", 0, fitting));
+    }
+    let goods = hold(node, &prepared.spec, job).await?;
+    let mut bodies = vec![FactBody::Spec(Box::new(prepared.spec.clone()))];
+    bodies.extend(output.map(|folder| {
+        FactBody::Delivery(Delivery {
+            job,
+            node: node.me,
+            folder: folder.display().to_string(),
+        })
+    }));
+    let copies = node
+        .author(bodies, Vec::new(), goods)
+        .await
+        .map_err(|why| {
+            ApiError::new(
+                Code::Failed,
+                format!("the job could not be submitted: {why}"),
+            )
+        })?;
+    Ok(result(&prepared, job, "queued", copies.len(), fitting))
+}
+
+/// Pins a job's inputs here before anything promises to keep them.
+async fn hold(node: &Arc<Shared>, spec: &JobSpec, job: JobId) -> Result<Goods, ApiError> {
+    let goods = Goods {
+        trees: vec![spec.inputs],
+        ..Goods::default()
+    };
+    let kept = node.keep(&[], &goods, &job).await;
+    kept.map_err(|why| ApiError::new(Code::Failed, format!("{why}; nothing was submitted")))?;
+    Ok(goods)
+}
+
+fn result(prepared: &Prepared, job: JobId, status: &str, copies: usize, fitting: usize) -> Value {
+    json!({
+        "job": if status == "not submitted" { Value::Null } else { json!(job) },
+        "name": prepared.spec.name,
+        "status": status,
+        "copies": copies,
+        "bytes_added": prepared.bytes_added,
+        "bytes_already_known": prepared.bytes_already_known,
+        "files": prepared.files,
+        "frames": prepared.frames,
+        "engine": prepared.spec.steps[0].engine,
+        "engine_version": prepared.spec.steps[0].engine_version,
+        "warnings": prepared.warnings,
+        "nodes_fitting": fitting,
+    })
+}
+
+/// A job that a member signed elsewhere, whose files that member serves.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Signed {
+    /// The facts, as hex.
+    pub(crate) facts: Vec<String>,
+}
+
+pub(super) async fn submit_signed(
+    node: State,
+    access: Access,
+    Json(request): Json<Signed>,
+) -> Answer {
+    let invalid = |why: &str| ApiError::new(Code::Invalid, format!("{why}; nothing was submitted"));
+    let mut facts = Vec::new();
+    for text in &request.facts {
+        let bytes = data_encoding::HEXLOWER
+            .decode(text.as_bytes())
+            .map_err(|_| invalid("a record is not hex"))?;
+        let fact = Fact::from_bytes(bytes).map_err(|error| invalid(&error.to_string()))?;
+        fact.verify(&node.studio.id, &Ed25519)
+            .map_err(|error| invalid(&error.to_string()))?;
+        facts.push(fact);
+    }
+    let specs = facts.iter().filter_map(|fact| match fact.body() {
+        Ok(Some(FactBody::Spec(spec))) => Some(*spec),
+        _ => None,
+    });
+    let [spec]: [JobSpec; 1] = specs
+        .collect::<Vec<_>>()
+        .try_into()
+        .map_err(|_| invalid("there is not one job in it"))?;
+    let fitting = check_studio(&node, &spec)?;
+    let job = spec.id();
+    let from: Vec<_> = match access {
+        Access::Peer(peer) => vec![peer],
+        Access::Local | Access::Token => Vec::new(),
+    };
+    let goods = Goods {
+        trees: vec![spec.inputs],
+        ..Goods::default()
+    };
+    node.keep(&from, &goods, &job)
+        .await
+        .map_err(|why| ApiError::new(Code::Failed, format!("{why}; nothing was submitted")))?;
+    let copies = node.author(Vec::new(), facts, goods).await.map_err(|why| {
+        ApiError::new(
+            Code::Failed,
+            format!("the job could not be submitted: {why}"),
+        )
+    })?;
+    let document = json!({
+        "job": job, "name": spec.name, "status": "queued",
+        "copies": copies.len(), "nodes_fitting": fitting,
+    });
+    Ok(Json(document).into_response())
+}

@@ -1,0 +1,104 @@
+//! `weft.toml`: what a user sets on one machine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde::Deserialize;
+use weft_scene::engine::{Definition, parse, shipped};
+
+/// A node's configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The node's own settings.
+    pub node: NodeConfig,
+    /// The engines that may be used here, by name.
+    pub engines: BTreeMap<String, Definition>,
+}
+
+/// The table `[node]` of `weft.toml`; every key may be left out.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NodeConfig {
+    /// The node's name; the certificate's otherwise.
+    pub name: Option<String>,
+    /// Where to listen, as `IP:PORT`.
+    pub listen: Option<String>,
+    /// Where to serve the HTTP API, as `IP:PORT` on loopback.
+    pub api: Option<String>,
+    /// Tags that jobs may ask for.
+    pub tags: BTreeSet<String>,
+    /// What an hour of this machine costs.
+    pub price_per_hour: f64,
+    /// Addresses of other nodes, as `IP:PORT`, for networks where mDNS does not reach them.
+    pub peers: Vec<String>,
+    /// How many cores attempts may use; all of them otherwise.
+    pub cores: Option<u32>,
+}
+
+/// `weft.toml` can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    node: NodeConfig,
+    #[serde(default, rename = "engine")]
+    _engine: toml::Table,
+}
+
+impl Config {
+    /// Reads `weft.toml`; where there is none, everything has its default.
+    ///
+    /// # Errors
+    /// Names the file and the line.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(ConfigError(format!("{}: {error}", path.display()))),
+        };
+        Self::parse(&text, &path.display().to_string())
+    }
+
+    fn parse(text: &str, source: &str) -> Result<Self, ConfigError> {
+        let file: File = toml::from_str(text)
+            .map_err(|error| ConfigError(format!("{source} can't be read: {error}")))?;
+        let mut engines = shipped();
+        engines.extend(parse(text, source).map_err(|error| ConfigError(error.to_string()))?);
+        Ok(Self {
+            node: file.node,
+            engines,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_users_engine_stands_beside_the_shipped_ones() {
+        let text = "[node]\ntags = [\"lab\"]\n[engine.fail]\nexecutables = [\"sh\"]\nargs = [\"-c\", \"exit 3\"]\n";
+        let config = Config::parse(text, "weft.toml").unwrap();
+        assert!(config.engines.contains_key("fail") && config.engines.contains_key("blender"));
+        assert!(config.node.tags.contains("lab"));
+        assert!(Config::parse("", "weft.toml").is_ok());
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_line() {
+        let error = Config::parse("[node]\ncolour = 3\n", "weft.toml")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("weft.toml") && error.contains("colour"),
+            "{error}"
+        );
+        let error = Config::parse("[engine.x]\nargs = []\n", "weft.toml")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("line 1"), "{error}");
+    }
+}

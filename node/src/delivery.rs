@@ -1,0 +1,147 @@
+//! Deliveries: the frames of jobs, written where their submitters asked, as they get done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::broadcast::error::RecvError;
+use weft_protocol::ids::{BlobId, JobId, NodeId};
+use weft_protocol::job::outcome::OutputFile;
+
+use crate::node::Shared;
+
+/// How often everything is looked through, whether or not something changed: files that could not
+/// be written are tried again then.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// A file that should be in a folder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Wanted {
+    path: PathBuf,
+    blob: BlobId,
+    md5: [u8; 16],
+    size: u64,
+}
+
+/// Writes deliveries of this node for as long as the daemon runs.
+pub(crate) async fn run(node: Arc<Shared>) {
+    let mut changes = node.changes();
+    let mut delivered: BTreeMap<JobId, BTreeSet<Wanted>> = BTreeMap::new();
+    let mut sweep = tokio::time::interval(SWEEP);
+    loop {
+        let mut jobs: BTreeSet<JobId> = tokio::select! {
+            _ = sweep.tick() => node.machine().ledger.jobs.iter().map(|(id, _, _)| id).collect(),
+            changed = changes.recv() => match changed {
+                Ok(job) => BTreeSet::from([job]),
+                Err(RecvError::Lagged(_)) => continue,
+                Err(RecvError::Closed) => return,
+            },
+        };
+        while let Ok(job) = changes.try_recv() {
+            jobs.insert(job);
+        }
+        for job in jobs {
+            deliver(&node, &job, delivered.entry(job).or_default()).await;
+        }
+    }
+}
+
+async fn deliver(node: &Arc<Shared>, job: &JobId, delivered: &mut BTreeSet<Wanted>) {
+    for (wanted, holders) in wanted(node, job, delivered) {
+        let done = match write(node, &wanted, &holders).await {
+            Ok(()) => true,
+            Err(why) => {
+                tracing::warn!(file = %wanted.path.display(), %why, "a frame could not be delivered; it is tried again");
+                false
+            }
+        };
+        if done {
+            delivered.insert(wanted);
+        }
+    }
+}
+
+/// What of a job should be written by this node and was not yet, and who holds it.
+fn wanted(node: &Shared, job: &JobId, delivered: &BTreeSet<Wanted>) -> Vec<(Wanted, Vec<NodeId>)> {
+    let machine = node.machine();
+    let Some(job) = machine.ledger.jobs.get(job) else {
+        return Vec::new();
+    };
+    let folders: Vec<PathBuf> = job
+        .deliveries()
+        .filter(|(to, _)| *to == node.me)
+        .map(|(_, folder)| PathBuf::from(folder))
+        .collect();
+    if folders.is_empty() {
+        return Vec::new();
+    }
+    let mut wanted = Vec::new();
+    for (_, task) in job.tasks() {
+        let Some(done) = &task.done else { continue };
+        for (folder, file) in folders
+            .iter()
+            .flat_map(|f| done.files.iter().map(move |x| (f, x)))
+        {
+            let OutputFile {
+                path,
+                blob,
+                size,
+                md5,
+                ..
+            } = file;
+            let path = folder.join(path.as_str());
+            let file = Wanted {
+                path,
+                blob: *blob,
+                md5: *md5,
+                size: *size,
+            };
+            if !delivered.contains(&file) {
+                let mut holders = vec![done.author];
+                holders.extend(done.holders.iter().copied());
+                wanted.push((file, holders));
+            }
+        }
+    }
+    wanted
+}
+
+async fn write(node: &Arc<Shared>, wanted: &Wanted, holders: &[NodeId]) -> Result<(), String> {
+    if is_there(wanted).await {
+        return Ok(());
+    }
+    let mut providers: Vec<NodeId> = holders.iter().filter(|h| **h != node.me).copied().collect();
+    providers.extend(
+        node.connected()
+            .into_iter()
+            .filter(|peer| !holders.contains(peer)),
+    );
+    let fetched = node.fetcher.blobs(&[wanted.blob], &providers).await;
+    fetched.map_err(|error| error.to_string())?;
+    let (store, path, blob) = (Arc::clone(&node.store), wanted.path.clone(), wanted.blob);
+    let written = tokio::task::spawn_blocking(move || {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+        }
+        // Written beside its place and renamed: whoever looks sees whole frames only.
+        store
+            .deliver(blob, &path)
+            .map_err(|error| error.to_string())
+    });
+    written.await.map_err(|error| error.to_string())?
+}
+
+/// Whether the very file is in its place already: after a restart nothing is written twice.
+async fn is_there(wanted: &Wanted) -> bool {
+    async fn same(path: &Path, size: u64, md5: [u8; 16]) -> Option<bool> {
+        let metadata = tokio::fs::metadata(path).await.ok()?;
+        if metadata.len() != size {
+            return Some(false);
+        }
+        let path = path.to_owned();
+        let hashed = tokio::task::spawn_blocking(move || weft_store::hash_file(&path));
+        Some(hashed.await.ok()?.ok()?.md5 == weft_store::md5_hex(&md5))
+    }
+    same(&wanted.path, wanted.size, wanted.md5).await == Some(true)
+}

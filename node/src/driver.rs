@@ -1,0 +1,268 @@
+//! The one loop: what happens goes into the machine, and its commands become effects.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use libp2p::Multiaddr;
+use tokio::sync::mpsc;
+use weft_protocol::fact::Fact;
+use weft_protocol::ids::{FactId, JobId, NodeId};
+use weft_protocol::machine::{Command, Input, TICK};
+use weft_protocol::replicate::Goods;
+use weft_protocol::wire::control::{FACT_BATCH, Message};
+use weft_protocol::worker::Event;
+use weft_store::Batch;
+
+use crate::network::News;
+use crate::network::swarm::SwarmNews;
+use crate::node::Shared;
+
+/// The name under which the highest term is kept in the catalog.
+pub(crate) const TERM: &str = "term";
+/// How often nodes that are known and not connected are dialled.
+const REDIAL: Duration = Duration::from_secs(2);
+/// How many connections a node seeks by itself; beyond that others come to it.
+const MAX_SOUGHT: usize = 40;
+
+/// A write that waits for the disk.
+struct Write {
+    token: u64,
+    term: Option<u64>,
+    facts: Vec<Fact>,
+}
+
+/// Drives one node until it is told to stop.
+pub(crate) struct Driver {
+    node: Arc<Shared>,
+    writes: mpsc::Sender<Write>,
+    /// What the worker's machine asked before the job's spec was here.
+    early: VecDeque<Event>,
+    next_dial: tokio::time::Instant,
+}
+
+impl Driver {
+    pub(crate) fn new(node: Arc<Shared>) -> Self {
+        let (writes, queue) = mpsc::channel(1024);
+        let writer = Arc::clone(&node);
+        tokio::task::spawn_blocking(move || write_all(&writer, queue));
+        Self {
+            node,
+            writes,
+            early: VecDeque::new(),
+            next_dial: tokio::time::Instant::now(),
+        }
+    }
+
+    /// Runs until `inputs` closes.
+    pub(crate) async fn run(
+        mut self,
+        mut inputs: mpsc::Receiver<Input>,
+        mut news: mpsc::Receiver<News>,
+    ) {
+        let commands = self.node.introduce();
+        self.obey(commands).await;
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {
+                    self.step(Input::Tick).await;
+                    self.retry_early().await;
+                    self.dial();
+                }
+                input = inputs.recv() => match input {
+                    Some(input) => self.step(input).await,
+                    None => return,
+                },
+                told = news.recv() => match told {
+                    Some(told) => self.take_news(told).await,
+                    None => return,
+                },
+            }
+        }
+    }
+
+    async fn step(&mut self, input: Input) {
+        let commands = self.node.handle(input);
+        self.obey(commands).await;
+    }
+
+    async fn take_news(&mut self, news: News) {
+        match news {
+            News::Message(from, message) => self.step(Input::Message(from, message)).await,
+            News::Swarm(SwarmNews::Connected(chain)) => {
+                tracing::info!(peer = %chain.leaf.statement.name, node = %chain.leaf.statement.subject.short(), "connected");
+                self.step(Input::Connected(chain)).await;
+            }
+            News::Swarm(SwarmNews::Disconnected(node)) => {
+                tracing::info!(node = %node.short(), "disconnected");
+                self.step(Input::Disconnected(node)).await;
+            }
+            News::Swarm(SwarmNews::Gossip(from, message)) => {
+                self.step(Input::Gossip(from, message)).await;
+            }
+            News::Swarm(SwarmNews::Listening(address)) => {
+                let advert = self.node.listening(address);
+                self.step(Input::Advert(Box::new(advert))).await;
+            }
+        }
+    }
+
+    async fn obey(&mut self, commands: Vec<Command>) {
+        for command in commands {
+            match command {
+                Command::Send(to, message) => self.node.network.send(&to, message),
+                Command::SendFacts(to, ids) => self.send_facts(to, ids),
+                Command::Gossip(message) => self.node.network.publish(message),
+                Command::Write { token, term, facts } => {
+                    // The writer lives as long as this loop does.
+                    let _ = self.writes.send(Write { token, term, facts }).await;
+                }
+                Command::Forget(job, obsolete) => self.forget(job, obsolete),
+                Command::Work(event) => self.work(event),
+                Command::Store {
+                    from,
+                    token,
+                    goods,
+                    job,
+                } => self.keep(from, token, goods, job),
+                Command::Answer(request, answer) => self.node.answer(request, answer),
+                Command::Changed(job) => self.node.changed(job),
+                Command::LeaderChanged => self.node.leader_changed(),
+                Command::Close(node, why) => {
+                    tracing::warn!(node = %node.short(), why, "a connection is closed");
+                    if self.node.is_revoked(&node) {
+                        self.node.network.gate().revoke(node);
+                    }
+                    self.node.network.close(node);
+                }
+            }
+        }
+    }
+
+    fn work(&mut self, event: Event) {
+        let job = match &event {
+            Event::Prepare { attempt, .. } | Event::Kill(attempt) => attempt.job,
+            Event::Start { lease, .. } => lease.attempt.job,
+        };
+        let spec = self.node.spec(&job);
+        if spec.is_none() && !matches!(event, Event::Kill(_)) {
+            self.early.push_back(event);
+            return;
+        }
+        let peers = self.node.connected();
+        self.node.renderer.act(event, spec, peers);
+    }
+
+    async fn retry_early(&mut self) {
+        for event in std::mem::take(&mut self.early) {
+            self.work(event);
+        }
+    }
+
+    fn send_facts(&self, to: NodeId, ids: Vec<FactId>) {
+        let node = Arc::clone(&self.node);
+        tokio::task::spawn_blocking(move || {
+            let (mut batch, mut size) = (Vec::new(), 0);
+            for id in ids {
+                let Ok(Some(bytes)) = node.store.get_fact(id) else {
+                    continue;
+                };
+                size += bytes.len();
+                batch.push(bytes);
+                if size >= FACT_BATCH {
+                    let full = std::mem::take(&mut batch);
+                    node.network.send(&to, Message::Facts(None, full));
+                    size = 0;
+                }
+            }
+            if !batch.is_empty() {
+                node.network.send(&to, Message::Facts(None, batch));
+            }
+        });
+    }
+
+    fn forget(&self, job: JobId, obsolete: Vec<FactId>) {
+        self.node.renderer.forget(&job);
+        let node = Arc::clone(&self.node);
+        tokio::task::spawn_blocking(move || {
+            let mut batch = Batch::new().unpin_reason(crate::pins::job(&job));
+            for fact in obsolete {
+                batch = batch.remove_fact(fact);
+            }
+            if let Err(error) = node.store.commit(&batch) {
+                tracing::warn!(%error, "what a removed job leaves could not be deleted");
+            }
+        });
+    }
+
+    /// Fetches and pins what a peer asks to keep.
+    fn keep(&self, from: NodeId, token: u64, goods: Goods, job: JobId) {
+        let node = Arc::clone(&self.node);
+        tokio::spawn(async move {
+            let kept = node.keep(&[from], &goods, &job).await;
+            let _ = node.inputs.send(Input::Stored(from, token, kept)).await;
+        });
+    }
+
+    /// Dials nodes that are known and not connected.
+    fn dial(&mut self) {
+        let now = tokio::time::Instant::now();
+        if now < self.next_dial {
+            return;
+        }
+        self.next_dial = now + REDIAL;
+        let (connected, contacts) = self.node.contacts();
+        if connected >= MAX_SOUGHT {
+            return;
+        }
+        for (node, addresses) in contacts {
+            let addresses: Vec<Multiaddr> = addresses
+                .iter()
+                .filter_map(|address| address.parse().ok())
+                .collect();
+            if !addresses.is_empty() {
+                self.node.network.dial(node, addresses);
+            }
+        }
+    }
+}
+
+/// The one writer: it takes whatever waits, commits it with one sync, and says so.
+fn write_all(node: &Shared, mut queue: mpsc::Receiver<Write>) {
+    while let Some(first) = queue.blocking_recv() {
+        let mut writes = vec![first];
+        while let Ok(next) = queue.try_recv() {
+            writes.push(next);
+        }
+        let mut batch = Batch::new();
+        let mut terms: BTreeMap<u64, ()> = BTreeMap::new();
+        for write in &writes {
+            terms.extend(write.term.map(|term| (term, ())));
+            for fact in &write.facts {
+                batch = batch.put_fact(fact.id(), fact.as_bytes().to_vec());
+            }
+        }
+        if let Some((term, ())) = terms.last_key_value() {
+            batch = batch.put_meta(TERM, term.to_le_bytes().to_vec());
+        }
+        let committed = if batch.is_empty() {
+            Ok(())
+        } else {
+            node.store.commit(&batch)
+        };
+        if let Err(error) = &committed {
+            tracing::error!(%error, "the catalog could not be written: nothing of it took effect");
+        }
+        for write in writes {
+            let input = match committed {
+                Ok(()) => Input::Written(write.token),
+                Err(_) => Input::WriteFailed(write.token),
+            };
+            if node.inputs.blocking_send(input).is_err() {
+                return;
+            }
+        }
+    }
+}

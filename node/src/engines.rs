@@ -1,0 +1,186 @@
+//! Which engines can be used on this machine: where their programs are, and which version.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use weft_scene::engine::{Definition, Executable, matches_wildcard};
+
+/// How long a program may take to print its version.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How much of what it prints is looked at, in bytes.
+const PROBE_OUTPUT: usize = 64 * 1024;
+
+/// An engine as it was found on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its program; none for one that runs inside the daemon.
+    pub program: Option<PathBuf>,
+    /// Its version.
+    pub version: String,
+}
+
+/// Every engine, and where it was found or why it can't be used.
+pub async fn probe(
+    definitions: &BTreeMap<String, Definition>,
+    weft: &Path,
+) -> BTreeMap<String, Result<Found, String>> {
+    let mut engines = BTreeMap::new();
+    for (name, definition) in definitions {
+        engines.insert(name.clone(), find(definition, weft).await);
+    }
+    engines
+}
+
+async fn find(definition: &Definition, weft: &Path) -> Result<Found, String> {
+    if definition.builtin.is_some() {
+        return Ok(Found {
+            program: None,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        });
+    }
+    let mut why = format!(
+        "none of its programs was found: {}",
+        names(&definition.executables)
+    );
+    for executable in &definition.executables {
+        for program in candidates(executable, weft) {
+            match version(definition, &program).await {
+                Ok(version) => {
+                    return Ok(Found {
+                        program: Some(program),
+                        version,
+                    });
+                }
+                Err(error) => why = format!("{}: {error}", program.display()),
+            }
+        }
+    }
+    Err(why)
+}
+
+fn names(executables: &[Executable]) -> String {
+    let names = executables.iter().map(|executable| match executable {
+        Executable::Weft => "weft".to_owned(),
+        Executable::Name(name) => format!("{name} in PATH"),
+        Executable::Path(path) => path.clone(),
+        _ => "another".to_owned(),
+    });
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// The files that an entry may mean, the best first.
+fn candidates(executable: &Executable, weft: &Path) -> Vec<PathBuf> {
+    match executable {
+        Executable::Weft => vec![weft.to_owned()],
+        Executable::Name(name) => {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            let name = if cfg!(windows) {
+                format!("{name}.exe")
+            } else {
+                name.clone()
+            };
+            let found = std::env::split_paths(&path).map(|folder| folder.join(&name));
+            found.filter(|file| file.is_file()).take(1).collect()
+        }
+        Executable::Path(pattern) => expand(pattern),
+        _ => Vec::new(),
+    }
+}
+
+/// The files that match a path with wildcards, the last by name first.
+fn expand(pattern: &str) -> Vec<PathBuf> {
+    let mut found = vec![PathBuf::new()];
+    for component in Path::new(pattern).components() {
+        let text = component.as_os_str();
+        let wild = text.to_str().filter(|text| text.contains(['*', '?']));
+        found = match wild {
+            None => found.into_iter().map(|path| path.join(text)).collect(),
+            Some(wild) => found
+                .iter()
+                .flat_map(|folder| matching(folder, wild))
+                .collect(),
+        };
+    }
+    found.retain(|file| file.is_file());
+    found.sort();
+    found.reverse();
+    found
+}
+
+fn matching(folder: &Path, wild: &str) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let names = entries.filter_map(|entry| Some(entry.ok()?.file_name()));
+    let fits = |name: &OsStr| {
+        name.to_str()
+            .is_some_and(|name| matches_wildcard(wild, name))
+    };
+    names
+        .filter(|name| fits(name))
+        .map(|name| folder.join(name))
+        .collect()
+}
+
+async fn version(definition: &Definition, program: &Path) -> Result<String, String> {
+    if definition.version_args.is_empty() {
+        return Ok(definition
+            .version_from("")
+            .unwrap_or_else(|| "0".to_owned()));
+    }
+    let mut command = tokio::process::Command::new(program);
+    command
+        .args(&definition.version_args)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let output = tokio::time::timeout(PROBE_TIMEOUT, command.output())
+        .await
+        .map_err(|_| "it did not print its version in time".to_owned())?
+        .map_err(|error| format!("it can't be started: {error}"))?;
+    let mut printed = output.stdout;
+    printed.extend(output.stderr);
+    printed.truncate(PROBE_OUTPUT);
+    let printed = String::from_utf8_lossy(&printed);
+    definition
+        .version_from(&printed)
+        .ok_or_else(|| "it prints no version that is known; is it the right program?".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_find_the_newest_folder_first() {
+        let folder = tempfile::tempdir().unwrap();
+        for version in ["tool-1.2", "tool-1.9", "other"] {
+            let path = folder.path().join(version);
+            std::fs::create_dir(&path).unwrap();
+            std::fs::write(path.join("run"), "").unwrap();
+        }
+        let pattern = format!("{}/tool-*/run", folder.path().display());
+        let found = expand(&pattern);
+        assert_eq!(found.len(), 2);
+        assert!(found[0].to_string_lossy().contains("1.9"));
+    }
+
+    #[tokio::test]
+    async fn an_engine_is_found_or_it_is_said_why_not() {
+        let text = "[engine.sh]\nexecutables = [\"sh\"]\nargs = [\"-c\", \"true\"]\n\
+                    [engine.none]\nexecutables = [\"no-such-program-here\"]\nargs = []\n";
+        let definitions = weft_scene::engine::parse(text, "test").unwrap();
+        let found = probe(&definitions, Path::new("/nowhere/weft")).await;
+        assert_eq!(
+            found["sh"].as_ref().map(|found| found.version.as_str()),
+            Ok("0")
+        );
+        assert!(
+            found["none"]
+                .as_ref()
+                .is_err_and(|why| why.contains("no-such-program-here"))
+        );
+    }
+}

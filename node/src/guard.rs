@@ -1,0 +1,277 @@
+//! `weft guard`: the process between the daemon and an engine.
+//!
+//! It starts the engine in a process group of its own, niced, and outlives the daemon just long
+//! enough to end it: when the daemon dies, however suddenly, the pipe to the guard's standard
+//! input closes, and the engine goes with all its children. On Linux the guard is a subreaper, so
+//! that children that detach themselves come back to it and are ended too.
+//!
+//! ```text
+//! weft guard --report FILE [--grace SECONDS] -- PROGRAM ARGUMENTS…
+//! ```
+//!
+//! Into FILE it writes a line of JSON at the end: [`Report`].
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How an engine's process ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Why it could not be started.
+    pub start_error: Option<String>,
+    /// Its exit code.
+    pub exit_code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// The most memory that the largest of its processes held, in bytes; 0 where not known.
+    pub peak_memory: u64,
+}
+
+/// How long an engine may take to end by itself once it was asked to.
+pub const GRACE: Duration = Duration::from_secs(3);
+
+/// What the command line asks.
+#[derive(Debug, PartialEq, Eq)]
+struct Arguments {
+    report: PathBuf,
+    grace: Duration,
+    program: OsString,
+    rest: Vec<OsString>,
+}
+
+fn parse(mut args: impl Iterator<Item = OsString>) -> Option<Arguments> {
+    let (mut report, mut grace) = (None, GRACE);
+    loop {
+        let word = args.next()?;
+        match word.to_str() {
+            Some("--report") => report = Some(PathBuf::from(args.next()?)),
+            Some("--grace") => {
+                grace = Duration::from_secs(args.next()?.to_str()?.parse().ok()?);
+            }
+            Some("--") => break,
+            _ => return None,
+        }
+    }
+    Some(Arguments {
+        report: report?,
+        grace,
+        program: args.next()?,
+        rest: args.collect(),
+    })
+}
+
+/// Runs the guard; `args` are those behind `weft guard`.
+#[must_use]
+pub fn run(args: Vec<OsString>) -> ExitCode {
+    let Some(arguments) = parse(args.into_iter()) else {
+        eprintln!("weft guard is used by weft itself");
+        return ExitCode::from(2);
+    };
+    let report = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime.block_on(watch(&arguments)),
+        Err(error) => Report {
+            start_error: Some(error.to_string()),
+            ..Report::default()
+        },
+    };
+    match write_report(&arguments.report, &report) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn write_report(path: &Path, report: &Report) -> std::io::Result<()> {
+    std::fs::write(path, serde_json::to_vec(report)?)
+}
+
+async fn watch(arguments: &Arguments) -> Report {
+    use process_wrap::tokio::CommandWrap;
+    let mut wrap = CommandWrap::with_new(&arguments.program, |command| {
+        command
+            .args(&arguments.rest)
+            .stdin(std::process::Stdio::null());
+    });
+    platform::prepare(&mut wrap);
+    let mut child = match wrap.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            return Report {
+                start_error: Some(error.to_string()),
+                ..Report::default()
+            };
+        }
+    };
+    let group = child.id();
+    let mut stdin = tokio::io::stdin();
+    let mut ignored = [0; 64];
+    let status = tokio::select! {
+        status = child.wait() => status,
+        () = async {
+            // The daemon never writes: anything but more bytes is its end, or its wish.
+            while matches!(tokio::io::AsyncReadExt::read(&mut stdin, &mut ignored).await, Ok(1..)) {}
+        } => {
+            platform::ask_to_end(group);
+            match tokio::time::timeout(arguments.grace, child.wait()).await {
+                Ok(status) => status,
+                Err(_) => {
+                    let _ = child.start_kill();
+                    child.wait().await
+                }
+            }
+        }
+    };
+    platform::end_all(group);
+    let mut report = Report {
+        peak_memory: platform::peak_memory(),
+        ..Report::default()
+    };
+    match status {
+        Ok(status) => {
+            report.exit_code = status.code();
+            report.signal = platform::signal(&status);
+        }
+        Err(error) => report.start_error = Some(error.to_string()),
+    }
+    report
+}
+
+#[cfg(unix)]
+mod platform {
+    use std::os::unix::process::ExitStatusExt;
+
+    use process_wrap::tokio::{CommandWrap, ProcessGroup};
+    use rustix::process::{Pid, Signal};
+
+    /// Renders yield to whatever the machine's user does, and to the daemon's own threads.
+    const NICENESS: i32 = 10;
+
+    pub(super) fn prepare(wrap: &mut CommandWrap) {
+        wrap.wrap(ProcessGroup::leader());
+        let _ = rustix::process::nice(NICENESS);
+        #[cfg(target_os = "linux")]
+        let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+    }
+
+    fn group(id: Option<u32>) -> Option<Pid> {
+        Pid::from_raw(i32::try_from(id?).ok()?)
+    }
+
+    pub(super) fn ask_to_end(id: Option<u32>) {
+        if let Some(group) = group(id) {
+            let _ = rustix::process::kill_process_group(group, Signal::TERM);
+        }
+    }
+
+    /// Ends what is left of the group, and on Linux every other descendant.
+    pub(super) fn end_all(id: Option<u32>) {
+        if let Some(group) = group(id) {
+            let _ = rustix::process::kill_process_group(group, Signal::KILL);
+        }
+        #[cfg(target_os = "linux")]
+        end_descendants();
+    }
+
+    /// Whoever detached itself was inherited by this subreaper: it is a child now, and so is what
+    /// its end leaves behind.
+    #[cfg(target_os = "linux")]
+    fn end_descendants() {
+        let me = rustix::process::getpid().as_raw_nonzero();
+        for _ in 0..64 {
+            let list = format!("/proc/{me}/task/{me}/children");
+            let children = std::fs::read_to_string(list).unwrap_or_default();
+            let pids: Vec<Pid> = children
+                .split_whitespace()
+                .filter_map(|pid| Pid::from_raw(pid.parse().ok()?))
+                .collect();
+            if pids.is_empty() {
+                return;
+            }
+            for pid in pids {
+                let _ = rustix::process::kill_process(pid, Signal::KILL);
+                let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(super) fn peak_memory() -> u64 {
+        // The kernel sums up what waited-for children used; the unit is KiB on Linux.
+        const KIB: u64 = 1024;
+        children_max_rss_kib().saturating_mul(KIB)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn children_max_rss_kib() -> u64 {
+        let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN);
+        usage.map_or(0, |usage| u64::try_from(usage.max_rss()).unwrap_or(0))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) const fn peak_memory() -> u64 {
+        0
+    }
+
+    pub(super) fn signal(status: &std::process::ExitStatus) -> Option<i32> {
+        status.signal()
+    }
+}
+
+#[cfg(windows)]
+mod platform {
+    use process_wrap::tokio::{CommandWrap, JobObject};
+
+    pub(super) fn prepare(wrap: &mut CommandWrap) {
+        wrap.wrap(JobObject);
+    }
+
+    /// Windows has no gentle way that every program understands.
+    pub(super) fn ask_to_end(_: Option<u32>) {}
+
+    /// The job object ends everything in it when its last handle closes.
+    pub(super) fn end_all(_: Option<u32>) {}
+
+    pub(super) const fn peak_memory() -> u64 {
+        0
+    }
+
+    pub(super) const fn signal(_: &std::process::ExitStatus) -> Option<i32> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> impl Iterator<Item = OsString> {
+        text.split(' ')
+            .map(OsString::from)
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+
+    #[test]
+    fn the_command_line_is_read_strictly() {
+        let read = parse(words("--report r --grace 7 -- prog --report x")).unwrap();
+        assert_eq!(read.report, Path::new("r"));
+        assert_eq!(read.grace, Duration::from_secs(7));
+        assert_eq!(read.program, "prog");
+        assert_eq!(read.rest, ["--report", "x"]);
+        for wrong in [
+            "-- prog",
+            "--report r",
+            "--report r --grace x -- p",
+            "--report r --",
+            "x",
+        ] {
+            assert_eq!(parse(words(wrong)), None, "{wrong}");
+        }
+    }
+}

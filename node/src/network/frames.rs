@@ -1,0 +1,49 @@
+//! Messages on a stream, each behind its length.
+
+use std::io;
+
+use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use weft_protocol::wire;
+
+/// Writes one message; the caller flushes.
+///
+/// # Errors
+/// When the stream breaks.
+pub async fn write<S, T>(stream: &mut S, message: &T) -> io::Result<()>
+where
+    S: AsyncWrite + Unpin,
+    T: Serialize,
+{
+    let bytes = wire::encode(message);
+    let length = u32::try_from(bytes.len())
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the message is too long"))?;
+    stream.write_all(&length.to_le_bytes()).await?;
+    stream.write_all(&bytes).await
+}
+
+/// Reads one message of at most `limit` bytes; none when the stream has ended.
+///
+/// # Errors
+/// When the stream breaks, or what comes is no such message.
+pub async fn read<S, T>(stream: &mut S, limit: usize) -> io::Result<Option<T>>
+where
+    S: AsyncRead + Unpin,
+    T: DeserializeOwned,
+{
+    let mut length = [0; 4];
+    match stream.read_exact(&mut length).await {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let length = u32::from_le_bytes(length) as usize;
+    let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+    if length > limit {
+        return Err(invalid(wire::DecodeError::TooLong(length, limit)));
+    }
+    let mut bytes = vec![0; length];
+    stream.read_exact(&mut bytes).await?;
+    wire::decode(&bytes, limit).map(Some).map_err(invalid)
+}

@@ -1,0 +1,656 @@
+//! One node: what its parts share, and how it starts and stops.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use libp2p::Multiaddr;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use weft_protocol::certificate::Role;
+use weft_protocol::fact::{Body, Fact};
+use weft_protocol::ids::{JobId, NodeId};
+use weft_protocol::job::spec::JobSpec;
+use weft_protocol::machine::{Command, Input, Machine};
+use weft_protocol::replicate::Goods;
+use weft_protocol::sign::Ed25519;
+use weft_protocol::wire::control::Advert;
+use weft_store::{OpenError, Store};
+
+use crate::clock::{Clock, unix_now};
+use crate::config::{Config, ConfigError};
+use crate::driver::{Driver, TERM};
+use crate::engines::{self, Found};
+use crate::home::{Home, HomeError, Membership};
+use crate::network::gate::Gate;
+use crate::network::swarm::NetworkError;
+use crate::network::{Network, Setup};
+use crate::render::Renderer;
+use crate::studio::Studio;
+use crate::transfer::{Fetcher, Traffic};
+use crate::{admission, api, delivery, renewal, transfer};
+
+/// The port that a node listens on where it is free and nothing else was asked for.
+pub const DEFAULT_PORT: u16 = 7920;
+
+/// How a node is run.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Its name; that of the configuration or the certificate otherwise.
+    pub name: Option<String>,
+    /// Where to listen, as `IP:PORT`.
+    pub listen: Option<String>,
+    /// Where to serve the HTTP API, as `IP:PORT` on loopback.
+    pub api: Option<String>,
+    /// The weft binary, which runs as the guard of engines.
+    pub weft: PathBuf,
+}
+
+/// A node that has started.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    /// Its id.
+    pub node: NodeId,
+    /// Its name.
+    pub name: String,
+    /// Its studio's name.
+    pub studio: String,
+    /// Where it serves the HTTP API on loopback.
+    pub api: Option<SocketAddr>,
+}
+
+/// A node could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// Its home can't be used.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// A second daemon on one home.
+    #[error(
+        "a node is running on {0} already; nothing was changed. To run another one on this \
+         machine, give it a folder of its own with WEFT_HOME."
+    )]
+    Running(PathBuf),
+    /// The store was written by a newer weft.
+    #[error(
+        "the store in {path} has format {found}, and this weft knows formats up to {supported}; \
+         nothing was changed. Run the newer weft that wrote it."
+    )]
+    NewerStore {
+        /// The store's folder.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest that this release knows.
+        supported: u32,
+    },
+    /// The store can't be opened.
+    #[error("the store can't be opened: {0}")]
+    Store(String),
+    /// `weft.toml` has a mistake.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The network can't be used.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The HTTP API can't be served.
+    #[error(transparent)]
+    Api(#[from] api::ServeError),
+}
+
+impl RunError {
+    /// The exit status that fits.
+    #[must_use]
+    pub const fn exit(&self) -> u8 {
+        match self {
+            Self::Home(HomeError::Missing(_)) => 4,
+            Self::Config(_) | Self::Network(NetworkError::Listen { .. }) => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// What the parts of a node share.
+pub(crate) struct Shared {
+    pub(crate) me: NodeId,
+    pub(crate) name: String,
+    pub(crate) home: Home,
+    pub(crate) studio: Studio,
+    pub(crate) keys: weft_protocol::sign::KeyPair,
+    pub(crate) config: Config,
+    pub(crate) store: Arc<Store>,
+    pub(crate) network: Network,
+    pub(crate) fetcher: Fetcher,
+    pub(crate) renderer: Renderer,
+    pub(crate) engines: BTreeMap<String, Result<Found, String>>,
+    pub(crate) traffic: Traffic,
+    pub(crate) inputs: mpsc::Sender<Input>,
+    pub(crate) started: weft_protocol::time::Unix,
+    chain: Mutex<weft_protocol::certificate::Chain>,
+    clock: Clock,
+    machine: Mutex<Machine>,
+    requests: Mutex<BTreeMap<u64, oneshot::Sender<Result<Vec<NodeId>, String>>>>,
+    last_request: AtomicU64,
+    revision: AtomicU32,
+    listening: Mutex<Vec<Multiaddr>>,
+    known_peers: Vec<String>,
+    changes: broadcast::Sender<JobId>,
+}
+
+impl Shared {
+    pub(crate) fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn handle(&self, input: Input) -> Vec<Command> {
+        let now = self.clock.now();
+        self.machine().handle(now, input)
+    }
+
+    pub(crate) fn chain(&self) -> weft_protocol::certificate::Chain {
+        self.chain
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Takes a renewed certificate: written down, shown to peers, and told as a fact.
+    pub(crate) fn renew(&self, chain: weft_protocol::certificate::Chain) -> Result<(), HomeError> {
+        self.home.write_chain(&chain)?;
+        self.network.gate().renew(chain.clone());
+        *self.chain.lock().unwrap_or_else(PoisonError::into_inner) = chain;
+        Ok(())
+    }
+
+    pub(crate) fn introduce(&self) -> Vec<Command> {
+        let chain = self.chain();
+        self.machine().introduce(&chain)
+    }
+
+    pub(crate) fn spec(&self, job: &JobId) -> Option<JobSpec> {
+        self.machine().ledger.jobs.get(job)?.spec().cloned()
+    }
+
+    pub(crate) fn connected(&self) -> Vec<NodeId> {
+        self.machine().connected().iter().copied().collect()
+    }
+
+    pub(crate) fn is_revoked(&self, node: &NodeId) -> bool {
+        self.machine().ledger.members.is_revoked(node)
+    }
+
+    pub(crate) fn changed(&self, job: JobId) {
+        // Nobody may be listening.
+        let _ = self.changes.send(job);
+    }
+
+    pub(crate) fn leader_changed(&self) {
+        let claim = self
+            .machine()
+            .election
+            .claim()
+            .map(|claim| (claim.term, claim.leader));
+        match claim {
+            Some((term, leader)) if leader == self.me => tracing::info!(term, "this node leads"),
+            Some((term, leader)) => tracing::info!(term, leader = %leader.short(), "following"),
+            None => tracing::info!("no leader"),
+        }
+    }
+
+    /// Jobs as they change.
+    pub(crate) fn changes(&self) -> broadcast::Receiver<JobId> {
+        self.changes.subscribe()
+    }
+
+    /// Makes facts known and durable, here and on a second node where one can be reached. Says on
+    /// whose disks they and the goods are.
+    pub(crate) async fn author(
+        &self,
+        bodies: Vec<Body>,
+        signed: Vec<Fact>,
+        goods: Goods,
+    ) -> Result<Vec<NodeId>, String> {
+        let request = self.last_request.fetch_add(1, Ordering::Relaxed);
+        let (answer, answered) = oneshot::channel();
+        self.requests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(request, answer);
+        let stopping = || "the daemon is shutting down; nothing is promised".to_owned();
+        let input = Input::Author {
+            request,
+            bodies,
+            signed,
+            goods,
+        };
+        self.inputs.send(input).await.map_err(|_| stopping())?;
+        answered.await.map_err(|_| stopping())?
+    }
+
+    pub(crate) fn answer(&self, request: u64, answer: Result<Vec<NodeId>, String>) {
+        let waiting = self
+            .requests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&request);
+        if let Some(waiting) = waiting {
+            // Whoever asked may have gone away.
+            let _ = waiting.send(answer);
+        }
+    }
+
+    /// Fetches and pins goods for a job.
+    pub(crate) async fn keep(
+        &self,
+        from: &[NodeId],
+        goods: &Goods,
+        job: &JobId,
+    ) -> Result<(), String> {
+        let mut providers = from.to_vec();
+        providers.extend(
+            self.connected()
+                .into_iter()
+                .filter(|node| !from.contains(node)),
+        );
+        for tree in &goods.trees {
+            let fetched = self.fetcher.tree(*tree, None, &providers).await;
+            fetched.map_err(|error| error.to_string())?;
+        }
+        let fetched = self.fetcher.blobs(&goods.blobs, &providers).await;
+        fetched.map_err(|error| error.to_string())?;
+        let (store, goods, reason) = (
+            Arc::clone(&self.store),
+            goods.clone(),
+            crate::pins::job(job),
+        );
+        let pinned = tokio::task::spawn_blocking(move || {
+            let mut batch = weft_store::Batch::new();
+            for tree in &goods.trees {
+                batch = batch.pin_tree(*tree, reason.clone());
+            }
+            for blob in &goods.blobs {
+                batch = batch.pin(*blob, reason.clone());
+            }
+            store.commit(&batch)
+        });
+        pinned
+            .await
+            .map_err(|error| error.to_string())?
+            .map_err(|error| error.to_string())
+    }
+
+    /// How many peers are connected, and where others may be reached.
+    pub(crate) fn contacts(&self) -> (usize, Vec<(Option<NodeId>, Vec<String>)>) {
+        let machine = self.machine();
+        let connected = machine.connected();
+        let mut contacts: Vec<(Option<NodeId>, Vec<String>)> = machine
+            .contacts
+            .iter()
+            .filter(|(node, _)| !connected.contains(*node))
+            .filter(|(node, _)| !machine.ledger.members.is_revoked(node))
+            .map(|(node, addresses)| (Some(*node), addresses.clone()))
+            .collect();
+        let alone = connected.is_empty();
+        contacts.extend(
+            self.known_peers
+                .iter()
+                .filter_map(|address| split_peer(address))
+                .filter(|(node, _)| node.map_or(alone, |node| !connected.contains(&node)))
+                .map(|(node, address)| (node, vec![address])),
+        );
+        (connected.len(), contacts)
+    }
+
+    /// This node's advert, with an address that it listens on now.
+    pub(crate) fn listening(&self, address: Multiaddr) -> Advert {
+        let mut listening = self
+            .listening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !listening.contains(&address) {
+            listening.push(address);
+        }
+        // Others can't use this machine's loopback, except those on this machine: last.
+        listening.sort_by_key(|address| address.to_string().starts_with("/ip4/127."));
+        let revision = self.revision.fetch_add(1, Ordering::Relaxed) + 1;
+        let machine = self.machine();
+        let mut advert = machine.adverts[&self.me].clone();
+        advert.revision.1 = revision;
+        advert.addresses = listening.iter().map(ToString::to_string).collect();
+        advert
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        let listening = self
+            .listening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        listening.iter().map(ToString::to_string).collect()
+    }
+}
+
+/// Takes `…/p2p/ID` apart; an address without it stands for whoever answers there.
+fn split_peer(address: &str) -> Option<(Option<NodeId>, String)> {
+    let mut address: Multiaddr = address.parse().ok()?;
+    let node = match address.iter().last() {
+        Some(libp2p::multiaddr::Protocol::P2p(peer)) => {
+            address.pop();
+            crate::network::gate::node_of(&peer)
+        }
+        _ => None,
+    };
+    Some((node, address.to_string()))
+}
+
+/// `IP:PORT` as a multiaddress; multiaddresses pass as they are.
+#[must_use]
+pub(crate) fn multiaddress(text: &str) -> Option<Multiaddr> {
+    if let Ok(socket) = text.parse::<SocketAddr>() {
+        let family = if socket.is_ipv4() { "ip4" } else { "ip6" };
+        return format!("/{family}/{}/tcp/{}", socket.ip(), socket.port())
+            .parse()
+            .ok();
+    }
+    if text.starts_with('/') {
+        return text.parse().ok();
+    }
+    let (host, port) = text.rsplit_once(':')?;
+    format!("/dns/{host}/tcp/{}", port.parse::<u16>().ok()?)
+        .parse()
+        .ok()
+}
+
+/// Runs a node until `shutdown`; `ready` is called once it serves.
+///
+/// # Errors
+/// When it can't start; then nothing was changed.
+pub async fn run(
+    home: Home,
+    options: Options,
+    ready: impl FnOnce(&Ready),
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), RunError> {
+    let membership = home.membership()?;
+    let config = Config::load(&home.config())?;
+    let store = open_store(&home)?;
+    let listen = choose_address(
+        &home,
+        options.listen.as_ref().or(config.node.listen.as_ref()),
+    )?;
+    let engines = engines::probe(&config.engines, &options.weft).await;
+    let advert = advert(&membership, &config, &options, &engines);
+    let (name, me) = (advert.name.clone(), advert.node);
+    let gate = open_gate(&membership, &store)?;
+    let keys = libp2p_keys(&membership)?;
+    let setup = Setup {
+        keys,
+        gate,
+        studio: membership.studio.id,
+        listen: vec![listen],
+        full: true,
+    };
+    let (network, news) = Network::start(me, setup)?;
+    let (inputs, queue) = mpsc::channel(4096);
+    let traffic = Traffic::default();
+    let fetcher = Fetcher::new(network.clone(), Arc::clone(&store), traffic.clone());
+    let usable = engines.iter().filter_map(|(name, found)| {
+        Some((
+            name.clone(),
+            (config.engines.get(name)?.clone(), found.clone().ok()?),
+        ))
+    });
+    let renderer = Renderer::new(
+        home.clone(),
+        options.weft.clone(),
+        Arc::clone(&store),
+        fetcher.clone(),
+        usable.collect(),
+        inputs.clone(),
+    );
+    let clock = Clock::start();
+    let machine = load_machine(&membership, advert, &store, clock)?;
+    for (node, _) in machine.ledger.members.revoked() {
+        network.gate().revoke(*node);
+    }
+    let mut known_peers = config.node.peers.clone();
+    known_peers.extend(remembered_peers(&home));
+    let known_peers = known_peers
+        .iter()
+        .filter_map(|peer| multiaddress(peer).map(|address| address.to_string()))
+        .collect();
+    let shared = Arc::new(Shared {
+        me,
+        name: name.clone(),
+        home: home.clone(),
+        studio: membership.studio.clone(),
+        keys: membership.keys.clone(),
+        store: Arc::clone(&store),
+        network: network.clone(),
+        fetcher,
+        renderer: renderer.clone(),
+        engines,
+        traffic: traffic.clone(),
+        inputs,
+        started: unix_now(),
+        chain: Mutex::new(membership.chain.clone()),
+        clock,
+        machine: Mutex::new(machine),
+        requests: Mutex::default(),
+        last_request: AtomicU64::new(1),
+        revision: AtomicU32::new(0),
+        listening: Mutex::default(),
+        known_peers,
+        changes: broadcast::channel(4096).0,
+        config,
+    });
+    let api_wanted = options
+        .api
+        .as_ref()
+        .or(shared.config.node.api.as_ref())
+        .cloned();
+    let api = api::serve(&shared, api_wanted.as_deref()).await?;
+    let tasks = [
+        tokio::spawn(Driver::new(Arc::clone(&shared)).run(queue, news)),
+        tokio::spawn(transfer::serve(network, store, traffic)),
+        tokio::spawn(delivery::run(Arc::clone(&shared))),
+        tokio::spawn(renewal::run(Arc::clone(&shared))),
+        tokio::spawn(remember_peers(Arc::clone(&shared))),
+    ];
+    ready(&Ready {
+        node: me,
+        name,
+        studio: membership.studio.name.clone(),
+        api,
+    });
+    shutdown.await;
+    renderer.shut_down().await;
+    for task in tasks {
+        task.abort();
+    }
+    api::clean_up(&home);
+    Ok(())
+}
+
+fn open_store(home: &Home) -> Result<Arc<Store>, RunError> {
+    match Store::open(&home.store()) {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(OpenError::InUse { .. }) => Err(RunError::Running(home.path().to_owned())),
+        Err(OpenError::Newer { found, supported }) => Err(RunError::NewerStore {
+            path: home.store(),
+            found,
+            supported,
+        }),
+        Err(error) => Err(RunError::Store(error.to_string())),
+    }
+}
+
+fn libp2p_keys(membership: &Membership) -> Result<libp2p::identity::Keypair, NetworkError> {
+    libp2p::identity::Keypair::ed25519_from_bytes(membership.keys.secret())
+        .map_err(|error| NetworkError::Setup(error.to_string()))
+}
+
+fn open_gate(membership: &Membership, store: &Arc<Store>) -> Result<Gate, NetworkError> {
+    let admin = membership.chain.leaf.statement.role == Role::Admin;
+    let desk = admin.then(|| {
+        let desk = admission::Desk::new(membership.clone(), Arc::clone(store));
+        Arc::new(desk) as Arc<dyn crate::network::gate::Invites>
+    });
+    let keys = libp2p_keys(membership)?;
+    Gate::member(&keys, membership.chain.clone(), desk)
+        .map_err(|error| NetworkError::Setup(error.to_string()))
+}
+
+fn advert(
+    membership: &Membership,
+    config: &Config,
+    options: &Options,
+    engines: &BTreeMap<String, Result<Found, String>>,
+) -> Advert {
+    let statement = &membership.chain.leaf.statement;
+    let name = options.name.clone().or_else(|| config.node.name.clone());
+    let usable = engines
+        .iter()
+        .filter_map(|(name, found)| Some((name.clone(), found.as_ref().ok()?.version.clone())));
+    let mut hardware = crate::hardware::detect();
+    if let Some(cores) = config.node.cores {
+        hardware.cpu_cores = cores.clamp(1, hardware.cpu_cores.max(1));
+    }
+    // Prices are in thousandths, and never negative.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped just before"
+    )]
+    let price = (config.node.price_per_hour * 1000.0).clamp(0.0, 4e9) as u32;
+    Advert {
+        node: statement.subject,
+        name: name.unwrap_or_else(|| statement.name.clone()),
+        role: statement.role,
+        revision: (unix_now().0, 0),
+        release: env!("CARGO_PKG_VERSION").to_owned(),
+        hardware,
+        engines: usable.collect(),
+        tags: config.node.tags.clone(),
+        price,
+        addresses: Vec::new(),
+    }
+}
+
+/// The machine, with the facts and the term of this node's disk.
+fn load_machine(
+    membership: &Membership,
+    advert: Advert,
+    store: &Store,
+    clock: Clock,
+) -> Result<Machine, RunError> {
+    let failed = |error: &dyn std::fmt::Display| RunError::Store(error.to_string());
+    let term = store.get_meta(TERM).map_err(|error| failed(&error))?;
+    let term = term
+        .and_then(|bytes| bytes.try_into().ok())
+        .map_or(0, u64::from_le_bytes);
+    let mut seed = [0; 8];
+    getrandom::fill(&mut seed).map_err(|error| failed(&error))?;
+    let mut machine = Machine::new(
+        clock.now(),
+        membership.studio.id,
+        Box::new(membership.keys.clone()),
+        Box::new(Ed25519),
+        advert,
+        term,
+        u64::from_le_bytes(seed),
+    );
+    let mut facts = Vec::new();
+    for fact in store.all_facts() {
+        match fact {
+            Ok((_, bytes)) => facts.extend(Fact::from_bytes(bytes)),
+            // One damaged record: others hold it too, and comparing facts brings it back.
+            Err(error) => tracing::warn!(%error, "a record on this disk is damaged"),
+        }
+    }
+    machine.load(facts.into_iter());
+    Ok(machine)
+}
+
+/// Where to listen: as asked, or the port of last time, or the usual one, or any.
+fn choose_address(home: &Home, asked: Option<&String>) -> Result<Multiaddr, NetworkError> {
+    let refused = |address: &str, reason: String| NetworkError::Listen {
+        address: address.to_owned(),
+        reason,
+    };
+    let bind = |address: SocketAddr| std::net::TcpListener::bind(address)?.local_addr();
+    let to_multiaddress = |address: SocketAddr| {
+        multiaddress(&address.to_string())
+            .ok_or_else(|| refused(&address.to_string(), "it is no address".into()))
+    };
+    let address = if let Some(text) = asked {
+        let address: SocketAddr = text
+            .parse()
+            .map_err(|_| refused(text, "it is not of the form IP:PORT".into()))?;
+        bind(address).map_err(|error| refused(text, error.to_string()))?
+    } else {
+        let last = std::fs::read_to_string(home.port()).ok();
+        let last = last.and_then(|port| port.trim().parse::<u16>().ok());
+        let everywhere = |port: u16| SocketAddr::from(([0, 0, 0, 0], port));
+        let wanted = last.into_iter().chain([DEFAULT_PORT, 0]);
+        let mut failure = None;
+        let found = wanted
+            .map(everywhere)
+            .find_map(|address| match bind(address) {
+                Ok(address) => Some(address),
+                Err(error) => {
+                    failure = Some(refused(&address.to_string(), error.to_string()));
+                    None
+                }
+            });
+        match (found, failure) {
+            (Some(address), _) => address,
+            (None, failure) => {
+                let any = refused("any port", "the system has none".into());
+                return Err(failure.unwrap_or(any));
+            }
+        }
+    };
+    // Next time the same port is tried first, so that others find this node again.
+    let _ = std::fs::write(home.port(), address.port().to_string());
+    to_multiaddress(address)
+}
+
+fn remembered_peers(home: &Home) -> Vec<String> {
+    let text = std::fs::read_to_string(home.peers()).unwrap_or_default();
+    text.lines()
+        .take(1024)
+        .map(|line| line.trim().to_owned())
+        .collect()
+}
+
+/// Writes down where others were reached, so that a studio finds together again after all of its
+/// machines were off.
+async fn remember_peers(node: Arc<Shared>) {
+    let mut written = String::new();
+    let mut every = tokio::time::interval(std::time::Duration::from_secs(2));
+    loop {
+        every.tick().await;
+        let mut text = String::new();
+        let contacts = node.machine().contacts.clone();
+        for (peer, addresses) in contacts {
+            let Some(peer) = crate::network::gate::peer_of(&peer) else {
+                continue;
+            };
+            for address in addresses {
+                text.push_str(&format!("{address}/p2p/{peer}\n"));
+            }
+        }
+        if !text.is_empty()
+            && text != written
+            && node
+                .home
+                .write_private(&node.home.peers(), text.as_bytes())
+                .is_ok()
+        {
+            written = text;
+        }
+    }
+}

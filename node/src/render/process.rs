@@ -1,0 +1,308 @@
+//! One run of an engine's program under the guard, and its log.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::watch;
+use weft_scene::engine::{Command, Definition, LogEvent, LogReader};
+
+use crate::guard::{GRACE, Report};
+
+/// How much of a log is kept, in bytes; past that only its end is remembered.
+const MAX_LOG: u64 = 64 << 20;
+/// How much of a log's end goes into an error, in bytes.
+const TAIL: usize = 2000;
+/// The longest line that is looked at, in bytes.
+const MAX_LINE: usize = 64 * 1024;
+
+/// How a run ended.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Finished {
+    /// What the guard saw.
+    pub(super) report: Report,
+    /// Whether it took longer than allowed.
+    pub(super) timed_out: bool,
+    /// What the engine said that means failure, whatever its exit code.
+    pub(super) fatal: Option<String>,
+    /// The most memory it held, in bytes.
+    pub(super) peak_memory: u64,
+}
+
+/// What to run.
+pub(super) struct Run<'a> {
+    pub(super) weft: &'a Path,
+    pub(super) program: &'a Path,
+    pub(super) command: &'a Command,
+    pub(super) definition: &'a Definition,
+    pub(super) work: &'a Path,
+    pub(super) report: PathBuf,
+    pub(super) timeout: Option<Duration>,
+}
+
+/// A log that is being written, and can be read meanwhile.
+#[derive(Clone, Debug)]
+pub(crate) struct LiveLog {
+    path: PathBuf,
+    state: Arc<Mutex<State>>,
+    length: watch::Sender<Length>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    file: Option<File>,
+    tail: Vec<u8>,
+}
+
+/// How long a log is, and whether it will grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Length {
+    /// Bytes in the file.
+    pub bytes: u64,
+    /// Whether nothing more will come.
+    pub closed: bool,
+}
+
+impl LiveLog {
+    pub(super) fn new(path: PathBuf) -> Self {
+        let folder = path.parent().map(std::fs::create_dir_all);
+        let file = folder.transpose().and_then(|_| File::create(&path));
+        let file = file
+            .map_err(|error| tracing::warn!(%error, "a log can't be written"))
+            .ok();
+        let state = State {
+            file,
+            tail: Vec::new(),
+        };
+        Self {
+            path,
+            state: Arc::new(Mutex::new(state)),
+            length: watch::channel(Length::default()).0,
+        }
+    }
+
+    /// The file.
+    #[must_use]
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Tells how long it is whenever that changes.
+    #[must_use]
+    pub(crate) fn length(&self) -> watch::Receiver<Length> {
+        self.length.subscribe()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, bytes: &[u8]) {
+        let mut state = self.state();
+        let written = self.length.borrow().bytes;
+        if written < MAX_LOG
+            && let Some(file) = &mut state.file
+            && file.write_all(bytes).is_ok()
+        {
+            self.length
+                .send_modify(|length| length.bytes += bytes.len() as u64);
+        }
+        state.tail.extend_from_slice(bytes);
+        let excess = state.tail.len().saturating_sub(TAIL);
+        state.tail.drain(..excess);
+    }
+
+    /// Adds a line of weft's own.
+    pub(super) fn note(&self, text: &str) {
+        self.push(format!("weft: {text}\n").as_bytes());
+    }
+
+    /// The end of it, from the beginning of a line where it has several.
+    pub(super) fn tail(&self) -> String {
+        let state = self.state();
+        let text = String::from_utf8_lossy(&state.tail);
+        let from = match text.find('\n') {
+            Some(at) if state.tail.len() >= TAIL => at + 1,
+            _ => 0,
+        };
+        text[from..].trim_end().to_owned()
+    }
+
+    pub(super) fn close(&self) {
+        self.state().file = None;
+        self.length.send_modify(|length| length.closed = true);
+    }
+}
+
+/// Runs a program until it ends, takes too long, or is killed; none when it was killed.
+pub(super) async fn run(
+    run: Run<'_>,
+    log: &LiveLog,
+    mut killed: watch::Receiver<bool>,
+    progress: impl Fn(u16) + Send + Clone + 'static,
+) -> Option<Finished> {
+    let mut command = tokio::process::Command::new(run.weft);
+    command
+        .arg("guard")
+        .arg("--report")
+        .arg(&run.report)
+        .arg("--")
+        .arg(run.program)
+        .args(&run.command.args)
+        .envs(&run.command.env)
+        .current_dir(run.work)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    if run.definition.home {
+        command.env("HOME", run.work);
+    }
+    let mut guard = match command.spawn() {
+        Ok(guard) => guard,
+        Err(error) => {
+            let start_error = Some(format!("{}: {error}", run.weft.display()));
+            let report = Report {
+                start_error,
+                ..Report::default()
+            };
+            return Some(Finished {
+                report,
+                ..Finished::default()
+            });
+        }
+    };
+    let stdin = guard.stdin.take();
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let readers = [
+        guard.stdout.take().map(|pipe| {
+            let reader = LogReader::new(run.definition);
+            tokio::spawn(follow(
+                pipe,
+                log.clone(),
+                reader,
+                Arc::clone(&seen),
+                progress.clone(),
+            ))
+        }),
+        guard.stderr.take().map(|pipe| {
+            let reader = LogReader::new(run.definition);
+            tokio::spawn(follow(
+                pipe,
+                log.clone(),
+                reader,
+                Arc::clone(&seen),
+                progress,
+            ))
+        }),
+    ];
+    let limit = run.timeout.unwrap_or(Duration::MAX);
+    let mut finished = Finished::default();
+    let ended = tokio::select! {
+        status = guard.wait() => status.is_ok(),
+        () = until_killed(&mut killed) => {
+            end(guard, stdin).await;
+            return None;
+        }
+        () = tokio::time::sleep(limit.min(Duration::from_secs(10 * 365 * 24 * 3600))) => {
+            finished.timed_out = true;
+            end(guard, stdin).await;
+            true
+        }
+    };
+    for reader in readers.into_iter().flatten() {
+        // The pipes close with the last process that holds them; the guard ended them all.
+        let _ = tokio::time::timeout(Duration::from_secs(5), reader).await;
+    }
+    let report = tokio::fs::read(&run.report).await.ok();
+    let report = report.and_then(|bytes| serde_json::from_slice::<Report>(&bytes).ok());
+    finished.report = report.unwrap_or_else(|| {
+        let what = if ended {
+            "its guard was killed"
+        } else {
+            "its guard could not be waited for"
+        };
+        Report {
+            start_error: Some(what.to_owned()),
+            ..Report::default()
+        }
+    });
+    let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    finished.fatal.clone_from(&seen.fatal);
+    finished.peak_memory = seen.memory.max(finished.report.peak_memory);
+    Some(finished)
+}
+
+/// Returns when the attempt is to be ended, and never if it is not.
+pub(super) async fn until_killed(killed: &mut watch::Receiver<bool>) {
+    if killed.wait_for(|killed| *killed).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Closes the guard's standard input, which makes it end the engine, and waits.
+async fn end(mut guard: tokio::process::Child, stdin: Option<tokio::process::ChildStdin>) {
+    drop(stdin);
+    if tokio::time::timeout(GRACE + Duration::from_secs(2), guard.wait())
+        .await
+        .is_err()
+    {
+        let _ = guard.kill().await;
+    }
+}
+
+#[derive(Default)]
+struct Seen {
+    memory: u64,
+    fatal: Option<String>,
+}
+
+/// Copies what an engine prints into its log, and reads it by the definition's patterns.
+async fn follow(
+    mut pipe: impl AsyncRead + Unpin,
+    log: LiveLog,
+    mut reader: LogReader,
+    seen: Arc<Mutex<Seen>>,
+    progress: impl Fn(u16),
+) {
+    let (mut buffer, mut line) = (vec![0; 16 * 1024], Vec::new());
+    while let Ok(read @ 1..) = pipe.read(&mut buffer).await {
+        log.push(&buffer[..read]);
+        for byte in &buffer[..read] {
+            // Some engines redraw their progress with carriage returns only.
+            if *byte == b'\n' || *byte == b'\r' {
+                look(&mut reader, &line, &seen, &progress);
+                line.clear();
+            } else if line.len() < MAX_LINE {
+                line.push(*byte);
+            }
+        }
+    }
+    look(&mut reader, &line, &seen, &progress);
+}
+
+fn look(reader: &mut LogReader, line: &[u8], seen: &Mutex<Seen>, progress: &impl Fn(u16)) {
+    if line.is_empty() {
+        return;
+    }
+    for event in reader.push_line(&String::from_utf8_lossy(line)) {
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            LogEvent::Progress(part) => {
+                // Parts are 0 to 1; a thousandth is fine enough for people.
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "clamped just before"
+                )]
+                progress((part.clamp(0.0, 1.0) * 1000.0) as u16);
+            }
+            LogEvent::Memory(bytes) => seen.memory = seen.memory.max(bytes),
+            LogEvent::Fatal(text) => seen.fatal = Some(text),
+            _ => {}
+        }
+    }
+}

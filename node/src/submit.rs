@@ -1,0 +1,666 @@
+//! Submitting: from a scene on somebody's disk to a signed spec whose every blob is in the store.
+
+mod collect;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use weft_protocol::content::{Tree, TreeEntry, TreePath};
+use weft_protocol::hardware::{GIB, Needs};
+use weft_protocol::ids::BlobId;
+use weft_protocol::job::spec::{AfterTest, JobSpec, MAX_RETRIES, NORMAL_PRIORITY, Step};
+use weft_protocol::job::task::runs;
+use weft_scene::analysis::Analysis;
+use weft_scene::engine::{Definition, Invocation, command};
+use weft_scene::frames;
+use weft_store::Store;
+
+use crate::clock::unix_now;
+use crate::error::{ApiError, Code};
+
+pub use collect::analyse;
+
+/// How often a failed frame is tried again where nothing else was asked for.
+const RETRIES: u32 = 2;
+
+/// What is asked, as the API takes it. Paths are absolute, on the machine of the node that is asked.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SubmitRequest {
+    /// The scene file.
+    pub scene: PathBuf,
+    /// A frame spec; the scene's own range where none is given.
+    pub frames: Option<String>,
+    /// The engine; by the scene's ending where none is given.
+    pub engine: Option<String>,
+    /// The folder where the frames are to be written on this machine.
+    pub output: Option<PathBuf>,
+    /// The job's name; the scene's where none is given.
+    pub name: Option<String>,
+    /// Frames that go first.
+    pub test_frames: Option<String>,
+    /// A failed test frame fails the job.
+    pub stop_after_test: bool,
+    /// The rest waits for approval.
+    pub approve_after_test: bool,
+    /// The camera to render.
+    pub camera: Option<String>,
+    /// Which of the file's scenes.
+    pub scene_name: Option<String>,
+    /// Which view layer.
+    pub view_layer: Option<String>,
+    /// The file format.
+    pub format: Option<String>,
+    /// The size in percent.
+    pub scale: Option<u32>,
+    /// Arguments of the engine's.
+    pub args: BTreeMap<String, String>,
+    /// Scripts inside the scene may run.
+    pub allow_scripts: bool,
+    /// Further files and folders that the scene needs.
+    pub assets: Vec<PathBuf>,
+    /// The folder from which paths inside the job count.
+    pub project: Option<PathBuf>,
+    /// The scene's MD5 must be this.
+    pub expect_md5: Option<String>,
+    /// Missing files are no reason not to render.
+    pub ignore_missing: bool,
+    /// Memory needed, in GiB.
+    pub ram: Option<f64>,
+    /// Cores needed.
+    pub cores: Option<u32>,
+    /// Graphics cards needed.
+    pub gpus: Option<u32>,
+    /// A part of their model's name.
+    pub gpu_model: Option<String>,
+    /// Tags that the node must have.
+    pub tags: Vec<String>,
+    /// 0 to 100.
+    pub priority: Option<u8>,
+    /// How many frames one process renders.
+    pub frames_per_task: Option<u32>,
+    /// Columns and rows, as `CxR`.
+    pub tiles: Option<String>,
+    /// How often a failed frame is tried again.
+    pub retries: Option<u32>,
+    /// How long an attempt may take, in seconds.
+    pub timeout_seconds: Option<u64>,
+    /// Only say what would be done.
+    pub dry_run: bool,
+}
+
+/// What the studio offers, as far as a submission depends on it: engines and their versions.
+pub type Offered = BTreeMap<String, BTreeSet<String>>;
+
+/// A job that is ready to be signed.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// What is to be signed.
+    pub spec: JobSpec,
+    /// Bytes of chunks that the store did not have.
+    pub bytes_added: u64,
+    /// Bytes that it had.
+    pub bytes_already_known: u64,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+    /// The job's frames, as a spec.
+    pub frames: String,
+    /// How many files its tree has.
+    pub files: usize,
+}
+
+/// How far a submission is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Progress {
+    /// Files taken in.
+    pub files: usize,
+    /// Files in all.
+    pub files_total: usize,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Bytes in all.
+    pub bytes_total: u64,
+}
+
+fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::new(Code::Invalid, message)
+}
+
+/// Checks a request, collects its files into the store, and says what is to be signed. Blocking.
+///
+/// # Errors
+/// When it can't be submitted; the store may have taken in files by then, and nothing else changed.
+pub fn prepare(
+    request: &SubmitRequest,
+    store: &Store,
+    engines: &BTreeMap<String, Definition>,
+    offered: &Offered,
+    owner: &str,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Prepared, ApiError> {
+    let scene = check_scene(&request.scene)?;
+    let engine = choose_engine(request, &scene, engines, offered)?;
+    let definition = engines.get(&engine);
+    let analysis = analysis(request, &scene)?;
+    let frames = choose_frames(request, analysis.as_ref(), definition)?;
+    let test_frames = choose_test_frames(request, &frames)?;
+    let output = output_name(&scene);
+    if let Some(definition) = definition {
+        check_command(request, definition, &scene, &frames, &output)?;
+    }
+    if let Some(folder) = &request.output {
+        check_output(folder)?;
+    }
+    let mut spec = draft(request, &engine, frames, test_frames, output, owner)?;
+    spec.steps[0].engine_version = version(&engine, offered);
+    let (mut warnings, gathered) = gather(request, &scene, analysis.as_ref())?;
+    if spec.steps[0].engine_version.is_empty() {
+        warnings.push(format!("no node has the engine '{engine}' just now"));
+    }
+    if request.dry_run {
+        let bytes: u64 = gathered.files.iter().map(|file| file.size).sum();
+        return finish(
+            spec,
+            &gathered.scene,
+            BlobId([0; 32]),
+            (0, bytes),
+            warnings,
+            &gathered,
+        );
+    }
+    let (tree, added, known) = take_in(store, request, &gathered, progress)?;
+    finish(
+        spec,
+        &gathered.scene,
+        tree,
+        (added, known),
+        warnings,
+        &gathered,
+    )
+}
+
+fn finish(
+    mut spec: JobSpec,
+    scene: &TreePath,
+    inputs: BlobId,
+    (bytes_added, bytes_already_known): (u64, u64),
+    warnings: Vec<String>,
+    gathered: &collect::Gathered,
+) -> Result<Prepared, ApiError> {
+    spec.inputs = inputs;
+    spec.steps[0].scene = scene.clone();
+    spec.check()
+        .map_err(|error| invalid(format!("{error}; nothing was submitted")))?;
+    let frames: Vec<i64> = weft_protocol::job::task::unfold(&spec.steps[0].frames)
+        .map(i64::from)
+        .collect();
+    Ok(Prepared {
+        spec,
+        bytes_added,
+        bytes_already_known,
+        warnings,
+        frames: frames::format(&frames),
+        files: gathered.files.len(),
+    })
+}
+
+fn check_scene(scene: &Path) -> Result<PathBuf, ApiError> {
+    let say = |what: &str| {
+        invalid(format!(
+            "the scene {} {what}; nothing was submitted",
+            scene.display()
+        ))
+    };
+    if !scene.is_absolute() {
+        return Err(say("is not an absolute path"));
+    }
+    let metadata = match std::fs::metadata(scene) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(say("does not exist"));
+        }
+        Err(error) => return Err(say(&format!("can't be read: {error}"))),
+    };
+    if !metadata.is_file() {
+        return Err(say("is not a file"));
+    }
+    if let Err(error) = std::fs::File::open(scene) {
+        return Err(say(&format!("can't be read: {error}")));
+    }
+    std::path::absolute(scene).map_err(|error| say(&error.to_string()))
+}
+
+fn choose_engine(
+    request: &SubmitRequest,
+    scene: &Path,
+    engines: &BTreeMap<String, Definition>,
+    offered: &Offered,
+) -> Result<String, ApiError> {
+    let known = || {
+        let names: BTreeSet<&str> = engines
+            .keys()
+            .chain(offered.keys())
+            .map(String::as_str)
+            .collect();
+        names.into_iter().collect::<Vec<_>>().join(", ")
+    };
+    let name = scene
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let engine = match &request.engine {
+        Some(engine) => engine.clone(),
+        None => engines
+            .values()
+            .find(|definition| !definition.extensions.is_empty() && definition.takes(&name))
+            .map(|definition| definition.name.clone())
+            .ok_or_else(|| {
+                invalid(format!(
+                    "no engine is known for the scene '{name}'; nothing was submitted"
+                ))
+                .hint(format!("Name one with --engine. Known are: {}.", known()))
+            })?,
+    };
+    if !engines.contains_key(&engine) && !offered.contains_key(&engine) {
+        return Err(invalid(format!(
+            "there is no engine '{engine}'; nothing was submitted"
+        ))
+        .hint(format!(
+            "Known are: {}. More can be defined in weft.toml.",
+            known()
+        )));
+    }
+    if let Some(definition) = engines
+        .get(&engine)
+        .filter(|definition| !definition.takes(&name))
+    {
+        return Err(invalid(format!(
+            "the engine '{engine}' does not take the scene '{name}', only files ending in {}; \
+             nothing was submitted",
+            definition.extensions.join(", ")
+        )));
+    }
+    Ok(engine)
+}
+
+/// The version that most nodes offer would need counts; of several the greatest is taken.
+fn version(engine: &str, offered: &Offered) -> String {
+    offered
+        .get(engine)
+        .and_then(|versions| versions.last())
+        .cloned()
+        .unwrap_or_default()
+}
+
+fn analysis(request: &SubmitRequest, scene: &Path) -> Result<Option<Analysis>, ApiError> {
+    match collect::analyse(
+        scene,
+        request.scene_name.as_deref(),
+        request.project.as_deref(),
+    ) {
+        None => Ok(None),
+        Some(Ok(analysis)) => Ok(Some(analysis)),
+        // A program that does nothing or anything with the file need not be able to read it.
+        Some(Err(_)) if request.engine.as_deref() == Some("noop") => Ok(None),
+        Some(Err(error)) => Err(invalid(format!(
+            "the scene {} can't be read: {error}; nothing was submitted",
+            scene.display()
+        ))),
+    }
+}
+
+fn choose_frames(
+    request: &SubmitRequest,
+    analysis: Option<&Analysis>,
+    definition: Option<&Definition>,
+) -> Result<Vec<i64>, ApiError> {
+    let spec = match (&request.frames, analysis) {
+        (Some(spec), _) => spec.clone(),
+        (None, Some(analysis)) => {
+            let info = &analysis.scene_info;
+            scene_range(info)
+        }
+        (None, None) => {
+            return Err(invalid(
+                "which frames are to be rendered is not said; nothing was submitted",
+            )
+            .hint("Name them with --frames, such as --frames 1-10."));
+        }
+    };
+    let frames = frames::parse(&spec).map_err(|error| {
+        invalid(format!(
+            "the frames can't be read: {error}; nothing was submitted"
+        ))
+    })?;
+    if let Some(definition) = definition {
+        let (first, last) = (definition.frames.first, definition.frames.last);
+        if let Some(frame) = frames.iter().find(|frame| !(first..=last).contains(*frame)) {
+            return Err(invalid(format!(
+                "the engine '{}' can't render frame {frame}, only {first} to {last}; nothing was \
+                 submitted",
+                definition.name
+            )));
+        }
+    }
+    Ok(frames)
+}
+
+/// The scene's own range as a frame spec; a step below one frame is one frame.
+fn scene_range(info: &weft_scene::analysis::SceneInfo) -> String {
+    let (start, end) = (info.start_frame, info.end_frame);
+    match info.by_frame.round() {
+        by if by > 1.0 => format!("{start}-{end}x{by}"),
+        _ => format!("{start}-{end}"),
+    }
+}
+
+fn choose_test_frames(request: &SubmitRequest, frames: &[i64]) -> Result<Vec<i64>, ApiError> {
+    let Some(spec) = &request.test_frames else {
+        if request.stop_after_test || request.approve_after_test {
+            return Err(invalid("what follows the test frames is said, and no test frames are; nothing was submitted")
+                .hint("Name them with --test-frames."));
+        }
+        return Ok(Vec::new());
+    };
+    frames::parse_test_frames(spec, frames).map_err(|error| {
+        invalid(format!(
+            "the test frames can't be used: {error}; nothing was submitted"
+        ))
+    })
+}
+
+/// What the outputs are named after: the scene's name without its ending.
+fn output_name(scene: &Path) -> String {
+    let stem = scene.file_stem().unwrap_or_default().to_string_lossy();
+    weft_scene::engine::file_safe_name(&stem)
+}
+
+/// The engine must be able to do what is asked: better said now than by every frame.
+fn check_command(
+    request: &SubmitRequest,
+    definition: &Definition,
+    scene: &Path,
+    frames: &[i64],
+    output: &str,
+) -> Result<(), ApiError> {
+    let invocation = Invocation {
+        weft: "weft".into(),
+        scene: scene.display().to_string(),
+        frames: frames[..1].to_vec(),
+        start: frames.iter().min().copied().unwrap_or(0),
+        end: frames.iter().max().copied().unwrap_or(0),
+        work: "/work".into(),
+        inputs: "/inputs".into(),
+        threads: 1,
+        name: output.to_owned(),
+        format: request.format.clone(),
+        camera: request.camera.clone(),
+        scene_name: request.scene_name.clone(),
+        view_layer: request.view_layer.clone(),
+        scale: request.scale,
+        tile: None,
+        allow_scripts: request.allow_scripts,
+        arguments: request.args.clone(),
+    };
+    command(definition, &invocation)
+        .map(drop)
+        .map_err(|error| invalid(format!("{error}; nothing was submitted")))
+}
+
+fn check_output(folder: &Path) -> Result<(), ApiError> {
+    let say = |error: &std::io::Error| {
+        invalid(format!(
+            "the output folder {} can't be written: {error}; nothing was submitted",
+            folder.display()
+        ))
+    };
+    if !folder.is_absolute() {
+        return Err(invalid(
+            "the output folder is not an absolute path; nothing was submitted",
+        ));
+    }
+    std::fs::create_dir_all(folder).map_err(|error| say(&error))?;
+    tempfile::NamedTempFile::new_in(folder).map_err(|error| say(&error))?;
+    Ok(())
+}
+
+fn draft(
+    request: &SubmitRequest,
+    engine: &str,
+    frames: Vec<i64>,
+    test_frames: Vec<i64>,
+    output: String,
+    owner: &str,
+) -> Result<JobSpec, ApiError> {
+    let narrow = |frames: Vec<i64>| -> Result<Vec<i32>, ApiError> {
+        let narrow: Result<Vec<i32>, _> = frames.into_iter().map(i32::try_from).collect();
+        narrow.map_err(|_| invalid("a frame number is too large; nothing was submitted"))
+    };
+    if request.tiles.is_some() {
+        return Err(invalid(
+            "frames can't be split into tiles yet; nothing was submitted",
+        ));
+    }
+    if request.frames_per_task.is_some_and(|frames| frames != 1) {
+        return Err(invalid(
+            "runs of several frames can't be asked for yet; nothing was submitted",
+        ));
+    }
+    let retries = request.retries.unwrap_or(RETRIES);
+    if retries > MAX_RETRIES {
+        return Err(invalid(format!(
+            "at most {MAX_RETRIES} retries can be asked for"
+        )));
+    }
+    let mut nonce = [0; 16];
+    getrandom::fill(&mut nonce)
+        .map_err(|error| ApiError::new(Code::Failed, format!("no randomness: {error}")))?;
+    let name = request.name.clone().unwrap_or_else(|| output.clone());
+    Ok(JobSpec {
+        nonce,
+        name,
+        owner: owner.to_owned(),
+        submitted: unix_now(),
+        inputs: BlobId([0; 32]),
+        steps: vec![Step {
+            name: "render".into(),
+            engine: engine.to_owned(),
+            engine_version: String::new(),
+            scene: TreePath::new("scene").map_err(|error| invalid(error.to_string()))?,
+            arguments: arguments(request),
+            frames: runs(&narrow(frames)?),
+            tiles: (1, 1),
+            frames_per_task: 1,
+            output,
+            after: Vec::new(),
+        }],
+        test_frames: runs(&narrow(test_frames)?),
+        after_test: match (request.stop_after_test, request.approve_after_test) {
+            (_, true) => AfterTest::AwaitApproval,
+            (true, false) => AfterTest::StopIfFailed,
+            (false, false) => AfterTest::GoOn,
+        },
+        needs: needs(request)?,
+        priority: request.priority.unwrap_or(NORMAL_PRIORITY),
+        retries,
+        timeout: u32::try_from(request.timeout_seconds.unwrap_or(0)).unwrap_or(u32::MAX),
+    })
+}
+
+fn arguments(request: &SubmitRequest) -> BTreeMap<String, String> {
+    let mut arguments: BTreeMap<String, String> = request
+        .args
+        .iter()
+        .map(|(key, value)| (format!("arg.{key}"), value.clone()))
+        .collect();
+    let mut set = |key: &str, value: Option<String>| {
+        if let Some(value) = value {
+            arguments.insert(key.to_owned(), value);
+        }
+    };
+    set("camera", request.camera.clone());
+    set("scene", request.scene_name.clone());
+    set("view_layer", request.view_layer.clone());
+    set("format", request.format.clone());
+    set("scale", request.scale.map(|scale| scale.to_string()));
+    set(
+        "allow_scripts",
+        request.allow_scripts.then(|| "yes".to_owned()),
+    );
+    arguments
+}
+
+fn needs(request: &SubmitRequest) -> Result<Needs, ApiError> {
+    let ram = request.ram.unwrap_or(0.0);
+    if !(0.0..=1e9).contains(&ram) {
+        return Err(invalid(format!(
+            "{ram} GiB is no amount of memory; nothing was submitted"
+        )));
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "within 0 and 10⁹ GiB, as checked just before"
+    )]
+    let ram = (ram * GIB as f64) as u64;
+    Ok(Needs {
+        ram,
+        cores: request.cores.unwrap_or(0),
+        gpus: request.gpus.unwrap_or(0),
+        gpu_model: request.gpu_model.clone().unwrap_or_default(),
+        tags: request.tags.iter().cloned().collect(),
+    })
+}
+
+/// What is missing is said before anything is sent; then the files are listed.
+fn gather(
+    request: &SubmitRequest,
+    scene: &Path,
+    analysis: Option<&Analysis>,
+) -> Result<(Vec<String>, collect::Gathered), ApiError> {
+    let mut warnings = analysis
+        .map(|analysis| analysis.warnings.clone())
+        .unwrap_or_default();
+    let missing = analysis
+        .map(|analysis| analysis.missing.as_slice())
+        .unwrap_or_default();
+    let line = |missing: &weft_scene::analysis::Missing| {
+        format!(
+            "{} (asked for by {}): {}",
+            missing.path, missing.node, missing.reason
+        )
+    };
+    let required: Vec<String> = missing.iter().filter(|m| m.required).map(line).collect();
+    if !required.is_empty() && !request.ignore_missing {
+        let many = if required.len() == 1 {
+            "a file"
+        } else {
+            "files"
+        };
+        return Err(ApiError::new(
+            Code::Impossible,
+            format!("{many} that the scene uses can't be found; nothing was submitted"),
+        )
+        .details(required)
+        .hint(
+            "Put them where the scene looks for them, or go on without them with --ignore-missing.",
+        ));
+    }
+    warnings.extend(
+        required
+            .iter()
+            .map(|line| format!("missing, and ignored as asked: {line}")),
+    );
+    let unused = missing.iter().filter(|m| !m.required);
+    warnings
+        .extend(unused.map(|m| format!("missing, but the render does not reach it: {}", line(m))));
+    let gathered = collect::gather(scene, analysis, &request.assets, request.project.as_deref())?;
+    warnings.extend(gathered.warnings.iter().cloned());
+    Ok((warnings, gathered))
+}
+
+/// Takes every file into the store, and the tree that names them.
+fn take_in(
+    store: &Store,
+    request: &SubmitRequest,
+    gathered: &collect::Gathered,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(BlobId, u64, u64), ApiError> {
+    let failed = |error: &dyn std::fmt::Display| {
+        ApiError::new(
+            Code::Failed,
+            format!("a file could not be taken in: {error}; nothing was submitted"),
+        )
+    };
+    let total: u64 = gathered.files.iter().map(|file| file.size).sum();
+    let mut at = Progress {
+        files_total: gathered.files.len(),
+        bytes_total: total,
+        ..Progress::default()
+    };
+    let mut before: Vec<u64> = Vec::with_capacity(gathered.files.len());
+    let mut sum = 0;
+    for file in &gathered.files {
+        before.push(sum);
+        sum += file.size;
+    }
+    let paths: Vec<&Path> = gathered
+        .files
+        .iter()
+        .map(|file| file.source.as_path())
+        .collect();
+    let added = store
+        .ingest_many(&paths, &mut |position, bytes| {
+            at.files = position;
+            at.bytes = before.get(position).copied().unwrap_or(0) + bytes;
+            progress(at);
+        })
+        .map_err(|error| failed(&error))?;
+    let (mut entries, mut new, mut known) = (BTreeMap::new(), 0, 0);
+    for (file, added) in gathered.files.iter().zip(added) {
+        let added = added.map_err(|error| failed(&error))?;
+        if file.is_scene && !md5_fits(request, &added.md5) {
+            return Err(ApiError::new(
+                Code::Failed,
+                format!(
+                    "the scene is not the one that is meant: its MD5 is {}, and {} was expected; \
+                     nothing was submitted",
+                    weft_store::md5_hex(&added.md5),
+                    request.expect_md5.as_deref().unwrap_or_default()
+                ),
+            ));
+        }
+        let added = match &file.rewritten {
+            None => added,
+            Some(bytes) => store.ingest_bytes(bytes).map_err(|error| failed(&error))?,
+        };
+        new += added.bytes_added;
+        known += added.size - added.bytes_added;
+        let entry = TreeEntry {
+            blob: added.id,
+            size: added.size,
+            frames: None,
+        };
+        entries.insert(file.path.clone(), entry);
+    }
+    let tree = Tree::new(entries).map_err(|error| {
+        invalid(format!(
+            "the scene's files can't be sent: {error}; nothing was submitted"
+        ))
+    })?;
+    let added = store
+        .ingest_bytes(&tree.encode())
+        .map_err(|error| failed(&error))?;
+    at.files = at.files_total;
+    at.bytes = total;
+    progress(at);
+    Ok((added.id, new + added.bytes_added, known))
+}
+
+fn md5_fits(request: &SubmitRequest, md5: &[u8; 16]) -> bool {
+    let expected = request.expect_md5.as_ref();
+    expected.is_none_or(|expected| expected.eq_ignore_ascii_case(&weft_store::md5_hex(md5)))
+}
