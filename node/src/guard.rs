@@ -109,14 +109,9 @@ async fn watch(arguments: &Arguments) -> Report {
         }
     };
     let group = child.id();
-    let mut stdin = tokio::io::stdin();
-    let mut ignored = [0; 64];
     let status = tokio::select! {
         status = child.wait() => status,
-        () = async {
-            // The daemon never writes: anything but more bytes is its end, or its wish.
-            while matches!(tokio::io::AsyncReadExt::read(&mut stdin, &mut ignored).await, Ok(1..)) {}
-        } => {
+        () = daemon_gone() => {
             platform::ask_to_end(group);
             match tokio::time::timeout(arguments.grace, child.wait()).await {
                 Ok(status) => status,
@@ -140,6 +135,20 @@ async fn watch(arguments: &Arguments) -> Report {
         Err(error) => report.start_error = Some(error.to_string()),
     }
     report
+}
+
+/// Returns when the pipe from the daemon closes. The thread that reads it is left behind: a read of
+/// a pipe can't be called off, and the process ends soon.
+async fn daemon_gone() {
+    let (gone, told) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut ignored = [0; 64];
+        let mut stdin = std::io::stdin().lock();
+        // The daemon never writes: anything but more bytes is its end, or its wish.
+        while matches!(std::io::Read::read(&mut stdin, &mut ignored), Ok(1..)) {}
+        let _ = gone.send(());
+    });
+    let _ = told.await;
 }
 
 #[cfg(unix)]
