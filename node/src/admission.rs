@@ -54,11 +54,7 @@ impl Desk {
     /// A desk that keeps its invites in `store`.
     #[must_use]
     pub(crate) const fn new(membership: Membership, store: Arc<Store>) -> Self {
-        Self {
-            membership,
-            store,
-            turn: Mutex::new(()),
-        }
+        Self { membership, store, turn: Mutex::new(()) }
     }
 }
 
@@ -91,22 +87,11 @@ pub(crate) fn invite(
         _ => None,
     };
     let expires = unix_now() + life;
-    let record = Record {
-        role,
-        expires,
-        uses_left: uses,
-        root,
-    };
+    let record = Record { role, expires, uses_left: uses, root };
     store
         .put_meta(&record_key(&secret), &wire::encode(&record))
         .map_err(|error| trouble(&error))?;
-    Ok(Code {
-        studio: membership.studio.id,
-        issuer: me.subject,
-        secret,
-        expires,
-        addresses,
-    })
+    Ok(Code { studio: membership.studio.id, issuer: me.subject, secret, expires, addresses })
 }
 
 impl Invites for Desk {
@@ -124,9 +109,7 @@ impl Invites for Desk {
         let root = record.root.clone();
         record.spend(unix_now())?;
         // Spent on disk before the certificate leaves.
-        self.store
-            .put_meta(&key, &wire::encode(&record))
-            .map_err(|error| trouble(&error))?;
+        self.store.put_meta(&key, &wire::encode(&record)).map_err(|error| trouble(&error))?;
         let studio = &self.membership.studio;
         let chain = if let Some(root) = root {
             let root = KeyPair::from_secret(&root.open(secret).map_err(|error| trouble(&error))?);
@@ -135,16 +118,10 @@ impl Invites for Desk {
         } else {
             let keys = &self.membership.keys;
             let leaf = certify(studio.id, keys, newcomer, record.role, name, unix_now());
-            Chain {
-                leaf,
-                admin: Some(self.membership.chain.leaf.clone()),
-            }
+            Chain { leaf, admin: Some(self.membership.chain.leaf.clone()) }
         };
         tracing::info!(node = %newcomer.short(), name, role = record.role.name(), "a newcomer joined");
-        Ok(Welcome {
-            chain,
-            studio: studio.clone(),
-        })
+        Ok(Welcome { chain, studio: studio.clone() })
     }
 }
 
@@ -159,10 +136,7 @@ mod tests {
     fn desk() -> (tempfile::TempDir, Membership, Arc<Store>, Desk, String) {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(folder.path()).unwrap());
-        let (root, keys) = (
-            KeyPair::from_secret(&[1; 32]),
-            KeyPair::from_secret(&[2; 32]),
-        );
+        let (root, keys) = (KeyPair::from_secret(&[1; 32]), KeyPair::from_secret(&[2; 32]));
         let id = StudioId(root.public().0);
         let recovery = [7; 25];
         let backup = Sealed::seal(&root.secret(), &recovery).unwrap();
@@ -170,20 +144,10 @@ mod tests {
         let membership = Membership {
             keys,
             chain: Chain { leaf, admin: None },
-            studio: Studio {
-                id,
-                name: "S".into(),
-                backup,
-            },
+            studio: Studio { id, name: "S".into(), backup },
         };
         let desk = Desk::new(membership.clone(), Arc::clone(&store));
-        (
-            folder,
-            membership,
-            store,
-            desk,
-            write_recovery_key(&recovery),
-        )
+        (folder, membership, store, desk, write_recovery_key(&recovery))
     }
 
     #[test]
@@ -192,31 +156,16 @@ mod tests {
         let hour = Duration::from_secs(3600);
         let code = invite(&membership, &store, Role::Worker, hour, 1, None, Vec::new()).unwrap();
         let newcomer = KeyPair::from_secret(&[3; 32]).public();
-        assert!(matches!(
-            desk.join(newcomer, &[0; 16], "x"),
-            Err(Refused::Unknown)
-        ));
+        assert!(matches!(desk.join(newcomer, &[0; 16], "x"), Err(Refused::Unknown)));
         let welcome = desk.join(newcomer, &code.secret, "second").unwrap();
         let studio = welcome.studio.id;
-        let statement = welcome
-            .chain
-            .verify(&studio, &newcomer, unix_now(), &Ed25519)
-            .unwrap();
-        assert_eq!(
-            (statement.role, statement.name.as_str()),
-            (Role::Worker, "second")
-        );
-        assert!(matches!(
-            desk.join(newcomer, &code.secret, "again"),
-            Err(Refused::Spent)
-        ));
+        let statement = welcome.chain.verify(&studio, &newcomer, unix_now(), &Ed25519).unwrap();
+        assert_eq!((statement.role, statement.name.as_str()), (Role::Worker, "second"));
+        assert!(matches!(desk.join(newcomer, &code.secret, "again"), Err(Refused::Spent)));
         let over = Duration::ZERO;
         let code = invite(&membership, &store, Role::Worker, over, 1, None, Vec::new()).unwrap();
         std::thread::sleep(Duration::from_millis(2));
-        assert!(matches!(
-            desk.join(newcomer, &code.secret, "late"),
-            Err(Refused::Expired)
-        ));
+        assert!(matches!(desk.join(newcomer, &code.secret, "late"), Err(Refused::Expired)));
     }
 
     #[test]
@@ -231,10 +180,7 @@ mod tests {
         let newcomer = KeyPair::from_secret(&[3; 32]).public();
         let welcome = desk.join(newcomer, &code.secret, "admin").unwrap();
         let studio = welcome.studio.id;
-        let statement = welcome
-            .chain
-            .verify(&studio, &newcomer, unix_now(), &Ed25519)
-            .unwrap();
+        let statement = welcome.chain.verify(&studio, &newcomer, unix_now(), &Ed25519).unwrap();
         assert_eq!(statement.role, Role::Admin);
     }
 }

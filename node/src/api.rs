@@ -79,10 +79,7 @@ fn router(node: Arc<Shared>) -> Router {
         .route("/v1/store/has", post(store::has))
         .route("/v1/blobs/{blob}", get(store::blob))
         .fallback(|| async { ApiError::new(Code::NotFound, "there is nothing at this path") })
-        .layer(axum::middleware::from_fn_with_state(
-            Arc::clone(&node),
-            forward::to_peer,
-        ))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&node), forward::to_peer))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(node)
 }

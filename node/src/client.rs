@@ -42,11 +42,7 @@ enum Way {
     /// The daemon of this home, for itself or for a peer that it names.
     Local(Option<String>),
     /// A node that was connected to with this home's certificate.
-    Direct {
-        network: Network,
-        node: NodeId,
-        membership: Box<Membership>,
-    },
+    Direct { network: Network, node: NodeId, membership: Box<Membership> },
 }
 
 /// No node could be asked.
@@ -62,10 +58,7 @@ impl Client {
     /// # Errors
     /// When none runs.
     pub async fn local(home: &Home) -> Result<Self, ConnectError> {
-        let client = Self {
-            home: home.clone(),
-            way: Way::Local(None),
-        };
+        let client = Self { home: home.clone(), way: Way::Local(None) };
         if connect_local(home).await.is_ok() {
             return Ok(client);
         }
@@ -82,31 +75,17 @@ impl Client {
     /// When it can't be reached, or doesn't let this one in.
     pub async fn peer(home: &Home, peer: &str) -> Result<Self, ConnectError> {
         if connect_local(home).await.is_ok() {
-            return Ok(Self {
-                home: home.clone(),
-                way: Way::Local(Some(peer.to_owned())),
-            });
+            return Ok(Self { home: home.clone(), way: Way::Local(Some(peer.to_owned())) });
         }
-        let membership = home
-            .membership()
-            .map_err(|error| ApiError::new(Code::Refused, error.to_string()))?;
+        let membership =
+            home.membership().map_err(|error| ApiError::new(Code::Refused, error.to_string()))?;
         let address = crate::node::multiaddress(peer).ok_or_else(|| {
-            ApiError::new(
-                Code::Invalid,
-                format!("'{peer}' is not an address of the form IP:PORT"),
-            )
-            .hint("Names of nodes can be used where a node runs on this machine.")
+            ApiError::new(Code::Invalid, format!("'{peer}' is not an address of the form IP:PORT"))
+                .hint("Names of nodes can be used where a node runs on this machine.")
         })?;
         let (network, node) = connect(&membership, address, peer).await?;
         let membership = Box::new(membership);
-        Ok(Self {
-            home: home.clone(),
-            way: Way::Direct {
-                network,
-                node,
-                membership,
-            },
-        })
+        Ok(Self { home: home.clone(), way: Way::Direct { network, node, membership } })
     }
 
     /// Whether a daemon runs on this machine's home.
@@ -121,15 +100,8 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> Result<hyper::Response<Incoming>, ApiError> {
-        let path = if path.starts_with('/') {
-            path.to_owned()
-        } else {
-            format!("/v1/{path}")
-        };
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", "weft");
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/v1/{path}") };
+        let mut request = Request::builder().method(method).uri(path).header("host", "weft");
         if body.is_some() {
             request = request.header("content-type", "application/json");
         }
@@ -146,21 +118,12 @@ impl Client {
         };
         match &self.way {
             Way::Local(_) => {
-                let stream = connect_local(&self.home)
-                    .await
-                    .map_err(|error| lost(&error))?;
-                exchange(TokioIo::new(stream), request)
-                    .await
-                    .map_err(|error| lost(&error))
+                let stream = connect_local(&self.home).await.map_err(|error| lost(&error))?;
+                exchange(TokioIo::new(stream), request).await.map_err(|error| lost(&error))
             }
             Way::Direct { network, node, .. } => {
-                let stream = network
-                    .open(node, API)
-                    .await
-                    .map_err(|error| lost(&error))?;
-                exchange(TokioIo::new(stream.compat()), request)
-                    .await
-                    .map_err(|error| lost(&error))
+                let stream = network.open(node, API).await.map_err(|error| lost(&error))?;
+                exchange(TokioIo::new(stream.compat()), request).await.map_err(|error| lost(&error))
             }
         }
     }
@@ -184,20 +147,10 @@ impl Client {
             .map_err(|error| unreachable(format!("the node's answer broke off: {error}")))?
             .to_bytes();
         let document: Value = serde_json::from_slice(&bytes).map_err(|_| {
-            let text = String::from_utf8_lossy(&bytes)
-                .chars()
-                .take(200)
-                .collect::<String>();
-            ApiError::new(
-                Code::Invalid,
-                format!("the node did not take the request: {text}"),
-            )
+            let text = String::from_utf8_lossy(&bytes).chars().take(200).collect::<String>();
+            ApiError::new(Code::Invalid, format!("the node did not take the request: {text}"))
         })?;
-        if ok {
-            Ok(document)
-        } else {
-            Err(read_error(&document))
-        }
+        if ok { Ok(document) } else { Err(read_error(&document)) }
     }
 
     /// Asks, and takes JSON documents, a line each.
@@ -212,18 +165,11 @@ impl Client {
     ) -> Result<Lines, ApiError> {
         let response = self.send(method, path, body.as_ref()).await?;
         if !response.status().is_success() {
-            let bytes = response
-                .into_body()
-                .collect()
-                .await
-                .map(|body| body.to_bytes());
+            let bytes = response.into_body().collect().await.map(|body| body.to_bytes());
             let document = serde_json::from_slice(&bytes.unwrap_or_default()).unwrap_or_default();
             return Err(read_error(&document));
         }
-        Ok(Lines {
-            body: response.into_body(),
-            buffer: Vec::new(),
-        })
+        Ok(Lines { body: response.into_body(), buffer: Vec::new() })
     }
 
     /// Asks, and takes bytes.
@@ -233,18 +179,12 @@ impl Client {
     pub async fn bytes(&self, path: &str) -> Result<impl AsyncRead + Send + Unpin, ApiError> {
         let response = self.send("GET", path, None).await?;
         if !response.status().is_success() {
-            let bytes = response
-                .into_body()
-                .collect()
-                .await
-                .map(|body| body.to_bytes());
+            let bytes = response.into_body().collect().await.map(|body| body.to_bytes());
             let document = serde_json::from_slice(&bytes.unwrap_or_default()).unwrap_or_default();
             return Err(read_error(&document));
         }
         let stream = response.into_body().into_data_stream();
-        Ok(StreamReader::new(
-            stream.map(|piece| piece.map_err(std::io::Error::other)),
-        ))
+        Ok(StreamReader::new(stream.map(|piece| piece.map_err(std::io::Error::other))))
     }
 
     /// Submits a scene of this machine. Where no daemon runs here, its files are taken into this
@@ -257,16 +197,8 @@ impl Client {
         request: Value,
         progress: &mut (dyn FnMut(&Value) + Send),
     ) -> Result<Value, ApiError> {
-        let Way::Direct {
-            network,
-            membership,
-            ..
-        } = &self.way
-        else {
-            let local = Self {
-                home: self.home.clone(),
-                way: Way::Local(None),
-            };
+        let Way::Direct { network, membership, .. } = &self.way else {
+            let local = Self { home: self.home.clone(), way: Way::Local(None) };
             return result_of(local.lines("POST", "jobs", Some(request)).await?, progress).await;
         };
         let request: SubmitRequest = serde_json::from_value(request)
@@ -274,11 +206,7 @@ impl Client {
         let store = Store::open(&self.home.store())
             .map_err(|error| ApiError::new(Code::Failed, error.to_string()))?;
         let store = Arc::new(store);
-        tokio::spawn(transfer::serve(
-            network.clone(),
-            Arc::clone(&store),
-            Traffic::default(),
-        ));
+        tokio::spawn(transfer::serve(network.clone(), Arc::clone(&store), Traffic::default()));
         let config = Config::load(&self.home.config())
             .map_err(|error| ApiError::new(Code::Invalid, error.to_string()))?;
         let offered = self.offered().await?;
@@ -287,18 +215,10 @@ impl Client {
         let owner = format!("{user}@{}", statement.name);
         let (dry_run, output) = (request.dry_run, request.output.clone());
         let prepared = tokio::task::spawn_blocking(move || {
-            submit::prepare(
-                &request,
-                &store,
-                &config.engines,
-                &offered,
-                &owner,
-                &mut |_| (),
-            )
+            submit::prepare(&request, &store, &config.engines, &offered, &owner, &mut |_| ())
         });
-        let prepared = prepared
-            .await
-            .map_err(|error| ApiError::new(Code::Failed, error.to_string()))??;
+        let prepared =
+            prepared.await.map_err(|error| ApiError::new(Code::Failed, error.to_string()))??;
         let job = prepared.spec.id();
         let mut answer = if dry_run {
             serde_json::json!({ "job": null, "name": prepared.spec.name, "status": "not submitted", "copies": 0 })
@@ -311,11 +231,7 @@ impl Client {
             // Whenever a daemon runs on this home it delivers; until then, whoever watches does.
             facts.extend(output.map(|folder| {
                 let folder = folder.display().to_string();
-                sign(&FactBody::Delivery(Delivery {
-                    job,
-                    node: statement.subject,
-                    folder,
-                }))
+                sign(&FactBody::Delivery(Delivery { job, node: statement.subject, folder }))
             }));
             let body = serde_json::json!({ "facts": facts });
             self.request("POST", "jobs/signed", Some(body)).await?
@@ -358,10 +274,8 @@ pub async fn result_of(
         }
         progress(&line["progress"]);
     }
-    Err(
-        unreachable("the node's answer broke off: whether it was done is not known")
-            .hint("`weft jobs --all` tells; sending the same again does no harm."),
-    )
+    Err(unreachable("the node's answer broke off: whether it was done is not known")
+        .hint("`weft jobs --all` tells; sending the same again does no harm."))
 }
 
 async fn exchange<S>(
@@ -378,10 +292,7 @@ where
 
 fn read_error(document: &Value) -> ApiError {
     serde_json::from_value(document["error"].clone()).unwrap_or_else(|_| {
-        ApiError::new(
-            Code::Failed,
-            format!("the node answered what can't be read: {document}"),
-        )
+        ApiError::new(Code::Failed, format!("the node answered what can't be read: {document}"))
     })
 }
 
@@ -396,13 +307,7 @@ async fn connect(
         .map_err(|error| ApiError::new(Code::Failed, error.to_string()))?;
     let me = membership.keys.public();
     let studio = membership.studio.id;
-    let setup = Setup {
-        keys,
-        gate: gate.clone(),
-        studio,
-        listen: Vec::new(),
-        full: false,
-    };
+    let setup = Setup { keys, gate: gate.clone(), studio, listen: Vec::new(), full: false };
     let (network, mut news) = Network::start(me, setup)
         .map_err(|error| ApiError::new(Code::Failed, error.to_string()))?;
     network.dial(None, vec![address]);
@@ -455,10 +360,7 @@ impl Lines {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.buffer.drain(..=end).collect();
                 let document = serde_json::from_slice(&line).map_err(|error| {
-                    ApiError::new(
-                        Code::Failed,
-                        format!("the node's answer can't be read: {error}"),
-                    )
+                    ApiError::new(Code::Failed, format!("the node's answer can't be read: {error}"))
                 })?;
                 return Ok(Some(document));
             }

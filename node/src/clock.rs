@@ -25,8 +25,6 @@ impl Clock {
 /// The wall clock.
 #[must_use]
 pub fn unix_now() -> Unix {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Unix(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -67,10 +67,7 @@ impl Config {
             .map_err(|error| ConfigError(format!("{source} can't be read: {error}")))?;
         let mut engines = shipped();
         engines.extend(parse(text, source).map_err(|error| ConfigError(error.to_string()))?);
-        Ok(Self {
-            node: file.node,
-            engines,
-        })
+        Ok(Self { node: file.node, engines })
     }
 }
 
@@ -89,16 +86,9 @@ mod tests {
 
     #[test]
     fn mistakes_are_named_with_their_line() {
-        let error = Config::parse("[node]\ncolour = 3\n", "weft.toml")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("weft.toml") && error.contains("colour"),
-            "{error}"
-        );
-        let error = Config::parse("[engine.x]\nargs = []\n", "weft.toml")
-            .unwrap_err()
-            .to_string();
+        let error = Config::parse("[node]\ncolour = 3\n", "weft.toml").unwrap_err().to_string();
+        assert!(error.contains("weft.toml") && error.contains("colour"), "{error}");
+        let error = Config::parse("[engine.x]\nargs = []\n", "weft.toml").unwrap_err().to_string();
         assert!(error.contains("line 1"), "{error}");
     }
 }

@@ -79,24 +79,10 @@ fn wanted(node: &Shared, job: &JobId, delivered: &BTreeSet<Wanted>) -> Vec<(Want
     let mut wanted = Vec::new();
     for (_, task) in job.tasks() {
         let Some(done) = &task.done else { continue };
-        for (folder, file) in folders
-            .iter()
-            .flat_map(|f| done.files.iter().map(move |x| (f, x)))
-        {
-            let OutputFile {
-                path,
-                blob,
-                size,
-                md5,
-                ..
-            } = file;
+        for (folder, file) in folders.iter().flat_map(|f| done.files.iter().map(move |x| (f, x))) {
+            let OutputFile { path, blob, size, md5, .. } = file;
             let path = folder.join(path.as_str());
-            let file = Wanted {
-                path,
-                blob: *blob,
-                md5: *md5,
-                size: *size,
-            };
+            let file = Wanted { path, blob: *blob, md5: *md5, size: *size };
             if !delivered.contains(&file) {
                 let mut holders = vec![done.author];
                 holders.extend(done.holders.iter().copied());
@@ -112,11 +98,7 @@ async fn write(node: &Arc<Shared>, wanted: &Wanted, holders: &[NodeId]) -> Resul
         return Ok(());
     }
     let mut providers: Vec<NodeId> = holders.iter().filter(|h| **h != node.me).copied().collect();
-    providers.extend(
-        node.connected()
-            .into_iter()
-            .filter(|peer| !holders.contains(peer)),
-    );
+    providers.extend(node.connected().into_iter().filter(|peer| !holders.contains(peer)));
     let fetched = node.fetcher.blobs(&[wanted.blob], &providers).await;
     fetched.map_err(|error| error.to_string())?;
     let (store, path, blob) = (Arc::clone(&node.store), wanted.path.clone(), wanted.blob);
@@ -125,9 +107,7 @@ async fn write(node: &Arc<Shared>, wanted: &Wanted, holders: &[NodeId]) -> Resul
             std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
         }
         // Written beside its place and renamed: whoever looks sees whole frames only.
-        store
-            .deliver(blob, &path)
-            .map_err(|error| error.to_string())
+        store.deliver(blob, &path).map_err(|error| error.to_string())
     });
     written.await.map_err(|error| error.to_string())?
 }

@@ -46,12 +46,7 @@ impl Driver {
         let (writes, queue) = mpsc::channel(1024);
         let writer = Arc::clone(&node);
         tokio::task::spawn_blocking(move || write_all(&writer, queue));
-        Self {
-            node,
-            writes,
-            early: VecDeque::new(),
-            next_dial: tokio::time::Instant::now(),
-        }
+        Self { node, writes, early: VecDeque::new(), next_dial: tokio::time::Instant::now() }
     }
 
     /// Runs until `inputs` closes.
@@ -121,12 +116,7 @@ impl Driver {
                 }
                 Command::Forget(job, obsolete) => self.forget(job, obsolete),
                 Command::Work(event) => self.work(event),
-                Command::Store {
-                    from,
-                    token,
-                    goods,
-                    job,
-                } => self.keep(from, token, goods, job),
+                Command::Store { from, token, goods, job } => self.keep(from, token, goods, job),
                 Command::Answer(request, answer) => self.node.answer(request, answer),
                 Command::Changed(job) => self.node.changed(job),
                 Command::LeaderChanged => self.node.leader_changed(),
@@ -218,10 +208,8 @@ impl Driver {
             return;
         }
         for (node, addresses) in contacts {
-            let addresses: Vec<Multiaddr> = addresses
-                .iter()
-                .filter_map(|address| address.parse().ok())
-                .collect();
+            let addresses: Vec<Multiaddr> =
+                addresses.iter().filter_map(|address| address.parse().ok()).collect();
             if !addresses.is_empty() {
                 self.node.network.dial(node, addresses);
             }
@@ -247,11 +235,7 @@ fn write_all(node: &Shared, mut queue: mpsc::Receiver<Write>) {
         if let Some((term, ())) = terms.last_key_value() {
             batch = batch.put_meta(TERM, term.to_le_bytes().to_vec());
         }
-        let committed = if batch.is_empty() {
-            Ok(())
-        } else {
-            node.store.commit(&batch)
-        };
+        let committed = if batch.is_empty() { Ok(()) } else { node.store.commit(&batch) };
         if let Err(error) = &committed {
             tracing::error!(%error, "the catalog could not be written: nothing of it took effect");
         }

@@ -27,32 +27,23 @@ pub async fn probe(
     definitions: &BTreeMap<String, Definition>,
     weft: &Path,
 ) -> BTreeMap<String, Result<Found, String>> {
-    let mut engines = BTreeMap::new();
-    for (name, definition) in definitions {
-        engines.insert(name.clone(), find(definition, weft).await);
-    }
-    engines
+    // Side by side: some programs take seconds to say who they are.
+    let searches = definitions
+        .iter()
+        .map(|(name, definition)| async move { (name.clone(), find(definition, weft).await) });
+    futures::future::join_all(searches).await.into_iter().collect()
 }
 
 async fn find(definition: &Definition, weft: &Path) -> Result<Found, String> {
     if definition.builtin.is_some() {
-        return Ok(Found {
-            program: None,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        });
+        return Ok(Found { program: None, version: env!("CARGO_PKG_VERSION").to_owned() });
     }
-    let mut why = format!(
-        "none of its programs was found: {}",
-        names(&definition.executables)
-    );
+    let mut why = format!("none of its programs was found: {}", names(&definition.executables));
     for executable in &definition.executables {
         for program in candidates(executable, weft) {
             match version(definition, &program).await {
                 Ok(version) => {
-                    return Ok(Found {
-                        program: Some(program),
-                        version,
-                    });
+                    return Ok(Found { program: Some(program), version });
                 }
                 Err(error) => why = format!("{}: {error}", program.display()),
             }
@@ -77,11 +68,7 @@ fn candidates(executable: &Executable, weft: &Path) -> Vec<PathBuf> {
         Executable::Weft => vec![weft.to_owned()],
         Executable::Name(name) => {
             let path = std::env::var_os("PATH").unwrap_or_default();
-            let name = if cfg!(windows) {
-                format!("{name}.exe")
-            } else {
-                name.clone()
-            };
+            let name = if cfg!(windows) { format!("{name}.exe") } else { name.clone() };
             let found = std::env::split_paths(&path).map(|folder| folder.join(&name));
             found.filter(|file| file.is_file()).take(1).collect()
         }
@@ -98,10 +85,7 @@ fn expand(pattern: &str) -> Vec<PathBuf> {
         let wild = text.to_str().filter(|text| text.contains(['*', '?']));
         found = match wild {
             None => found.into_iter().map(|path| path.join(text)).collect(),
-            Some(wild) => found
-                .iter()
-                .flat_map(|folder| matching(folder, wild))
-                .collect(),
+            Some(wild) => found.iter().flat_map(|folder| matching(folder, wild)).collect(),
         };
     }
     found.retain(|file| file.is_file());
@@ -115,27 +99,16 @@ fn matching(folder: &Path, wild: &str) -> Vec<PathBuf> {
         return Vec::new();
     };
     let names = entries.filter_map(|entry| Some(entry.ok()?.file_name()));
-    let fits = |name: &OsStr| {
-        name.to_str()
-            .is_some_and(|name| matches_wildcard(wild, name))
-    };
-    names
-        .filter(|name| fits(name))
-        .map(|name| folder.join(name))
-        .collect()
+    let fits = |name: &OsStr| name.to_str().is_some_and(|name| matches_wildcard(wild, name));
+    names.filter(|name| fits(name)).map(|name| folder.join(name)).collect()
 }
 
 async fn version(definition: &Definition, program: &Path) -> Result<String, String> {
     if definition.version_args.is_empty() {
-        return Ok(definition
-            .version_from("")
-            .unwrap_or_else(|| "0".to_owned()));
+        return Ok(definition.version_from("").unwrap_or_else(|| "0".to_owned()));
     }
     let mut command = tokio::process::Command::new(program);
-    command
-        .args(&definition.version_args)
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
+    command.args(&definition.version_args).stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(PROBE_TIMEOUT, command.output())
         .await
         .map_err(|_| "it did not print its version in time".to_owned())?
@@ -173,14 +146,7 @@ mod tests {
                     [engine.none]\nexecutables = [\"no-such-program-here\"]\nargs = []\n";
         let definitions = weft_scene::engine::parse(text, "test").unwrap();
         let found = probe(&definitions, Path::new("/nowhere/weft")).await;
-        assert_eq!(
-            found["sh"].as_ref().map(|found| found.version.as_str()),
-            Ok("0")
-        );
-        assert!(
-            found["none"]
-                .as_ref()
-                .is_err_and(|why| why.contains("no-such-program-here"))
-        );
+        assert_eq!(found["sh"].as_ref().map(|found| found.version.as_str()), Ok("0"));
+        assert!(found["none"].as_ref().is_err_and(|why| why.contains("no-such-program-here")));
     }
 }

@@ -56,12 +56,7 @@ fn parse(mut args: impl Iterator<Item = OsString>) -> Option<Arguments> {
             _ => return None,
         }
     }
-    Some(Arguments {
-        report: report?,
-        grace,
-        program: args.next()?,
-        rest: args.collect(),
-    })
+    Some(Arguments { report: report?, grace, program: args.next()?, rest: args.collect() })
 }
 
 /// Runs the guard; `args` are those behind `weft guard`.
@@ -71,15 +66,9 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
         eprintln!("weft guard is used by weft itself");
         return ExitCode::from(2);
     };
-    let report = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let report = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(watch(&arguments)),
-        Err(error) => Report {
-            start_error: Some(error.to_string()),
-            ..Report::default()
-        },
+        Err(error) => Report { start_error: Some(error.to_string()), ..Report::default() },
     };
     match write_report(&arguments.report, &report) {
         Ok(()) => ExitCode::SUCCESS,
@@ -94,18 +83,13 @@ fn write_report(path: &Path, report: &Report) -> std::io::Result<()> {
 async fn watch(arguments: &Arguments) -> Report {
     use process_wrap::tokio::CommandWrap;
     let mut wrap = CommandWrap::with_new(&arguments.program, |command| {
-        command
-            .args(&arguments.rest)
-            .stdin(std::process::Stdio::null());
+        command.args(&arguments.rest).stdin(std::process::Stdio::null());
     });
     platform::prepare(&mut wrap);
     let mut child = match wrap.spawn() {
         Ok(child) => child,
         Err(error) => {
-            return Report {
-                start_error: Some(error.to_string()),
-                ..Report::default()
-            };
+            return Report { start_error: Some(error.to_string()), ..Report::default() };
         }
     };
     let group = child.id();
@@ -123,10 +107,7 @@ async fn watch(arguments: &Arguments) -> Report {
         }
     };
     platform::end_all(group);
-    let mut report = Report {
-        peak_memory: platform::peak_memory(),
-        ..Report::default()
-    };
+    let mut report = Report { peak_memory: platform::peak_memory(), ..Report::default() };
     match status {
         Ok(status) => {
             report.exit_code = status.code();
@@ -260,10 +241,7 @@ mod tests {
     use super::*;
 
     fn words(text: &str) -> impl Iterator<Item = OsString> {
-        text.split(' ')
-            .map(OsString::from)
-            .collect::<Vec<_>>()
-            .into_iter()
+        text.split(' ').map(OsString::from).collect::<Vec<_>>().into_iter()
     }
 
     #[test]
@@ -273,13 +251,7 @@ mod tests {
         assert_eq!(read.grace, Duration::from_secs(7));
         assert_eq!(read.program, "prog");
         assert_eq!(read.rest, ["--report", "x"]);
-        for wrong in [
-            "-- prog",
-            "--report r",
-            "--report r --grace x -- p",
-            "--report r --",
-            "x",
-        ] {
+        for wrong in ["-- prog", "--report r", "--report r --grace x -- p", "--report r --", "x"] {
             assert_eq!(parse(words(wrong)), None, "{wrong}");
         }
     }

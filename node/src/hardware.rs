@@ -33,10 +33,7 @@ fn gpus() -> Vec<Gpu> {
     let cards = (0..count).filter_map(|index| {
         let device = nvml.device_by_index(index).ok()?;
         let memory = device.memory_info().map_or(0, |memory| memory.total);
-        Some(Gpu {
-            model: device.name().ok()?,
-            memory,
-        })
+        Some(Gpu { model: device.name().ok()?, memory })
     });
     cards.collect()
 }
@@ -46,10 +43,7 @@ mod tests {
     #[test]
     fn this_machine_has_cores_and_memory() {
         let hardware = super::detect();
-        assert!(
-            hardware.cpu_cores >= 1 && hardware.ram > 1 << 26,
-            "{hardware:?}"
-        );
+        assert!(hardware.cpu_cores >= 1 && hardware.ram > 1 << 26, "{hardware:?}");
         assert!(!hardware.os.is_empty() && !hardware.arch.is_empty());
     }
 }

@@ -69,9 +69,7 @@ impl Home {
     /// The home at `path`; relative paths count from the current folder.
     #[must_use]
     pub fn at(path: &Path) -> Self {
-        Self {
-            path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
-        }
+        Self { path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()) }
     }
 
     /// The folder.
@@ -147,10 +145,9 @@ impl Home {
     pub fn require_free(&self) -> Result<(), HomeError> {
         match self.membership() {
             Err(HomeError::Missing(_)) => Ok(()),
-            Ok(membership) => Err(HomeError::Taken {
-                path: self.path.clone(),
-                studio: membership.studio.name,
-            }),
+            Ok(membership) => {
+                Err(HomeError::Taken { path: self.path.clone(), studio: membership.studio.name })
+            }
             Err(error) => Err(error),
         }
     }
@@ -171,11 +168,7 @@ impl Home {
             .map_err(|_| HomeError::Damaged(self.certificate_path()))?;
         let studio = wire::decode(&self.read(&self.studio_path())?, Studio::MAX_ENCODED)
             .map_err(|_| HomeError::Damaged(self.studio_path()))?;
-        Ok(Membership {
-            keys: KeyPair::from_secret(&key),
-            chain,
-            studio,
-        })
+        Ok(Membership { keys: KeyPair::from_secret(&key), chain, studio })
     }
 
     /// Writes identity, studio and, last, the certificate, whose presence makes the home exist.
@@ -203,27 +196,19 @@ impl Home {
     /// When the file system says no.
     pub fn create(&self) -> Result<(), HomeError> {
         let created = std::fs::create_dir_all(&self.path);
-        created.map_err(|source| HomeError::Io {
-            path: self.path.clone(),
-            source,
-        })?;
+        created.map_err(|source| HomeError::Io { path: self.path.clone(), source })?;
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
             let private = std::fs::Permissions::from_mode(0o700);
-            std::fs::set_permissions(&self.path, private).map_err(|source| HomeError::Io {
-                path: self.path.clone(),
-                source,
-            })?;
+            std::fs::set_permissions(&self.path, private)
+                .map_err(|source| HomeError::Io { path: self.path.clone(), source })?;
         }
         Ok(())
     }
 
     fn read(&self, path: &Path) -> Result<Vec<u8>, HomeError> {
-        std::fs::read(path).map_err(|source| HomeError::Io {
-            path: path.to_owned(),
-            source,
-        })
+        std::fs::read(path).map_err(|source| HomeError::Io { path: path.to_owned(), source })
     }
 
     /// Writes a file that only this user may read, whole or not at all.
@@ -239,10 +224,7 @@ impl Home {
             file.persist(path)?;
             Ok(())
         };
-        write().map_err(|source| HomeError::Io {
-            path: path.to_owned(),
-            source,
-        })
+        write().map_err(|source| HomeError::Io { path: path.to_owned(), source })
     }
 
     /// The home that `WEFT_HOME` names, or the platform's data directory's.
@@ -252,9 +234,6 @@ impl Home {
             return PathBuf::from(path);
         }
         let platform = directories::ProjectDirs::from("", "", "weft");
-        platform.map_or_else(
-            || PathBuf::from(".weft"),
-            |dirs| dirs.data_local_dir().to_owned(),
-        )
+        platform.map_or_else(|| PathBuf::from(".weft"), |dirs| dirs.data_local_dir().to_owned())
     }
 }

@@ -46,10 +46,7 @@ impl Code {
     pub fn write(&self) -> String {
         let mut bytes = wire::encode(self);
         bytes.extend(&blake3::hash(&bytes).as_bytes()[..4]);
-        format!(
-            "{PREFIX}{}",
-            data_encoding::BASE32_NOPAD.encode(&bytes).to_lowercase()
-        )
+        format!("{PREFIX}{}", data_encoding::BASE32_NOPAD.encode(&bytes).to_lowercase())
     }
 
     /// Reads a code.
@@ -58,10 +55,7 @@ impl Code {
     /// [`Garbled`].
     pub fn read(text: &str) -> Result<Self, Garbled> {
         let text = text.trim();
-        let code = text
-            .strip_prefix(PREFIX)
-            .filter(|_| text.len() <= MAX_CODE)
-            .ok_or(Garbled)?;
+        let code = text.strip_prefix(PREFIX).filter(|_| text.len() <= MAX_CODE).ok_or(Garbled)?;
         let bytes = data_encoding::BASE32_NOPAD
             .decode(code.to_uppercase().as_bytes())
             .map_err(|_| Garbled)?;
@@ -90,10 +84,7 @@ pub struct Record {
 /// The key under which the issuer finds the record of a secret.
 #[must_use]
 pub fn record_key(secret: &[u8; 16]) -> String {
-    format!(
-        "invite/{}",
-        data_encoding::HEXLOWER.encode(&blake3::hash(secret).as_bytes()[..16])
-    )
+    format!("invite/{}", data_encoding::HEXLOWER.encode(&blake3::hash(secret).as_bytes()[..16]))
 }
 
 /// Why an invite lets nobody in.
@@ -166,11 +157,7 @@ mod tests {
         for at in 0..text.len() {
             let mut other = text.clone().into_bytes();
             other[at] = if other[at] == b'a' { b'b' } else { b'a' };
-            assert_eq!(
-                Code::read(&String::from_utf8(other).unwrap()),
-                Err(Garbled),
-                "{at}"
-            );
+            assert_eq!(Code::read(&String::from_utf8(other).unwrap()), Err(Garbled), "{at}");
         }
         assert_eq!(Code::read(&text[..text.len() - 1]), Err(Garbled));
         assert_eq!(Code::read(&"weft1".repeat(1000)), Err(Garbled));
@@ -179,12 +166,8 @@ mod tests {
     #[test]
     fn an_invite_is_spent_once_and_expires() {
         let sealed = Sealed::seal(&[1; 32], b"s").unwrap();
-        let mut record = Record {
-            role: Role::Worker,
-            expires: Unix(10),
-            uses_left: 1,
-            root: Some(sealed),
-        };
+        let mut record =
+            Record { role: Role::Worker, expires: Unix(10), uses_left: 1, root: Some(sealed) };
         assert_eq!(record.spend(Unix(11)), Err(Refused::Expired));
         assert_eq!(record.spend(Unix(10)), Ok(()));
         assert_eq!(record.root, None);

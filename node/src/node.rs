@@ -151,10 +151,7 @@ impl Shared {
     }
 
     pub(crate) fn chain(&self) -> weft_protocol::certificate::Chain {
-        self.chain
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.chain.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Takes a renewed certificate: written down, shown to peers, and told as a fact.
@@ -188,11 +185,7 @@ impl Shared {
     }
 
     pub(crate) fn leader_changed(&self) {
-        let claim = self
-            .machine()
-            .election
-            .claim()
-            .map(|claim| (claim.term, claim.leader));
+        let claim = self.machine().election.claim().map(|claim| (claim.term, claim.leader));
         match claim {
             Some((term, leader)) if leader == self.me => tracing::info!(term, "this node leads"),
             Some((term, leader)) => tracing::info!(term, leader = %leader.short(), "following"),
@@ -215,27 +208,15 @@ impl Shared {
     ) -> Result<Vec<NodeId>, String> {
         let request = self.last_request.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
-        self.requests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(request, answer);
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).insert(request, answer);
         let stopping = || "the daemon is shutting down; nothing is promised".to_owned();
-        let input = Input::Author {
-            request,
-            bodies,
-            signed,
-            goods,
-        };
+        let input = Input::Author { request, bodies, signed, goods };
         self.inputs.send(input).await.map_err(|_| stopping())?;
         answered.await.map_err(|_| stopping())?
     }
 
     pub(crate) fn answer(&self, request: u64, answer: Result<Vec<NodeId>, String>) {
-        let waiting = self
-            .requests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&request);
+        let waiting = self.requests.lock().unwrap_or_else(PoisonError::into_inner).remove(&request);
         if let Some(waiting) = waiting {
             // Whoever asked may have gone away.
             let _ = waiting.send(answer);
@@ -250,22 +231,15 @@ impl Shared {
         job: &JobId,
     ) -> Result<(), String> {
         let mut providers = from.to_vec();
-        providers.extend(
-            self.connected()
-                .into_iter()
-                .filter(|node| !from.contains(node)),
-        );
+        providers.extend(self.connected().into_iter().filter(|node| !from.contains(node)));
         for tree in &goods.trees {
             let fetched = self.fetcher.tree(*tree, None, &providers).await;
             fetched.map_err(|error| error.to_string())?;
         }
         let fetched = self.fetcher.blobs(&goods.blobs, &providers).await;
         fetched.map_err(|error| error.to_string())?;
-        let (store, goods, reason) = (
-            Arc::clone(&self.store),
-            goods.clone(),
-            crate::pins::job(job),
-        );
+        let (store, goods, reason) =
+            (Arc::clone(&self.store), goods.clone(), crate::pins::job(job));
         let pinned = tokio::task::spawn_blocking(move || {
             let mut batch = weft_store::Batch::new();
             for tree in &goods.trees {
@@ -276,10 +250,7 @@ impl Shared {
             }
             store.commit(&batch)
         });
-        pinned
-            .await
-            .map_err(|error| error.to_string())?
-            .map_err(|error| error.to_string())
+        pinned.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
 
     /// How many peers are connected, and where others may be reached.
@@ -306,10 +277,7 @@ impl Shared {
 
     /// This node's advert, with an address that it listens on now.
     pub(crate) fn listening(&self, address: Multiaddr) -> Advert {
-        let mut listening = self
-            .listening
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
         if !listening.contains(&address) {
             listening.push(address);
         }
@@ -324,10 +292,7 @@ impl Shared {
     }
 
     pub(crate) fn addresses(&self) -> Vec<String> {
-        let listening = self
-            .listening
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
         listening.iter().map(ToString::to_string).collect()
     }
 }
@@ -350,17 +315,13 @@ fn split_peer(address: &str) -> Option<(Option<NodeId>, String)> {
 pub(crate) fn multiaddress(text: &str) -> Option<Multiaddr> {
     if let Ok(socket) = text.parse::<SocketAddr>() {
         let family = if socket.is_ipv4() { "ip4" } else { "ip6" };
-        return format!("/{family}/{}/tcp/{}", socket.ip(), socket.port())
-            .parse()
-            .ok();
+        return format!("/{family}/{}/tcp/{}", socket.ip(), socket.port()).parse().ok();
     }
     if text.starts_with('/') {
         return text.parse().ok();
     }
     let (host, port) = text.rsplit_once(':')?;
-    format!("/dns/{host}/tcp/{}", port.parse::<u16>().ok()?)
-        .parse()
-        .ok()
+    format!("/dns/{host}/tcp/{}", port.parse::<u16>().ok()?).parse().ok()
 }
 
 /// Runs a node until `shutdown`; `ready` is called once it serves.
@@ -376,31 +337,20 @@ pub async fn run(
     let membership = home.membership()?;
     let config = Config::load(&home.config())?;
     let store = open_store(&home)?;
-    let listen = choose_address(
-        &home,
-        options.listen.as_ref().or(config.node.listen.as_ref()),
-    )?;
+    let listen = choose_address(&home, options.listen.as_ref().or(config.node.listen.as_ref()))?;
     let engines = engines::probe(&config.engines, &options.weft).await;
     let advert = advert(&membership, &config, &options, &engines);
     let (name, me) = (advert.name.clone(), advert.node);
     let gate = open_gate(&membership, &store)?;
     let keys = libp2p_keys(&membership)?;
-    let setup = Setup {
-        keys,
-        gate,
-        studio: membership.studio.id,
-        listen: vec![listen],
-        full: true,
-    };
+    let setup =
+        Setup { keys, gate, studio: membership.studio.id, listen: vec![listen], full: true };
     let (network, news) = Network::start(me, setup)?;
     let (inputs, queue) = mpsc::channel(4096);
     let traffic = Traffic::default();
     let fetcher = Fetcher::new(network.clone(), Arc::clone(&store), traffic.clone());
     let usable = engines.iter().filter_map(|(name, found)| {
-        Some((
-            name.clone(),
-            (config.engines.get(name)?.clone(), found.clone().ok()?),
-        ))
+        Some((name.clone(), (config.engines.get(name)?.clone(), found.clone().ok()?)))
     });
     let renderer = Renderer::new(
         home.clone(),
@@ -446,11 +396,7 @@ pub async fn run(
         changes: broadcast::channel(4096).0,
         config,
     });
-    let api_wanted = options
-        .api
-        .as_ref()
-        .or(shared.config.node.api.as_ref())
-        .cloned();
+    let api_wanted = options.api.as_ref().or(shared.config.node.api.as_ref()).cloned();
     let api = api::serve(&shared, api_wanted.as_deref()).await?;
     let tasks = [
         tokio::spawn(Driver::new(Arc::clone(&shared)).run(queue, news)),
@@ -459,12 +405,7 @@ pub async fn run(
         tokio::spawn(renewal::run(Arc::clone(&shared))),
         tokio::spawn(remember_peers(Arc::clone(&shared))),
     ];
-    ready(&Ready {
-        node: me,
-        name,
-        studio: membership.studio.name.clone(),
-        api,
-    });
+    ready(&Ready { node: me, name, studio: membership.studio.name.clone(), api });
     shutdown.await;
     renderer.shut_down().await;
     for task in tasks {
@@ -478,11 +419,9 @@ fn open_store(home: &Home) -> Result<Arc<Store>, RunError> {
     match Store::open(&home.store()) {
         Ok(store) => Ok(Arc::new(store)),
         Err(OpenError::InUse { .. }) => Err(RunError::Running(home.path().to_owned())),
-        Err(OpenError::Newer { found, supported }) => Err(RunError::NewerStore {
-            path: home.store(),
-            found,
-            supported,
-        }),
+        Err(OpenError::Newer { found, supported }) => {
+            Err(RunError::NewerStore { path: home.store(), found, supported })
+        }
         Err(error) => Err(RunError::Store(error.to_string())),
     }
 }
@@ -548,9 +487,7 @@ fn load_machine(
 ) -> Result<Machine, RunError> {
     let failed = |error: &dyn std::fmt::Display| RunError::Store(error.to_string());
     let term = store.get_meta(TERM).map_err(|error| failed(&error))?;
-    let term = term
-        .and_then(|bytes| bytes.try_into().ok())
-        .map_or(0, u64::from_le_bytes);
+    let term = term.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).map_err(|error| failed(&error))?;
     let mut machine = Machine::new(
@@ -586,9 +523,8 @@ fn choose_address(home: &Home, asked: Option<&String>) -> Result<Multiaddr, Netw
             .ok_or_else(|| refused(&address.to_string(), "it is no address".into()))
     };
     let address = if let Some(text) = asked {
-        let address: SocketAddr = text
-            .parse()
-            .map_err(|_| refused(text, "it is not of the form IP:PORT".into()))?;
+        let address: SocketAddr =
+            text.parse().map_err(|_| refused(text, "it is not of the form IP:PORT".into()))?;
         bind(address).map_err(|error| refused(text, error.to_string()))?
     } else {
         let last = std::fs::read_to_string(home.port()).ok();
@@ -596,15 +532,13 @@ fn choose_address(home: &Home, asked: Option<&String>) -> Result<Multiaddr, Netw
         let everywhere = |port: u16| SocketAddr::from(([0, 0, 0, 0], port));
         let wanted = last.into_iter().chain([DEFAULT_PORT, 0]);
         let mut failure = None;
-        let found = wanted
-            .map(everywhere)
-            .find_map(|address| match bind(address) {
-                Ok(address) => Some(address),
-                Err(error) => {
-                    failure = Some(refused(&address.to_string(), error.to_string()));
-                    None
-                }
-            });
+        let found = wanted.map(everywhere).find_map(|address| match bind(address) {
+            Ok(address) => Some(address),
+            Err(error) => {
+                failure = Some(refused(&address.to_string(), error.to_string()));
+                None
+            }
+        });
         match (found, failure) {
             (Some(address), _) => address,
             (None, failure) => {
@@ -620,10 +554,7 @@ fn choose_address(home: &Home, asked: Option<&String>) -> Result<Multiaddr, Netw
 
 fn remembered_peers(home: &Home) -> Vec<String> {
     let text = std::fs::read_to_string(home.peers()).unwrap_or_default();
-    text.lines()
-        .take(1024)
-        .map(|line| line.trim().to_owned())
-        .collect()
+    text.lines().take(1024).map(|line| line.trim().to_owned()).collect()
 }
 
 /// Writes down where others were reached, so that a studio finds together again after all of its
@@ -645,10 +576,7 @@ async fn remember_peers(node: Arc<Shared>) {
         }
         if !text.is_empty()
             && text != written
-            && node
-                .home
-                .write_private(&node.home.peers(), text.as_bytes())
-                .is_ok()
+            && node.home.write_private(&node.home.peers(), text.as_bytes()).is_ok()
         {
             written = text;
         }

@@ -72,16 +72,7 @@ impl Renderer {
         let attempts = Mutex::new(BTreeMap::new());
         let ready = inputs::Ready::new(home.jobs(), Arc::clone(&store));
         Self {
-            inner: Arc::new(Inner {
-                home,
-                weft,
-                store,
-                fetcher,
-                engines,
-                inputs,
-                attempts,
-                ready,
-            }),
+            inner: Arc::new(Inner { home, weft, store, fetcher, engines, inputs, attempts, ready }),
         }
     }
 
@@ -93,11 +84,7 @@ impl Renderer {
         peers: Vec<weft_protocol::ids::NodeId>,
     ) {
         match event {
-            Event::Prepare {
-                attempt,
-                term: _,
-                providers,
-            } => {
+            Event::Prepare { attempt, term: _, providers } => {
                 let Some(spec) = spec else { return };
                 let renderer = self.clone();
                 let mut providers = providers;
@@ -110,10 +97,7 @@ impl Renderer {
                 let Some(spec) = spec else { return };
                 let (kill, killed) = watch::channel(false);
                 let log = LiveLog::new(self.log_path(&lease.attempt));
-                let attempt = Attempt {
-                    kill,
-                    log: log.clone(),
-                };
+                let attempt = Attempt { kill, log: log.clone() };
                 self.attempts().insert(lease.attempt, attempt);
                 let renderer = self.clone();
                 tokio::spawn(async move { renderer.render(lease, spec, killed, log).await });
@@ -140,9 +124,7 @@ impl Renderer {
     /// The log of an attempt that is worked on here.
     #[must_use]
     pub(crate) fn live_log(&self, attempt: &AttemptKey) -> Option<LiveLog> {
-        self.attempts()
-            .get(attempt)
-            .map(|attempt| attempt.log.clone())
+        self.attempts().get(attempt).map(|attempt| attempt.log.clone())
     }
 
     /// Deletes the working files of a job.
@@ -151,29 +133,13 @@ impl Renderer {
     }
 
     fn attempts(&self) -> std::sync::MutexGuard<'_, BTreeMap<AttemptKey, Attempt>> {
-        self.inner
-            .attempts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.inner.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn attempt_folder(&self, attempt: &AttemptKey) -> PathBuf {
-        let AttemptKey {
-            job,
-            task,
-            generation,
-            attempt,
-        } = attempt;
-        let name = format!(
-            "{}-{}-{}-{generation}-{attempt}",
-            task.step, task.frame, task.tile
-        );
-        self.inner
-            .home
-            .jobs()
-            .join(job.to_string())
-            .join("attempts")
-            .join(name)
+        let AttemptKey { job, task, generation, attempt } = attempt;
+        let name = format!("{}-{}-{}-{generation}-{attempt}", task.step, task.frame, task.tile);
+        self.inner.home.jobs().join(job.to_string()).join("attempts").join(name)
     }
 
     fn log_path(&self, attempt: &AttemptKey) -> PathBuf {
@@ -193,13 +159,8 @@ impl Renderer {
     ) {
         let inputs = spec.inputs;
         let frames = [attempt.task.frame];
-        let brought = self.inner.ready.bring(
-            &self.inner.fetcher,
-            attempt.job,
-            inputs,
-            &frames,
-            &providers,
-        );
+        let brought =
+            self.inner.ready.bring(&self.inner.fetcher, attempt.job, inputs, &frames, &providers);
         match brought.await {
             Ok(()) => self.tell(Input::Prepared(attempt, inputs)).await,
             Err(why) => {
@@ -226,10 +187,7 @@ impl Renderer {
         let attempt = lease.attempt;
         let ended = match self.command(&lease, &spec).await {
             Ok((definition, program, command, work)) => {
-                self.run(
-                    &attempt, &spec, definition, program, command, work, killed, &log,
-                )
-                .await
+                self.run(&attempt, &spec, definition, program, command, work, killed, &log).await
             }
             Err((kind, message)) => {
                 log.note(&message);
@@ -324,28 +282,17 @@ impl Renderer {
         log: &LiveLog,
     ) -> Option<Ended> {
         let (started, clock) = (unix_now(), Instant::now());
-        let expected: Vec<PathBuf> = command
-            .expected_outputs
-            .iter()
-            .map(|output| work.join(&output.path))
-            .collect();
+        let expected: Vec<PathBuf> =
+            command.expected_outputs.iter().map(|output| work.join(&output.path)).collect();
         if command.builtin == Some(Builtin::Noop) {
-            let pause = command
-                .arguments
-                .get("pause")
-                .and_then(|pause| pause.parse().ok());
+            let pause = command.arguments.get("pause").and_then(|pause| pause.parse().ok());
             let pause = Duration::from_millis(pause.unwrap_or(0));
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = process::until_killed(&mut killed) => return None,
             }
             let render = clock.elapsed();
-            return Some(Ended {
-                ending: Ok(Vec::new()),
-                render,
-                started,
-                peak_memory: 0,
-            });
+            return Some(Ended { ending: Ok(Vec::new()), render, started, peak_memory: 0 });
         }
         let run = process::Run {
             weft: &self.inner.weft,
@@ -364,12 +311,7 @@ impl Renderer {
         let report = process::run(run, log, killed, progress).await?;
         let render = clock.elapsed();
         let ending = output::judge(&definition, &report, &expected, log);
-        Some(Ended {
-            ending,
-            render,
-            started,
-            peak_memory: report.peak_memory,
-        })
+        Some(Ended { ending, render, started, peak_memory: report.peak_memory })
     }
 
     /// Takes in what an attempt made, and hands its outcome to the machine.
@@ -386,15 +328,9 @@ impl Renderer {
             let ending = match ended.ending {
                 Ok(files) => match output::take_in(&store, &work, &files, &reason) {
                     Ok(files) => Ending::Done(files),
-                    Err(message) => Ending::Failed {
-                        kind: FailureKind::MissingOutput,
-                        message,
-                    },
+                    Err(message) => Ending::Failed { kind: FailureKind::MissingOutput, message },
                 },
-                Err((kind, message)) => Ending::Failed {
-                    kind,
-                    message: shorten(message),
-                },
+                Err((kind, message)) => Ending::Failed { kind, message: shorten(message) },
             };
             (ending, log, ended.render, ended.started, ended.peak_memory)
         });

@@ -34,18 +34,9 @@ async fn ask_in_time(node: &Shared) {
         let admins: Vec<NodeId> = {
             let machine = node.machine();
             let is_admin = |peer: &&NodeId| {
-                machine
-                    .ledger
-                    .members
-                    .get(peer)
-                    .is_some_and(|member| member.role == Role::Admin)
+                machine.ledger.members.get(peer).is_some_and(|member| member.role == Role::Admin)
             };
-            machine
-                .connected()
-                .iter()
-                .filter(is_admin)
-                .copied()
-                .collect()
+            machine.connected().iter().filter(is_admin).copied().collect()
         };
         for admin in admins {
             match ask(node, &admin).await {
@@ -60,11 +51,7 @@ async fn ask_in_time(node: &Shared) {
 }
 
 async fn ask(node: &Shared, admin: &NodeId) -> Result<(), String> {
-    let mut stream = node
-        .network
-        .open(admin, RENEW)
-        .await
-        .map_err(|error| error.to_string())?;
+    let mut stream = node.network.open(admin, RENEW).await.map_err(|error| error.to_string())?;
     let chain: Chain = frames::read(&mut stream, MAX_CHAIN)
         .await
         .map_err(|error| error.to_string())?
@@ -103,8 +90,5 @@ fn renewed(node: &Shared, peer: &NodeId) -> Option<Chain> {
     }
     let (role, name) = (statement.role, &statement.name);
     let leaf = certify(node.studio.id, &node.keys, *peer, role, name, unix_now());
-    Some(Chain {
-        leaf,
-        admin: Some(ours.leaf),
-    })
+    Some(Chain { leaf, admin: Some(ours.leaf) })
 }

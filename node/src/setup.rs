@@ -134,10 +134,7 @@ pub fn init(home: &Home, studio: &str, name: Option<&str>) -> Result<Init, Setup
     home.require_free()?;
     check_name("studio", studio)?;
     let name = node_name(name)?;
-    let (root, keys) = (
-        KeyPair::from_secret(&random()?),
-        KeyPair::from_secret(&random()?),
-    );
+    let (root, keys) = (KeyPair::from_secret(&random()?), KeyPair::from_secret(&random()?));
     let recovery: [u8; 25] = random()?;
     let id = StudioId(root.public().0);
     let backup = Sealed::seal(&root.secret(), &recovery).map_err(SetupError::Random)?;
@@ -146,18 +143,10 @@ pub fn init(home: &Home, studio: &str, name: Option<&str>) -> Result<Init, Setup
     home.found(&Membership {
         keys,
         chain: Chain { leaf, admin: None },
-        studio: Studio {
-            id,
-            name: studio.to_owned(),
-            backup,
-        },
+        studio: Studio { id, name: studio.to_owned(), backup },
     })?;
     // The root's secret is dropped here: from now on only its sealed backup exists.
-    Ok(Init {
-        studio_id: id,
-        node,
-        recovery_key: write_recovery_key(&recovery),
-    })
+    Ok(Init { studio_id: id, node, recovery_key: write_recovery_key(&recovery) })
 }
 
 /// Joins a studio.
@@ -181,32 +170,18 @@ pub async fn join(home: &Home, code: &str, name: Option<&str>) -> Result<Joined,
     let (node, studio_name) = (keys.public(), welcome.studio.name.clone());
     home.create()?;
     if let Some(issuer) = peer_of(&code.issuer) {
-        let lines: String = code
-            .addresses
-            .iter()
-            .map(|address| format!("{address}/p2p/{issuer}\n"))
-            .collect();
+        let lines: String =
+            code.addresses.iter().map(|address| format!("{address}/p2p/{issuer}\n")).collect();
         home.write_private(&home.peers(), lines.as_bytes())?;
     }
-    home.found(&Membership {
-        keys,
-        chain: welcome.chain,
-        studio: welcome.studio,
-    })?;
-    Ok(Joined {
-        studio_name,
-        node,
-        name,
-        role,
-    })
+    home.found(&Membership { keys, chain: welcome.chain, studio: welcome.studio })?;
+    Ok(Joined { studio_name, node, name, role })
 }
 
 /// Asks the inviting node at each of its addresses.
 async fn ask(code: &Code, keys: &KeyPair, name: &str) -> Result<Welcome, SetupError> {
-    let unreachable = |reason: String| SetupError::Unreachable {
-        tried: code.addresses.join(", "),
-        reason,
-    };
+    let unreachable =
+        |reason: String| SetupError::Unreachable { tried: code.addresses.join(", "), reason };
     let libp2p_keys = libp2p::identity::Keypair::ed25519_from_bytes(keys.secret())
         .map_err(|error| unreachable(error.to_string()))?;
     let mut reason = "the code names no address".to_owned();
@@ -223,10 +198,7 @@ async fn ask(code: &Code, keys: &KeyPair, name: &str) -> Result<Welcome, SetupEr
             Arc::clone(&result),
         )
         .map_err(|error| unreachable(error.to_string()))?;
-        let options = DialOpts {
-            role: Endpoint::Dialer,
-            port_use: PortUse::New,
-        };
+        let options = DialOpts { role: Endpoint::Dialer, port_use: PortUse::New };
         let mut transport = transport(gate);
         match transport.dial(address, options) {
             Err(error) => reason = error.to_string(),
@@ -250,21 +222,11 @@ async fn ask(code: &Code, keys: &KeyPair, name: &str) -> Result<Welcome, SetupEr
 /// When there is no member, or the key is another one.
 pub fn recover(home: &Home, recovery_key: &str) -> Result<(), SetupError> {
     let membership = home.membership()?;
-    let root = membership
-        .studio
-        .backup
-        .open(&read_recovery_key(recovery_key)?)?;
+    let root = membership.studio.backup.open(&read_recovery_key(recovery_key)?)?;
     let root = KeyPair::from_secret(&root);
     let statement = &membership.chain.leaf.statement;
     let (subject, name) = (statement.subject, &statement.name);
-    let leaf = certify(
-        membership.studio.id,
-        &root,
-        subject,
-        Role::Admin,
-        name,
-        unix_now(),
-    );
+    let leaf = certify(membership.studio.id, &root, subject, Role::Admin, name, unix_now());
     home.write_chain(&Chain { leaf, admin: None })?;
     Ok(())
 }
@@ -283,20 +245,11 @@ mod tests {
         assert_eq!(membership.chain.leaf.statement.role, Role::Admin);
         assert_eq!(membership.studio.name, "Studio");
         let again = super::init(&home, "Other", None);
-        assert!(matches!(
-            again,
-            Err(SetupError::Home(HomeError::Taken { .. }))
-        ));
-        assert!(matches!(
-            recover(&home, "00000-00000"),
-            Err(SetupError::WrongKey(_))
-        ));
+        assert!(matches!(again, Err(SetupError::Home(HomeError::Taken { .. }))));
+        assert!(matches!(recover(&home, "00000-00000"), Err(SetupError::WrongKey(_))));
         recover(&home, &init.recovery_key).unwrap();
         let statement = home.membership().unwrap().chain.leaf.statement;
-        assert_eq!(
-            (statement.role, statement.subject),
-            (Role::Admin, init.node)
-        );
+        assert_eq!((statement.role, statement.subject), (Role::Admin, init.node));
     }
 
     #[tokio::test]

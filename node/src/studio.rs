@@ -53,9 +53,7 @@ impl Sealed {
         getrandom::fill(&mut nonce)?;
         let cipher = cipher(key);
         // Sealing 32 bytes fails only past the cipher's limit of 256 GiB.
-        let bytes = cipher
-            .encrypt(&XNonce::from(nonce), &secret[..])
-            .unwrap_or_default();
+        let bytes = cipher.encrypt(&XNonce::from(nonce), &secret[..]).unwrap_or_default();
         Ok(Self { nonce, bytes })
     }
 
@@ -65,10 +63,7 @@ impl Sealed {
     /// [`WrongKey`].
     pub fn open(&self, key: &[u8]) -> Result<[u8; 32], WrongKey> {
         let opened = cipher(key).decrypt(&XNonce::from(self.nonce), &self.bytes[..]);
-        opened
-            .ok()
-            .and_then(|bytes| bytes.try_into().ok())
-            .ok_or(WrongKey)
+        opened.ok().and_then(|bytes| bytes.try_into().ok()).ok_or(WrongKey)
     }
 }
 
@@ -105,14 +100,10 @@ pub fn read_recovery_key(text: &str) -> Result<[u8; 25], WrongKey> {
 
 fn alphabet() -> data_encoding::Encoding {
     let mut specification = data_encoding::Specification::new();
-    specification
-        .symbols
-        .push_str("0123456789ABCDEFGHJKMNPQRSTVWXYZ");
+    specification.symbols.push_str("0123456789ABCDEFGHJKMNPQRSTVWXYZ");
     // The alphabet is a constant with 32 distinct symbols, so it always is a valid one; the
     // fallback differs only in its symbols.
-    specification
-        .encoding()
-        .unwrap_or(data_encoding::BASE32_NOPAD)
+    specification.encoding().unwrap_or(data_encoding::BASE32_NOPAD)
 }
 
 /// Signs a certificate.
@@ -125,11 +116,7 @@ pub fn certify(
     name: &str,
     now: Unix,
 ) -> Certificate {
-    let life = if role == Role::Admin {
-        ADMIN_LIFE
-    } else {
-        MEMBER_LIFE
-    };
+    let life = if role == Role::Admin { ADMIN_LIFE } else { MEMBER_LIFE };
     let statement = Statement {
         studio,
         subject,
@@ -159,11 +146,7 @@ mod tests {
         let text = write_recovery_key(&key);
         assert_eq!(text.len(), 47);
         assert_eq!(read_recovery_key(&text), Ok(key));
-        let sloppy = text
-            .to_lowercase()
-            .replace('-', " ")
-            .replace('0', "o")
-            .replace('1', "l");
+        let sloppy = text.to_lowercase().replace('-', " ").replace('0', "o").replace('1', "l");
         assert_eq!(read_recovery_key(&sloppy), Ok(key));
         assert_eq!(read_recovery_key(&text[..46]), Err(WrongKey));
         assert_eq!(read_recovery_key("€"), Err(WrongKey));

@@ -160,24 +160,10 @@ pub fn prepare(
     }
     if request.dry_run {
         let bytes: u64 = gathered.files.iter().map(|file| file.size).sum();
-        return finish(
-            spec,
-            &gathered.scene,
-            BlobId([0; 32]),
-            (0, bytes),
-            warnings,
-            &gathered,
-        );
+        return finish(spec, &gathered.scene, BlobId([0; 32]), (0, bytes), warnings, &gathered);
     }
     let (tree, added, known) = take_in(store, request, &gathered, progress)?;
-    finish(
-        spec,
-        &gathered.scene,
-        tree,
-        (added, known),
-        warnings,
-        &gathered,
-    )
+    finish(spec, &gathered.scene, tree, (added, known), warnings, &gathered)
 }
 
 fn finish(
@@ -190,11 +176,9 @@ fn finish(
 ) -> Result<Prepared, ApiError> {
     spec.inputs = inputs;
     spec.steps[0].scene = scene.clone();
-    spec.check()
-        .map_err(|error| invalid(format!("{error}; nothing was submitted")))?;
-    let frames: Vec<i64> = weft_protocol::job::task::unfold(&spec.steps[0].frames)
-        .map(i64::from)
-        .collect();
+    spec.check().map_err(|error| invalid(format!("{error}; nothing was submitted")))?;
+    let frames: Vec<i64> =
+        weft_protocol::job::task::unfold(&spec.steps[0].frames).map(i64::from).collect();
     Ok(Prepared {
         spec,
         bytes_added,
@@ -207,10 +191,7 @@ fn finish(
 
 fn check_scene(scene: &Path) -> Result<PathBuf, ApiError> {
     let say = |what: &str| {
-        invalid(format!(
-            "the scene {} {what}; nothing was submitted",
-            scene.display()
-        ))
+        invalid(format!("the scene {} {what}; nothing was submitted", scene.display()))
     };
     if !scene.is_absolute() {
         return Err(say("is not an absolute path"));
@@ -238,18 +219,11 @@ fn choose_engine(
     offered: &Offered,
 ) -> Result<String, ApiError> {
     let known = || {
-        let names: BTreeSet<&str> = engines
-            .keys()
-            .chain(offered.keys())
-            .map(String::as_str)
-            .collect();
+        let names: BTreeSet<&str> =
+            engines.keys().chain(offered.keys()).map(String::as_str).collect();
         names.into_iter().collect::<Vec<_>>().join(", ")
     };
-    let name = scene
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let name = scene.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let engine = match &request.engine {
         Some(engine) => engine.clone(),
         None => engines
@@ -257,25 +231,15 @@ fn choose_engine(
             .find(|definition| !definition.extensions.is_empty() && definition.takes(&name))
             .map(|definition| definition.name.clone())
             .ok_or_else(|| {
-                invalid(format!(
-                    "no engine is known for the scene '{name}'; nothing was submitted"
-                ))
-                .hint(format!("Name one with --engine. Known are: {}.", known()))
+                invalid(format!("no engine is known for the scene '{name}'; nothing was submitted"))
+                    .hint(format!("Name one with --engine. Known are: {}.", known()))
             })?,
     };
     if !engines.contains_key(&engine) && !offered.contains_key(&engine) {
-        return Err(invalid(format!(
-            "there is no engine '{engine}'; nothing was submitted"
-        ))
-        .hint(format!(
-            "Known are: {}. More can be defined in weft.toml.",
-            known()
-        )));
+        return Err(invalid(format!("there is no engine '{engine}'; nothing was submitted"))
+            .hint(format!("Known are: {}. More can be defined in weft.toml.", known())));
     }
-    if let Some(definition) = engines
-        .get(&engine)
-        .filter(|definition| !definition.takes(&name))
-    {
+    if let Some(definition) = engines.get(&engine).filter(|definition| !definition.takes(&name)) {
         return Err(invalid(format!(
             "the engine '{engine}' does not take the scene '{name}', only files ending in {}; \
              nothing was submitted",
@@ -287,19 +251,11 @@ fn choose_engine(
 
 /// The version that most nodes offer would need counts; of several the greatest is taken.
 fn version(engine: &str, offered: &Offered) -> String {
-    offered
-        .get(engine)
-        .and_then(|versions| versions.last())
-        .cloned()
-        .unwrap_or_default()
+    offered.get(engine).and_then(|versions| versions.last()).cloned().unwrap_or_default()
 }
 
 fn analysis(request: &SubmitRequest, scene: &Path) -> Result<Option<Analysis>, ApiError> {
-    match collect::analyse(
-        scene,
-        request.scene_name.as_deref(),
-        request.project.as_deref(),
-    ) {
+    match collect::analyse(scene, request.scene_name.as_deref(), request.project.as_deref()) {
         None => Ok(None),
         Some(Ok(analysis)) => Ok(Some(analysis)),
         // A program that does nothing or anything with the file need not be able to read it.
@@ -330,9 +286,7 @@ fn choose_frames(
         }
     };
     let frames = frames::parse(&spec).map_err(|error| {
-        invalid(format!(
-            "the frames can't be read: {error}; nothing was submitted"
-        ))
+        invalid(format!("the frames can't be read: {error}; nothing was submitted"))
     })?;
     if let Some(definition) = definition {
         let (first, last) = (definition.frames.first, definition.frames.last);
@@ -365,9 +319,7 @@ fn choose_test_frames(request: &SubmitRequest, frames: &[i64]) -> Result<Vec<i64
         return Ok(Vec::new());
     };
     frames::parse_test_frames(spec, frames).map_err(|error| {
-        invalid(format!(
-            "the test frames can't be used: {error}; nothing was submitted"
-        ))
+        invalid(format!("the test frames can't be used: {error}; nothing was submitted"))
     })
 }
 
@@ -417,9 +369,7 @@ fn check_output(folder: &Path) -> Result<(), ApiError> {
         ))
     };
     if !folder.is_absolute() {
-        return Err(invalid(
-            "the output folder is not an absolute path; nothing was submitted",
-        ));
+        return Err(invalid("the output folder is not an absolute path; nothing was submitted"));
     }
     std::fs::create_dir_all(folder).map_err(|error| say(&error))?;
     tempfile::NamedTempFile::new_in(folder).map_err(|error| say(&error))?;
@@ -439,9 +389,7 @@ fn draft(
         narrow.map_err(|_| invalid("a frame number is too large; nothing was submitted"))
     };
     if request.tiles.is_some() {
-        return Err(invalid(
-            "frames can't be split into tiles yet; nothing was submitted",
-        ));
+        return Err(invalid("frames can't be split into tiles yet; nothing was submitted"));
     }
     if request.frames_per_task.is_some_and(|frames| frames != 1) {
         return Err(invalid(
@@ -450,9 +398,7 @@ fn draft(
     }
     let retries = request.retries.unwrap_or(RETRIES);
     if retries > MAX_RETRIES {
-        return Err(invalid(format!(
-            "at most {MAX_RETRIES} retries can be asked for"
-        )));
+        return Err(invalid(format!("at most {MAX_RETRIES} retries can be asked for")));
     }
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce)
@@ -490,11 +436,8 @@ fn draft(
 }
 
 fn arguments(request: &SubmitRequest) -> BTreeMap<String, String> {
-    let mut arguments: BTreeMap<String, String> = request
-        .args
-        .iter()
-        .map(|(key, value)| (format!("arg.{key}"), value.clone()))
-        .collect();
+    let mut arguments: BTreeMap<String, String> =
+        request.args.iter().map(|(key, value)| (format!("arg.{key}"), value.clone())).collect();
     let mut set = |key: &str, value: Option<String>| {
         if let Some(value) = value {
             arguments.insert(key.to_owned(), value);
@@ -505,19 +448,14 @@ fn arguments(request: &SubmitRequest) -> BTreeMap<String, String> {
     set("view_layer", request.view_layer.clone());
     set("format", request.format.clone());
     set("scale", request.scale.map(|scale| scale.to_string()));
-    set(
-        "allow_scripts",
-        request.allow_scripts.then(|| "yes".to_owned()),
-    );
+    set("allow_scripts", request.allow_scripts.then(|| "yes".to_owned()));
     arguments
 }
 
 fn needs(request: &SubmitRequest) -> Result<Needs, ApiError> {
     let ram = request.ram.unwrap_or(0.0);
     if !(0.0..=1e9).contains(&ram) {
-        return Err(invalid(format!(
-            "{ram} GiB is no amount of memory; nothing was submitted"
-        )));
+        return Err(invalid(format!("{ram} GiB is no amount of memory; nothing was submitted")));
     }
     #[expect(
         clippy::cast_possible_truncation,
@@ -541,25 +479,14 @@ fn gather(
     scene: &Path,
     analysis: Option<&Analysis>,
 ) -> Result<(Vec<String>, collect::Gathered), ApiError> {
-    let mut warnings = analysis
-        .map(|analysis| analysis.warnings.clone())
-        .unwrap_or_default();
-    let missing = analysis
-        .map(|analysis| analysis.missing.as_slice())
-        .unwrap_or_default();
+    let mut warnings = analysis.map(|analysis| analysis.warnings.clone()).unwrap_or_default();
+    let missing = analysis.map(|analysis| analysis.missing.as_slice()).unwrap_or_default();
     let line = |missing: &weft_scene::analysis::Missing| {
-        format!(
-            "{} (asked for by {}): {}",
-            missing.path, missing.node, missing.reason
-        )
+        format!("{} (asked for by {}): {}", missing.path, missing.node, missing.reason)
     };
     let required: Vec<String> = missing.iter().filter(|m| m.required).map(line).collect();
     if !required.is_empty() && !request.ignore_missing {
-        let many = if required.len() == 1 {
-            "a file"
-        } else {
-            "files"
-        };
+        let many = if required.len() == 1 { "a file" } else { "files" };
         return Err(ApiError::new(
             Code::Impossible,
             format!("{many} that the scene uses can't be found; nothing was submitted"),
@@ -569,11 +496,7 @@ fn gather(
             "Put them where the scene looks for them, or go on without them with --ignore-missing.",
         ));
     }
-    warnings.extend(
-        required
-            .iter()
-            .map(|line| format!("missing, and ignored as asked: {line}")),
-    );
+    warnings.extend(required.iter().map(|line| format!("missing, and ignored as asked: {line}")));
     let unused = missing.iter().filter(|m| !m.required);
     warnings
         .extend(unused.map(|m| format!("missing, but the render does not reach it: {}", line(m))));
@@ -596,22 +519,15 @@ fn take_in(
         )
     };
     let total: u64 = gathered.files.iter().map(|file| file.size).sum();
-    let mut at = Progress {
-        files_total: gathered.files.len(),
-        bytes_total: total,
-        ..Progress::default()
-    };
+    let mut at =
+        Progress { files_total: gathered.files.len(), bytes_total: total, ..Progress::default() };
     let mut before: Vec<u64> = Vec::with_capacity(gathered.files.len());
     let mut sum = 0;
     for file in &gathered.files {
         before.push(sum);
         sum += file.size;
     }
-    let paths: Vec<&Path> = gathered
-        .files
-        .iter()
-        .map(|file| file.source.as_path())
-        .collect();
+    let paths: Vec<&Path> = gathered.files.iter().map(|file| file.source.as_path()).collect();
     let added = store
         .ingest_many(&paths, &mut |position, bytes| {
             at.files = position;
@@ -639,21 +555,13 @@ fn take_in(
         };
         new += added.bytes_added;
         known += added.size - added.bytes_added;
-        let entry = TreeEntry {
-            blob: added.id,
-            size: added.size,
-            frames: None,
-        };
+        let entry = TreeEntry { blob: added.id, size: added.size, frames: None };
         entries.insert(file.path.clone(), entry);
     }
     let tree = Tree::new(entries).map_err(|error| {
-        invalid(format!(
-            "the scene's files can't be sent: {error}; nothing was submitted"
-        ))
+        invalid(format!("the scene's files can't be sent: {error}; nothing was submitted"))
     })?;
-    let added = store
-        .ingest_bytes(&tree.encode())
-        .map_err(|error| failed(&error))?;
+    let added = store.ingest_bytes(&tree.encode()).map_err(|error| failed(&error))?;
     at.files = at.files_total;
     at.bytes = total;
     progress(at);

@@ -25,9 +25,6 @@ impl Traffic {
     /// Bytes sent and received since the daemon started, as they were on the wire.
     #[must_use]
     pub(crate) fn totals(&self) -> (u64, u64) {
-        (
-            self.0[0].load(Ordering::Relaxed),
-            self.0[1].load(Ordering::Relaxed),
-        )
+        (self.0[0].load(Ordering::Relaxed), self.0[1].load(Ordering::Relaxed))
     }
 }

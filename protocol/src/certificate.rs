@@ -109,10 +109,7 @@ impl Certificate {
     /// States `statement` in `issuer`'s name.
     pub fn sign(statement: Statement, issuer: &dyn Signer) -> Self {
         let signature = issuer.sign(&signed_bytes(&statement));
-        Self {
-            statement,
-            signature,
-        }
+        Self { statement, signature }
     }
 
     fn verify(&self, verifier: &dyn Verifier) -> Result<(), ChainError> {
@@ -229,10 +226,7 @@ pub(crate) mod signature_bytes {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<[u8; 64], D::Error> {
         let (front, back) = <([u8; 32], [u8; 32])>::deserialize(d)?;
-        [front, back]
-            .concat()
-            .try_into()
-            .map_err(|_| D::Error::custom("64 bytes"))
+        [front, back].concat().try_into().map_err(|_| D::Error::custom("64 bytes"))
     }
 }
 
@@ -266,21 +260,12 @@ mod tests {
     #[test]
     fn root_signs_admins_and_admins_sign_members() {
         let (root, id) = studio();
-        let (admin, worker) = (
-            KeyPair::from_secret(&[1; 32]),
-            KeyPair::from_secret(&[2; 32]),
-        );
+        let (admin, worker) = (KeyPair::from_secret(&[1; 32]), KeyPair::from_secret(&[2; 32]));
         let admin_certificate = certify(id, &root, &admin, Role::Admin);
-        let chain = Chain {
-            leaf: admin_certificate.clone(),
-            admin: None,
-        };
+        let chain = Chain { leaf: admin_certificate.clone(), admin: None };
         assert!(chain.verify(&id, &admin.public(), NOW, &Ed25519).is_ok());
         let leaf = certify(id, &admin, &worker, Role::Worker);
-        let chain = Chain {
-            leaf,
-            admin: Some(admin_certificate.clone()),
-        };
+        let chain = Chain { leaf, admin: Some(admin_certificate.clone()) };
         assert!(chain.verify(&id, &worker.public(), NOW, &Ed25519).is_ok());
         assert_eq!(Chain::decode(&chain.encode()), Ok(chain.clone()));
         assert_eq!(
@@ -293,40 +278,21 @@ mod tests {
         );
         // An admin cannot make admins, and a worker cannot sign at all.
         let leaf = certify(id, &admin, &worker, Role::Admin);
-        let chain = Chain {
-            leaf,
-            admin: Some(admin_certificate),
-        };
-        assert_eq!(
-            chain.verify(&id, &worker.public(), NOW, &Ed25519),
-            Err(ChainError::Issuer)
-        );
+        let chain = Chain { leaf, admin: Some(admin_certificate) };
+        assert_eq!(chain.verify(&id, &worker.public(), NOW, &Ed25519), Err(ChainError::Issuer));
         let signer = certify(id, &root, &worker, Role::Worker);
         let leaf = certify(id, &worker, &admin, Role::Worker);
-        let chain = Chain {
-            leaf,
-            admin: Some(signer),
-        };
-        assert_eq!(
-            chain.verify(&id, &admin.public(), NOW, &Ed25519),
-            Err(ChainError::Issuer)
-        );
+        let chain = Chain { leaf, admin: Some(signer) };
+        assert_eq!(chain.verify(&id, &admin.public(), NOW, &Ed25519), Err(ChainError::Issuer));
     }
 
     #[test]
     fn expiry_tolerates_a_week_of_wrong_clocks() {
         let (root, id) = studio();
         let node = KeyPair::from_secret(&[1; 32]);
-        let chain = Chain {
-            leaf: certify(id, &root, &node, Role::Admin),
-            admin: None,
-        };
+        let chain = Chain { leaf: certify(id, &root, &node, Role::Admin), admin: None };
         let day = std::time::Duration::from_secs(24 * 3600);
-        assert!(
-            chain
-                .verify(&id, &node.public(), LATER + day, &Ed25519)
-                .is_ok()
-        );
+        assert!(chain.verify(&id, &node.public(), LATER + day, &Ed25519).is_ok());
         let late = chain.verify(&id, &node.public(), LATER + day * 8, &Ed25519);
         assert_eq!(late, Err(ChainError::Expired("node".into())));
         assert!(!chain.leaf.past_half_life(NOW));
@@ -337,10 +303,7 @@ mod tests {
     fn any_changed_byte_is_noticed() {
         let (root, id) = studio();
         let node = KeyPair::from_secret(&[1; 32]);
-        let chain = Chain {
-            leaf: certify(id, &root, &node, Role::Admin),
-            admin: None,
-        };
+        let chain = Chain { leaf: certify(id, &root, &node, Role::Admin), admin: None };
         let bytes = chain.encode();
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();

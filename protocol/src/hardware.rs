@@ -66,10 +66,7 @@ impl Hardware {
     #[must_use]
     pub fn gpus_of(&self, model: &str) -> u32 {
         let model = model.to_lowercase();
-        let count = self
-            .gpus
-            .iter()
-            .filter(|gpu| gpu.model.to_lowercase().contains(&model));
+        let count = self.gpus.iter().filter(|gpu| gpu.model.to_lowercase().contains(&model));
         u32::try_from(count.count()).unwrap_or(u32::MAX)
     }
 }
@@ -86,19 +83,11 @@ impl Needs {
             lacks.push(Shortfall::Cores(self.cores, hardware.cpu_cores));
         }
         let gpus = hardware.gpus_of(&self.gpu_model);
-        let asked = if self.gpu_model.is_empty() {
-            self.gpus
-        } else {
-            self.gpus.max(1)
-        };
+        let asked = if self.gpu_model.is_empty() { self.gpus } else { self.gpus.max(1) };
         if asked > gpus {
             lacks.push(Shortfall::Gpus(asked, gpus));
         }
-        lacks.extend(
-            self.tags
-                .difference(tags)
-                .map(|tag| Shortfall::Tag(tag.clone())),
-        );
+        lacks.extend(self.tags.difference(tags).map(|tag| Shortfall::Tag(tag.clone())));
         lacks
     }
 }
@@ -112,10 +101,7 @@ mod tests {
         let machine = Hardware {
             cpu_cores: 8,
             ram: 16 * GIB,
-            gpus: vec![Gpu {
-                model: "NVIDIA GeForce RTX 4090".into(),
-                memory: 24 * GIB,
-            }],
+            gpus: vec![Gpu { model: "NVIDIA GeForce RTX 4090".into(), memory: 24 * GIB }],
             ..Hardware::default()
         };
         let tags = BTreeSet::from(["fast".to_owned()]);
@@ -136,10 +122,7 @@ mod tests {
                 Shortfall::Tag("lab".into()),
             ]
         );
-        let named = Needs {
-            gpu_model: "A6000".into(),
-            ..Needs::default()
-        };
+        let named = Needs { gpu_model: "A6000".into(), ..Needs::default() };
         assert_eq!(named.shortfalls(&machine, &tags), [Shortfall::Gpus(1, 0)]);
     }
 }

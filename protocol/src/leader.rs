@@ -69,17 +69,8 @@ impl Leader {
 
     /// The leases of a job.
     pub fn leases_of(&self, job: &JobId) -> impl Iterator<Item = &Held> {
-        let first = (
-            *job,
-            TaskKey {
-                frame: i32::MIN,
-                ..TaskKey::default()
-            },
-        );
-        self.leases
-            .range(first..)
-            .take_while(move |((j, _), _)| j == job)
-            .map(|(_, held)| held)
+        let first = (*job, TaskKey { frame: i32::MIN, ..TaskKey::default() });
+        self.leases.range(first..).take_while(move |((j, _), _)| j == job).map(|(_, held)| held)
     }
 
     /// All leases.
@@ -129,13 +120,7 @@ impl Leader {
                 // the first, so that nobody is disturbed.
                 Some(_) => {}
                 None => {
-                    let held = Held {
-                        node: from,
-                        attempt,
-                        phase,
-                        seq: 0,
-                        granted: now,
-                    };
+                    let held = Held { node: from, attempt, phase, seq: 0, granted: now };
                     self.leases.insert(key, held);
                     self.dirty = true;
                 }
@@ -155,9 +140,7 @@ impl Leader {
         let before = self.leases.len();
         let workers = &self.workers;
         self.leases.retain(|(job, task), held| {
-            let seen = workers
-                .get(&held.node)
-                .and_then(|worker| worker.last_report);
+            let seen = workers.get(&held.node).and_then(|worker| worker.last_report);
             let silent = now.since(seen.unwrap_or(self.since).max(held.granted)) >= LEASE;
             let over = jobs.get(job).is_none_or(|job| {
                 job.task(task).is_none_or(|task| {
@@ -166,18 +149,10 @@ impl Leader {
                 })
             });
             // A failed attempt is over as well, though its task is not.
-            let failed = jobs
-                .get(job)
-                .and_then(|job| job.task(task))
-                .is_some_and(|task| {
-                    let AttemptKey {
-                        generation,
-                        attempt,
-                        ..
-                    } = held.attempt;
-                    task.failures
-                        .contains_key(&(generation, attempt, held.node))
-                });
+            let failed = jobs.get(job).and_then(|job| job.task(task)).is_some_and(|task| {
+                let AttemptKey { generation, attempt, .. } = held.attempt;
+                task.failures.contains_key(&(generation, attempt, held.node))
+            });
             !(silent || over || failed)
         });
         self.dirty |= before != self.leases.len();
@@ -231,9 +206,7 @@ impl Leader {
     ) -> Vec<(NodeId, Message)> {
         self.expire(now, jobs);
         let reported = |node: &NodeId| {
-            self.workers
-                .get(node)
-                .is_some_and(|worker| worker.last_report.is_some())
+            self.workers.get(node).is_some_and(|worker| worker.last_report.is_some())
         };
         if now.since(self.since) < GRACE && !alive.iter().all(reported) {
             return Vec::new();
@@ -250,45 +223,23 @@ impl Leader {
                 continue;
             };
             let hardware = adverts.get(&node).map(|advert| &advert.hardware);
-            let holders = self
-                .workers
-                .iter()
-                .filter(|(_, w)| w.held.contains(&spec.inputs));
+            let holders = self.workers.iter().filter(|(_, w)| w.held.contains(&spec.inputs));
             let submitter = jobs.get(&attempt.job).and_then(|job| job.submitter());
-            let providers: BTreeSet<NodeId> = holders
-                .map(|(node, _)| *node)
-                .chain(submitter)
-                .filter(|n| *n != node)
-                .collect();
+            let providers: BTreeSet<NodeId> =
+                holders.map(|(node, _)| *node).chain(submitter).filter(|n| *n != node).collect();
             let worker = self.workers.entry(node).or_default();
             worker.assigned += 1;
             let lease = Lease {
                 attempt,
                 cores: hardware.map_or(1, |hardware| hardware.cpu_cores),
                 ram: hardware.map_or(0, |hardware| hardware.ram),
-                gpus: (0..)
-                    .take(hardware.map_or(0, |hardware| hardware.gpus.len()))
-                    .collect(),
+                gpus: (0..).take(hardware.map_or(0, |hardware| hardware.gpus.len())).collect(),
             };
             let seq = worker.assigned;
-            let held = Held {
-                node,
-                attempt,
-                phase: Phase::Preparing,
-                seq,
-                granted: now,
-            };
+            let held = Held { node, attempt, phase: Phase::Preparing, seq, granted: now };
             self.leases.insert((attempt.job, attempt.task), held);
             let providers = providers.into_iter().collect();
-            sends.push((
-                node,
-                Message::Assign {
-                    term: self.term,
-                    seq,
-                    lease,
-                    providers,
-                },
-            ));
+            sends.push((node, Message::Assign { term: self.term, seq, lease, providers }));
         }
         sends
     }

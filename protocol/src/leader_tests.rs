@@ -20,11 +20,7 @@ fn advert(n: u8) -> Advert {
         role: Role::Worker,
         revision: (1, 0),
         release: "0".into(),
-        hardware: Hardware {
-            cpu_cores: 4,
-            ram: 1 << 34,
-            ..Hardware::default()
-        },
+        hardware: Hardware { cpu_cores: 4, ram: 1 << 34, ..Hardware::default() },
         engines: [("demo".to_owned(), "1".to_owned())].into(),
         tags: BTreeSet::new(),
         price: 0,
@@ -58,21 +54,15 @@ impl World {
             };
             (attempt, 3, Phase::Rendering(0))
         });
-        let report = Report {
-            seq: self.seq,
-            assigned,
-            running: running.collect(),
-            held: Vec::new(),
-        };
+        let report =
+            Report { seq: self.seq, assigned, running: running.collect(), held: Vec::new() };
         self.leader.report(Time(now), node(n), &report);
     }
 
     /// What is assigned at `now`: node and frame.
     fn tick(&mut self, now: u64) -> Vec<(NodeId, i32)> {
         self.leader.touch();
-        let sends = self
-            .leader
-            .tick(Time(now), &self.jobs, &self.adverts, &self.alive);
+        let sends = self.leader.tick(Time(now), &self.jobs, &self.adverts, &self.alive);
         let frames = sends.into_iter().filter_map(|(to, message)| match message {
             Message::Assign { lease, .. } => Some((to, lease.attempt.task.frame)),
             _ => None,
@@ -82,12 +72,8 @@ impl World {
 
     fn done(&mut self, frame: i32) {
         let outcomes = vec![outcome(frame, 0, 1, done())];
-        let body = Body::Outcomes(Outcomes {
-            job: self.job,
-            outcomes,
-        });
-        self.jobs
-            .apply(fact(100 + u64::from(frame.unsigned_abs())), node(1), &body);
+        let body = Body::Outcomes(Outcomes { job: self.job, outcomes });
+        self.jobs.apply(fact(100 + u64::from(frame.unsigned_abs())), node(1), &body);
     }
 }
 
@@ -96,11 +82,7 @@ fn a_new_leader_waits_for_reports_and_adopts_what_runs() {
     let mut world = World::new(3, 9);
     world.report(10, 1, 0, &[4]);
     world.report(10, 2, 0, &[]);
-    assert_eq!(
-        world.tick(20),
-        [],
-        "node 3 has not reported: it may render anything"
-    );
+    assert_eq!(world.tick(20), [], "node 3 has not reported: it may render anything");
     world.report(30, 3, 0, &[1]);
     assert_eq!(world.tick(40), [(node(2), 2)], "frames 1 and 4 run already");
 }
@@ -147,9 +129,5 @@ fn a_report_that_was_sent_before_the_assignment_arrived_ends_nothing() {
     world.report(15, 1, 0, &[]);
     assert_eq!(world.tick(20), []);
     world.report(25, 1, 1, &[]);
-    assert_eq!(
-        world.tick(30),
-        [(node(1), 1)],
-        "taken in, and not running: handed back"
-    );
+    assert_eq!(world.tick(30), [(node(1), 1)], "taken in, and not running: handed back");
 }

@@ -49,9 +49,7 @@ impl Members {
 
     /// The nodes that were revoked, and why.
     pub fn revoked(&self) -> impl Iterator<Item = (&NodeId, &str)> {
-        self.revoked
-            .iter()
-            .map(|(node, reason)| (node, reason.as_str()))
+        self.revoked.iter().map(|(node, reason)| (node, reason.as_str()))
     }
 
     /// Whether a node was revoked.
@@ -102,10 +100,7 @@ impl Ledger {
             studio,
             ids: BTreeSet::new(),
             by_job: BTreeMap::new(),
-            members: Members {
-                chains: BTreeMap::new(),
-                revoked: BTreeMap::new(),
-            },
+            members: Members { chains: BTreeMap::new(), revoked: BTreeMap::new() },
             jobs: Jobs::new(),
         }
     }
@@ -183,9 +178,7 @@ impl Ledger {
         match &body {
             Body::Certificate(chain) => self.members.add(chain),
             Body::Revocation(revocation) => {
-                self.members
-                    .revoked
-                    .insert(revocation.node, revocation.reason.clone());
+                self.members.revoked.insert(revocation.node, revocation.reason.clone());
                 applied.revoked = Some(revocation.node);
             }
             Body::Removal(removal) => {

@@ -52,9 +52,7 @@ impl Replicator {
     /// A machine without orders.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            orders: BTreeMap::new(),
-        }
+        Self { orders: BTreeMap::new() }
     }
 
     /// How many orders are open.
@@ -72,13 +70,8 @@ impl Replicator {
         goods: Goods,
         candidates: Vec<NodeId>,
     ) -> Vec<Event> {
-        let order = Order {
-            job,
-            goods,
-            candidates: candidates.into(),
-            asked: NodeId([0; 32]),
-            heard: now,
-        };
+        let order =
+            Order { job, goods, candidates: candidates.into(), asked: NodeId([0; 32]), heard: now };
         self.next(now, token, order)
     }
 
@@ -100,22 +93,14 @@ impl Replicator {
 
     /// The node that was asked is at it.
     pub fn keeping(&mut self, now: Time, from: NodeId, token: u64) {
-        if let Some(order) = self
-            .orders
-            .get_mut(&token)
-            .filter(|order| order.asked == from)
-        {
+        if let Some(order) = self.orders.get_mut(&token).filter(|order| order.asked == from) {
             order.heard = now;
         }
     }
 
     /// A node answered.
     pub fn kept(&mut self, now: Time, from: NodeId, token: u64, kept: bool) -> Vec<Event> {
-        if self
-            .orders
-            .get(&token)
-            .is_none_or(|order| order.asked != from)
-        {
+        if self.orders.get(&token).is_none_or(|order| order.asked != from) {
             return Vec::new();
         }
         match self.orders.remove(&token) {
@@ -136,12 +121,8 @@ impl Replicator {
     }
 
     fn pass_over(&mut self, now: Time, hopeless: impl Fn(&Order) -> bool) -> Vec<Event> {
-        let tokens: Vec<u64> = self
-            .orders
-            .iter()
-            .filter(|(_, o)| hopeless(o))
-            .map(|(token, _)| *token)
-            .collect();
+        let tokens: Vec<u64> =
+            self.orders.iter().filter(|(_, o)| hopeless(o)).map(|(token, _)| *token).collect();
         let mut events = Vec::new();
         for token in tokens {
             if let Some(order) = self.orders.remove(&token) {
@@ -174,30 +155,14 @@ mod tests {
         let mut machine = Replicator::new();
         let goods = Goods::default();
         let all = (1..=4).map(node).collect();
-        assert_eq!(
-            asked(&machine.order(Time(0), 7, JOB, goods, all)),
-            Some(node(1))
-        );
-        assert_eq!(
-            machine.kept(Time(1), node(3), 7, true),
-            [],
-            "only whom was asked may answer"
-        );
-        assert_eq!(
-            asked(&machine.kept(Time(1), node(1), 7, false)),
-            Some(node(2))
-        );
-        assert_eq!(
-            asked(&machine.disconnected(Time(2), &node(2))),
-            Some(node(3))
-        );
+        assert_eq!(asked(&machine.order(Time(0), 7, JOB, goods, all)), Some(node(1)));
+        assert_eq!(machine.kept(Time(1), node(3), 7, true), [], "only whom was asked may answer");
+        assert_eq!(asked(&machine.kept(Time(1), node(1), 7, false)), Some(node(2)));
+        assert_eq!(asked(&machine.disconnected(Time(2), &node(2))), Some(node(3)));
         machine.keeping(Time(4000), node(3), 7);
         assert_eq!(machine.tick(Time(5500)), [], "it said that it is at it");
         assert_eq!(asked(&machine.tick(Time(9100))), Some(node(4)));
-        assert_eq!(
-            machine.kept(Time(9200), node(4), 7, true),
-            [Event::Over(7, Some(node(4)))]
-        );
+        assert_eq!(machine.kept(Time(9200), node(4), 7, true), [Event::Over(7, Some(node(4)))]);
         assert_eq!(machine.open(), 0);
     }
 
@@ -205,10 +170,7 @@ mod tests {
     fn with_nobody_left_it_says_so() {
         let mut machine = Replicator::new();
         let over = [Event::Over(7, None)];
-        assert_eq!(
-            machine.order(Time(0), 7, JOB, Goods::default(), Vec::new()),
-            over
-        );
+        assert_eq!(machine.order(Time(0), 7, JOB, Goods::default(), Vec::new()), over);
         machine.order(Time(0), 7, JOB, Goods::default(), vec![node(1)]);
         assert_eq!(machine.tick(Time(6000)), over);
     }

@@ -65,10 +65,8 @@ pub struct Ed25519;
 
 impl Verifier for Ed25519 {
     fn verify(&self, author: &NodeId, message: &[u8], signature: &[u8; 64]) -> bool {
-        VerifyingKey::from_bytes(&author.0).is_ok_and(|key| {
-            key.verify_strict(message, &Signature::from_bytes(signature))
-                .is_ok()
-        })
+        VerifyingKey::from_bytes(&author.0)
+            .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
     }
 }
 
@@ -78,10 +76,7 @@ mod tests {
 
     #[test]
     fn only_the_author_and_the_very_message_pass() {
-        let (ours, theirs) = (
-            KeyPair::from_secret(&[1; 32]),
-            KeyPair::from_secret(&[2; 32]),
-        );
+        let (ours, theirs) = (KeyPair::from_secret(&[1; 32]), KeyPair::from_secret(&[2; 32]));
         let signature = ours.sign(b"frame 7");
         assert!(Ed25519.verify(&ours.public(), b"frame 7", &signature));
         assert!(!Ed25519.verify(&ours.public(), b"frame 8", &signature));

@@ -68,12 +68,7 @@ impl Worker {
     /// A machine that works on nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            attempts: BTreeMap::new(),
-            held: Vec::new(),
-            reports: 0,
-            assigned: (0, 0),
-        }
+        Self { attempts: BTreeMap::new(), held: Vec::new(), reports: 0, assigned: (0, 0) }
     }
 
     /// How many attempts it works on.
@@ -84,9 +79,7 @@ impl Worker {
 
     /// What it works on.
     pub fn attempts(&self) -> impl Iterator<Item = (&AttemptKey, Phase)> {
-        self.attempts
-            .iter()
-            .map(|(key, attempt)| (key, attempt.phase))
+        self.attempts.iter().map(|(key, attempt)| (key, attempt.phase))
     }
 
     /// The term in which an attempt was leased.
@@ -113,27 +106,12 @@ impl Worker {
         self.follow(term);
         self.assigned.1 = self.assigned.1.max(seq);
         let key = lease.attempt;
-        let twice = self
-            .attempts
-            .keys()
-            .any(|k| k.job == key.job && k.task == key.task);
+        let twice = self.attempts.keys().any(|k| k.job == key.job && k.task == key.task);
         if twice || self.attempts.len() >= MAX_ATTEMPTS {
             return Vec::new();
         }
-        self.attempts.insert(
-            key,
-            Attempt {
-                lease,
-                term,
-                phase: Phase::Preparing,
-                ready: None,
-            },
-        );
-        vec![Event::Prepare {
-            attempt: key,
-            term,
-            providers,
-        }]
+        self.attempts.insert(key, Attempt { lease, term, phase: Phase::Preparing, ready: None });
+        vec![Event::Prepare { attempt: key, term, providers }]
     }
 
     /// The inputs of an attempt are here.
@@ -177,10 +155,7 @@ impl Worker {
             };
             if job.is_some_and(|job| may_start(job, &key.task)) {
                 attempt.phase = Phase::Rendering(0);
-                events.push(Event::Start {
-                    lease: attempt.lease.clone(),
-                    term: attempt.term,
-                });
+                events.push(Event::Start { lease: attempt.lease.clone(), term: attempt.term });
             } else if job.is_some_and(|job| job.switches().paused) || now.since(ready) >= PATIENCE {
                 dropped.push(*key);
             }
@@ -225,17 +200,11 @@ impl Worker {
     /// A report to the leader of `term`.
     pub fn report(&mut self, term: u64) -> Report {
         self.reports += 1;
-        let running = self
-            .attempts
-            .iter()
-            .map(|(key, attempt)| (*key, attempt.term, attempt.phase));
+        let running =
+            self.attempts.iter().map(|(key, attempt)| (*key, attempt.term, attempt.phase));
         Report {
             seq: self.reports,
-            assigned: if self.assigned.0 == term {
-                self.assigned.1
-            } else {
-                0
-            },
+            assigned: if self.assigned.0 == term { self.assigned.1 } else { 0 },
             running: running.collect(),
             held: self.held.clone(),
         }

@@ -15,26 +15,12 @@ fn table(test_frames: bool) -> (Jobs, JobId, BlobId) {
 }
 
 fn lease(job: JobId, frame: i32) -> Lease {
-    let attempt = AttemptKey {
-        job,
-        task: TaskKey::frame(frame),
-        generation: 0,
-        attempt: 1,
-    };
-    Lease {
-        attempt,
-        cores: 4,
-        ram: 0,
-        gpus: Vec::new(),
-    }
+    let attempt = AttemptKey { job, task: TaskKey::frame(frame), generation: 0, attempt: 1 };
+    Lease { attempt, cores: 4, ram: 0, gpus: Vec::new() }
 }
 
 fn say(jobs: &mut Jobs, job: JobId, version: u64, action: Action) {
-    jobs.apply(
-        fact(50 + version),
-        node(1),
-        &Body::Control(control(job, version, action)),
-    );
+    jobs.apply(fact(50 + version), node(1), &Body::Control(control(job, version, action)));
 }
 
 #[test]
@@ -43,17 +29,9 @@ fn an_attempt_is_prepared_started_and_reported() {
     let mut worker = Worker::new();
     let lease = lease(job, 2);
     let key = lease.attempt;
-    let prepare = Event::Prepare {
-        attempt: key,
-        term: 4,
-        providers: vec![node(9)],
-    };
+    let prepare = Event::Prepare { attempt: key, term: 4, providers: vec![node(9)] };
     assert_eq!(worker.assign(4, 1, lease.clone(), vec![node(9)]), [prepare]);
-    assert_eq!(
-        worker.assign(4, 1, lease.clone(), Vec::new()),
-        [],
-        "the same twice"
-    );
+    assert_eq!(worker.assign(4, 1, lease.clone(), Vec::new()), [], "the same twice");
     let start = Event::Start { lease, term: 4 };
     assert_eq!(worker.prepared(Time(5), &key, inputs, &jobs), [start]);
     worker.progress(&key, 500);
@@ -62,11 +40,7 @@ fn an_attempt_is_prepared_started_and_reported() {
     assert_eq!((report.assigned, report.held), (1, vec![inputs]));
     assert!(worker.finishing(&key));
     worker.over(&key);
-    assert_eq!(
-        (worker.running(), worker.report(5).assigned),
-        (0, 0),
-        "a new term counts anew"
-    );
+    assert_eq!((worker.running(), worker.report(5).assigned), (0, 0), "a new term counts anew");
 }
 
 #[test]
@@ -94,10 +68,7 @@ fn pause_spares_what_renders_and_cancel_ends_it() {
     worker.assign(1, 2, lease(job, 2), Vec::new());
     say(&mut jobs, job, 1, Action::Pause);
     assert_eq!(worker.prepared(Time(0), &waits, inputs, &jobs), []);
-    assert_eq!(
-        worker.attempts().map(|(key, _)| *key).collect::<Vec<_>>(),
-        [renders]
-    );
+    assert_eq!(worker.attempts().map(|(key, _)| *key).collect::<Vec<_>>(), [renders]);
     say(&mut jobs, job, 2, Action::Cancel);
     assert_eq!(worker.review(Time(1), &jobs), [Event::Kill(renders)]);
     assert_eq!(worker.running(), 0);
@@ -110,15 +81,6 @@ fn a_retry_ends_an_attempt_of_the_round_before() {
     let key = lease(job, 3).attempt;
     worker.assign(1, 1, lease(job, 3), Vec::new());
     worker.prepared(Time(0), &key, inputs, &jobs);
-    say(
-        &mut jobs,
-        job,
-        1,
-        Action::Retry {
-            step: 0,
-            frames: vec![run(3, 3)],
-            generation: 1,
-        },
-    );
+    say(&mut jobs, job, 1, Action::Retry { step: 0, frames: vec![run(3, 3)], generation: 1 });
     assert_eq!(worker.review(Time(1), &jobs), [Event::Kill(key)]);
 }

@@ -105,10 +105,7 @@ mod tests {
     use super::*;
 
     fn refused(headers: &[(&str, &str)], open: bool) -> bool {
-        let door = Door {
-            port: 7921,
-            token: "secret".into(),
-        };
+        let door = Door { port: 7921, token: "secret".into() };
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             let name: header::HeaderName = name.parse().unwrap();
@@ -122,34 +119,15 @@ mod tests {
         let host = ("host", "127.0.0.1:7921");
         let token = ("authorization", "Bearer secret");
         assert!(!refused(&[host, token], false));
-        assert!(!refused(
-            &[
-                ("host", "localhost:7921"),
-                token,
-                ("sec-fetch-site", "none")
-            ],
-            false
-        ));
-        assert!(!refused(
-            &[host, token, ("origin", "http://127.0.0.1:7921")],
-            false
-        ));
+        assert!(!refused(&[("host", "localhost:7921"), token, ("sec-fetch-site", "none")], false));
+        assert!(!refused(&[host, token, ("origin", "http://127.0.0.1:7921")], false));
         assert!(!refused(&[host], true), "/health");
         assert!(refused(&[host], false));
         assert!(refused(&[host, ("authorization", "Bearer secre")], false));
         assert!(refused(&[token], false), "no Host");
-        assert!(
-            refused(&[("host", "evil.example:7921"), token], false),
-            "DNS rebinding"
-        );
+        assert!(refused(&[("host", "evil.example:7921"), token], false), "DNS rebinding");
         assert!(refused(&[("host", "127.0.0.1:80"), token], false));
-        assert!(refused(
-            &[host, token, ("origin", "http://evil.example")],
-            false
-        ));
-        assert!(refused(
-            &[host, token, ("sec-fetch-site", "cross-site")],
-            false
-        ));
+        assert!(refused(&[host, token, ("origin", "http://evil.example")], false));
+        assert!(refused(&[host, token, ("sec-fetch-site", "cross-site")], false));
     }
 }

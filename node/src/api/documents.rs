@@ -63,16 +63,12 @@ impl Live {
 
     /// Reads another node's [`Live::document`].
     pub(super) fn read(document: &Value) -> Self {
-        let mut live = Self {
-            waiting: document["waiting"].as_str().map(str::to_owned),
-            ..Self::default()
-        };
+        let mut live =
+            Self { waiting: document["waiting"].as_str().map(str::to_owned), ..Self::default() };
         for lease in document["leases"].as_array().into_iter().flatten() {
             let number = |key: &str| lease[key].as_u64();
             let narrow = |key: &str| number(key).and_then(|n| u32::try_from(n).ok());
-            let frame = lease["frame"]
-                .as_i64()
-                .and_then(|frame| i32::try_from(frame).ok());
+            let frame = lease["frame"].as_i64().and_then(|frame| i32::try_from(frame).ok());
             let node = lease["node"].as_str().and_then(|node| node.parse().ok());
             let phase = match lease["phase"].as_str() {
                 Some("preparing") => Phase::Preparing,
@@ -91,15 +87,10 @@ impl Live {
             };
             let small = |key: &str| number(key).and_then(|n| u16::try_from(n).ok()).unwrap_or(0);
             if let (Some(frame), Some(node)) = (frame, node) {
-                let task = TaskKey {
-                    step: small("step"),
-                    tile: small("tile"),
-                    ..TaskKey::frame(frame)
-                };
-                let (generation, attempt) = (
-                    narrow("generation").unwrap_or(0),
-                    narrow("attempt").unwrap_or(0),
-                );
+                let task =
+                    TaskKey { step: small("step"), tile: small("tile"), ..TaskKey::frame(frame) };
+                let (generation, attempt) =
+                    (narrow("generation").unwrap_or(0), narrow("attempt").unwrap_or(0));
                 live.leases.insert(task, (node, generation, attempt, phase));
             }
         }
@@ -107,15 +98,9 @@ impl Live {
     }
 
     pub(super) fn activity(&self) -> Activity {
-        let preparing = self
-            .leases
-            .values()
-            .filter(|(.., phase)| *phase == Phase::Preparing)
-            .count();
-        Activity {
-            preparing,
-            rendering: self.leases.len() - preparing,
-        }
+        let preparing =
+            self.leases.values().filter(|(.., phase)| *phase == Phase::Preparing).count();
+        Activity { preparing, rendering: self.leases.len() - preparing }
     }
 }
 
@@ -205,13 +190,7 @@ struct Names<'a>(&'a Machine);
 impl Names<'_> {
     fn of(&self, node: &NodeId) -> String {
         let advert = self.0.adverts.get(node).map(|advert| advert.name.clone());
-        let member = || {
-            self.0
-                .ledger
-                .members
-                .get(node)
-                .map(|member| member.name.clone())
-        };
+        let member = || self.0.ledger.members.get(node).map(|member| member.name.clone());
         advert.or_else(member).unwrap_or_else(|| node.short())
     }
 }
@@ -230,10 +209,9 @@ fn waiting_for(job: &Job, status: Status, live: &Live) -> Option<String> {
             ))
         }
         Status::AwaitingApproval => Some("approval of its test frames (weft approve)".to_owned()),
-        Status::Queued | Status::Preparing | Status::Rendering if live.leases.is_empty() => live
-            .waiting
-            .clone()
-            .or_else(|| Some("a node to take it".to_owned())),
+        Status::Queued | Status::Preparing | Status::Rendering if live.leases.is_empty() => {
+            live.waiting.clone().or_else(|| Some("a node to take it".to_owned()))
+        }
         Status::Preparing => Some("its files to arrive where it will be rendered".to_owned()),
         _ => None,
     }
@@ -291,10 +269,8 @@ pub(super) fn job(node: &Shared, id: &JobId, live: &Live) -> Option<Value> {
     let mut document = summary(&machine, id, job, live)?;
     let status = status(job, live.activity())?;
     let names = Names(&machine);
-    let frames: Vec<Value> = job
-        .tasks()
-        .map(|(key, _)| frame(&names, job, status, live, key))
-        .collect();
+    let frames: Vec<Value> =
+        job.tasks().map(|(key, _)| frame(&names, job, status, live, key)).collect();
     document["frames"] = Value::Array(frames);
     let winners = job.controls().map(|(control, author)| {
         json!({

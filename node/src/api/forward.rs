@@ -46,26 +46,15 @@ pub(super) fn resolve(node: &Shared, text: &str) -> Result<NodeId, ApiError> {
     let fits = |advert: &&weft_protocol::wire::control::Advert| {
         advert.name == text
             || (text.len() >= 4 && advert.node.to_string().starts_with(&text.to_lowercase()))
-            || address
-                .as_ref()
-                .is_some_and(|address| advert.addresses.contains(address))
+            || address.as_ref().is_some_and(|address| advert.addresses.contains(address))
     };
-    let found: Vec<NodeId> = machine
-        .adverts
-        .values()
-        .filter(fits)
-        .map(|a| a.node)
-        .collect();
+    let found: Vec<NodeId> = machine.adverts.values().filter(fits).map(|a| a.node).collect();
     match found[..] {
         [node] => Ok(node),
-        [] => Err(
-            ApiError::new(Code::Unreachable, format!("no node '{text}' is known here"))
-                .hint("`weft nodes` lists those that are."),
-        ),
-        _ => Err(
-            ApiError::new(Code::Invalid, format!("several nodes are called '{text}'"))
-                .hint("Name it by its id; `weft nodes --json` shows it."),
-        ),
+        [] => Err(ApiError::new(Code::Unreachable, format!("no node '{text}' is known here"))
+            .hint("`weft nodes` lists those that are.")),
+        _ => Err(ApiError::new(Code::Invalid, format!("several nodes are called '{text}'"))
+            .hint("Name it by its id; `weft nodes --json` shows it.")),
     }
 }
 
@@ -77,18 +66,12 @@ pub(crate) async fn forward(
 ) -> Result<Response, ApiError> {
     let unreachable =
         |error: &dyn std::fmt::Display| ApiError::new(Code::Unreachable, error.to_string());
-    let stream = network
-        .open(peer, API)
-        .await
-        .map_err(|error| unreachable(&error))?;
+    let stream = network.open(peer, API).await.map_err(|error| unreachable(&error))?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream.compat()))
             .await
             .map_err(|error| unreachable(&error))?;
     tokio::spawn(connection);
-    let response = sender
-        .send_request(request)
-        .await
-        .map_err(|error| unreachable(&error))?;
+    let response = sender.send_request(request).await.map_err(|error| unreachable(&error))?;
     Ok(response.map(Body::new))
 }

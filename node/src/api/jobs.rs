@@ -47,25 +47,18 @@ pub(super) fn find(node: &Shared, text: &str) -> Result<JobId, ApiError> {
     if let [id] = by_id[..] {
         return Ok(id);
     }
-    let named: Vec<JobId> = jobs()
-        .filter(|(_, _, spec)| spec.name == text)
-        .map(|(id, _, _)| id)
-        .collect();
+    let named: Vec<JobId> =
+        jobs().filter(|(_, _, spec)| spec.name == text).map(|(id, _, _)| id).collect();
     match (named.len(), by_id.len()) {
         (1, _) => Ok(named[0]),
-        (0, 0) => Err(
-            ApiError::new(Code::NotFound, format!("there is no job '{text}'"))
-                .hint("`weft jobs --all` lists them."),
-        ),
-        (0, _) => Err(ApiError::new(
-            Code::Invalid,
-            format!("several jobs' ids begin with '{text}'"),
-        )
-        .hint("Give more of the id.")),
-        _ => Err(
-            ApiError::new(Code::Invalid, format!("several jobs are called '{text}'"))
-                .hint("Name one by its id; `weft jobs --all` shows them."),
-        ),
+        (0, 0) => Err(ApiError::new(Code::NotFound, format!("there is no job '{text}'"))
+            .hint("`weft jobs --all` lists them.")),
+        (0, _) => {
+            Err(ApiError::new(Code::Invalid, format!("several jobs' ids begin with '{text}'"))
+                .hint("Give more of the id."))
+        }
+        _ => Err(ApiError::new(Code::Invalid, format!("several jobs are called '{text}'"))
+            .hint("Name one by its id; `weft jobs --all` shows them.")),
     }
 }
 
@@ -130,11 +123,7 @@ pub(super) async fn list(node: State, Query(query): Query<ListQuery>) -> Json<Va
 /// Who submits here, for people and for fair share.
 pub(super) fn owner(node: &Shared) -> String {
     let user = std::env::var("USER").or_else(|_| std::env::var("USERNAME"));
-    format!(
-        "{}@{}",
-        user.unwrap_or_else(|_| "user".to_owned()),
-        node.name
-    )
+    format!("{}@{}", user.unwrap_or_else(|_| "user".to_owned()), node.name)
 }
 
 pub(super) async fn show(node: State, Path(job): Path<String>) -> Answer {
@@ -212,13 +201,7 @@ async fn control(node: &Shared, access: Access, job: &str, action: Action) -> An
             ApiError::new(Code::Conflict, format!("{refusal}; nothing was changed"))
         })?;
         let version = known.next_version();
-        FactBody::Control(Control {
-            job: id,
-            version,
-            at: unix_now(),
-            by,
-            action,
-        })
+        FactBody::Control(Control { job: id, version, at: unix_now(), by, action })
     };
     commit(node, &id, body).await
 }
@@ -241,11 +224,7 @@ async fn commit(node: &Shared, id: &JobId, body: FactBody) -> Answer {
         .map_err(|why| ApiError::new(Code::Failed, why))?;
     let live = live(node, id).await;
     let machine = node.machine();
-    let now = machine
-        .ledger
-        .jobs
-        .get(id)
-        .and_then(|job| status(job, live.activity()));
+    let now = machine.ledger.jobs.get(id).and_then(|job| status(job, live.activity()));
     let word = now.map_or("removed", |status| status.name());
     Ok(Json(json!({ "job": id, "status": word, "copies": copies.len() })).into_response())
 }
@@ -300,17 +279,8 @@ pub(super) async fn retry(
         let known = known.ok_or_else(|| ApiError::new(Code::NotFound, "there is no such job"))?;
         let frames =
             named.unwrap_or_else(|| runs(&known.failed().map(|key| key.frame).collect::<Vec<_>>()));
-        let generation = known
-            .tasks()
-            .map(|(_, task)| task.generation)
-            .max()
-            .unwrap_or(0)
-            + 1;
-        Action::Retry {
-            step: 0,
-            frames,
-            generation,
-        }
+        let generation = known.tasks().map(|(_, task)| task.generation).max().unwrap_or(0) + 1;
+        Action::Retry { step: 0, frames, generation }
     };
     control(&node, access, &id.to_string(), action).await
 }
@@ -336,9 +306,7 @@ pub(super) async fn extend(
     Path(job): Path<String>,
     Json(request): Json<Frames>,
 ) -> Answer {
-    let spec = request
-        .frames
-        .ok_or_else(|| ApiError::new(Code::Invalid, "which frames?"))?;
+    let spec = request.frames.ok_or_else(|| ApiError::new(Code::Invalid, "which frames?"))?;
     let frames = parse_frames(&spec)?;
     control(&node, access, &job, Action::Extend { step: 0, frames }).await
 }
@@ -348,11 +316,7 @@ pub(super) async fn remove(node: State, Path(job): Path<String>) -> Answer {
     let live = live(&node, &id).await;
     {
         let machine = node.machine();
-        let known = machine
-            .ledger
-            .jobs
-            .get(&id)
-            .and_then(|job| status(job, live.activity()));
+        let known = machine.ledger.jobs.get(&id).and_then(|job| status(job, live.activity()));
         if let Some(status) = known.filter(|status| !status.is_over()) {
             return Err(ApiError::new(
                 Code::Conflict,

@@ -33,10 +33,7 @@ pub struct ServeError {
 }
 
 fn failed(place: impl Into<String>, reason: &dyn std::fmt::Display) -> ServeError {
-    ServeError {
-        place: place.into(),
-        reason: reason.to_string(),
-    }
+    ServeError { place: place.into(), reason: reason.to_string() }
 }
 
 /// Where a home's control socket is: in the home, or under a name made from its path where that is
@@ -52,16 +49,12 @@ fn socket_path(home: &Home) -> PathBuf {
         return path;
     }
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let folder = runtime
-        .filter(|path| path.is_dir())
-        .unwrap_or_else(|| PathBuf::from("/tmp"));
+    let folder = runtime.filter(|path| path.is_dir()).unwrap_or_else(|| PathBuf::from("/tmp"));
     folder.join(format!("weft-{name}.sock"))
 }
 
 fn socket_name(home: &Home) -> std::io::Result<Name<'static>> {
-    socket_path(home)
-        .to_fs_name::<GenericFilePath>()
-        .map(Name::into_owned)
+    socket_path(home).to_fs_name::<GenericFilePath>().map(Name::into_owned)
 }
 
 /// Connects to the daemon of a home.
@@ -92,9 +85,7 @@ fn serve_socket(home: &Home, router: Router) -> Result<(), ServeError> {
     let options = ListenerOptions::new().name(name);
     #[cfg(unix)]
     let options = interprocess::os::unix::local_socket::ListenerOptionsExt::mode(options, 0o600);
-    let listener: Listener = options
-        .create_tokio()
-        .map_err(|error| failed(&place, &error))?;
+    let listener: Listener = options.create_tokio().map_err(|error| failed(&place, &error))?;
     let router = router.layer(Extension(Access::Local));
     tokio::spawn(async move {
         loop {
@@ -117,19 +108,15 @@ async fn serve_tcp(
     api: Option<&str>,
 ) -> Result<SocketAddr, ServeError> {
     let text = api.unwrap_or("127.0.0.1:0");
-    let address: SocketAddr = text
-        .parse()
-        .map_err(|_| failed(text, &"it is not of the form IP:PORT"))?;
+    let address: SocketAddr =
+        text.parse().map_err(|_| failed(text, &"it is not of the form IP:PORT"))?;
     if !address.ip().is_loopback() {
         let why = "it is not a loopback address, and the API is not served beyond this machine";
         return Err(failed(text, &why));
     }
-    let listener = tokio::net::TcpListener::bind(address)
-        .await
-        .map_err(|error| failed(text, &error))?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| failed(text, &error))?;
+    let listener =
+        tokio::net::TcpListener::bind(address).await.map_err(|error| failed(text, &error))?;
+    let address = listener.local_addr().map_err(|error| failed(text, &error))?;
     let mut secret = [0; 24];
     getrandom::fill(&mut secret).map_err(|error| failed(text, &error))?;
     let token = data_encoding::BASE64URL_NOPAD.encode(&secret);
@@ -137,13 +124,9 @@ async fn serve_tcp(
     home.write_private(&home.api_token(), token.as_bytes())
         .and_then(|()| home.write_private(&home.api_address(), address.to_string().as_bytes()))
         .map_err(|error| failed(text, &error))?;
-    let door = Door {
-        port: address.port(),
-        token,
-    };
-    let router = router.layer(axum::middleware::from_fn(move |request, next| {
-        check(door.clone(), request, next)
-    }));
+    let door = Door { port: address.port(), token };
+    let router = router
+        .layer(axum::middleware::from_fn(move |request, next| check(door.clone(), request, next)));
     tokio::spawn(async move {
         loop {
             match listener.accept().await {

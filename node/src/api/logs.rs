@@ -57,13 +57,7 @@ fn running_here(node: &Shared, job: &JobId, frame: i32) -> Option<LiveLog> {
     let keys: Vec<AttemptKey> = {
         let machine = node.machine();
         let fits = |key: &&AttemptKey| key.job == *job && key.task.frame == frame;
-        machine
-            .worker
-            .attempts()
-            .map(|(key, _)| key)
-            .filter(fits)
-            .copied()
-            .collect()
+        machine.worker.attempts().map(|(key, _)| key).filter(fits).copied().collect()
     };
     keys.iter().find_map(|key| node.renderer.live_log(key))
 }
@@ -72,9 +66,7 @@ async fn rendering_node(node: &Shared, job: &JobId, frame: i32) -> Option<NodeId
     let live: Live = live(node, job).await;
     let document = live.document();
     let leases = document["leases"].as_array()?;
-    let lease = leases
-        .iter()
-        .find(|lease| lease["frame"].as_i64() == Some(i64::from(frame)))?;
+    let lease = leases.iter().find(|lease| lease["frame"].as_i64() == Some(i64::from(frame)))?;
     let holder: NodeId = lease["node"].as_str()?.parse().ok()?;
     (holder != node.me).then_some(holder)
 }
@@ -113,10 +105,9 @@ fn stream(log: LiveLog, follow: bool) -> Response {
             }
         }
     });
-    text(Body::from_stream(futures::stream::unfold(
-        receiver,
-        |mut receiver| async move { receiver.recv().await.map(|piece| (piece, receiver)) },
-    )))
+    text(Body::from_stream(futures::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|piece| (piece, receiver))
+    })))
 }
 
 /// The log of the last attempt whose outcome is known.
@@ -130,14 +121,8 @@ async fn kept(node: &std::sync::Arc<Shared>, job: &JobId, frame: i32) -> Answer 
             let why = format!("frame {frame} is not one of the job's");
             return Err(ApiError::new(Code::NotFound, why));
         };
-        let failure = task
-            .failures_now()
-            .last()
-            .and_then(|(key, f)| Some((f.log?, vec![key.2])));
-        let done = task
-            .done
-            .as_ref()
-            .and_then(|done| Some((done.log?, done.holders.clone())));
+        let failure = task.failures_now().last().and_then(|(key, f)| Some((f.log?, vec![key.2])));
+        let done = task.done.as_ref().and_then(|done| Some((done.log?, done.holders.clone())));
         done.or(failure).ok_or_else(|| {
             ApiError::new(
                 Code::NotFound,

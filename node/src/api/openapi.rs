@@ -24,15 +24,8 @@ mod tests {
             .collect();
         assert!(routes.len() > 20);
         for route in &routes {
-            assert!(
-                described.iter().any(|path| path == route),
-                "{route} is not described"
-            );
+            assert!(described.iter().any(|path| path == route), "{route} is not described");
         }
-        assert_eq!(
-            described.len(),
-            routes.len(),
-            "something is described that does not exist"
-        );
+        assert_eq!(described.len(), routes.len(), "something is described that does not exist");
     }
 }

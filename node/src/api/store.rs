@@ -124,19 +124,15 @@ fn add_all(
 
 fn list_files(path: &std::path::Path, files: &mut Vec<(PathBuf, u64)>) -> Result<(), ApiError> {
     let say = |error: std::io::Error| {
-        ApiError::new(
-            Code::Invalid,
-            format!("{} can't be read: {error}", path.display()),
-        )
+        ApiError::new(Code::Invalid, format!("{} can't be read: {error}", path.display()))
     };
     let metadata = std::fs::metadata(path).map_err(say)?;
     if !metadata.is_dir() {
         files.push((path.to_owned(), metadata.len()));
         return Ok(());
     }
-    let mut entries = std::fs::read_dir(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(say)?;
+    let mut entries =
+        std::fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(say)?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
         // Links to folders could lead in circles.
@@ -175,9 +171,7 @@ fn look_up(store: &weft_store::Store, hash: &str) -> Result<Option<(BlobId, u64)
     let id = if let Ok(id) = hash.parse::<BlobId>() {
         Some(id)
     } else {
-        let md5 = data_encoding::HEXLOWER_PERMISSIVE
-            .decode(hash.as_bytes())
-            .ok();
+        let md5 = data_encoding::HEXLOWER_PERMISSIVE.decode(hash.as_bytes()).ok();
         let md5: Option<[u8; 16]> = md5.and_then(|bytes| bytes.try_into().ok());
         let md5 = md5.ok_or_else(|| {
             ApiError::new(
@@ -198,10 +192,7 @@ pub(super) async fn blob(node: State, Path(blob): Path<String>) -> Answer {
     let id = match (found, blob.parse::<BlobId>()) {
         (Some((id, _)), _) | (None, Ok(id)) => id,
         (None, Err(_)) => {
-            return Err(ApiError::new(
-                Code::NotFound,
-                format!("no blob '{blob}' is known here"),
-            ));
+            return Err(ApiError::new(Code::NotFound, format!("no blob '{blob}' is known here")));
         }
     };
     let body = bytes(&node, id, &[]).await?;
@@ -215,17 +206,10 @@ pub(super) async fn bytes(
     holders: &[NodeId],
 ) -> Result<Body, ApiError> {
     let mut providers: Vec<NodeId> = holders.iter().filter(|h| **h != node.me).copied().collect();
-    providers.extend(
-        node.connected()
-            .into_iter()
-            .filter(|peer| !holders.contains(peer)),
-    );
-    node.fetcher
-        .blobs(&[blob], &providers)
-        .await
-        .map_err(|error| {
-            ApiError::new(Code::NotFound, format!("the blob can't be had: {error}"))
-        })?;
+    providers.extend(node.connected().into_iter().filter(|peer| !holders.contains(peer)));
+    node.fetcher.blobs(&[blob], &providers).await.map_err(|error| {
+        ApiError::new(Code::NotFound, format!("the blob can't be had: {error}"))
+    })?;
     let store = Arc::clone(&node.store);
     let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(4);
     tokio::task::spawn_blocking(move || {
@@ -248,8 +232,7 @@ pub(super) async fn bytes(
             }
         }
     });
-    Ok(Body::from_stream(futures::stream::unfold(
-        receiver,
-        |mut receiver| async move { receiver.recv().await.map(|piece| (piece, receiver)) },
-    )))
+    Ok(Body::from_stream(futures::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|piece| (piece, receiver))
+    })))
 }

@@ -36,9 +36,7 @@ pub(super) async fn status(node: State) -> Json<Value> {
     let machine = node.machine();
     let claim = machine.election.claim();
     let leader = claim.map(|claim| claim.leader);
-    let leader_name = leader
-        .and_then(|leader| machine.adverts.get(&leader))
-        .map(|a| &a.name);
+    let leader_name = leader.and_then(|leader| machine.adverts.get(&leader)).map(|a| &a.name);
     let jobs =
         machine.ledger.jobs.iter().filter_map(|(id, job, _)| {
             weft_protocol::job::status::status(job, machine.activity(&id))
@@ -64,10 +62,7 @@ pub(super) async fn status(node: State) -> Json<Value> {
 
 fn hardware_document(hardware: &Hardware) -> Value {
     // Whole and tenths of a GiB are what people compare.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "rounded to a tenth of a GiB anyway"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "rounded to a tenth of a GiB anyway")]
     let gib = |bytes: u64| (bytes as f64 / GIB as f64 * 10.0).round() / 10.0;
     let gpus: Vec<Value> = hardware
         .gpus
@@ -90,10 +85,7 @@ fn node_document(node: &Shared, advert: &Advert, running: &BTreeMap<NodeId, usiz
     let machine = node.machine();
     let me = advert.node == node.me;
     let liveness = machine.membership.liveness(&advert.node);
-    let leader = machine
-        .election
-        .claim()
-        .is_some_and(|claim| claim.leader == advert.node);
+    let leader = machine.election.claim().is_some_and(|claim| claim.leader == advert.node);
     let own = machine.worker.running();
     drop(machine);
     let (sent, received) = node.traffic.totals();
@@ -143,18 +135,14 @@ pub(super) async fn nodes(node: State) -> Json<Value> {
         && let Ok(Value::Array(seen)) = ask(&node, &leader, "/v1/nodes").await
     {
         for document in seen {
-            let id = document["node"]
-                .as_str()
-                .and_then(|id| id.parse::<NodeId>().ok());
+            let id = document["node"].as_str().and_then(|id| id.parse::<NodeId>().ok());
             if let (Some(id), Some(count)) = (id, document["running"].as_u64()) {
                 counts.insert(id, usize::try_from(count).unwrap_or(usize::MAX));
             }
         }
     }
-    let documents: Vec<Value> = adverts
-        .iter()
-        .map(|advert| node_document(&node, advert, &counts))
-        .collect();
+    let documents: Vec<Value> =
+        adverts.iter().map(|advert| node_document(&node, advert, &counts)).collect();
     Json(Value::Array(documents))
 }
 
@@ -239,21 +227,14 @@ pub(super) async fn revoke(
         let machine = node.machine();
         let fits = |id: &&NodeId| {
             id.to_string().starts_with(&name)
-                || machine
-                    .ledger
-                    .members
-                    .get(id)
-                    .is_some_and(|member| member.name == name)
+                || machine.ledger.members.get(id).is_some_and(|member| member.name == name)
         };
         let members: Vec<NodeId> = machine.ledger.members.iter().map(|m| m.subject).collect();
         let found: Vec<NodeId> = members.iter().filter(fits).copied().collect();
         match found[..] {
             [id] => id,
             [] => {
-                return Err(ApiError::new(
-                    Code::NotFound,
-                    format!("there is no member '{name}'"),
-                ));
+                return Err(ApiError::new(Code::NotFound, format!("there is no member '{name}'")));
             }
             _ => {
                 let why = format!("several members are called '{name}': name one by its id");
@@ -267,9 +248,7 @@ pub(super) async fn revoke(
             "a node can't revoke itself; nothing was changed",
         ));
     }
-    let reason = request
-        .map(|Json(request)| request.reason)
-        .unwrap_or_default();
+    let reason = request.map(|Json(request)| request.reason).unwrap_or_default();
     let body = Body::Revocation(Revocation { node: id, reason });
     let copies = node
         .author(vec![body], Vec::new(), Goods::default())
@@ -322,11 +301,8 @@ pub(super) async fn invite(
         RoleName::Artist => Role::Artist,
         RoleName::Admin => Role::Admin,
     };
-    let membership = Membership {
-        keys: node.keys.clone(),
-        chain: node.chain(),
-        studio: node.studio.clone(),
-    };
+    let membership =
+        Membership { keys: node.keys.clone(), chain: node.chain(), studio: node.studio.clone() };
     let code = admission::invite(
         &membership,
         &node.store,
@@ -345,10 +321,8 @@ pub(super) async fn invite(
         ApiError::new(kind, error.to_string())
     })?;
     let expires = code.expires.seconds();
-    Ok(
-        Json(json!({ "code": code.write(), "role": role.name(), "expires": expires }))
-            .into_response(),
-    )
+    Ok(Json(json!({ "code": code.write(), "role": role.name(), "expires": expires }))
+        .into_response())
 }
 
 pub(super) async fn engines(node: State) -> Json<Value> {
@@ -356,11 +330,7 @@ pub(super) async fn engines(node: State) -> Json<Value> {
         .engines
         .iter()
         .map(|(name, found)| {
-            let title = node
-                .config
-                .engines
-                .get(name)
-                .map(|definition| &definition.title);
+            let title = node.config.engines.get(name).map(|definition| &definition.title);
             match found {
                 Ok(found) => json!({
                     "name": name, "title": title, "usable": true, "version": found.version,

@@ -47,17 +47,10 @@ pub(super) async fn analyse(access: Access, Json(request): Json<AnalyseRequest>)
 fn offered(node: &Shared) -> Offered {
     let machine = node.machine();
     let mut offered = Offered::new();
-    for advert in machine
-        .adverts
-        .values()
-        .filter(|advert| advert.role.renders())
-    {
+    for advert in machine.adverts.values().filter(|advert| advert.role.renders()) {
         if machine.membership.liveness(&advert.node) != Liveness::Dead {
             for (engine, version) in &advert.engines {
-                offered
-                    .entry(engine.clone())
-                    .or_default()
-                    .insert(version.clone());
+                offered.entry(engine.clone()).or_default().insert(version.clone());
             }
         }
     }
@@ -88,9 +81,7 @@ fn check_studio(node: &Shared, spec: &JobSpec) -> Result<usize, ApiError> {
         }
     }
     let fits = |view: &&NodeView| {
-        spec.steps
-            .iter()
-            .all(|step| feasible::unfit(spec, step, view).is_none())
+        spec.steps.iter().all(|step| feasible::unfit(spec, step, view).is_none())
     };
     Ok(views.iter().filter(fits).count())
 }
@@ -128,20 +119,13 @@ async fn run(
     let owner = super::jobs::owner(node);
     let prepared = super::store::blocking(move || {
         let mut told = std::time::Instant::now();
-        submit::prepare(
-            &request,
-            &worker.store,
-            &engines,
-            &offered,
-            &owner,
-            &mut |at| {
-                if told.elapsed().as_millis() >= 100 {
-                    told = std::time::Instant::now();
-                    let line = json!({ "progress": at }).to_string() + "\n";
-                    let _ = progress.try_send(Ok(line.into()));
-                }
-            },
-        )
+        submit::prepare(&request, &worker.store, &engines, &offered, &owner, &mut |at| {
+            if told.elapsed().as_millis() >= 100 {
+                told = std::time::Instant::now();
+                let line = json!({ "progress": at }).to_string() + "\n";
+                let _ = progress.try_send(Ok(line.into()));
+            }
+        })
     })
     .await?;
     let fitting = check_studio(node, &prepared.spec)?;
@@ -152,30 +136,17 @@ async fn run(
     let goods = hold(node, &prepared.spec, job).await?;
     let mut bodies = vec![FactBody::Spec(Box::new(prepared.spec.clone()))];
     bodies.extend(output.map(|folder| {
-        FactBody::Delivery(Delivery {
-            job,
-            node: node.me,
-            folder: folder.display().to_string(),
-        })
+        FactBody::Delivery(Delivery { job, node: node.me, folder: folder.display().to_string() })
     }));
-    let copies = node
-        .author(bodies, Vec::new(), goods)
-        .await
-        .map_err(|why| {
-            ApiError::new(
-                Code::Failed,
-                format!("the job could not be submitted: {why}"),
-            )
-        })?;
+    let copies = node.author(bodies, Vec::new(), goods).await.map_err(|why| {
+        ApiError::new(Code::Failed, format!("the job could not be submitted: {why}"))
+    })?;
     Ok(result(&prepared, job, "queued", copies.len(), fitting))
 }
 
 /// Pins a job's inputs here before anything promises to keep them.
 async fn hold(node: &Arc<Shared>, spec: &JobSpec, job: JobId) -> Result<Goods, ApiError> {
-    let goods = Goods {
-        trees: vec![spec.inputs],
-        ..Goods::default()
-    };
+    let goods = Goods { trees: vec![spec.inputs], ..Goods::default() };
     let kept = node.keep(&[], &goods, &job).await;
     kept.map_err(|why| ApiError::new(Code::Failed, format!("{why}; nothing was submitted")))?;
     Ok(goods)
@@ -218,36 +189,27 @@ pub(super) async fn submit_signed(
             .decode(text.as_bytes())
             .map_err(|_| invalid("a record is not hex"))?;
         let fact = Fact::from_bytes(bytes).map_err(|error| invalid(&error.to_string()))?;
-        fact.verify(&node.studio.id, &Ed25519)
-            .map_err(|error| invalid(&error.to_string()))?;
+        fact.verify(&node.studio.id, &Ed25519).map_err(|error| invalid(&error.to_string()))?;
         facts.push(fact);
     }
     let specs = facts.iter().filter_map(|fact| match fact.body() {
         Ok(Some(FactBody::Spec(spec))) => Some(*spec),
         _ => None,
     });
-    let [spec]: [JobSpec; 1] = specs
-        .collect::<Vec<_>>()
-        .try_into()
-        .map_err(|_| invalid("there is not one job in it"))?;
+    let [spec]: [JobSpec; 1] =
+        specs.collect::<Vec<_>>().try_into().map_err(|_| invalid("there is not one job in it"))?;
     let fitting = check_studio(&node, &spec)?;
     let job = spec.id();
     let from: Vec<_> = match access {
         Access::Peer(peer) => vec![peer],
         Access::Local | Access::Token => Vec::new(),
     };
-    let goods = Goods {
-        trees: vec![spec.inputs],
-        ..Goods::default()
-    };
+    let goods = Goods { trees: vec![spec.inputs], ..Goods::default() };
     node.keep(&from, &goods, &job)
         .await
         .map_err(|why| ApiError::new(Code::Failed, format!("{why}; nothing was submitted")))?;
     let copies = node.author(Vec::new(), facts, goods).await.map_err(|why| {
-        ApiError::new(
-            Code::Failed,
-            format!("the job could not be submitted: {why}"),
-        )
+        ApiError::new(Code::Failed, format!("the job could not be submitted: {why}"))
     })?;
     let document = json!({
         "job": job, "name": spec.name, "status": "queued",

@@ -78,17 +78,8 @@ pub type JoinResult = Arc<Mutex<Option<Result<Welcome, Refused>>>>;
 /// What this side shows.
 #[derive(Clone)]
 enum Face {
-    Member {
-        chain: Arc<Mutex<Chain>>,
-        studio: StudioId,
-        invites: Option<Arc<dyn Invites>>,
-    },
-    Newcomer {
-        issuer: NodeId,
-        secret: [u8; 16],
-        name: String,
-        result: JoinResult,
-    },
+    Member { chain: Arc<Mutex<Chain>>, studio: StudioId, invites: Option<Arc<dyn Invites>> },
+    Newcomer { issuer: NodeId, secret: [u8; 16], name: String, result: JoinResult },
 }
 
 /// The gate of one node.
@@ -137,9 +128,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 pub fn node_of(peer: &PeerId) -> Option<NodeId> {
     let hash = libp2p::multihash::Multihash::<64>::from_bytes(&peer.to_bytes()).ok()?;
     let key = libp2p::identity::PublicKey::try_decode_protobuf(hash.digest()).ok()?;
-    key.try_into_ed25519()
-        .ok()
-        .map(|key| NodeId(key.to_bytes()))
+    key.try_into_ed25519().ok().map(|key| NodeId(key.to_bytes()))
 }
 
 /// The libp2p peer id of a node; none for bytes that are no public key.
@@ -160,16 +149,8 @@ impl Gate {
         invites: Option<Arc<dyn Invites>>,
     ) -> Result<Self, noise::Error> {
         let studio = chain.leaf.statement.studio;
-        let face = Face::Member {
-            chain: Arc::new(Mutex::new(chain)),
-            studio,
-            invites,
-        };
-        Ok(Self {
-            noise: noise::Config::new(keys)?,
-            face,
-            shared: Arc::default(),
-        })
+        let face = Face::Member { chain: Arc::new(Mutex::new(chain)), studio, invites };
+        Ok(Self { noise: noise::Config::new(keys)?, face, shared: Arc::default() })
     }
 
     /// A newcomer's gate: it asks `issuer` to join, and puts the answer into `result`.
@@ -183,17 +164,8 @@ impl Gate {
         name: String,
         result: JoinResult,
     ) -> Result<Self, noise::Error> {
-        let face = Face::Newcomer {
-            issuer,
-            secret,
-            name,
-            result,
-        };
-        Ok(Self {
-            noise: noise::Config::new(keys)?,
-            face,
-            shared: Arc::default(),
-        })
+        let face = Face::Newcomer { issuer, secret, name, result };
+        Ok(Self { noise: noise::Config::new(keys)?, face, shared: Arc::default() })
     }
 
     /// The chain that a peer showed when it connected.
@@ -231,9 +203,7 @@ impl Gate {
         if lock(&self.shared.revoked).contains(&node) {
             return Err("its certificate was revoked".into());
         }
-        chain
-            .verify(studio, &node, unix_now(), &Ed25519)
-            .map_err(|error| error.to_string())?;
+        chain.verify(studio, &node, unix_now(), &Ed25519).map_err(|error| error.to_string())?;
         lock(&self.shared.admitted).insert(node, chain);
         Ok(())
     }
@@ -252,12 +222,7 @@ impl Gate {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let Face::Member {
-            chain,
-            studio,
-            invites,
-        } = &self.face
-        else {
+        let Face::Member { chain, studio, invites } = &self.face else {
             return Err(GateError::Refused("a newcomer does not listen".into()));
         };
         let node = node_of(peer).ok_or_else(|| GateError::Refused("an unknown key".into()))?;
@@ -280,9 +245,7 @@ impl Gate {
                     Some(_) if name.is_empty() || name.len() > MAX_NAME => Err(Refused::Trouble),
                     Some(invites) => {
                         let ask = move || invites.join(node, &secret, &name);
-                        tokio::task::spawn_blocking(ask)
-                            .await
-                            .unwrap_or(Err(Refused::Trouble))
+                        tokio::task::spawn_blocking(ask).await.unwrap_or(Err(Refused::Trouble))
                     }
                 };
                 let answer = match answer {
@@ -308,9 +271,9 @@ impl Gate {
                 let ours = lock(chain).clone();
                 write(io, &Credential::Member(Box::new(ours))).await?;
                 match read(io).await? {
-                    Answer::Member(theirs) => self
-                        .admit(node, studio, *theirs)
-                        .map_err(GateError::Refused),
+                    Answer::Member(theirs) => {
+                        self.admit(node, studio, *theirs).map_err(GateError::Refused)
+                    }
                     Answer::Refused(why) => {
                         let mut refusals = lock(&self.shared.refusals);
                         if refusals.len() < 1024 {
@@ -323,19 +286,11 @@ impl Gate {
                     }
                 }
             }
-            Face::Newcomer {
-                issuer,
-                secret,
-                name,
-                result,
-            } => {
+            Face::Newcomer { issuer, secret, name, result } => {
                 if node != *issuer {
                     return Err(GateError::Refused("it is not the node that invited".into()));
                 }
-                let join = Credential::Join {
-                    secret: *secret,
-                    name: name.clone(),
-                };
+                let join = Credential::Join { secret: *secret, name: name.clone() };
                 write(io, &join).await?;
                 let answer = match read(io).await? {
                     Answer::Joined(welcome) => Ok(*welcome),
@@ -352,8 +307,7 @@ impl Gate {
 
 async fn write<S: AsyncWrite + Unpin, T: Serialize>(io: &mut S, message: &T) -> io::Result<()> {
     let bytes = wire::encode(message);
-    io.write_all(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes())
-        .await?;
+    io.write_all(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes()).await?;
     io.write_all(&bytes).await?;
     io.flush().await
 }
@@ -363,10 +317,7 @@ async fn read<S: AsyncRead + Unpin, T: for<'de> Deserialize<'de>>(io: &mut S) ->
     io.read_exact(&mut length).await?;
     let length = u32::from_le_bytes(length) as usize;
     if length > MAX_CREDENTIAL {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "more than a certificate",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "more than a certificate"));
     }
     let mut bytes = vec![0; length];
     io.read_exact(&mut bytes).await?;

@@ -19,14 +19,7 @@ impl Invites for Door {
             admin: None,
         };
         let backup = Sealed::seal(&[1; 32], b"k").unwrap();
-        Ok(Welcome {
-            chain,
-            studio: Studio {
-                id: studio,
-                name: "S".into(),
-                backup,
-            },
-        })
+        Ok(Welcome { chain, studio: Studio { id: studio, name: "S".into(), backup } })
     }
 }
 
@@ -35,10 +28,7 @@ fn libp2p_keys(keys: &KeyPair) -> Keypair {
 }
 
 fn member(root: u8, node: u8, invites: Option<Arc<dyn Invites>>) -> Gate {
-    let (root, node) = (
-        KeyPair::from_secret(&[root; 32]),
-        KeyPair::from_secret(&[node; 32]),
-    );
+    let (root, node) = (KeyPair::from_secret(&[root; 32]), KeyPair::from_secret(&[node; 32]));
     let studio = StudioId(root.public().0);
     let leaf = certify(studio, &root, node.public(), Role::Admin, "n", unix_now());
     Gate::member(&libp2p_keys(&node), Chain { leaf, admin: None }, invites).unwrap()
@@ -51,18 +41,8 @@ async fn meet(dialer: Gate, listener: Gate) -> (Result<PeerId, String>, Result<P
     let dialing = dialer.upgrade_outbound(a, PROTOCOL);
     let listening = listener.upgrade_inbound(b, PROTOCOL);
     let (dialed, listened) = futures::join!(
-        async {
-            dialing
-                .await
-                .map(|(peer, _)| peer)
-                .map_err(|e| e.to_string())
-        },
-        async {
-            listening
-                .await
-                .map(|(peer, _)| peer)
-                .map_err(|e| e.to_string())
-        },
+        async { dialing.await.map(|(peer, _)| peer).map_err(|e| e.to_string()) },
+        async { listening.await.map(|(peer, _)| peer).map_err(|e| e.to_string()) },
     );
     (dialed, listened)
 }
@@ -71,10 +51,7 @@ async fn meet(dialer: Gate, listener: Gate) -> (Result<PeerId, String>, Result<P
 async fn members_of_one_studio_meet_and_know_each_other() {
     let (ours, theirs) = (member(9, 1, None), member(9, 2, None));
     let (dialed, listened) = meet(ours.clone(), theirs.clone()).await;
-    let (node1, node2) = (
-        node_of(&listened.unwrap()).unwrap(),
-        node_of(&dialed.unwrap()).unwrap(),
-    );
+    let (node1, node2) = (node_of(&listened.unwrap()).unwrap(), node_of(&dialed.unwrap()).unwrap());
     assert_eq!(node1, KeyPair::from_secret(&[1; 32]).public());
     assert_eq!(peer_of(&node2).and_then(|peer| node_of(&peer)), Some(node2));
     assert_eq!(ours.chain_of(&node2).unwrap().leaf.statement.subject, node2);
@@ -102,25 +79,15 @@ async fn a_newcomer_joins_once_and_gets_no_connection_by_it() {
     let keys = KeyPair::from_secret(&[5; 32]);
     for expected in [true, false] {
         let result = JoinResult::default();
-        let gate = Gate::newcomer(
-            &libp2p_keys(&keys),
-            issuer,
-            [7; 16],
-            "new".into(),
-            Arc::clone(&result),
-        );
+        let gate =
+            Gate::newcomer(&libp2p_keys(&keys), issuer, [7; 16], "new".into(), Arc::clone(&result));
         let (dialed, listened) = meet(gate.unwrap(), listener.clone()).await;
         assert!(dialed.is_err() && listened.is_err());
         let answer = lock(&result).take().unwrap();
         assert_eq!(answer.is_ok(), expected);
         if let Ok(welcome) = answer {
             let studio = welcome.studio.id;
-            assert!(
-                welcome
-                    .chain
-                    .verify(&studio, &keys.public(), unix_now(), &Ed25519)
-                    .is_ok()
-            );
+            assert!(welcome.chain.verify(&studio, &keys.public(), unix_now(), &Ed25519).is_ok());
         }
     }
 }

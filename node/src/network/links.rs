@@ -34,28 +34,19 @@ impl Links {
                 }
             });
         }
-        Self {
-            control,
-            queues: Arc::default(),
-        }
+        Self { control, queues: Arc::default() }
     }
 
     /// A peer is connected: messages to it have a way from now on.
     pub(super) fn up(&self, node: NodeId) {
         let (sender, queue) = mpsc::channel(QUEUE);
-        self.queues
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(node, sender);
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner).insert(node, sender);
         tokio::spawn(talk(self.control.clone(), node, queue));
     }
 
     /// A peer is gone.
     pub(super) fn down(&self, node: &NodeId) {
-        self.queues
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(node);
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner).remove(node);
     }
 
     pub(super) fn send(&self, to: &NodeId, message: Message) {

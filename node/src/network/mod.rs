@@ -75,13 +75,7 @@ impl Network {
     /// # Errors
     /// When it can't be set up, or can listen nowhere.
     pub fn start(me: NodeId, setup: Setup) -> Result<(Self, mpsc::Receiver<News>), NetworkError> {
-        let Setup {
-            keys,
-            gate,
-            studio,
-            listen,
-            full,
-        } = setup;
+        let Setup { keys, gate, studio, listen, full } = setup;
         let mut swarm = swarm::build(&keys, &gate, &studio, full)?;
         listen_on_first(&mut swarm, &listen)?;
         let control = swarm.behaviour().streams.new_control();
@@ -89,13 +83,7 @@ impl Network {
         let (orders, order_queue) = mpsc::channel(1024);
         let (swarm_news, mut from_swarm) = mpsc::channel(1024);
         let (news, news_queue) = mpsc::channel(1024);
-        tokio::spawn(swarm::run(
-            swarm,
-            gate.clone(),
-            studio,
-            order_queue,
-            swarm_news,
-        ));
+        tokio::spawn(swarm::run(swarm, gate.clone(), studio, order_queue, swarm_news));
         let links = links::Links::start(control.clone(), news.clone());
         let forward_links = links.clone();
         tokio::spawn(async move {
@@ -110,16 +98,7 @@ impl Network {
                 }
             }
         });
-        Ok((
-            Self {
-                me,
-                gate,
-                orders,
-                control,
-                links,
-            },
-            news_queue,
-        ))
+        Ok((Self { me, gate, orders, control, links }, news_queue))
     }
 
     /// This node.
@@ -160,16 +139,10 @@ impl Network {
     /// # Errors
     /// When the peer is not connected or does not speak the protocol.
     pub async fn open(&self, node: &NodeId, protocol: StreamProtocol) -> Result<Stream, OpenError> {
-        let failed = |reason: String| OpenError {
-            node: node.short(),
-            reason,
-        };
+        let failed = |reason: String| OpenError { node: node.short(), reason };
         let peer = peer_of(node).ok_or_else(|| failed("its id is no public key".into()))?;
         let mut control = self.control.clone();
-        control
-            .open_stream(peer, protocol)
-            .await
-            .map_err(|error| failed(error.to_string()))
+        control.open_stream(peer, protocol).await.map_err(|error| failed(error.to_string()))
     }
 
     /// The streams of a protocol that peers open.

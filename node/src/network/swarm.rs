@@ -98,9 +98,7 @@ pub(super) fn build(
             let signed = MessageAuthenticity::Signed(keys.clone());
             let mut gossip: gossipsub::Behaviour =
                 gossipsub::Behaviour::new(signed, config).map_err(|error| setup(&error))?;
-            gossip
-                .subscribe(&topic(studio))
-                .map_err(|error| setup(&error))?;
+            gossip.subscribe(&topic(studio)).map_err(|error| setup(&error))?;
             Ok(gossip)
         })
         .transpose()?;
@@ -108,8 +106,7 @@ pub(super) fn build(
         .then(|| mdns::tokio::Behaviour::new(mdns::Config::default(), keys.public().to_peer_id()))
         .and_then(|mdns| {
             // A machine without multicast is no reason not to start: addresses work without it.
-            mdns.map_err(|error| tracing::warn!(%error, "mDNS can't be used here"))
-                .ok()
+            mdns.map_err(|error| tracing::warn!(%error, "mDNS can't be used here")).ok()
         });
     let limits = connection_limits::ConnectionLimits::default()
         .with_max_established(Some(MAX_CONNECTIONS))
@@ -221,11 +218,9 @@ fn digest(
     event: SwarmEvent<BehaviourEvent>,
 ) -> Option<SwarmNews> {
     match event {
-        SwarmEvent::ConnectionEstablished {
-            peer_id,
-            num_established,
-            ..
-        } if num_established.get() == 1 => {
+        SwarmEvent::ConnectionEstablished { peer_id, num_established, .. }
+            if num_established.get() == 1 =>
+        {
             let chain = node_of(&peer_id).and_then(|node| gate.chain_of(&node));
             if chain.is_none() {
                 // Revoked between the gate and here.
@@ -233,11 +228,9 @@ fn digest(
             }
             chain.map(|chain| SwarmNews::Connected(Box::new(chain)))
         }
-        SwarmEvent::ConnectionClosed {
-            peer_id,
-            num_established: 0,
-            ..
-        } => node_of(&peer_id).map(SwarmNews::Disconnected),
+        SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
+            node_of(&peer_id).map(SwarmNews::Disconnected)
+        }
         SwarmEvent::NewListenAddr { address, .. } => Some(SwarmNews::Listening(address)),
         SwarmEvent::IncomingConnectionError { error, .. } => {
             tracing::debug!(%error, "a connection was not let in");

@@ -20,17 +20,11 @@ pub(super) fn judge(
     let with_log = |what: String| format!("{what}\n{}", log.tail()).trim_end().to_owned();
     let report = &finished.report;
     if let Some(error) = &report.start_error {
-        let what = format!(
-            "the engine '{}' could not be started: {error}",
-            definition.name
-        );
+        let what = format!("the engine '{}' could not be started: {error}", definition.name);
         return Err((FailureKind::Start, what));
     }
     if finished.timed_out {
-        return Err((
-            FailureKind::Timeout,
-            with_log("it took longer than the job allows".into()),
-        ));
+        return Err((FailureKind::Timeout, with_log("it took longer than the job allows".into())));
     }
     if let Some(fatal) = &finished.fatal {
         return Err((
@@ -38,9 +32,7 @@ pub(super) fn judge(
             with_log(fatal.clone()),
         ));
     }
-    let code = report
-        .exit_code
-        .unwrap_or_else(|| 128 + report.signal.unwrap_or(0));
+    let code = report.exit_code.unwrap_or_else(|| 128 + report.signal.unwrap_or(0));
     match definition.exit_meaning(code) {
         ExitMeaning::Success => {}
         ExitMeaning::OutOfMemory => {
@@ -51,14 +43,10 @@ pub(super) fn judge(
         }
         _ => {
             let (kind, what) = match report.signal {
-                Some(signal) => (
-                    FailureKind::Signal(signal),
-                    format!("it was ended by signal {signal}"),
-                ),
-                None => (
-                    FailureKind::ExitCode(code),
-                    format!("it ended with exit code {code}"),
-                ),
+                Some(signal) => {
+                    (FailureKind::Signal(signal), format!("it was ended by signal {signal}"))
+                }
+                None => (FailureKind::ExitCode(code), format!("it ended with exit code {code}")),
             };
             return Err((kind, with_log(what)));
         }
@@ -92,12 +80,8 @@ pub(super) fn take_in(
         let relative = file.strip_prefix(work).map_err(|error| error.to_string())?;
         let text = relative.to_string_lossy().replace('\\', "/");
         let path = TreePath::new(text).map_err(|error| error.to_string())?;
-        let added = store
-            .ingest_file(file, &mut |_| ())
-            .map_err(|error| error.to_string())?;
-        store
-            .pin(added.id, reason)
-            .map_err(|error| error.to_string())?;
+        let added = store.ingest_file(file, &mut |_| ()).map_err(|error| error.to_string())?;
+        store.pin(added.id, reason).map_err(|error| error.to_string())?;
         taken.push(OutputFile {
             path,
             blob: added.id,

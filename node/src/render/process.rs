@@ -71,13 +71,8 @@ impl LiveLog {
     pub(super) fn new(path: PathBuf) -> Self {
         let folder = path.parent().map(std::fs::create_dir_all);
         let file = folder.transpose().and_then(|_| File::create(&path));
-        let file = file
-            .map_err(|error| tracing::warn!(%error, "a log can't be written"))
-            .ok();
-        let state = State {
-            file,
-            tail: Vec::new(),
-        };
+        let file = file.map_err(|error| tracing::warn!(%error, "a log can't be written")).ok();
+        let state = State { file, tail: Vec::new() };
         Self {
             path,
             state: Arc::new(Mutex::new(state)),
@@ -108,8 +103,7 @@ impl LiveLog {
             && let Some(file) = &mut state.file
             && file.write_all(bytes).is_ok()
         {
-            self.length
-                .send_modify(|length| length.bytes += bytes.len() as u64);
+            self.length.send_modify(|length| length.bytes += bytes.len() as u64);
         }
         state.tail.extend_from_slice(bytes);
         let excess = state.tail.len().saturating_sub(TAIL);
@@ -165,14 +159,8 @@ pub(super) async fn run(
         Ok(guard) => guard,
         Err(error) => {
             let start_error = Some(format!("{}: {error}", run.weft.display()));
-            let report = Report {
-                start_error,
-                ..Report::default()
-            };
-            return Some(Finished {
-                report,
-                ..Finished::default()
-            });
+            let report = Report { start_error, ..Report::default() };
+            return Some(Finished { report, ..Finished::default() });
         }
     };
     let stdin = guard.stdin.take();
@@ -180,23 +168,11 @@ pub(super) async fn run(
     let readers = [
         guard.stdout.take().map(|pipe| {
             let reader = LogReader::new(run.definition);
-            tokio::spawn(follow(
-                pipe,
-                log.clone(),
-                reader,
-                Arc::clone(&seen),
-                progress.clone(),
-            ))
+            tokio::spawn(follow(pipe, log.clone(), reader, Arc::clone(&seen), progress.clone()))
         }),
         guard.stderr.take().map(|pipe| {
             let reader = LogReader::new(run.definition);
-            tokio::spawn(follow(
-                pipe,
-                log.clone(),
-                reader,
-                Arc::clone(&seen),
-                progress,
-            ))
+            tokio::spawn(follow(pipe, log.clone(), reader, Arc::clone(&seen), progress))
         }),
     ];
     let limit = run.timeout.unwrap_or(Duration::MAX);
@@ -220,15 +196,8 @@ pub(super) async fn run(
     let report = tokio::fs::read(&run.report).await.ok();
     let report = report.and_then(|bytes| serde_json::from_slice::<Report>(&bytes).ok());
     finished.report = report.unwrap_or_else(|| {
-        let what = if ended {
-            "its guard was killed"
-        } else {
-            "its guard could not be waited for"
-        };
-        Report {
-            start_error: Some(what.to_owned()),
-            ..Report::default()
-        }
+        let what = if ended { "its guard was killed" } else { "its guard could not be waited for" };
+        Report { start_error: Some(what.to_owned()), ..Report::default() }
     });
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     finished.fatal.clone_from(&seen.fatal);
@@ -246,10 +215,7 @@ pub(super) async fn until_killed(killed: &mut watch::Receiver<bool>) {
 /// Closes the guard's standard input, which makes it end the engine, and waits.
 async fn end(mut guard: tokio::process::Child, stdin: Option<tokio::process::ChildStdin>) {
     drop(stdin);
-    if tokio::time::timeout(GRACE + Duration::from_secs(2), guard.wait())
-        .await
-        .is_err()
-    {
+    if tokio::time::timeout(GRACE + Duration::from_secs(2), guard.wait()).await.is_err() {
         let _ = guard.kill().await;
     }
 }

@@ -65,11 +65,7 @@ pub(super) fn gather(
 ) -> Result<Gathered, ApiError> {
     let scene = canonical(scene)?;
     let mut sources = BTreeSet::from([scene.clone()]);
-    for file in analysis
-        .iter()
-        .flat_map(|a| &a.assets)
-        .flat_map(|asset| &asset.files)
-    {
+    for file in analysis.iter().flat_map(|a| &a.assets).flat_map(|asset| &asset.files) {
         sources.insert(canonical(file)?);
     }
     for asset in assets {
@@ -91,24 +87,19 @@ pub(super) fn gather(
         })?;
         let text: Vec<&str> = relative.iter().filter_map(|part| part.to_str()).collect();
         let whole = text.len() == relative.iter().count();
-        let path = TreePath::new(text.join("/"))
-            .ok()
-            .filter(|_| whole)
-            .ok_or_else(|| {
-                invalid(format!(
-                    "{} has a name that can't exist on every platform; nothing was submitted",
-                    source.display()
-                ))
-            })?;
+        let path = TreePath::new(text.join("/")).ok().filter(|_| whole).ok_or_else(|| {
+            invalid(format!(
+                "{} has a name that can't exist on every platform; nothing was submitted",
+                source.display()
+            ))
+        })?;
         places.insert(source.clone(), path);
     }
     let mut files = Vec::new();
     let mut warnings = Vec::new();
     let absolute = analysis.is_some_and(|a| a.assets.iter().any(|asset| is_absolute(&asset.path)));
     for (source, path) in &places {
-        let size = std::fs::metadata(source)
-            .map(|metadata| metadata.len())
-            .unwrap_or(0);
+        let size = std::fs::metadata(source).map(|metadata| metadata.len()).unwrap_or(0);
         let rewritten = match absolute && is_blend(source) {
             true => rewrite(source, &places)?,
             false => None,
@@ -128,23 +119,14 @@ pub(super) fn gather(
             "absolute paths were made relative in the copies of {rewrites} .blend file(s) that travel; the files here are unchanged"
         ));
     }
-    let scene = places
-        .remove(&scene)
-        .ok_or_else(|| invalid("the scene has no place"))?;
-    Ok(Gathered {
-        files,
-        scene,
-        warnings,
-    })
+    let scene = places.remove(&scene).ok_or_else(|| invalid("the scene has no place"))?;
+    Ok(Gathered { files, scene, warnings })
 }
 
 fn canonical(path: &Path) -> Result<PathBuf, ApiError> {
     // Links are followed for folders, so that one file has one place; names stay as spelled.
     let say = |error: std::io::Error| {
-        invalid(format!(
-            "{} can't be read: {error}; nothing was submitted",
-            path.display()
-        ))
+        invalid(format!("{} can't be read: {error}; nothing was submitted", path.display()))
     };
     let absolute = std::path::absolute(path).map_err(say)?;
     match (absolute.parent(), absolute.file_name()) {
@@ -164,10 +146,7 @@ fn add_all(path: &Path, files: &mut BTreeSet<PathBuf>) -> Result<(), ApiError> {
         return Ok(());
     }
     let say = |error: std::io::Error| {
-        invalid(format!(
-            "{} can't be read: {error}; nothing was submitted",
-            path.display()
-        ))
+        invalid(format!("{} can't be read: {error}; nothing was submitted", path.display()))
     };
     let mut folders = vec![path.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -203,8 +182,7 @@ fn common_folder(files: &BTreeSet<PathBuf>) -> Option<PathBuf> {
 }
 
 fn is_blend(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("blend"))
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("blend"))
 }
 
 fn is_absolute(spelled: &str) -> bool {
@@ -217,30 +195,20 @@ fn rewrite(
     places: &BTreeMap<PathBuf, TreePath>,
 ) -> Result<Option<Vec<u8>>, ApiError> {
     let folder = blend.parent().unwrap_or(Path::new("/"));
-    let folders: BTreeSet<PathBuf> = places
-        .keys()
-        .filter_map(|file| file.parent().map(Path::to_owned))
-        .collect();
+    let folders: BTreeSet<PathBuf> =
+        places.keys().filter_map(|file| file.parent().map(Path::to_owned)).collect();
     let map = |spelled: &str| -> Option<String> {
         if !is_absolute(spelled) {
             return None;
         }
         // The name may carry a token for tiles or frames: only its folder need exist.
         let target = Path::new(spelled);
-        let (to, name) = (
-            target.parent()?.canonicalize().ok()?,
-            target.file_name()?.to_str()?,
-        );
-        folders
-            .contains(&to)
-            .then(|| format!("//{}{name}", relative(folder, &to)))
+        let (to, name) = (target.parent()?.canonicalize().ok()?, target.file_name()?.to_str()?);
+        folders.contains(&to).then(|| format!("//{}{name}", relative(folder, &to)))
     };
     let mut bytes = Vec::new();
     let count = blender::rewrite_paths(blend, &mut bytes, &map).map_err(|error| {
-        invalid(format!(
-            "{} can't be copied: {error}; nothing was submitted",
-            blend.display()
-        ))
+        invalid(format!("{} can't be copied: {error}; nothing was submitted", blend.display()))
     })?;
     Ok((count > 0).then_some(bytes))
 }
@@ -251,9 +219,7 @@ fn relative(from: &Path, to: &Path) -> String {
         (from.components().collect(), to.components().collect());
     let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
     let up = std::iter::repeat_n("..".to_owned(), from.len() - shared);
-    let down = to[shared..]
-        .iter()
-        .map(|part| part.as_os_str().to_string_lossy().into_owned());
+    let down = to[shared..].iter().map(|part| part.as_os_str().to_string_lossy().into_owned());
     up.chain(down).map(|part| part + "/").collect()
 }
 
@@ -273,30 +239,15 @@ mod tests {
     fn files_keep_their_places_relative_to_each_other() {
         let folder = tempfile::tempdir().unwrap();
         let base = folder.path().canonicalize().unwrap();
-        for file in [
-            "shots/a/scene.pov",
-            "lib/tex/wood.png",
-            "lib/tex/deep/x.png",
-        ] {
+        for file in ["shots/a/scene.pov", "lib/tex/wood.png", "lib/tex/deep/x.png"] {
             let file = base.join(file);
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
             std::fs::write(file, "x").unwrap();
         }
         let scene = base.join("shots/a/scene.pov");
         let gathered = gather(&scene, None, &[base.join("lib/tex")], None).unwrap();
-        let paths: Vec<&str> = gathered
-            .files
-            .iter()
-            .map(|file| file.path.as_str())
-            .collect();
-        assert_eq!(
-            paths,
-            [
-                "lib/tex/deep/x.png",
-                "lib/tex/wood.png",
-                "shots/a/scene.pov"
-            ]
-        );
+        let paths: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["lib/tex/deep/x.png", "lib/tex/wood.png", "shots/a/scene.pov"]);
         assert_eq!(gathered.scene.as_str(), "shots/a/scene.pov");
         let outside = gather(&scene, None, &[base.join("lib")], Some(&base.join("shots")));
         assert!(outside.unwrap_err().message.contains("outside the project"));

@@ -74,11 +74,7 @@ struct Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let mut under_way = self
-            .fetcher
-            .under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut under_way = self.fetcher.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         for blob in &self.blobs {
             under_way.remove(blob);
         }
@@ -113,10 +109,8 @@ impl Fetcher {
         self.blobs(&[tree], providers).await?;
         let store = Arc::clone(&self.store);
         let bytes = blocking(move || store.read_all(tree, MAX_TREE as u64)).await??;
-        let decoded = Tree::decode(&bytes).map_err(|error| FetchError::NotATree {
-            blob: tree,
-            reason: error.to_string(),
-        })?;
+        let decoded = Tree::decode(&bytes)
+            .map_err(|error| FetchError::NotATree { blob: tree, reason: error.to_string() })?;
         let needed: BTreeSet<BlobId> = decoded
             .entries()
             .iter()
@@ -170,29 +164,17 @@ impl Fetcher {
     }
 
     fn claim(&self, blobs: &[BlobId]) -> Claim {
-        let mut under_way = self
-            .under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let free = blobs
-            .iter()
-            .filter(|blob| under_way.insert(**blob))
-            .copied()
-            .collect();
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = blobs.iter().filter(|blob| under_way.insert(**blob)).copied().collect();
         drop(under_way);
-        Claim {
-            fetcher: self.clone(),
-            blobs: free,
-        }
+        Claim { fetcher: self.clone(), blobs: free }
     }
 }
 
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, FetchError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| FetchError::ShuttingDown)
+    tokio::task::spawn_blocking(work).await.map_err(|_| FetchError::ShuttingDown)
 }
 
 /// A stream to one provider.
@@ -300,10 +282,7 @@ impl<'a> Session<'a> {
         });
         tokio::spawn(async move {
             loop {
-                let reply = frames::read::<_, Reply>(&mut reader, MAX_REPLY)
-                    .await
-                    .ok()
-                    .flatten();
+                let reply = frames::read::<_, Reply>(&mut reader, MAX_REPLY).await.ok().flatten();
                 let ended = reply.is_none();
                 if answers.send((node, reply)).await.is_err() || ended {
                     return;
@@ -355,13 +334,8 @@ impl<'a> Session<'a> {
         let unasked = self.opening.iter().find(|(_, (asked, refused))| {
             asked.is_none() && self.lines.keys().all(|node| refused.contains(node))
         });
-        let stuck = self
-            .active
-            .iter()
-            .find(|(_, active)| active.fetch.is_stuck());
-        unasked
-            .map(|(blob, _)| *blob)
-            .or_else(|| stuck.map(|(blob, _)| *blob))
+        let stuck = self.active.iter().find(|(_, active)| active.fetch.is_stuck());
+        unasked.map(|(blob, _)| *blob).or_else(|| stuck.map(|(blob, _)| *blob))
     }
 
     fn lose(&mut self, node: &NodeId) {
@@ -444,20 +418,13 @@ impl<'a> Session<'a> {
         let (store, encoded) = (Arc::clone(&self.fetcher.store), manifest);
         let begun = blocking(move || {
             let have = store.begin_partial(blob, &encoded)?;
-            let lens = Manifest::decode(&encoded)?
-                .chunks
-                .iter()
-                .map(|chunk| chunk.len)
-                .collect();
+            let lens = Manifest::decode(&encoded)?.chunks.iter().map(|chunk| chunk.len).collect();
             Ok::<_, WriteError>((have, lens))
         });
         let (have, lens): (_, Vec<u32>) = match begun.await? {
             Ok(begun) => begun,
             Err(WriteError::WrongManifest { .. } | WriteError::Manifest(_)) => {
-                self.drop_liar(
-                    &node,
-                    "a list of chunks does not have the hash that was asked",
-                );
+                self.drop_liar(&node, "a list of chunks does not have the hash that was asked");
                 return Ok(());
             }
             Err(error) => return Err(error.into()),

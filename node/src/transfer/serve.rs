@@ -101,9 +101,8 @@ mod tests {
         let (encoding, packed) = squeeze(text.clone());
         assert_eq!(encoding, Encoding::Zstd);
         assert!(packed.len() < text.len() / 8);
-        let noise: Vec<u8> = (0..3000_u32)
-            .flat_map(|n| *blake3::hash(&n.to_le_bytes()).as_bytes())
-            .collect();
+        let noise: Vec<u8> =
+            (0..3000_u32).flat_map(|n| *blake3::hash(&n.to_le_bytes()).as_bytes()).collect();
         assert_eq!(squeeze(noise.clone()), (Encoding::Plain, noise));
     }
 }

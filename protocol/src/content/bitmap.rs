@@ -45,10 +45,7 @@ impl Bitmap {
     /// An empty set of chunks below `len`.
     #[must_use]
     pub fn new(len: u32) -> Self {
-        Self {
-            len,
-            bytes: vec![0; len.div_ceil(8) as usize],
-        }
+        Self { len, bytes: vec![0; len.div_ceil(8) as usize] }
     }
 
     /// All chunks below `len`.
@@ -107,9 +104,7 @@ impl Bitmap {
     /// Whether it holds `index`; false past the length.
     #[must_use]
     pub fn get(&self, index: u32) -> bool {
-        self.bytes
-            .get((index / 8) as usize)
-            .is_some_and(|byte| byte >> (index % 8) & 1 == 1)
+        self.bytes.get((index / 8) as usize).is_some_and(|byte| byte >> (index % 8) & 1 == 1)
     }
 
     /// Adds `index`, and says whether that changed anything; nothing past the length is added.
@@ -150,9 +145,7 @@ impl Bitmap {
     /// Whether `other` holds a chunk that this one lacks.
     #[must_use]
     pub fn lacks_any_of(&self, other: &Self) -> bool {
-        other
-            .held()
-            .any(|index| index < self.len && !self.get(index))
+        other.held().any(|index| index < self.len && !self.get(index))
     }
 
     /// The chunks it holds, ascending.
@@ -211,12 +204,7 @@ mod tests {
     #[test]
     fn other_bytes_are_refused() {
         assert!(Bitmap::from_bytes(9, vec![0xff, 1]).is_ok());
-        for (len, bytes) in [
-            (9, vec![0xff, 3]),
-            (9, vec![0xff]),
-            (8, vec![0, 0]),
-            (0, vec![0]),
-        ] {
+        for (len, bytes) in [(9, vec![0xff, 3]), (9, vec![0xff]), (8, vec![0, 0]), (0, vec![0])] {
             assert_eq!(Bitmap::from_bytes(len, bytes), Err(BitmapError(len)));
         }
         let huge = postcard::to_stdvec(&(MAX_CHUNKS + 1, Vec::<u8>::new())).unwrap();

@@ -42,12 +42,7 @@ impl Chunker {
     /// A chunker at the start of a stream.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            buffer: vec![0; BUFFER],
-            start: 0,
-            filled: 0,
-            ended: false,
-        }
+        Self { buffer: vec![0; BUFFER], start: 0, filled: 0, ended: false }
     }
 
     /// Begins another stream with the same memory.
@@ -189,9 +184,7 @@ mod tests {
         let mut after = before.clone();
         after.splice(100_000..100_000, *b"one more line\n");
         let list = |bytes: &[u8]| -> Vec<blake3::Hash> {
-            chunks(bytes)
-                .map(|chunk| blake3::hash(&bytes[chunk]))
-                .collect()
+            chunks(bytes).map(|chunk| blake3::hash(&bytes[chunk])).collect()
         };
         let (before, after) = (list(&before), list(&after));
         let new = after.iter().filter(|chunk| !before.contains(chunk)).count();

@@ -132,15 +132,9 @@ impl Manifest {
         let mut chunks = Vec::with_capacity(count as usize);
         let mut sum = 0_u64;
         for index in 0..count {
-            let chunk = ChunkRef {
-                id: ChunkId(reader.array()?),
-                len: reader.u32()?,
-            };
+            let chunk = ChunkRef { id: ChunkId(reader.array()?), len: reader.u32()? };
             if chunk.len == 0 || chunk.len as usize > MAX_CHUNK {
-                return Err(ManifestError::ChunkLength {
-                    index,
-                    len: chunk.len,
-                });
+                return Err(ManifestError::ChunkLength { index, len: chunk.len });
             }
             sum += u64::from(chunk.len);
             chunks.push(chunk);
@@ -148,12 +142,7 @@ impl Manifest {
         if sum != size {
             return Err(ManifestError::Size);
         }
-        Ok(Self {
-            size,
-            md5,
-            xxh64,
-            chunks,
-        })
+        Ok(Self { size, md5, xxh64, chunks })
     }
 
     /// The id of the blob: the BLAKE3 hash of the encoding.
@@ -196,10 +185,7 @@ mod tests {
             xxh64: 0x0102_0304_0506_0708,
             chunks: (0_u8..)
                 .zip(lens)
-                .map(|(n, &len)| ChunkRef {
-                    id: ChunkId([n; 32]),
-                    len,
-                })
+                .map(|(n, &len)| ChunkRef { id: ChunkId([n; 32]), len })
                 .collect(),
         }
     }

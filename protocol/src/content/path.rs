@@ -96,10 +96,7 @@ fn check_component(component: &str) -> Result<(), TreePathError> {
     if component.len() > MAX_COMPONENT {
         return Err(TreePathError::TooLong);
     }
-    if component
-        .chars()
-        .any(|c| c.is_control() || "\\:*?\"<>|".contains(c))
-    {
+    if component.chars().any(|c| c.is_control() || "\\:*?\"<>|".contains(c)) {
         return Err(TreePathError::Character);
     }
     if component.ends_with(['.', ' ']) {
@@ -114,24 +111,15 @@ fn check_component(component: &str) -> Result<(), TreePathError> {
 /// Whether Windows takes a name, whatever its extension, for a device. The list, superscript
 /// digits included, is that of Microsoft's "Naming Files, Paths, and Namespaces".
 fn is_device(component: &str) -> bool {
-    let stem = component
-        .split('.')
-        .next()
-        .unwrap_or_default()
-        .trim_end_matches(' ');
+    let stem = component.split('.').next().unwrap_or_default().trim_end_matches(' ');
     let stem = stem.to_ascii_uppercase();
     if ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"].contains(&stem.as_str()) {
         return true;
     }
-    stem.strip_prefix("COM")
-        .or_else(|| stem.strip_prefix("LPT"))
-        .is_some_and(|rest| {
-            let mut rest = rest.chars();
-            matches!(
-                (rest.next(), rest.next()),
-                (Some('0'..='9' | '¹' | '²' | '³'), None)
-            )
-        })
+    stem.strip_prefix("COM").or_else(|| stem.strip_prefix("LPT")).is_some_and(|rest| {
+        let mut rest = rest.chars();
+        matches!((rest.next(), rest.next()), (Some('0'..='9' | '¹' | '²' | '³'), None))
+    })
 }
 
 impl TryFrom<String> for TreePath {
@@ -244,9 +232,6 @@ mod tests {
             let fold = |text: &str| TreePath::new(text).unwrap().folded();
             assert_eq!(fold(one), fold(other), "{one} {other}");
         }
-        assert_ne!(
-            TreePath::new("a").unwrap().folded(),
-            TreePath::new("b").unwrap().folded()
-        );
+        assert_ne!(TreePath::new("a").unwrap().folded(), TreePath::new("b").unwrap().folded());
     }
 }

@@ -52,8 +52,7 @@ impl TreeEntry {
     #[must_use]
     pub fn needed_for(&self, frames: &[i32]) -> bool {
         self.frames.as_ref().is_none_or(|runs| {
-            runs.iter()
-                .any(|run| frames.iter().any(|frame| run.contains(*frame)))
+            runs.iter().any(|run| frames.iter().any(|frame| run.contains(*frame)))
         })
     }
 }
@@ -127,17 +126,13 @@ impl Tree {
         &'a self,
         frames: &'a [i32],
     ) -> impl Iterator<Item = (&'a TreePath, &'a TreeEntry)> {
-        self.entries
-            .iter()
-            .filter(|(_, entry)| entry.needed_for(frames))
+        self.entries.iter().filter(|(_, entry)| entry.needed_for(frames))
     }
 
     /// The size of all files together, in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.entries
-            .values()
-            .fold(0, |sum, entry| sum.saturating_add(entry.size))
+        self.entries.values().fold(0, |sum, entry| sum.saturating_add(entry.size))
     }
 
     /// Its one encoding.
@@ -187,10 +182,7 @@ impl Tree {
         let mut entries = BTreeMap::new();
         for _ in 0..count {
             let (path, entry) = decode_entry(&mut reader)?;
-            if entries
-                .last_key_value()
-                .is_some_and(|(last, _)| *last >= path)
-            {
+            if entries.last_key_value().is_some_and(|(last, _)| *last >= path) {
                 return Err(TreeError::NotATree);
             }
             entries.insert(path, entry);
@@ -214,11 +206,7 @@ fn decode_entry(reader: &mut Reader<'_>) -> Result<(TreePath, TreeEntry), TreeEr
     }
     let mut runs = Vec::with_capacity(count);
     for _ in 0..count {
-        runs.push(FrameRun {
-            start: reader.i32()?,
-            end: reader.i32()?,
-            step: reader.i32()?,
-        });
+        runs.push(FrameRun { start: reader.i32()?, end: reader.i32()?, step: reader.i32()? });
     }
     let frames = (count > 0).then_some(runs);
     Ok((path, TreeEntry { blob, size, frames }))
@@ -262,11 +250,7 @@ mod tests {
     }
 
     fn entry(frames: Option<Vec<FrameRun>>) -> TreeEntry {
-        TreeEntry {
-            blob: BlobId([9; 32]),
-            size: 5,
-            frames,
-        }
+        TreeEntry { blob: BlobId([9; 32]), size: 5, frames }
     }
 
     fn tree(paths: &[&str]) -> Result<Tree, TreeError> {
@@ -275,11 +259,7 @@ mod tests {
 
     #[test]
     fn the_layout_is_as_documented() {
-        let runs = vec![FrameRun {
-            start: -1,
-            end: 5,
-            step: 2,
-        }];
+        let runs = vec![FrameRun { start: -1, end: 5, step: 2 }];
         let tree = Tree::new([(path("a/b"), entry(Some(runs)))].into()).unwrap();
         let mut expected = b"WTRE\x01\x01\0\0\0\x03\0a/b".to_vec();
         expected.extend_from_slice(&[9; 32]);
@@ -299,30 +279,18 @@ mod tests {
             &["ſ/1", "s"],
             &["a", "a-b", "a/c"],
         ] {
-            assert!(
-                matches!(tree(paths), Err(TreeError::Collision(..))),
-                "{paths:?}"
-            );
+            assert!(matches!(tree(paths), Err(TreeError::Collision(..))), "{paths:?}");
         }
         assert!(tree(&["a/b", "a/c", "ab", "a-b/c", "b/a"]).is_ok());
     }
 
     #[test]
     fn frames_choose_entries() {
-        let runs = vec![FrameRun {
-            start: 1,
-            end: 9,
-            step: 4,
-        }];
-        let entries = [
-            (path("all"), entry(None)),
-            (path("some"), entry(Some(runs))),
-        ];
+        let runs = vec![FrameRun { start: 1, end: 9, step: 4 }];
+        let entries = [(path("all"), entry(None)), (path("some"), entry(Some(runs)))];
         let tree = Tree::new(entries.into()).unwrap();
         let names = |frames: &[i32]| -> Vec<String> {
-            tree.needed_for(frames)
-                .map(|(path, _)| path.to_string())
-                .collect()
+            tree.needed_for(frames).map(|(path, _)| path.to_string()).collect()
         };
         assert_eq!(names(&[2, 4]), ["all"]);
         assert_eq!(names(&[2, 5]), ["all", "some"]);
@@ -339,26 +307,14 @@ mod tests {
             Tree::decode(&bytes)
         };
         assert_eq!(changed(4, 9), Err(TreeError::Version(9)));
-        assert_eq!(
-            changed(5, 3),
-            Err(TreeError::NotATree),
-            "more entries than bytes"
-        );
-        assert_eq!(
-            changed(5, 1),
-            Err(TreeError::NotATree),
-            "bytes after the last entry"
-        );
+        assert_eq!(changed(5, 3), Err(TreeError::NotATree), "more entries than bytes");
+        assert_eq!(changed(5, 1), Err(TreeError::NotATree), "bytes after the last entry");
         assert_eq!(changed(11, b'c'), Err(TreeError::NotATree), "out of order");
         assert_eq!(changed(11, b'b'), Err(TreeError::NotATree), "twice");
         assert_eq!(changed(11, b'/'), Err(TreePathError::Empty.into()));
         assert_eq!(changed(11, 0xff), Err(TreeError::NotATree), "not UTF-8");
         assert_eq!(changed(8, 0xff), Err(TreeError::NotATree), "a huge count");
-        let none = Some(vec![FrameRun {
-            start: 5,
-            end: 1,
-            step: 1,
-        }]);
+        let none = Some(vec![FrameRun { start: 5, end: 1, step: 1 }]);
         for frames in [Some(vec![]), none] {
             let refused = Tree::new([(path("a"), entry(frames))].into());
             assert_eq!(refused, Err(TreeError::Frames(path("a"))));

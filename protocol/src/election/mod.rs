@@ -51,11 +51,7 @@ impl Claim {
     pub fn sign(studio: &StudioId, term: u64, signer: &dyn Signer) -> Self {
         let leader = signer.author();
         let signature = signer.sign(&claim_bytes(studio, term, &leader));
-        Self {
-            term,
-            leader,
-            signature,
-        }
+        Self { term, leader, signature }
     }
 
     /// Whether its leader signed it, for this studio.
@@ -144,15 +140,7 @@ impl Election {
     #[must_use]
     pub const fn new(me: NodeId, studio: StudioId, written: u64, now: Time) -> Self {
         let state = State::Leaderless { since: now };
-        Self {
-            me,
-            studio,
-            written,
-            highest: written,
-            state,
-            incoming: None,
-            lost_leader: None,
-        }
+        Self { me, studio, written, highest: written, state, incoming: None, lost_leader: None }
     }
 
     /// The leader that this node follows or is, with its claim.
@@ -180,9 +168,7 @@ impl Election {
     /// below the highest that was written.
     #[must_use]
     pub fn obeys(&self, leader: &NodeId, term: u64) -> bool {
-        let followed = self
-            .claim()
-            .is_some_and(|c| c.leader == *leader && c.term == term);
+        let followed = self.claim().is_some_and(|c| c.leader == *leader && c.term == term);
         followed && term >= self.written
     }
 
@@ -198,12 +184,7 @@ impl Election {
 
     /// The connection to a node came or went.
     pub fn connection(&mut self, now: Time, node: &NodeId, up: bool) {
-        if let State::Following {
-            claim,
-            connected,
-            unconnected_since,
-            ..
-        } = &mut self.state
+        if let State::Following { claim, connected, unconnected_since, .. } = &mut self.state
             && claim.leader == *node
         {
             if *connected && !up {
@@ -216,12 +197,7 @@ impl Election {
     /// Whether the leader of `term`, if this node follows it, is lost from here.
     fn leader_lost(&self, now: Time) -> bool {
         match &self.state {
-            State::Following {
-                heard,
-                connected,
-                unconnected_since,
-                ..
-            } => {
+            State::Following { heard, connected, unconnected_since, .. } => {
                 now.since(*heard) >= SILENCE
                     || (!connected && now.since(*unconnected_since) >= SILENCE_UNCONNECTED)
             }
@@ -234,9 +210,7 @@ impl Election {
     pub fn claimed(&mut self, now: Time, claim: Claim, verifier: &dyn Verifier) -> Vec<Event> {
         let ours = self.claim().map(Claim::order);
         let pending = self.incoming.as_ref().map(Claim::order);
-        let worse = ours
-            .max(pending)
-            .is_some_and(|known| claim.order() <= known);
+        let worse = ours.max(pending).is_some_and(|known| claim.order() <= known);
         if worse || claim.term < self.written || claim.leader == self.me {
             return Vec::new();
         }
@@ -275,9 +249,7 @@ impl Election {
         }
         if self.state == (State::Claiming { term }) && term == self.written {
             let claim = Claim::sign(&self.studio, term, signer);
-            self.state = State::Leading {
-                claim: claim.clone(),
-            };
+            self.state = State::Leading { claim: claim.clone() };
             return vec![Event::Lead(claim)];
         }
         if matches!(self.state, State::Claiming { .. }) && term >= self.written {
@@ -346,19 +318,13 @@ impl Election {
             State::Following { claim, .. } if self.leader_lost(now) => {
                 self.lost_leader = Some(claim.leader);
                 // The wait before a claim counts from now; the silence was long enough already.
-                self.state = State::Leaderless {
-                    since: now - LISTEN,
-                };
+                self.state = State::Leaderless { since: now - LISTEN };
                 let mut events = vec![Event::Lost];
                 events.extend(self.stand(now, alive, reachable));
                 events
             }
             State::Leaderless { .. } => self.stand(now, alive, reachable),
-            State::Asking {
-                since,
-                asked,
-                agreed,
-            } if now.since(*since) >= ASKING => {
+            State::Asking { since, asked, agreed } if now.since(*since) >= ASKING => {
                 // Whoever does not answer has no say, unless most are silent: then it is this
                 // node that is cut off, or they are busy, and it asks again.
                 if agreed.len() * 2 >= asked.len() {
@@ -384,9 +350,8 @@ impl Election {
         };
         let term = self.highest.max(self.written) + 1;
         let mine = rank(&self.me, term);
-        let ahead = alive
-            .iter()
-            .filter(|node| Some(**node) != self.lost_leader && rank(node, term) > mine);
+        let ahead =
+            alive.iter().filter(|node| Some(**node) != self.lost_leader && rank(node, term) > mine);
         let turn = u32::try_from(ahead.count()).unwrap_or(u32::MAX);
         if now.since(since) < LISTEN + STAGGER.saturating_mul(turn) {
             return Vec::new();
@@ -401,11 +366,7 @@ impl Election {
         }
         let ask = |node: &NodeId| Event::Send(*node, Message::AskLost(self.written));
         let events = asked.iter().map(ask).collect();
-        self.state = State::Asking {
-            since: now,
-            asked,
-            agreed: BTreeSet::new(),
-        };
+        self.state = State::Asking { since: now, asked, agreed: BTreeSet::new() };
         events
     }
 }

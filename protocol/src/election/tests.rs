@@ -15,15 +15,9 @@ struct World {
 
 impl World {
     fn new(count: u8) -> Self {
-        let keys: Vec<KeyPair> = (1..=count)
-            .map(|n| KeyPair::from_secret(&[n; 32]))
-            .collect();
-        let nodes = keys.iter().map(|key| {
-            (
-                key.public(),
-                Election::new(key.public(), STUDIO, 0, Time(0)),
-            )
-        });
+        let keys: Vec<KeyPair> = (1..=count).map(|n| KeyPair::from_secret(&[n; 32])).collect();
+        let nodes =
+            keys.iter().map(|key| (key.public(), Election::new(key.public(), STUDIO, 0, Time(0))));
         Self {
             nodes: nodes.collect(),
             keys: keys.into_iter().map(|key| (key.public(), key)).collect(),
@@ -83,12 +77,7 @@ impl World {
             for me in self.nodes.keys().copied().collect::<Vec<_>>() {
                 let alive: BTreeSet<NodeId> = match self.cut.contains(&me) {
                     true => BTreeSet::from([me]),
-                    false => self
-                        .nodes
-                        .keys()
-                        .filter(|n| !self.cut.contains(n))
-                        .copied()
-                        .collect(),
+                    false => self.nodes.keys().filter(|n| !self.cut.contains(n)).copied().collect(),
                 };
                 let followed = self.nodes[&me].claim().cloned();
                 if let Some(claim) = followed
@@ -98,11 +87,7 @@ impl World {
                     let node = self.nodes.get_mut(&me).unwrap();
                     node.heard_leader(self.now, &claim.leader, claim.term);
                 }
-                let events = self
-                    .nodes
-                    .get_mut(&me)
-                    .unwrap()
-                    .tick(self.now, &alive, &alive);
+                let events = self.nodes.get_mut(&me).unwrap().tick(self.now, &alive, &alive);
                 self.act(me, events);
             }
         }
@@ -111,10 +96,7 @@ impl World {
     fn leaders(&self) -> BTreeSet<(u64, NodeId)> {
         let claims = self.nodes.iter().filter(|(me, _)| !self.cut.contains(me));
         claims
-            .map(|(_, node)| {
-                node.claim()
-                    .map_or((0, NodeId([0; 32])), |c| (c.term, c.leader))
-            })
+            .map(|(_, node)| node.claim().map_or((0, NodeId([0; 32])), |c| (c.term, c.leader)))
             .collect()
     }
 }
@@ -140,18 +122,11 @@ fn everyone_follows_one_leader_and_a_new_one_when_it_is_cut_off() {
     assert_eq!(second.len(), 1, "{second:?}");
     let (new_term, new_leader) = *second.first().unwrap();
     assert!(new_term > term && new_leader != leader);
-    assert!(
-        world.nodes[&leader].leads(),
-        "the old one does not know yet"
-    );
+    assert!(world.nodes[&leader].leads(), "the old one does not know yet");
     // The cut heals: the stale leader hears the higher term, and steps down.
     world.cut.clear();
     let claim = world.nodes[&new_leader].claim().unwrap().clone();
-    let events = world
-        .nodes
-        .get_mut(&leader)
-        .unwrap()
-        .claimed(world.now, claim, &Ed25519);
+    let events = world.nodes.get_mut(&leader).unwrap().claimed(world.now, claim, &Ed25519);
     world.act(leader, events);
     assert_eq!(world.leaders(), second);
 }
@@ -162,10 +137,7 @@ fn nothing_is_followed_before_its_term_is_on_disk() {
     let other = KeyPair::from_secret(&[2; 32]);
     let mut node = Election::new(key.public(), STUDIO, 3, Time(0));
     let claim = Claim::sign(&STUDIO, 7, &other);
-    assert_eq!(
-        node.claimed(Time(1), claim.clone(), &Ed25519),
-        [Event::Write(7)]
-    );
+    assert_eq!(node.claimed(Time(1), claim.clone(), &Ed25519), [Event::Write(7)]);
     assert!(!node.obeys(&other.public(), 7));
     assert_eq!(node.written(Time(2), 7, &key), [Event::Follow(claim)]);
     assert!(node.obeys(&other.public(), 7));
@@ -182,10 +154,7 @@ fn forged_absurd_and_stale_claims_are_ignored() {
     assert_eq!(node.claimed(Time(1), forged, &Ed25519), []);
     let absurd = Claim::sign(&STUDIO, u64::MAX, &other);
     assert_eq!(node.claimed(Time(1), absurd, &Ed25519), []);
-    assert_eq!(
-        node.claimed(Time(1), Claim::sign(&STUDIO, 4, &other), &Ed25519),
-        []
-    );
+    assert_eq!(node.claimed(Time(1), Claim::sign(&STUDIO, 4, &other), &Ed25519), []);
     let elsewhere = Claim::sign(&StudioId([1; 32]), 6, &other);
     assert_eq!(node.claimed(Time(1), elsewhere, &Ed25519), []);
     assert_eq!(node.term(), 5);

@@ -26,8 +26,7 @@ pub enum Summary {
 fn below<'a>(ids: &'a BTreeSet<FactId>, prefix: &'a [u8]) -> impl Iterator<Item = &'a FactId> {
     let mut first = [0; 32];
     first[..prefix.len()].copy_from_slice(prefix);
-    ids.range(FactId(first)..)
-        .take_while(move |id| id.0.starts_with(prefix))
+    ids.range(FactId(first)..).take_while(move |id| id.0.starts_with(prefix))
 }
 
 fn hash<'a>(ids: impl Iterator<Item = &'a FactId>) -> [u8; 8] {
@@ -79,11 +78,8 @@ pub fn compare(ids: &BTreeSet<FactId>, prefix: &[u8], theirs: &Summary) -> Diffe
     let prefix = &prefix[..prefix.len().min(MAX_DEPTH)];
     match theirs {
         Summary::Ids(theirs) => {
-            let theirs: BTreeSet<FactId> = theirs
-                .iter()
-                .filter(|id| id.0.starts_with(prefix))
-                .copied()
-                .collect();
+            let theirs: BTreeSet<FactId> =
+                theirs.iter().filter(|id| id.0.starts_with(prefix)).copied().collect();
             let ours: BTreeSet<FactId> = below(ids, prefix).copied().collect();
             Difference {
                 wanted: theirs.difference(&ours).copied().collect(),

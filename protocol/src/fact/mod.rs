@@ -60,14 +60,7 @@ impl Fact {
     /// Signs a body in `signer`'s name, for one studio.
     pub fn sign(studio: &StudioId, body: &Body, signer: &dyn Signer) -> Self {
         let (kind, version) = (body.kind(), body.version());
-        Self::sign_raw(
-            studio,
-            kind.0,
-            version,
-            body.scope(),
-            &body.encode(),
-            signer,
-        )
+        Self::sign_raw(studio, kind.0, version, body.scope(), &body.encode(), signer)
     }
 
     /// Signs a body of any kind, one that this release does not know included.
@@ -188,13 +181,7 @@ impl Fact {
 
 impl std::fmt::Debug for Fact {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "Fact({}, kind {}, {} bytes)",
-            self.id.short(),
-            self.kind().0,
-            self.bytes.len()
-        )
+        write!(f, "Fact({}, kind {}, {} bytes)", self.id.short(), self.kind().0, self.bytes.len())
     }
 }
 
@@ -210,14 +197,7 @@ mod tests {
     const STUDIO: StudioId = StudioId([3; 32]);
 
     fn unknown(signer: &KeyPair) -> Fact {
-        Fact::sign_raw(
-            &STUDIO,
-            900,
-            7,
-            Some(JobId([5; 32])),
-            b"from the future",
-            signer,
-        )
+        Fact::sign_raw(&STUDIO, 900, 7, Some(JobId([5; 32])), b"from the future", signer)
     }
 
     #[test]
@@ -231,10 +211,7 @@ mod tests {
         assert_eq!(read.scope(), Some(JobId([5; 32])));
         assert_eq!(read.author(), signer.public());
         assert_eq!(read.body(), Ok(None));
-        assert_eq!(
-            read.verify(&StudioId([4; 32]), &Ed25519),
-            Err(FactError::Signature)
-        );
+        assert_eq!(read.verify(&StudioId([4; 32]), &Ed25519), Err(FactError::Signature));
     }
 
     #[test]
@@ -252,15 +229,9 @@ mod tests {
     fn lengths_that_do_not_fit_are_refused() {
         let bytes = unknown(&KeyPair::from_secret(&[1; 32])).as_bytes().to_vec();
         for cut in 0..bytes.len() {
-            assert!(
-                Fact::from_bytes(bytes[..cut].to_vec()).is_err(),
-                "{cut} bytes"
-            );
+            assert!(Fact::from_bytes(bytes[..cut].to_vec()).is_err(), "{cut} bytes");
         }
-        assert_eq!(
-            Fact::from_bytes([&bytes[..], b"x"].concat()),
-            Err(FactError::Length)
-        );
+        assert_eq!(Fact::from_bytes([&bytes[..], b"x"].concat()), Err(FactError::Length));
         let huge = vec![FORMAT; HEADER + MAX_BODY + 1];
         assert_eq!(Fact::from_bytes(huge), Err(FactError::Length));
     }

@@ -20,11 +20,7 @@ pub(crate) fn fact(n: u64) -> FactId {
 }
 
 pub(crate) fn run(start: i32, end: i32) -> FrameRun {
-    FrameRun {
-        start,
-        end,
-        step: 1,
-    }
+    FrameRun { start, end, step: 1 }
 }
 
 /// Frames 1 to `last` of engine `demo`, no retries.
@@ -76,18 +72,9 @@ pub(crate) fn done() -> Ending {
 }
 
 pub(crate) fn failed(message: &str) -> Ending {
-    Ending::Failed {
-        kind: FailureKind::ExitCode(1),
-        message: message.into(),
-    }
+    Ending::Failed { kind: FailureKind::ExitCode(1), message: message.into() }
 }
 
 pub(crate) fn control(job: JobId, version: u64, action: Action) -> Control {
-    Control {
-        job,
-        version,
-        at: Unix(0),
-        by: "ada".into(),
-        action,
-    }
+    Control { job, version, at: Unix(0), by: "ada".into(), action }
 }

@@ -105,21 +105,12 @@ impl JobSpec {
     pub fn check(&self) -> Result<(), SpecError> {
         let holds = |condition: bool, what| condition.then_some(()).ok_or(SpecError(what));
         let short = |text: &str| text.len() <= MAX_TEXT;
-        holds(
-            short(&self.name) && short(&self.owner),
-            "a name is too long",
-        )?;
-        holds(
-            !self.steps.is_empty() && self.steps.len() <= MAX_STEPS,
-            "the number of steps",
-        )?;
+        holds(short(&self.name) && short(&self.owner), "a name is too long")?;
+        holds(!self.steps.is_empty() && self.steps.len() <= MAX_STEPS, "the number of steps")?;
         holds(self.priority <= 100, "the priority is above 100")?;
         holds(self.retries <= MAX_RETRIES, "too many retries")?;
         for (number, step) in self.steps.iter().enumerate() {
-            holds(
-                step.frames.iter().all(|run| run.step != 0),
-                "a frame range without a step",
-            )?;
+            holds(step.frames.iter().all(|run| run.step != 0), "a frame range without a step")?;
             let mut frames: usize = 0;
             for run in &step.frames {
                 frames = frames.saturating_add(run.len());
@@ -127,36 +118,18 @@ impl JobSpec {
             let tiles = usize::from(step.tiles.0) * usize::from(step.tiles.1);
             holds((1..=MAX_FRAMES).contains(&frames), "the number of frames")?;
             holds((1..=1024).contains(&tiles), "the number of tiles")?;
-            holds(
-                frames.saturating_mul(tiles) <= MAX_FRAMES,
-                "the number of tasks",
-            )?;
+            holds(frames.saturating_mul(tiles) <= MAX_FRAMES, "the number of tasks")?;
             holds(step.frames_per_task >= 1, "frames per task")?;
-            holds(
-                step.after.iter().all(|n| usize::from(*n) < number),
-                "the order of the steps",
-            )?;
-            holds(
-                short(&step.name) && short(&step.engine) && short(&step.output),
-                "a text",
-            )?;
+            holds(step.after.iter().all(|n| usize::from(*n) < number), "the order of the steps")?;
+            holds(short(&step.name) && short(&step.engine) && short(&step.output), "a text")?;
             holds(!step.output.is_empty(), "the output has no name")?;
-            holds(
-                !step.output.contains(['/', '\\', '\0']),
-                "the output's name has a folder",
-            )?;
+            holds(!step.output.contains(['/', '\\', '\0']), "the output's name has a folder")?;
             holds(step.arguments.len() <= MAX_ARGUMENTS, "too many arguments")?;
-            let texts = step
-                .arguments
-                .iter()
-                .all(|(key, value)| short(key) && short(value));
+            let texts = step.arguments.iter().all(|(key, value)| short(key) && short(value));
             holds(texts, "an argument is too long")?;
         }
         let first: BTreeSet<i32> = unfold(&self.steps[0].frames).collect();
-        holds(
-            self.test_frames.iter().all(|run| run.len() <= MAX_FRAMES),
-            "the test frames",
-        )?;
+        holds(self.test_frames.iter().all(|run| run.len() <= MAX_FRAMES), "the test frames")?;
         let inside = unfold(&self.test_frames).all(|frame| first.contains(&frame));
         holds(inside, "a test frame is not among the job's frames")
     }
@@ -167,16 +140,9 @@ impl JobSpec {
         step: u16,
         frames: &'a [FrameRun],
     ) -> impl Iterator<Item = TaskKey> + 'a {
-        let tiles = self
-            .steps
-            .get(usize::from(step))
-            .map_or(0, |s| s.tiles.0 * s.tiles.1);
+        let tiles = self.steps.get(usize::from(step)).map_or(0, |s| s.tiles.0 * s.tiles.1);
         unfold(frames).flat_map(move |frame| {
-            (0..tiles).map(move |tile| TaskKey {
-                step,
-                tile,
-                ..TaskKey::frame(frame)
-            })
+            (0..tiles).map(move |tile| TaskKey { step, tile, ..TaskKey::frame(frame) })
         })
     }
 }

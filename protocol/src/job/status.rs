@@ -101,11 +101,7 @@ pub fn error_message(job: &Job) -> Option<String> {
     let task = job.task(&first)?;
     let ((_, _, node), failure) = task.failures_now().last()?;
     let tries = task.failures_now().count();
-    let times = if tries == 1 {
-        "once".to_owned()
-    } else {
-        format!("{tries} times")
-    };
+    let times = if tries == 1 { "once".to_owned() } else { format!("{tries} times") };
     let what = format!(
         "frame {} failed {times}, at last on node {}: {}",
         first.frame,
@@ -126,13 +122,9 @@ pub fn error_message(job: &Job) -> Option<String> {
 /// it comes after are done.
 pub fn startable(job: &Job) -> impl Iterator<Item = TaskKey> {
     let switches = job.switches();
-    let spec = job
-        .spec()
-        .filter(|_| !switches.paused && !switches.cancelled);
+    let spec = job.spec().filter(|_| !switches.paused && !switches.cancelled);
     let gate_open = spec.is_some_and(|spec| rest_may_start(job, spec));
-    let blocked = spec
-        .map(|spec| blocked_steps(job, spec))
-        .unwrap_or_default();
+    let blocked = spec.map(|spec| blocked_steps(job, spec)).unwrap_or_default();
     spec.into_iter()
         .flat_map(|_| job.open())
         .take_while(move |key| gate_open || job.is_test(key))
@@ -144,9 +136,7 @@ pub fn startable(job: &Job) -> impl Iterator<Item = TaskKey> {
 pub fn may_start(job: &Job, key: &TaskKey) -> bool {
     let Some(spec) = job.spec() else { return false };
     let switches = job.switches();
-    let open = job
-        .task(key)
-        .is_some_and(|task| task.state(spec.retries) == TaskState::Open);
+    let open = job.task(key).is_some_and(|task| task.state(spec.retries) == TaskState::Open);
     let gate_open = job.is_test(key) || rest_may_start(job, spec);
     let blocked = blocked_steps(job, spec).contains(&key.step);
     open && gate_open && !blocked && !switches.paused && !switches.cancelled
@@ -160,10 +150,7 @@ fn blocked_steps(job: &Job, spec: &JobSpec) -> BTreeSet<u16> {
     let undone: BTreeSet<u16> = job.open().chain(job.failed()).map(|key| key.step).collect();
     let numbered = (0..).zip(&spec.steps);
     let waits = |step: &Step| step.after.iter().any(|before| undone.contains(before));
-    numbered
-        .filter(|(_, step)| waits(step))
-        .map(|(number, _)| number)
-        .collect()
+    numbered.filter(|(_, step)| waits(step)).map(|(number, _)| number).collect()
 }
 
 /// Why a control does not fit a job as it stands.
@@ -186,22 +173,18 @@ pub fn check_control(job: &Job, action: &Action) -> Result<(), Refusal> {
         Action::Resume if status != Status::Paused => {
             refuse(format!("the job is not paused: it is {}", status.name()))
         }
-        Action::Approve if status != Status::AwaitingApproval => refuse(format!(
-            "the job does not wait for approval: it is {}",
-            status.name()
-        )),
+        Action::Approve if status != Status::AwaitingApproval => {
+            refuse(format!("the job does not wait for approval: it is {}", status.name()))
+        }
         Action::Pause | Action::Cancel | Action::Priority(_) if status.is_over() => {
-            refuse(format!(
-                "the job is {} already: there is nothing to {verb}",
-                status.name()
-            ))
+            refuse(format!("the job is {} already: there is nothing to {verb}", status.name()))
         }
         Action::Priority(priority) if *priority > 100 => {
             refuse(format!("a priority is 0 to 100, not {priority}"))
         }
-        Action::Retry { .. } | Action::Extend { .. } if status == Status::Cancelled => refuse(
-            format!("the job is cancelled: submit it again instead of {verb}"),
-        ),
+        Action::Retry { .. } | Action::Extend { .. } if status == Status::Cancelled => {
+            refuse(format!("the job is cancelled: submit it again instead of {verb}"))
+        }
         Action::Retry { frames, .. } if frames.is_empty() => {
             refuse("no frame of the job has failed; name those to render anew with --frames".into())
         }

@@ -113,11 +113,7 @@ impl Task {
     /// Where it stands when a task may be tried `retries` times more after a failure.
     #[must_use]
     pub fn state(&self, retries: u32) -> TaskState {
-        if self
-            .done
-            .as_ref()
-            .is_some_and(|done| done.generation >= self.generation)
-        {
+        if self.done.as_ref().is_some_and(|done| done.generation >= self.generation) {
             return TaskState::Done;
         }
         match self.failures_now().count() > retries as usize {
@@ -129,11 +125,7 @@ impl Task {
     /// The number of the next attempt.
     #[must_use]
     pub fn next_attempt(&self) -> u32 {
-        self.failures_now()
-            .map(|(key, _)| key.1)
-            .max()
-            .unwrap_or(0)
-            .saturating_add(1)
+        self.failures_now().map(|(key, _)| key.1).max().unwrap_or(0).saturating_add(1)
     }
 }
 
@@ -196,17 +188,12 @@ impl Job {
     /// The version that a new control takes: one more than the highest seen.
     #[must_use]
     pub fn next_version(&self) -> u64 {
-        self.controls
-            .last_key_value()
-            .map_or(0, |(key, _)| key.0)
-            .saturating_add(1)
+        self.controls.last_key_value().map_or(0, |(key, _)| key.0).saturating_add(1)
     }
 
     /// Where its frames are written: nodes and their folders.
     pub fn deliveries(&self) -> impl Iterator<Item = (NodeId, &str)> {
-        self.deliveries
-            .iter()
-            .map(|(key, folder)| (key.0, folder.as_str()))
+        self.deliveries.iter().map(|(key, folder)| (key.0, folder.as_str()))
     }
 
     /// What its controls made of it.
@@ -233,9 +220,7 @@ impl Job {
 
     /// Its tasks in the order in which they should be done, the test frames first.
     pub fn tasks(&self) -> impl Iterator<Item = (TaskKey, &Task)> {
-        self.order
-            .iter()
-            .filter_map(|key| Some((*key, self.tasks.get(key)?)))
+        self.order.iter().filter_map(|key| Some((*key, self.tasks.get(key)?)))
     }
 
     /// One task.
@@ -259,16 +244,12 @@ impl Job {
 
     /// The tasks that are still to be done, in order.
     pub fn open(&self) -> impl Iterator<Item = TaskKey> {
-        self.open
-            .iter()
-            .filter_map(|position| self.order.get(*position as usize).copied())
+        self.open.iter().filter_map(|position| self.order.get(*position as usize).copied())
     }
 
     /// The tasks that failed for good, in order.
     pub fn failed(&self) -> impl Iterator<Item = TaskKey> {
-        self.failed
-            .iter()
-            .filter_map(|position| self.order.get(*position as usize).copied())
+        self.failed.iter().filter_map(|position| self.order.get(*position as usize).copied())
     }
 
     /// How many tasks there are, are done, and failed for good.
@@ -281,9 +262,7 @@ impl Job {
     /// Whether the outcome of every test frame is known.
     #[must_use]
     pub fn tests_known(&self) -> bool {
-        self.open
-            .first()
-            .is_none_or(|position| *position as usize >= self.tests)
+        self.open.first().is_none_or(|position| *position as usize >= self.tests)
     }
 
     /// The first test frame that failed for good.
@@ -363,11 +342,9 @@ impl Job {
             .controls
             .values()
             .filter_map(|control| match &control.action {
-                Action::Retry {
-                    step,
-                    frames,
-                    generation,
-                } => Some((*step, frames.clone(), *generation)),
+                Action::Retry { step, frames, generation } => {
+                    Some((*step, frames.clone(), *generation))
+                }
                 _ => None,
             })
             .collect();
@@ -392,20 +369,11 @@ impl Job {
     }
 
     fn add_control(&mut self, fact: FactId, author: NodeId, control: &Control) {
-        let key = (
-            control.version,
-            control.action == Action::Pause,
-            author,
-            fact,
-        );
+        let key = (control.version, control.action == Action::Pause, author, fact);
         self.controls.insert(key, control.clone());
         match &control.action {
             Action::Extend { .. } => self.lay_out(),
-            Action::Retry {
-                step,
-                frames,
-                generation,
-            } => self.raise(*step, frames, *generation),
+            Action::Retry { step, frames, generation } => self.raise(*step, frames, *generation),
             _ => {}
         }
     }
@@ -468,9 +436,7 @@ impl Jobs {
     /// No jobs.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            jobs: BTreeMap::new(),
-        }
+        Self { jobs: BTreeMap::new() }
     }
 
     /// Joins one fact's body, whose author was found to have the right to it.
@@ -500,15 +466,9 @@ impl Jobs {
                 }
             }
             Body::Delivery(delivery) => {
-                job.deliveries
-                    .insert((author, fact), delivery.folder.clone());
+                job.deliveries.insert((author, fact), delivery.folder.clone());
             }
-            Body::Removal(_) => {
-                *job = Job {
-                    removed: true,
-                    ..Job::default()
-                }
-            }
+            Body::Removal(_) => *job = Job { removed: true, ..Job::default() },
             Body::Certificate(_) | Body::Revocation(_) => {}
         }
         Some(id)

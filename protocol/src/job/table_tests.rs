@@ -16,11 +16,7 @@ struct Table {
 impl Table {
     fn with(spec: JobSpec) -> Self {
         let id = spec.id();
-        let mut table = Self {
-            jobs: Jobs::new(),
-            id,
-            facts: 0,
-        };
+        let mut table = Self { jobs: Jobs::new(), id, facts: 0 };
         table.apply(1, &Body::Spec(Box::new(spec)));
         table
     }
@@ -32,13 +28,7 @@ impl Table {
 
     fn outcome(&mut self, author: u8, outcome: Outcome) {
         let job = self.id;
-        self.apply(
-            author,
-            &Body::Outcomes(Outcomes {
-                job,
-                outcomes: vec![outcome],
-            }),
-        );
+        self.apply(author, &Body::Outcomes(Outcomes { job, outcomes: vec![outcome] }));
     }
 
     fn control(&mut self, action: Action) {
@@ -63,10 +53,7 @@ impl Table {
 fn a_job_runs_from_queued_to_completed() {
     let mut table = Table::with(spec(2));
     assert_eq!(table.status(), Status::Queued);
-    let preparing = Activity {
-        preparing: 1,
-        rendering: 0,
-    };
+    let preparing = Activity { preparing: 1, rendering: 0 };
     assert_eq!(status(table.job(), preparing), Some(Status::Preparing));
     table.outcome(1, outcome(1, 0, 1, done()));
     assert_eq!(table.status(), Status::Rendering);
@@ -79,15 +66,9 @@ fn a_job_runs_from_queued_to_completed() {
 
 #[test]
 fn a_task_fails_after_its_retries_and_the_others_go_on() {
-    let mut table = Table::with(JobSpec {
-        retries: 1,
-        ..spec(2)
-    });
+    let mut table = Table::with(JobSpec { retries: 1, ..spec(2) });
     table.outcome(1, outcome(1, 0, 1, failed("no light")));
-    assert_eq!(
-        table.job().task(&TaskKey::frame(1)).unwrap().next_attempt(),
-        2
-    );
+    assert_eq!(table.job().task(&TaskKey::frame(1)).unwrap().next_attempt(), 2);
     assert_eq!(table.startable(), [1, 2]);
     table.outcome(2, outcome(1, 0, 2, failed("no camera")));
     assert_eq!(table.startable(), [2]);
@@ -99,11 +80,7 @@ fn a_task_fails_after_its_retries_and_the_others_go_on() {
         "{message}"
     );
     // A retry renders only what failed.
-    let retry = Action::Retry {
-        step: 0,
-        frames: vec![run(1, 1)],
-        generation: 1,
-    };
+    let retry = Action::Retry { step: 0, frames: vec![run(1, 1)], generation: 1 };
     assert!(check_control(table.job(), &retry).is_ok());
     table.control(retry);
     assert_eq!(table.startable(), [1]);
@@ -116,20 +93,9 @@ fn a_task_fails_after_its_retries_and_the_others_go_on() {
 fn an_older_result_stands_until_the_newer_generation_is_done() {
     let mut table = Table::with(spec(1));
     table.outcome(1, outcome(1, 0, 1, done()));
-    table.control(Action::Retry {
-        step: 0,
-        frames: vec![run(1, 1)],
-        generation: 1,
-    });
+    table.control(Action::Retry { step: 0, frames: vec![run(1, 1)], generation: 1 });
     let generation = |table: &Table| {
-        table
-            .job()
-            .task(&TaskKey::frame(1))
-            .unwrap()
-            .done
-            .as_ref()
-            .unwrap()
-            .generation
+        table.job().task(&TaskKey::frame(1)).unwrap().done.as_ref().unwrap().generation
     };
     assert_eq!((table.status(), generation(&table)), (Status::Queued, 0));
     table.outcome(2, outcome(1, 1, 1, done()));
@@ -138,45 +104,25 @@ fn an_older_result_stands_until_the_newer_generation_is_done() {
 
 #[test]
 fn test_frames_go_first_and_gate_the_rest() {
-    let tests = JobSpec {
-        test_frames: vec![run(5, 6)],
-        ..spec(9)
-    };
+    let tests = JobSpec { test_frames: vec![run(5, 6)], ..spec(9) };
     let mut table = Table::with(tests.clone());
     assert_eq!(table.startable(), [5, 6]);
     table.outcome(1, outcome(5, 0, 1, done()));
     assert_eq!(table.startable(), [6]);
     assert!(!may_start(table.job(), &TaskKey::frame(1)));
     table.outcome(1, outcome(6, 0, 1, failed("dark")));
-    assert_eq!(
-        table.startable(),
-        [1, 2, 3, 4, 7, 8, 9],
-        "without --stop-after-test it goes on"
-    );
+    assert_eq!(table.startable(), [1, 2, 3, 4, 7, 8, 9], "without --stop-after-test it goes on");
 
-    let mut table = Table::with(JobSpec {
-        after_test: AfterTest::StopIfFailed,
-        ..tests.clone()
-    });
+    let mut table = Table::with(JobSpec { after_test: AfterTest::StopIfFailed, ..tests.clone() });
     table.outcome(1, outcome(6, 0, 1, failed("dark")));
-    assert_eq!(
-        table.startable(),
-        [5],
-        "the other test frame's outcome is not known yet"
-    );
+    assert_eq!(table.startable(), [5], "the other test frame's outcome is not known yet");
     table.outcome(1, outcome(5, 0, 1, done()));
     assert_eq!(table.status(), Status::Failed);
     assert_eq!(table.startable(), [] as [i32; 0]);
     let message = error_message(table.job()).unwrap();
-    assert!(
-        message.contains("test frame 6") && message.contains("dark"),
-        "{message}"
-    );
+    assert!(message.contains("test frame 6") && message.contains("dark"), "{message}");
 
-    let mut table = Table::with(JobSpec {
-        after_test: AfterTest::AwaitApproval,
-        ..tests
-    });
+    let mut table = Table::with(JobSpec { after_test: AfterTest::AwaitApproval, ..tests });
     table.outcome(1, outcome(5, 0, 1, done()));
     table.outcome(1, outcome(6, 0, 1, done()));
     assert_eq!(table.status(), Status::AwaitingApproval);
@@ -190,38 +136,19 @@ fn controls_that_do_not_fit_are_refused() {
     let mut table = Table::with(spec(2));
     assert!(check_control(table.job(), &Action::Resume).is_err());
     assert!(check_control(table.job(), &Action::Approve).is_err());
-    let nothing = Action::Retry {
-        step: 0,
-        frames: Vec::new(),
-        generation: 1,
-    };
+    let nothing = Action::Retry { step: 0, frames: Vec::new(), generation: 1 };
     assert!(check_control(table.job(), &nothing).is_err());
-    let outside = Action::Retry {
-        step: 0,
-        frames: vec![run(8, 9)],
-        generation: 1,
-    };
-    assert!(
-        check_control(table.job(), &outside)
-            .unwrap_err()
-            .0
-            .contains("frame 8")
-    );
+    let outside = Action::Retry { step: 0, frames: vec![run(8, 9)], generation: 1 };
+    assert!(check_control(table.job(), &outside).unwrap_err().0.contains("frame 8"));
     assert!(check_control(table.job(), &Action::Pause).is_ok());
     table.control(Action::Pause);
-    assert_eq!(
-        (table.status(), table.startable()),
-        (Status::Paused, Vec::new())
-    );
+    assert_eq!((table.status(), table.startable()), (Status::Paused, Vec::new()));
     assert!(check_control(table.job(), &Action::Pause).is_err());
     assert!(check_control(table.job(), &Action::Resume).is_ok());
     table.control(Action::Resume);
     assert_eq!(table.startable(), [1, 2]);
     table.control(Action::Cancel);
-    assert_eq!(
-        (table.status(), table.startable()),
-        (Status::Cancelled, Vec::new())
-    );
+    assert_eq!((table.status(), table.startable()), (Status::Cancelled, Vec::new()));
     for action in [Action::Pause, Action::Resume, Action::Cancel, outside] {
         assert!(check_control(table.job(), &action).is_err(), "{action:?}");
     }
@@ -229,10 +156,7 @@ fn controls_that_do_not_fit_are_refused() {
 
 #[test]
 fn of_equal_versions_pause_comes_before_resume() {
-    for order in [
-        [Action::Pause, Action::Resume],
-        [Action::Resume, Action::Pause],
-    ] {
+    for order in [[Action::Pause, Action::Resume], [Action::Resume, Action::Pause]] {
         let mut table = Table::with(spec(1));
         for action in order {
             table.apply(1, &Body::Control(control(table.id, 4, action)));
@@ -246,10 +170,7 @@ fn of_equal_versions_pause_comes_before_resume() {
 #[test]
 fn more_frames_can_be_added_and_a_removed_job_stays_removed() {
     let mut table = Table::with(spec(2));
-    table.control(Action::Extend {
-        step: 0,
-        frames: vec![run(2, 4)],
-    });
+    table.control(Action::Extend { step: 0, frames: vec![run(2, 4)] });
     assert_eq!(table.startable(), [1, 2, 3, 4]);
     table.apply(1, &Body::Removal(Removal { job: table.id }));
     assert!(table.jobs.is_removed(&table.id) && table.jobs.get(&table.id).is_none());
@@ -262,10 +183,7 @@ fn more_frames_can_be_added_and_a_removed_job_stays_removed() {
 fn any_body(id: JobId) -> impl Strategy<Value = Body> {
     let ending = prop_oneof![Just(done()), Just(failed("a")), Just(failed("b"))];
     let outcomes = (1..5_i32, 0..3_u32, 1..4_u32, ending).prop_map(move |(f, g, a, ending)| {
-        Body::Outcomes(Outcomes {
-            job: id,
-            outcomes: vec![outcome(f, g, a, ending)],
-        })
+        Body::Outcomes(Outcomes { job: id, outcomes: vec![outcome(f, g, a, ending)] })
     });
     let frames = (1..5_i32, 1..7_i32).prop_map(|(from, to)| vec![run(from, to)]);
     let action = prop_oneof![
@@ -284,11 +202,7 @@ fn any_body(id: JobId) -> impl Strategy<Value = Body> {
     let controls = (1..5_u64, action)
         .prop_map(move |(version, action)| Body::Control(control(id, version, action)));
     let delivery = (1..4_u8).prop_map(move |n| {
-        Body::Delivery(Delivery {
-            job: id,
-            node: node(n),
-            folder: format!("out{n}"),
-        })
+        Body::Delivery(Delivery { job: id, node: node(n), folder: format!("out{n}") })
     });
     prop_oneof![
         8 => outcomes,
@@ -300,11 +214,7 @@ fn any_body(id: JobId) -> impl Strategy<Value = Body> {
 }
 
 fn tested() -> JobSpec {
-    JobSpec {
-        test_frames: vec![run(3, 3)],
-        retries: 1,
-        ..spec(4)
-    }
+    JobSpec { test_frames: vec![run(3, 3)], retries: 1, ..spec(4) }
 }
 
 fn any_history() -> impl Strategy<Value = Vec<(FactId, NodeId, Body)>> {

@@ -29,14 +29,7 @@ impl TaskKey {
     /// The task of a whole frame of a job's first step.
     #[must_use]
     pub const fn frame(frame: i32) -> Self {
-        Self {
-            step: 0,
-            layer: 0,
-            camera: 0,
-            view: 0,
-            frame,
-            tile: 0,
-        }
+        Self { step: 0, layer: 0, camera: 0, view: 0, frame, tile: 0 }
     }
 }
 
@@ -54,21 +47,9 @@ pub struct FrameRun {
 impl FrameRun {
     /// Its frames, in order.
     pub fn frames(self) -> impl Iterator<Item = i32> + Clone {
-        let (start, end, step) = (
-            i64::from(self.start),
-            i64::from(self.end),
-            i64::from(self.step),
-        );
-        let count = if step == 0 {
-            0
-        } else {
-            ((end - start) / step + 1).max(0)
-        };
-        let reaches = if step >= 0 {
-            start <= end
-        } else {
-            start >= end
-        };
+        let (start, end, step) = (i64::from(self.start), i64::from(self.end), i64::from(self.step));
+        let count = if step == 0 { 0 } else { ((end - start) / step + 1).max(0) };
+        let reaches = if step >= 0 { start <= end } else { start >= end };
         let count = if reaches { count } else { 0 };
         (0..count).map(move |n| i32::try_from(start + n * step).unwrap_or(i32::MAX))
     }
@@ -115,11 +96,7 @@ pub fn runs(frames: &[i32]) -> Vec<FrameRun> {
             }
             _ => {}
         }
-        runs.push(FrameRun {
-            start: frame,
-            end: frame,
-            step: 1,
-        });
+        runs.push(FrameRun { start: frame, end: frame, step: 1 });
     }
     runs
 }
@@ -148,20 +125,12 @@ mod tests {
 
     #[test]
     fn extremes_neither_overflow_nor_run_forever() {
-        let whole = FrameRun {
-            start: i32::MIN,
-            end: i32::MAX,
-            step: 1,
-        };
+        let whole = FrameRun { start: i32::MIN, end: i32::MAX, step: 1 };
         assert_eq!(whole.len(), 1 << 32);
         assert!(whole.contains(i32::MAX));
         assert_eq!(unfold(&[whole, whole]).count(), MAX_FRAMES);
         for run in [(5, 1, 1), (1, 5, -1), (1, 5, 0)] {
-            let run = FrameRun {
-                start: run.0,
-                end: run.1,
-                step: run.2,
-            };
+            let run = FrameRun { start: run.0, end: run.1, step: run.2 };
             assert!(run.is_empty() && !run.contains(1), "{run:?}");
         }
         assert_eq!(runs(&[i32::MIN, i32::MAX]).len(), 2);

@@ -21,11 +21,7 @@ impl Machine {
         if self.ledger.members.chain(&self.me) != Some(chain) {
             let body = Body::Certificate(Box::new(chain.clone()));
             let fact = self.sign(&body);
-            self.write(AfterWrite {
-                facts: vec![fact],
-                tell: true,
-                ..AfterWrite::nothing()
-            });
+            self.write(AfterWrite { facts: vec![fact], tell: true, ..AfterWrite::nothing() });
         }
         std::mem::take(&mut self.out)
     }
@@ -36,11 +32,7 @@ impl Machine {
 
     pub(super) fn write(&mut self, after: AfterWrite) {
         let token = self.token();
-        self.out.push(Command::Write {
-            token,
-            term: after.term,
-            facts: after.facts.clone(),
-        });
+        self.out.push(Command::Write { token, term: after.term, facts: after.facts.clone() });
         self.writes.insert(token, after);
     }
 
@@ -72,9 +64,7 @@ impl Machine {
         for bytes in facts {
             match Fact::from_bytes(bytes) {
                 Ok(fact) => parsed.push(fact),
-                Err(_) => self
-                    .out
-                    .push(Command::Close(from, "it sent a record that is none")),
+                Err(_) => self.out.push(Command::Close(from, "it sent a record that is none")),
             }
         }
         // Certificates first: the others may be signed by whom they introduce.
@@ -85,17 +75,10 @@ impl Machine {
     pub(super) fn take_facts(&mut self, from: NodeId, token: Option<u64>, facts: Vec<Vec<u8>>) {
         let facts = self.parse(from, facts);
         let (new, whole) = self.sift(from, facts);
-        let acknowledge: Vec<(NodeId, u64)> = token
-            .filter(|_| whole)
-            .map(|token| (from, token))
-            .into_iter()
-            .collect();
+        let acknowledge: Vec<(NodeId, u64)> =
+            token.filter(|_| whole).map(|token| (from, token)).into_iter().collect();
         if !new.is_empty() || !acknowledge.is_empty() {
-            self.write(AfterWrite {
-                facts: new,
-                acknowledge,
-                ..AfterWrite::nothing()
-            });
+            self.write(AfterWrite { facts: new, acknowledge, ..AfterWrite::nothing() });
         }
     }
 
@@ -125,12 +108,7 @@ impl Machine {
             }
         }
         let request = Some((request, goods));
-        self.write(AfterWrite {
-            facts,
-            request,
-            tell: true,
-            ..AfterWrite::nothing()
-        });
+        self.write(AfterWrite { facts, request, tell: true, ..AfterWrite::nothing() });
     }
 
     pub(super) fn write_failed(&mut self, token: u64) {
@@ -158,7 +136,7 @@ impl Machine {
             self.election_events(now, events);
         }
         for fact in &after.facts {
-            self.join(now, fact);
+            self.join(fact);
         }
         for (node, theirs) in after.acknowledge {
             self.send(node, Message::FactsStored(theirs));
@@ -166,38 +144,27 @@ impl Machine {
         for (node, theirs) in after.kept {
             self.send(node, Message::Kept(theirs, Ok(())));
         }
-        for attempt in &after.over {
-            self.worker.over(attempt);
-        }
         if after.tell {
             self.tell(&after.facts);
         }
+        if !after.over.is_empty() {
+            self.hand_in(now, &after.facts, after.over);
+        }
         if let Some((request, mut goods)) = after.request {
-            goods.facts = after
-                .facts
-                .iter()
-                .map(|fact| fact.as_bytes().to_vec())
-                .collect();
-            let job = after
-                .facts
-                .iter()
-                .find_map(Fact::scope)
-                .unwrap_or(JobId([0; 32]));
+            goods.facts = after.facts.iter().map(|fact| fact.as_bytes().to_vec()).collect();
+            let job = after.facts.iter().find_map(Fact::scope).unwrap_or(JobId([0; 32]));
             let candidates = self.keepers(&job);
             let token = self.token();
-            self.orders.insert(token, Order::Request(request));
+            self.orders.insert(token, Order::Request(request, job, goods.clone()));
             let events = self.replicator.order(now, token, job, goods, candidates);
-            self.replicator_events(now, events);
-        }
-        if !after.over.is_empty() {
-            self.report(now);
+            self.replicator_events(events);
         }
         let events = self.worker.review(now, &self.ledger.jobs);
         self.worker_events(now, events);
     }
 
     /// Joins one fact that is on disk.
-    fn join(&mut self, now: Time, fact: &Fact) {
+    fn join(&mut self, fact: &Fact) {
         let applied = self.ledger.apply(fact);
         if let Some(job) = applied.job {
             self.out.push(Command::Changed(job));
@@ -209,8 +176,7 @@ impl Machine {
             }
         }
         if let Some(node) = applied.revoked {
-            self.out
-                .push(Command::Close(node, "its certificate was revoked"));
+            self.out.push(Command::Close(node, "its certificate was revoked"));
             if let Some(leader) = &mut self.leader {
                 leader.lose(&node);
             }
@@ -219,18 +185,13 @@ impl Machine {
             let waiting: Vec<Fact> = std::mem::take(&mut self.deferred).into();
             let (new, _) = self.sift(self.me, waiting);
             if !new.is_empty() {
-                self.write(AfterWrite {
-                    facts: new,
-                    ..AfterWrite::nothing()
-                });
+                self.write(AfterWrite { facts: new, ..AfterWrite::nothing() });
             }
         }
-        let _ = now;
     }
 
-    /// Tells everybody of facts: the leader at once, the others by gossip.
+    /// Tells everybody of facts by gossip.
     fn tell(&mut self, facts: &[Fact]) {
-        let leader = self.election.claim().map(|claim| claim.leader);
         let (mut small, mut large) = (Vec::new(), Vec::new());
         let mut size = 0;
         for fact in facts {
@@ -242,18 +203,11 @@ impl Machine {
                 small.push(fact.as_bytes().to_vec());
             }
         }
-        if let Some(leader) = leader.filter(|leader| *leader != self.me)
-            && !small.is_empty()
-        {
-            self.send(leader, Message::Facts(None, small.clone()));
-        }
         if !small.is_empty() {
-            self.out
-                .push(Command::Gossip(gossip::Message::Facts(small)));
+            self.out.push(Command::Gossip(gossip::Message::Facts(small)));
         }
         if !large.is_empty() {
-            self.out
-                .push(Command::Gossip(gossip::Message::Announce(self.me, large)));
+            self.out.push(Command::Gossip(gossip::Message::Announce(self.me, large)));
         }
     }
 
@@ -280,6 +234,44 @@ impl Machine {
         keepers
     }
 
+    /// After a start: what this node made or submitted and, as far as its facts tell, holds alone.
+    pub(super) fn find_lonely(&mut self) {
+        for (id, job, spec) in self.ledger.jobs.iter() {
+            let status = crate::job::status::status(job, crate::job::status::Activity::default());
+            let live = status.is_some_and(|status| !status.is_over());
+            if live && job.submitter() == Some(self.me) {
+                let goods = Goods { trees: vec![spec.inputs], ..Goods::default() };
+                self.lonely.push_back((id, goods));
+            }
+            let alone = job
+                .tasks()
+                .filter_map(|(_, task)| task.done.as_deref())
+                .filter(|done| done.author == self.me && done.holders.len() < 2);
+            for done in alone {
+                let blobs = done.files.iter().map(|file| file.blob).chain(done.log).collect();
+                self.lonely.push_back((id, Goods { blobs, ..Goods::default() }));
+            }
+        }
+    }
+
+    /// Rule 2: what is on one disk alone is brought to a second one as soon as there is one.
+    pub(super) fn make_good(&mut self, now: Time) {
+        while !self.connected.is_empty()
+            && let Some((job, goods)) = self.lonely.pop_front()
+        {
+            // A job that was removed meanwhile needs nothing any more.
+            if self.ledger.jobs.get(&job).is_none() {
+                continue;
+            }
+            let candidates = self.keepers(&job);
+            let token = self.token();
+            self.orders.insert(token, Order::MakeGood(job, goods.clone()));
+            let events = self.replicator.order(now, token, job, goods, candidates);
+            self.replicator_events(events);
+            return;
+        }
+    }
+
     /// A peer asks to keep blobs and facts.
     pub(super) fn asked_to_keep(
         &mut self,
@@ -289,27 +281,14 @@ impl Machine {
         job: JobId,
         goods: Goods,
     ) {
-        let Goods {
-            blobs,
-            trees,
-            facts,
-        } = goods;
+        let Goods { blobs, trees, facts } = goods;
         let facts = self.parse(from, facts);
         self.keeping.insert((from, token), (facts, now));
-        let goods = Goods {
-            blobs,
-            trees,
-            facts: Vec::new(),
-        };
+        let goods = Goods { blobs, trees, facts: Vec::new() };
         if goods == Goods::default() {
             self.stored(from, token, Ok(()));
         } else {
-            self.out.push(Command::Store {
-                from,
-                token,
-                goods,
-                job,
-            });
+            self.out.push(Command::Store { from, token, goods, job });
         }
     }
 
@@ -338,11 +317,7 @@ impl Machine {
         let (new, whole) = self.sift(from, facts);
         if whole {
             let kept = vec![(from, token)];
-            self.write(AfterWrite {
-                facts: new,
-                kept,
-                ..AfterWrite::nothing()
-            });
+            self.write(AfterWrite { facts: new, kept, ..AfterWrite::nothing() });
         } else {
             let why = "a record among them is not valid here".to_owned();
             self.send(from, Message::Kept(token, Err(why)));
@@ -382,11 +357,8 @@ impl Machine {
                 }
             }
             Sync::Want(wanted) => {
-                let held: Vec<FactId> = wanted
-                    .into_iter()
-                    .take(MAX_ASKED)
-                    .filter(|id| ids.contains(id))
-                    .collect();
+                let held: Vec<FactId> =
+                    wanted.into_iter().take(MAX_ASKED).filter(|id| ids.contains(id)).collect();
                 if !held.is_empty() {
                     self.out.push(Command::SendFacts(from, held));
                 }

@@ -23,10 +23,10 @@ use crate::wire::control::{Advert, AttemptKey, Message};
 use crate::wire::gossip;
 use crate::worker::{self, Worker};
 
-pub use work::Activity;
-
 /// How often the shell must call with [`Input::Tick`] at least.
 pub const TICK: Duration = Duration::from_millis(100);
+/// How often something that is on this disk alone is brought to a second one, where there is one.
+pub const MAKE_GOOD_PERIOD: Duration = Duration::from_secs(2);
 /// How often facts are compared with a random peer.
 pub const SYNC_PERIOD: Duration = Duration::from_secs(2);
 
@@ -135,8 +135,9 @@ struct AfterWrite {
 /// What an order of the replicator was for.
 #[derive(Clone, Debug)]
 enum Order {
-    Request(u64),
+    Request(u64, JobId, Goods),
     Outcome(AttemptKey, Box<Outcome>),
+    MakeGood(JobId, Goods),
 }
 
 /// The machine of one node.
@@ -162,12 +163,18 @@ pub struct Machine {
     connected: BTreeSet<NodeId>,
     replicator: Replicator,
     orders: BTreeMap<u64, Order>,
+    /// What is on this disk alone, and should not be.
+    lonely: VecDeque<(JobId, Goods)>,
     keeping: BTreeMap<(NodeId, u64), (Vec<Fact>, Time)>,
     writes: BTreeMap<u64, AfterWrite>,
+    /// Attempts whose outcome the leader has been told, and not confirmed yet: until then they
+    /// count as running, so that it does not hand out their tasks a second time.
+    reported: BTreeMap<u64, (NodeId, Vec<AttemptKey>, Time)>,
     deferred: VecDeque<Fact>,
     tokens: u64,
     next_report: Time,
     next_sync: Time,
+    next_good: Time,
     out: Vec<Command>,
     /// Messages from this node to itself: a leader is one of its own workers.
     loopback: VecDeque<Message>,
@@ -201,12 +208,15 @@ impl Machine {
             connected: BTreeSet::new(),
             replicator: Replicator::new(),
             orders: BTreeMap::new(),
+            lonely: VecDeque::new(),
             keeping: BTreeMap::new(),
             writes: BTreeMap::new(),
+            reported: BTreeMap::new(),
             deferred: VecDeque::new(),
             tokens: 0,
             next_report: now,
             next_sync: now,
+            next_good: now,
             out: Vec::new(),
             loopback: VecDeque::new(),
         }
@@ -236,6 +246,7 @@ impl Machine {
         for fact in later {
             self.ledger.apply(&fact);
         }
+        self.find_lonely();
     }
 
     /// Takes in what happened, and says what to do about it.
@@ -253,12 +264,7 @@ impl Machine {
             Input::Written(token) => self.written(now, token),
             Input::WriteFailed(token) => self.write_failed(token),
             Input::Advert(advert) => self.own_advert(*advert),
-            Input::Author {
-                request,
-                bodies,
-                signed,
-                goods,
-            } => {
+            Input::Author { request, bodies, signed, goods } => {
                 self.author(request, &bodies, signed, goods);
             }
             Input::Prepared(attempt, inputs) => self.prepared(now, &attempt, inputs),
@@ -305,8 +311,9 @@ impl Machine {
         let events = self.election.tick(now, &alive, &reachable);
         self.election_events(now, events);
         let events = self.replicator.tick(now);
-        self.replicator_events(now, events);
+        self.replicator_events(events);
         self.keep_alive(now);
+        self.settle_overdue(now, None);
         let events = self.worker.review(now, &self.ledger.jobs);
         self.worker_events(now, events);
         if now >= self.next_report {
@@ -319,6 +326,10 @@ impl Machine {
                 self.send_root(peer);
             }
         }
+        if now >= self.next_good {
+            self.next_good = now + MAKE_GOOD_PERIOD;
+            self.make_good(now);
+        }
         if let Some(leader) = &mut self.leader {
             // Reports age and leases end without anything else happening.
             leader.touch();
@@ -328,8 +339,7 @@ impl Machine {
     fn connect(&mut self, now: Time, chain: &Chain) {
         let node = chain.leaf.statement.subject;
         if self.ledger.members.is_revoked(&node) {
-            self.out
-                .push(Command::Close(node, "its certificate was revoked"));
+            self.out.push(Command::Close(node, "its certificate was revoked"));
             return;
         }
         self.ledger.members.add(chain);
@@ -337,6 +347,12 @@ impl Machine {
         let events = self.membership.heard(now, node);
         self.membership_events(now, events);
         self.election.connection(now, &node, true);
+        self.hello(node);
+        self.send_root(node);
+    }
+
+    /// Tells a peer of this node, of the leadership and of others.
+    fn hello(&mut self, node: NodeId) {
         let Some(advert) = self.adverts.get(&self.me).cloned() else {
             return;
         };
@@ -348,15 +364,7 @@ impl Machine {
             .collect();
         known.truncate(64);
         let claim = self.election.claim().cloned();
-        self.send(
-            node,
-            Message::Hello {
-                advert: Box::new(advert),
-                claim,
-                known,
-            },
-        );
-        self.send_root(node);
+        self.send(node, Message::Hello { advert: Box::new(advert), claim, known });
     }
 
     fn disconnect(&mut self, now: Time, node: NodeId) {
@@ -365,17 +373,14 @@ impl Machine {
         self.connected.remove(&node);
         self.keeping.retain(|(from, _), _| *from != node);
         self.election.connection(now, &node, false);
+        self.settle_overdue(now, Some(node));
         let events = self.replicator.disconnected(now, &node);
-        self.replicator_events(now, events);
+        self.replicator_events(events);
     }
 
     fn message(&mut self, now: Time, from: NodeId, message: Message) {
         match message {
-            Message::Hello {
-                advert,
-                claim,
-                known,
-            } => {
+            Message::Hello { advert, claim, known } => {
                 self.learn_advert(from, *advert);
                 for (node, addresses) in known.into_iter().take(64) {
                     self.learn_contact(node, addresses);
@@ -399,12 +404,7 @@ impl Machine {
             Message::Claim(claim) => self.claimed(now, claim),
             Message::Report(report) => self.take_report(now, from, &report),
             Message::Reported(term, _) => self.election.heard_leader(now, &from, term),
-            Message::Assign {
-                term,
-                seq,
-                lease,
-                providers,
-            } => {
+            Message::Assign { term, seq, lease, providers } => {
                 if self.election.obeys(&from, term) {
                     if self.ledger.jobs.get(&lease.attempt.job).is_none() {
                         // Its spec is on its way, or was missed: comparing facts brings it.
@@ -415,30 +415,18 @@ impl Machine {
                 }
             }
             Message::Facts(token, facts) => self.take_facts(from, token, facts),
-            Message::FactsStored(_) => {}
-            Message::Keep {
-                token,
-                blobs,
-                trees,
-                job,
-                facts,
-            } => {
-                self.asked_to_keep(
-                    now,
-                    from,
-                    token,
-                    job,
-                    Goods {
-                        blobs,
-                        trees,
-                        facts,
-                    },
-                );
+            Message::FactsStored(token) => {
+                if self.reported.get(&token).is_some_and(|(leader, ..)| *leader == from) {
+                    self.settle(now, token);
+                }
+            }
+            Message::Keep { token, blobs, trees, job, facts } => {
+                self.asked_to_keep(now, from, token, job, Goods { blobs, trees, facts });
             }
             Message::Keeping(token) => self.replicator.keeping(now, from, token),
             Message::Kept(token, kept) => {
                 let events = self.replicator.kept(now, from, token, kept.is_ok());
-                self.replicator_events(now, events);
+                self.replicator_events(events);
             }
             Message::Sync(sync) => self.sync(from, sync),
         }
@@ -448,15 +436,10 @@ impl Machine {
         match message {
             gossip::Message::Facts(facts) => self.take_facts(from, None, facts),
             gossip::Message::Announce(holder, ids) => {
-                let missing: Vec<FactId> = ids
-                    .into_iter()
-                    .filter(|id| !self.ledger.ids().contains(id))
-                    .collect();
+                let missing: Vec<FactId> =
+                    ids.into_iter().filter(|id| !self.ledger.ids().contains(id)).collect();
                 if !missing.is_empty() {
-                    self.send(
-                        holder,
-                        Message::Sync(crate::wire::control::Sync::Want(missing)),
-                    );
+                    self.send(holder, Message::Sync(crate::wire::control::Sync::Want(missing)));
                 }
             }
             gossip::Message::Claim(claim) => self.claimed(now, claim),
@@ -481,9 +464,14 @@ impl Machine {
         if known.is_some_and(|known| known >= advert.revision) {
             return;
         }
+        let restarted = known.is_some_and(|known| known.0 != advert.revision.0);
+        if restarted {
+            // Where its old connection outlived it, nobody has introduced this node to it yet.
+            self.hello(from);
+        }
         if let Some(leader) = &mut self.leader {
             // A daemon that was started anew knows nothing of its leases.
-            if known.is_some_and(|known| known.0 != advert.revision.0) {
+            if restarted {
                 leader.lose(&from);
             }
             leader.touch();
@@ -501,10 +489,7 @@ impl Machine {
     }
 
     fn own_advert(&mut self, advert: Advert) {
-        self.out
-            .push(Command::Gossip(gossip::Message::Advert(Box::new(
-                advert.clone(),
-            ))));
+        self.out.push(Command::Gossip(gossip::Message::Advert(Box::new(advert.clone()))));
         self.adverts.insert(self.me, advert);
         if let Some(leader) = &mut self.leader {
             leader.touch();
@@ -519,8 +504,11 @@ impl Machine {
                     if let Some(leader) = &mut self.leader {
                         leader.lose(&node);
                     }
+                    if self.connected.contains(&node) {
+                        self.out.push(Command::Close(node, "it has been silent for too long"));
+                    }
                     let events = self.replicator.disconnected(now, &node);
-                    self.replicator_events(now, events);
+                    self.replicator_events(events);
                 }
                 membership::Event::Changed(..) => {
                     if let Some(leader) = &mut self.leader {
@@ -537,24 +525,16 @@ impl Machine {
                 election::Event::Send(to, message) => self.send(to, message),
                 election::Event::Write(term) => {
                     let token = self.token();
-                    let after = AfterWrite {
-                        term: Some(term),
-                        ..AfterWrite::nothing()
-                    };
+                    let after = AfterWrite { term: Some(term), ..AfterWrite::nothing() };
                     self.writes.insert(token, after);
-                    self.out.push(Command::Write {
-                        token,
-                        term: Some(term),
-                        facts: Vec::new(),
-                    });
+                    self.out.push(Command::Write { token, term: Some(term), facts: Vec::new() });
                 }
                 election::Event::Lead(claim) => {
                     self.leader = Some(Leader::new(claim.term, now));
                     for node in self.connected.clone() {
                         self.send(node, Message::Claim(claim.clone()));
                     }
-                    self.out
-                        .push(Command::Gossip(gossip::Message::Claim(claim.clone())));
+                    self.out.push(Command::Gossip(gossip::Message::Claim(claim.clone())));
                     self.followed(now, claim.term);
                 }
                 election::Event::Follow(claim) => {
@@ -575,17 +555,25 @@ impl Machine {
         self.report(now);
     }
 
-    fn replicator_events(&mut self, _now: Time, events: Vec<replicate::Event>) {
+    fn replicator_events(&mut self, events: Vec<replicate::Event>) {
         for event in events {
             match event {
                 replicate::Event::Send(to, message) => self.send(to, message),
                 replicate::Event::Over(token, holder) => match self.orders.remove(&token) {
-                    Some(Order::Request(request)) => {
+                    Some(Order::Request(request, job, goods)) => {
+                        if holder.is_none() {
+                            self.lonely.push_back((job, goods));
+                        }
                         let copies = std::iter::once(self.me).chain(holder).collect();
                         self.out.push(Command::Answer(request, Ok(copies)));
                     }
                     Some(Order::Outcome(attempt, outcome)) => {
                         self.conclude(attempt, *outcome, holder);
+                    }
+                    Some(Order::MakeGood(job, goods)) => {
+                        if holder.is_none() {
+                            self.lonely.push_back((job, goods));
+                        }
                     }
                     None => {}
                 },
@@ -607,3 +595,6 @@ impl AfterWrite {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,20 @@
 //! Leading and working: leases out, reports in, attempts begun and concluded.
 
 use super::{AfterWrite, Command, Machine, Order};
-use crate::fact::{Body, Outcomes};
+use std::time::Duration;
+
+use crate::fact::{Body, Fact, Outcomes};
 use crate::ids::{BlobId, JobId, NodeId};
 use crate::job::outcome::Outcome;
 use crate::job::status;
-use crate::leader::{Held, REPORT_PERIOD};
+use crate::leader::REPORT_PERIOD;
 use crate::replicate::Goods;
 use crate::time::Time;
 use crate::wire::control::{AttemptKey, Message, Phase, Report};
 use crate::worker;
 
-/// What is known here of a job's leases: all of them where this node leads, its own elsewhere.
-pub type Activity = Vec<Held>;
+/// How long a leader may take to confirm an outcome before its worker goes on without.
+const HAND_IN_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl Machine {
     /// How a job's leases stand, by this node's own knowledge.
@@ -25,14 +27,8 @@ impl Machine {
                 own.map(|(_, phase)| phase).collect()
             }
         };
-        let preparing = phases
-            .iter()
-            .filter(|phase| **phase == Phase::Preparing)
-            .count();
-        status::Activity {
-            preparing,
-            rendering: phases.len() - preparing,
-        }
+        let preparing = phases.iter().filter(|phase| **phase == Phase::Preparing).count();
+        status::Activity { preparing, rendering: phases.len() - preparing }
     }
 
     pub(super) fn lead(&mut self, now: Time) {
@@ -49,10 +45,7 @@ impl Machine {
 
     pub(super) fn report(&mut self, now: Time) {
         self.next_report = now + REPORT_PERIOD;
-        let Some((term, leader)) = self
-            .election
-            .claim()
-            .map(|claim| (claim.term, claim.leader))
+        let Some((term, leader)) = self.election.claim().map(|claim| (claim.term, claim.leader))
         else {
             return;
         };
@@ -85,9 +78,7 @@ impl Machine {
     }
 
     pub(super) fn prepared(&mut self, now: Time, attempt: &AttemptKey, inputs: BlobId) {
-        let events = self
-            .worker
-            .prepared(now, attempt, inputs, &self.ledger.jobs);
+        let events = self.worker.prepared(now, attempt, inputs, &self.ledger.jobs);
         self.worker_events(now, events);
     }
 
@@ -98,17 +89,54 @@ impl Machine {
         };
         outcome.term = term;
         self.worker.finishing(&attempt);
-        let goods = Goods {
-            blobs: outcome.blobs().collect(),
-            ..Goods::default()
-        };
+        let goods = Goods { blobs: outcome.blobs().collect(), ..Goods::default() };
         let candidates = self.keepers(&attempt.job);
         let token = self.token();
         self.orders.insert(token, Order::Outcome(attempt, outcome));
-        let events = self
-            .replicator
-            .order(now, token, attempt.job, goods, candidates);
-        self.replicator_events(now, events);
+        let events = self.replicator.order(now, token, attempt.job, goods, candidates);
+        self.replicator_events(events);
+    }
+
+    /// Hands the outcomes of attempts in to the leader. They are over once it has them on its disk:
+    /// were they gone from a report before that, it would take them for dropped.
+    pub(super) fn hand_in(&mut self, now: Time, facts: &[Fact], over: Vec<AttemptKey>) {
+        let leader = self.election.claim().map(|claim| claim.leader);
+        let token = self.token();
+        match leader.filter(|leader| self.connected.contains(leader)) {
+            Some(leader) => {
+                let bytes = facts.iter().map(|fact| fact.as_bytes().to_vec()).collect();
+                self.send(leader, Message::Facts(Some(token), bytes));
+                self.reported.insert(token, (leader, over, now));
+            }
+            None => {
+                self.reported.insert(token, (self.me, over, now));
+                self.settle(now, token);
+            }
+        }
+    }
+
+    /// The leader has what was handed in under this token.
+    pub(super) fn settle(&mut self, now: Time, token: u64) {
+        let Some((_, over, _)) = self.reported.remove(&token) else { return };
+        for attempt in over {
+            self.worker.over(&attempt);
+        }
+        self.report(now);
+    }
+
+    /// Gives up waiting for a leader that is gone, or does not answer: others know the outcome.
+    pub(super) fn settle_overdue(&mut self, now: Time, gone: Option<NodeId>) {
+        let overdue: Vec<u64> = self
+            .reported
+            .iter()
+            .filter(|(_, (leader, _, since))| {
+                Some(*leader) == gone || now.since(*since) >= HAND_IN_TIMEOUT
+            })
+            .map(|(token, _)| *token)
+            .collect();
+        for token in overdue {
+            self.settle(now, token);
+        }
     }
 
     /// What an attempt made is where it should be: its outcome becomes a fact.
@@ -119,17 +147,13 @@ impl Machine {
         holder: Option<NodeId>,
     ) {
         outcome.holders = std::iter::once(self.me).chain(holder).collect();
-        let body = Body::Outcomes(Outcomes {
-            job: attempt.job,
-            outcomes: vec![outcome],
-        });
+        if holder.is_none() {
+            let goods = Goods { blobs: outcome.blobs().collect(), ..Goods::default() };
+            self.lonely.push_back((attempt.job, goods));
+        }
+        let body = Body::Outcomes(Outcomes { job: attempt.job, outcomes: vec![outcome] });
         let fact = self.sign(&body);
         let over = vec![attempt];
-        self.write(AfterWrite {
-            facts: vec![fact],
-            over,
-            tell: true,
-            ..AfterWrite::nothing()
-        });
+        self.write(AfterWrite { facts: vec![fact], over, tell: true, ..AfterWrite::nothing() });
     }
 }

@@ -132,10 +132,7 @@ impl Membership {
     /// The nodes that are not dead, this one included.
     #[must_use]
     pub fn alive(&self) -> BTreeSet<NodeId> {
-        let others = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| peer.liveness != Liveness::Dead);
+        let others = self.peers.iter().filter(|(_, peer)| peer.liveness != Liveness::Dead);
         others.map(|(node, _)| *node).chain([self.me]).collect()
     }
 
@@ -161,11 +158,8 @@ impl Membership {
         match was {
             Liveness::Alive => Vec::new(),
             Liveness::Suspect | Liveness::Dead => {
-                let update = Update {
-                    node,
-                    liveness: Liveness::Alive,
-                    incarnation: peer.incarnation,
-                };
+                let update =
+                    Update { node, liveness: Liveness::Alive, incarnation: peer.incarnation };
                 self.spread(update);
                 vec![Event::Changed(node, Liveness::Alive)]
             }
@@ -185,16 +179,8 @@ impl Membership {
             return Vec::new();
         }
         self.seq += 1;
-        self.probes.push(Probe {
-            node,
-            seq: self.seq,
-            sent: now,
-            helped: false,
-        });
-        vec![Event::Send(
-            node,
-            Message::Ping(self.seq, self.pick_rumours()),
-        )]
+        self.probes.push(Probe { node, seq: self.seq, sent: now, helped: false });
+        vec![Event::Send(node, Message::Ping(self.seq, self.pick_rumours()))]
     }
 
     /// One of the messages of membership came from `from`.
@@ -218,11 +204,7 @@ impl Membership {
                 events.push(Event::Send(*node, ping));
             }
             Message::AckFor(seq, node) => {
-                if self
-                    .probes
-                    .iter()
-                    .any(|probe| probe.seq == *seq && probe.node == *node)
-                {
+                if self.probes.iter().any(|probe| probe.seq == *seq && probe.node == *node) {
                     events.extend(self.heard(now, *node));
                 }
             }
@@ -238,11 +220,7 @@ impl Membership {
                 if update.liveness != Liveness::Alive && update.incarnation >= self.incarnation {
                     self.incarnation = update.incarnation.saturating_add(1);
                     let (node, incarnation) = (self.me, self.incarnation);
-                    self.spread(Update {
-                        node,
-                        liveness: Liveness::Alive,
-                        incarnation,
-                    });
+                    self.spread(Update { node, liveness: Liveness::Alive, incarnation });
                 }
                 continue;
             }
@@ -274,11 +252,8 @@ impl Membership {
     /// The rumours that were told least often so far, each at most 3·log₂(n) times.
     fn pick_rumours(&mut self) -> Vec<Update> {
         let limit = 3 * (self.peers.len() + 2).ilog2();
-        let mut least: Vec<(u32, NodeId)> = self
-            .rumours
-            .iter()
-            .map(|(node, (_, told))| (*told, *node))
-            .collect();
+        let mut least: Vec<(u32, NodeId)> =
+            self.rumours.iter().map(|(node, (_, told))| (*told, *node)).collect();
         least.sort_unstable();
         let mut picked = Vec::new();
         for (_, node) in least.into_iter().take(RUMOURS) {
@@ -296,29 +271,20 @@ impl Membership {
     /// Time has passed: probes somebody, asks others for help, suspects, buries and forgets.
     pub fn tick(&mut self, now: Time, random: &mut Random) -> Vec<Event> {
         let late = self.last_tick.is_some_and(|last| now.since(last) > TIMEOUT);
-        self.doubt = if late {
-            4
-        } else {
-            self.doubt.saturating_sub(1)
-        };
+        self.doubt = if late { 4 } else { self.doubt.saturating_sub(1) };
         self.last_tick = Some(now);
         if late {
             // Answers may wait in our own queue: everyone gets their time anew.
             for probe in &mut self.probes {
                 probe.sent = now;
             }
-            for peer in self
-                .peers
-                .values_mut()
-                .filter(|p| p.liveness == Liveness::Suspect)
-            {
+            for peer in self.peers.values_mut().filter(|p| p.liveness == Liveness::Suspect) {
                 peer.since = now;
             }
         }
         let mut events = self.judge_probes(now, random);
         events.extend(self.bury(now));
-        self.errands
-            .retain(|_, (_, _, since)| now.since(*since) < PERIOD * 2);
+        self.errands.retain(|_, (_, _, since)| now.since(*since) < PERIOD * 2);
         if now >= self.next_probe {
             self.next_probe = now + PERIOD;
             if let Some(node) = self.next_in_round(random) {
@@ -361,11 +327,7 @@ impl Membership {
             return Vec::new();
         }
         (peer.liveness, peer.since) = (Liveness::Suspect, now);
-        let update = Update {
-            node,
-            liveness: Liveness::Suspect,
-            incarnation: peer.incarnation,
-        };
+        let update = Update { node, liveness: Liveness::Suspect, incarnation: peer.incarnation };
         self.spread(update);
         vec![Event::Changed(node, Liveness::Suspect)]
     }
@@ -377,11 +339,7 @@ impl Membership {
             if peer.liveness == Liveness::Suspect && now.since(peer.since) >= limit {
                 (peer.liveness, peer.since) = (Liveness::Dead, now);
                 let incarnation = peer.incarnation;
-                let update = Update {
-                    node: *node,
-                    liveness: Liveness::Dead,
-                    incarnation,
-                };
+                let update = Update { node: *node, liveness: Liveness::Dead, incarnation };
                 self.rumours.insert(*node, (update, 0));
                 events.push(Event::Changed(*node, Liveness::Dead));
             }
@@ -403,11 +361,7 @@ impl Membership {
             if peer.is_some_and(|peer| peer.liveness != Liveness::Dead) {
                 return Some(node);
             }
-            if self
-                .peers
-                .values()
-                .all(|peer| peer.liveness == Liveness::Dead)
-            {
+            if self.peers.values().all(|peer| peer.liveness == Liveness::Dead) {
                 return None;
             }
         }

@@ -16,11 +16,7 @@ impl World {
         for n in 1..=peers {
             machine.heard(Time(0), node(n));
         }
-        Self {
-            machine,
-            random: Random::seeded(1),
-            now: Time(0),
-        }
+        Self { machine, random: Random::seeded(1), now: Time(0) }
     }
 
     /// Ticks every 100 ms for `span`, answering pings to those for whom `answers` holds.
@@ -33,8 +29,7 @@ impl World {
                     && answers(*to)
                 {
                     self.machine.heard(self.now, *to);
-                    self.machine
-                        .message(self.now, *to, &Message::Ack(*seq, Vec::new()));
+                    self.machine.message(self.now, *to, &Message::Ack(*seq, Vec::new()));
                 }
                 seen.push(event);
             }
@@ -47,11 +42,7 @@ impl World {
 fn whoever_answers_stays_alive() {
     let mut world = World::with_peers(5);
     let events = world.run(Duration::from_secs(120), |_| true);
-    assert!(
-        !events
-            .iter()
-            .any(|event| matches!(event, Event::Changed(..)))
-    );
+    assert!(!events.iter().any(|event| matches!(event, Event::Changed(..))));
     assert_eq!(world.machine.alive().len(), 6);
 }
 
@@ -63,22 +54,13 @@ fn a_silent_node_is_asked_for_through_others_then_suspected_then_buried() {
         |event| matches!(event, Event::Send(_, Message::PingFor(_, about)) if *about == node(2)),
     );
     assert!(asked.count() >= HELPERS);
-    let changes: Vec<_> = events
-        .iter()
-        .filter(|event| matches!(event, Event::Changed(..)))
-        .cloned()
-        .collect();
+    let changes: Vec<_> =
+        events.iter().filter(|event| matches!(event, Event::Changed(..))).cloned().collect();
     assert_eq!(
         changes,
-        [
-            Event::Changed(node(2), Liveness::Suspect),
-            Event::Changed(node(2), Liveness::Dead)
-        ]
+        [Event::Changed(node(2), Liveness::Suspect), Event::Changed(node(2), Liveness::Dead)]
     );
-    assert_eq!(
-        world.machine.heard(world.now, node(2)),
-        [Event::Changed(node(2), Liveness::Alive)]
-    );
+    assert_eq!(world.machine.heard(world.now, node(2)), [Event::Changed(node(2), Liveness::Alive)]);
 }
 
 #[test]
@@ -86,16 +68,8 @@ fn a_closed_connection_is_probed_at_once() {
     let mut world = World::with_peers(2);
     let events = world.machine.hinted(Time(10), node(1));
     assert!(matches!(events[..], [Event::Send(to, Message::Ping(..))] if to == node(1)));
-    assert_eq!(
-        world.machine.hinted(Time(20), node(1)),
-        [],
-        "one probe at a time"
-    );
-    assert_eq!(
-        world.machine.hinted(Time(20), node(9)),
-        [],
-        "nobody that was never heard of"
-    );
+    assert_eq!(world.machine.hinted(Time(20), node(1)), [], "one probe at a time");
+    assert_eq!(world.machine.hinted(Time(20), node(9)), [], "nobody that was never heard of");
 }
 
 #[test]
@@ -109,9 +83,7 @@ fn an_answer_through_a_helper_counts() {
             match event {
                 Event::Send(helper, Message::PingFor(seq, about)) => {
                     helped = true;
-                    world
-                        .machine
-                        .message(now, helper, &Message::AckFor(seq, about));
+                    world.machine.message(now, helper, &Message::AckFor(seq, about));
                 }
                 Event::Send(to, Message::Ping(..)) if to != node(1) => {
                     world.machine.heard(now, to);
@@ -130,22 +102,10 @@ fn an_answer_through_a_helper_counts() {
 #[test]
 fn rumours_are_refuted_by_whom_they_are_about() {
     let mut world = World::with_peers(1);
-    let rumour = Update {
-        node: node(0),
-        liveness: Liveness::Suspect,
-        incarnation: 1,
-    };
-    let answer = world
-        .machine
-        .message(Time(5), node(1), &Message::Ping(4, vec![rumour]));
-    let refuted = Update {
-        node: node(0),
-        liveness: Liveness::Alive,
-        incarnation: 2,
-    };
-    let [Event::Send(to, Message::Ack(4, told))] = &answer[..] else {
-        panic!("{answer:?}")
-    };
+    let rumour = Update { node: node(0), liveness: Liveness::Suspect, incarnation: 1 };
+    let answer = world.machine.message(Time(5), node(1), &Message::Ping(4, vec![rumour]));
+    let refuted = Update { node: node(0), liveness: Liveness::Alive, incarnation: 2 };
+    let [Event::Send(to, Message::Ack(4, told))] = &answer[..] else { panic!("{answer:?}") };
     assert!(*to == node(1) && told.contains(&refuted));
 }
 
@@ -155,12 +115,7 @@ fn a_node_whose_ticks_come_late_doubts_itself_first() {
     world.machine.tick(Time(0), &mut world.random);
     world.machine.hinted(Time(0), node(1));
     let events = world.machine.tick(Time(60_000), &mut world.random);
-    assert!(
-        !events
-            .iter()
-            .any(|event| matches!(event, Event::Changed(..))),
-        "{events:?}"
-    );
+    assert!(!events.iter().any(|event| matches!(event, Event::Changed(..))), "{events:?}");
     assert!(world.machine.doubts_itself());
 }
 
@@ -169,18 +124,8 @@ fn stale_rumours_do_not_bring_back_the_dead_or_make_up_nodes() {
     let mut world = World::with_peers(2);
     world.run(Duration::from_secs(30), |to| to == node(2));
     assert_eq!(world.machine.liveness(&node(1)), Liveness::Dead);
-    let stale = Update {
-        node: node(1),
-        liveness: Liveness::Alive,
-        incarnation: 0,
-    };
-    let ghost = Update {
-        node: node(77),
-        liveness: Liveness::Alive,
-        incarnation: 9,
-    };
-    world
-        .machine
-        .message(world.now, node(2), &Message::Ping(1, vec![stale, ghost]));
+    let stale = Update { node: node(1), liveness: Liveness::Alive, incarnation: 0 };
+    let ghost = Update { node: node(77), liveness: Liveness::Alive, incarnation: 9 };
+    world.machine.message(world.now, node(2), &Message::Ping(1, vec![stale, ghost]));
     assert_eq!(world.machine.alive(), BTreeSet::from([node(0), node(2)]));
 }

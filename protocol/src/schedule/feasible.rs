@@ -42,22 +42,13 @@ pub fn explain<'a>(
     nodes: impl Iterator<Item = &'a NodeView> + Clone,
 ) -> Option<String> {
     let rendering: Vec<&NodeView> = nodes.filter(|node| node.renders).collect();
-    if rendering
-        .iter()
-        .any(|node| unfit(spec, step, node).is_none())
-    {
+    if rendering.iter().any(|node| unfit(spec, step, node).is_none()) {
         return None;
     }
-    let with_engine: Vec<&NodeView> = rendering
-        .iter()
-        .filter(|node| node.engines.contains_key(&step.engine))
-        .copied()
-        .collect();
+    let with_engine: Vec<&NodeView> =
+        rendering.iter().filter(|node| node.engines.contains_key(&step.engine)).copied().collect();
     if with_engine.is_empty() {
-        return Some(format!(
-            "no node of the studio has the engine '{}'",
-            step.engine
-        ));
+        return Some(format!("no node of the studio has the engine '{}'", step.engine));
     }
     let with_version: Vec<&NodeView> = with_engine
         .iter()
@@ -89,25 +80,11 @@ pub fn explain<'a>(
         ));
     }
     let model = needs.gpu_model.as_str();
-    let most_gpus = with_version
-        .iter()
-        .map(|node| node.hardware.gpus_of(model))
-        .max()
-        .unwrap_or(0);
-    let gpus = if model.is_empty() {
-        needs.gpus
-    } else {
-        needs.gpus.max(1)
-    };
+    let most_gpus = with_version.iter().map(|node| node.hardware.gpus_of(model)).max().unwrap_or(0);
+    let gpus = if model.is_empty() { needs.gpus } else { needs.gpus.max(1) };
     if gpus > most_gpus {
-        let what = if model.is_empty() {
-            "GPUs".into()
-        } else {
-            format!("GPUs '{model}'")
-        };
-        sentences.push(format!(
-            "{gpus} {what} are asked, and the best node has {most_gpus}"
-        ));
+        let what = if model.is_empty() { "GPUs".into() } else { format!("GPUs '{model}'") };
+        sentences.push(format!("{gpus} {what} are asked, and the best node has {most_gpus}"));
     }
     for tag in &needs.tags {
         if !with_version.iter().any(|node| node.tags.contains(tag)) {

@@ -23,12 +23,8 @@ struct Candidate<'a> {
 /// owner's share, so that owners take turns.
 #[must_use]
 pub fn plan(view: &View, jobs: &Jobs) -> Plan {
-    let mut idle: BTreeSet<NodeId> = view
-        .nodes
-        .iter()
-        .filter(|(_, node)| node.idle)
-        .map(|(id, _)| *id)
-        .collect();
+    let mut idle: BTreeSet<NodeId> =
+        view.nodes.iter().filter(|(_, node)| node.idle).map(|(id, _)| *id).collect();
     let mut shares = rank::shares(jobs, view);
     let nothing = BTreeSet::new();
     let mut candidates: Vec<Candidate<'_>> = jobs
@@ -38,12 +34,7 @@ pub fn plan(view: &View, jobs: &Jobs) -> Plan {
             let leased = view.leased.get(&id).unwrap_or(&nothing);
             let startable: Box<dyn Iterator<Item = TaskKey>> =
                 Box::new(startable(job).filter(|key| !leased.contains(key)));
-            Candidate {
-                id,
-                job,
-                spec,
-                next: startable.peekable(),
-            }
+            Candidate { id, job, spec, next: startable.peekable() }
         })
         .collect();
     let mut plan = Plan::default();
@@ -81,9 +72,7 @@ fn place(
 ) -> Result<Assignment, Waiting> {
     let Candidate { id, job, spec, .. } = candidate;
     let Some((task, step)) = job.task(&key).zip(spec.steps.get(usize::from(key.step))) else {
-        return Err(Waiting::NoNodeFits(
-            "the task names no step of its job".into(),
-        ));
+        return Err(Waiting::NoNodeFits("the task names no step of its job".into()));
     };
     let failed: BTreeSet<NodeId> = task.failures_now().map(|(key, _)| key.2).collect();
     let fitting = fitting(view, spec, step);
@@ -106,9 +95,7 @@ fn place(
         }),
         None => Err(match feasible::explain(spec, step, view.nodes.values()) {
             Some(why) => Waiting::NoNodeFits(why),
-            None => Waiting::Busy {
-                fitting: fitting.len(),
-            },
+            None => Waiting::Busy { fitting: fitting.len() },
         }),
     }
 }
@@ -118,10 +105,7 @@ fn fitting<'a>(
     spec: &JobSpec,
     step: &Step,
 ) -> BTreeMap<NodeId, &'a super::NodeView> {
-    let fits = view
-        .nodes
-        .iter()
-        .filter(|(_, node)| feasible::unfit(spec, step, node).is_none());
+    let fits = view.nodes.iter().filter(|(_, node)| feasible::unfit(spec, step, node).is_none());
     fits.map(|(id, node)| (*id, node)).collect()
 }
 

@@ -24,10 +24,7 @@ pub struct Place {
 pub fn shares(jobs: &Jobs, view: &View) -> BTreeMap<String, usize> {
     let mut shares = BTreeMap::new();
     for (id, _, spec) in jobs.iter() {
-        let leased = view
-            .leased
-            .get(&id)
-            .map_or(0, std::collections::BTreeSet::len);
+        let leased = view.leased.get(&id).map_or(0, std::collections::BTreeSet::len);
         *shares.entry(spec.owner.clone()).or_default() += leased;
     }
     shares
@@ -37,12 +34,7 @@ pub fn shares(jobs: &Jobs, view: &View) -> BTreeMap<String, usize> {
 #[must_use]
 pub fn place(id: JobId, job: &Job, spec: &JobSpec, share: usize) -> Place {
     let priority = Reverse(job.switches().priority);
-    Place {
-        priority,
-        share,
-        age: spec.submitted,
-        job: id,
-    }
+    Place { priority, share, age: spec.submitted, job: id }
 }
 
 /// How well a node suits an attempt of a job: the smaller the better. Nodes on which the task
