@@ -42,11 +42,18 @@ enum Way {
     /// The daemon of this home, for itself or for a peer that it names.
     Local(Option<String>),
     /// A node that was connected to with this home's certificate.
-    Direct { network: Network, node: NodeId, membership: Box<Membership> },
+    Direct(Box<Direct>),
 }
 
 /// No node could be asked.
 pub type ConnectError = ApiError;
+
+/// A connection of this process's own.
+struct Direct {
+    network: Network,
+    node: NodeId,
+    membership: Membership,
+}
 
 fn unreachable(message: impl Into<String>) -> ApiError {
     ApiError::new(Code::Unreachable, message)
@@ -84,8 +91,8 @@ impl Client {
                 .hint("Names of nodes can be used where a node runs on this machine.")
         })?;
         let (network, node) = connect(&membership, address, peer).await?;
-        let membership = Box::new(membership);
-        Ok(Self { home: home.clone(), way: Way::Direct { network, node, membership } })
+        let direct = Box::new(Direct { network, node, membership });
+        Ok(Self { home: home.clone(), way: Way::Direct(direct) })
     }
 
     /// Whether a daemon runs on this machine's home.
@@ -121,7 +128,8 @@ impl Client {
                 let stream = connect_local(&self.home).await.map_err(|error| lost(&error))?;
                 exchange(TokioIo::new(stream), request).await.map_err(|error| lost(&error))
             }
-            Way::Direct { network, node, .. } => {
+            Way::Direct(direct) => {
+                let Direct { network, node, .. } = direct.as_ref();
                 let stream = network.open(node, API).await.map_err(|error| lost(&error))?;
                 exchange(TokioIo::new(stream.compat()), request).await.map_err(|error| lost(&error))
             }
@@ -197,10 +205,11 @@ impl Client {
         request: Value,
         progress: &mut (dyn FnMut(&Value) + Send),
     ) -> Result<Value, ApiError> {
-        let Way::Direct { network, membership, .. } = &self.way else {
+        let Way::Direct(direct) = &self.way else {
             let local = Self { home: self.home.clone(), way: Way::Local(None) };
             return result_of(local.lines("POST", "jobs", Some(request)).await?, progress).await;
         };
+        let Direct { network, membership, .. } = direct.as_ref();
         let request: SubmitRequest = serde_json::from_value(request)
             .map_err(|error| ApiError::new(Code::Invalid, error.to_string()))?;
         let store = Store::open(&self.home.store())

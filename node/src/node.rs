@@ -113,6 +113,11 @@ impl RunError {
     }
 }
 
+/// On whose disks something is, or why it is on none.
+pub(crate) type Durable = Result<Vec<NodeId>, String>;
+/// A node, where it is known who it is, and its addresses.
+pub(crate) type Contact = (Option<NodeId>, Vec<String>);
+
 /// What the parts of a node share.
 pub(crate) struct Shared {
     pub(crate) me: NodeId,
@@ -132,7 +137,7 @@ pub(crate) struct Shared {
     chain: Mutex<weft_protocol::certificate::Chain>,
     clock: Clock,
     machine: Mutex<Machine>,
-    requests: Mutex<BTreeMap<u64, oneshot::Sender<Result<Vec<NodeId>, String>>>>,
+    requests: Mutex<BTreeMap<u64, oneshot::Sender<Durable>>>,
     last_request: AtomicU64,
     revision: AtomicU32,
     listening: Mutex<Vec<Multiaddr>>,
@@ -205,7 +210,7 @@ impl Shared {
         bodies: Vec<Body>,
         signed: Vec<Fact>,
         goods: Goods,
-    ) -> Result<Vec<NodeId>, String> {
+    ) -> Durable {
         let request = self.last_request.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).insert(request, answer);
@@ -215,7 +220,7 @@ impl Shared {
         answered.await.map_err(|_| stopping())?
     }
 
-    pub(crate) fn answer(&self, request: u64, answer: Result<Vec<NodeId>, String>) {
+    pub(crate) fn answer(&self, request: u64, answer: Durable) {
         let waiting = self.requests.lock().unwrap_or_else(PoisonError::into_inner).remove(&request);
         if let Some(waiting) = waiting {
             // Whoever asked may have gone away.
@@ -254,10 +259,10 @@ impl Shared {
     }
 
     /// How many peers are connected, and where others may be reached.
-    pub(crate) fn contacts(&self) -> (usize, Vec<(Option<NodeId>, Vec<String>)>) {
+    pub(crate) fn contacts(&self) -> (usize, Vec<Contact>) {
         let machine = self.machine();
         let connected = machine.connected();
-        let mut contacts: Vec<(Option<NodeId>, Vec<String>)> = machine
+        let mut contacts: Vec<Contact> = machine
             .contacts
             .iter()
             .filter(|(node, _)| !connected.contains(*node))

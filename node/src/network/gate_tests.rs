@@ -102,7 +102,8 @@ async fn who_tries_to_join_too_often_is_put_off() {
     for _ in 0..=JOIN_LIMIT {
         let result = JoinResult::default();
         let gate = Gate::newcomer(&keys, issuer, [1; 16], "n".into(), Arc::clone(&result));
-        meet(gate.unwrap(), listener.clone()).await;
+        let (dialed, _) = meet(gate.unwrap(), listener.clone()).await;
+        assert!(dialed.is_err());
         last = lock(&result).take();
     }
     assert!(matches!(last, Some(Err(Refused::TooMany))));

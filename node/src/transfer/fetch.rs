@@ -465,7 +465,7 @@ impl<'a> Session<'a> {
         };
         let store = Arc::clone(&self.fetcher.store);
         let written = blocking(move || {
-            let cap = (len as usize).min(MAX_CHUNK as usize);
+            let cap = (len as usize).min(MAX_CHUNK);
             let plain = match encoding {
                 Encoding::Plain => bytes,
                 // The capacity is the chunk's true length: a bomb is refused before it grows.

@@ -242,10 +242,10 @@ impl Election {
     /// A term is on disk.
     pub fn written(&mut self, now: Time, term: u64, signer: &dyn Signer) -> Vec<Event> {
         self.written = self.written.max(term);
-        if let Some(claim) = self.incoming.take_if(|claim| claim.term <= self.written) {
-            if claim.term == self.written {
-                return self.follow(now, claim);
-            }
+        if let Some(claim) = self.incoming.take_if(|claim| claim.term <= self.written)
+            && claim.term == self.written
+        {
+            return self.follow(now, claim);
         }
         if self.state == (State::Claiming { term }) && term == self.written {
             let claim = Claim::sign(&self.studio, term, signer);

@@ -570,12 +570,10 @@ impl Machine {
                     Some(Order::Outcome(attempt, outcome)) => {
                         self.conclude(attempt, *outcome, holder);
                     }
-                    Some(Order::MakeGood(job, goods)) => {
-                        if holder.is_none() {
-                            self.lonely.push_back((job, goods));
-                        }
+                    Some(Order::MakeGood(job, goods)) if holder.is_none() => {
+                        self.lonely.push_back((job, goods));
                     }
-                    None => {}
+                    Some(Order::MakeGood(..)) | None => {}
                 },
             }
         }

@@ -203,10 +203,10 @@ impl Membership {
                 let ping = Message::Ping(self.seq, self.pick_rumours());
                 events.push(Event::Send(*node, ping));
             }
-            Message::AckFor(seq, node) => {
-                if self.probes.iter().any(|probe| probe.seq == *seq && probe.node == *node) {
-                    events.extend(self.heard(now, *node));
-                }
+            Message::AckFor(seq, node)
+                if self.probes.iter().any(|probe| probe.seq == *seq && probe.node == *node) =>
+            {
+                events.extend(self.heard(now, *node));
             }
             _ => {}
         }
