@@ -1,0 +1,280 @@
+//! The catalog: one redb database, read and written in short transactions that no caller holds.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use redb::{
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, StorageBackend, Table,
+    WriteTransaction,
+};
+
+use crate::disk::{Access, Disk, DiskFile};
+use crate::error::{CatalogError, DiskError};
+use crate::tables::{self, Name, Sheet};
+
+/// The database's file, in the store's folder.
+const FILE: &str = "catalog.redb";
+
+/// How much memory the database may use for pages, in bytes. Its own default is 1 GiB.
+const CACHE: usize = 64 << 20;
+
+type Bytes = &'static [u8];
+
+/// The catalog. Writes wait for each other; reads don't.
+pub(crate) struct Catalog {
+    disk: Arc<dyn Disk>,
+    /// `None` only when it could not be opened again after a failure.
+    database: RwLock<Option<Database>>,
+    /// Set when the database saw the disk fail: it takes nothing any more until it's opened anew.
+    failed: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Catalog")
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Catalog {
+    /// Opens the catalog, or makes an empty one with all its tables.
+    pub(crate) fn open(disk: Arc<dyn Disk>) -> Result<Self, CatalogError> {
+        let failed = Arc::new(AtomicBool::new(false));
+        let (database, fresh) = open_database(&*disk, &failed)?;
+        let catalog = Self {
+            disk,
+            database: RwLock::new(Some(database)),
+            failed,
+        };
+        if fresh {
+            // The file's own entry must last before anything is said to be in it.
+            catalog
+                .disk
+                .sync_dir("")
+                .map_err(|error| catalog.disk_error(error))?;
+        }
+        catalog.write(|_| Ok(()))?;
+        Ok(catalog)
+    }
+
+    /// Reads; what is read is of one moment. Not to be called inside another read or write.
+    pub(crate) fn read<T>(
+        &self,
+        read: impl FnOnce(&Snapshot) -> Result<T, CatalogError>,
+    ) -> Result<T, CatalogError> {
+        self.with_database(|database| {
+            let transaction = database.begin_read().map_err(refused)?;
+            read(&Snapshot { transaction })
+        })
+    }
+
+    /// Changes all or nothing; what was changed is on disk when this returns. Not to be called
+    /// inside a read or another write.
+    pub(crate) fn write<T>(
+        &self,
+        change: impl FnOnce(&mut Tables<'_>) -> Result<T, CatalogError>,
+    ) -> Result<T, CatalogError> {
+        self.with_database(|database| {
+            let mut transaction = database.begin_write().map_err(refused)?;
+            // Two-phase commits too: what strangers send decides the pages' content.
+            transaction.set_quick_repair(true);
+            let value = change(&mut Tables::open(&transaction)?)?;
+            transaction.commit().map_err(refused)?;
+            Ok(value)
+        })
+    }
+
+    /// The size of the catalog's file in bytes.
+    pub(crate) fn size(&self) -> Result<u64, CatalogError> {
+        let file = self
+            .disk
+            .open(FILE, Access::Read)
+            .map_err(|error| self.disk_error(error))?;
+        file.len().map_err(|error| self.disk_error(error))
+    }
+
+    fn with_database<T>(
+        &self,
+        act: impl FnOnce(&Database) -> Result<T, CatalogError>,
+    ) -> Result<T, CatalogError> {
+        if self.failed.load(Ordering::Acquire) {
+            self.reopen()?;
+        }
+        let guard = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(database) = guard.as_ref() else {
+            return Err(CatalogError::Broken("it could not be opened again".into()));
+        };
+        guarded(&self.failed, || act(database))
+    }
+
+    /// Opens the database anew: what was committed is there, as after a crash.
+    fn reopen(&self) -> Result<(), CatalogError> {
+        let mut guard = self
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !self.failed.load(Ordering::Acquire) && guard.is_some() {
+            return Ok(());
+        }
+        *guard = None;
+        self.failed.store(false, Ordering::Release);
+        match open_database(&*self.disk, &self.failed) {
+            Ok((database, _)) => *guard = Some(database),
+            Err(error) => {
+                self.failed.store(true, Ordering::Release);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn disk_error(&self, error: io::Error) -> CatalogError {
+        DiskError::new(self.disk.path(FILE), error).into()
+    }
+}
+
+/// Runs what uses the database. Where it reads pages that were damaged, it may panic; that is an
+/// error like others, after which it is opened anew.
+fn guarded<T>(
+    failed: &AtomicBool,
+    act: impl FnOnce() -> Result<T, CatalogError>,
+) -> Result<T, CatalogError> {
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| {
+        failed.store(true, Ordering::Release);
+        Err(CatalogError::Broken("its pages are damaged".into()))
+    })
+}
+
+fn open_database(
+    disk: &dyn Disk,
+    failed: &Arc<AtomicBool>,
+) -> Result<(Database, bool), CatalogError> {
+    let sort = |error| CatalogError::from(DiskError::new(disk.path(FILE), error));
+    let fresh = !disk.exists(FILE).map_err(sort)?;
+    let file = if fresh {
+        disk.create(FILE)
+    } else {
+        disk.open(FILE, Access::Write)
+    }
+    .map_err(sort)?;
+    let database = guarded(failed, || {
+        let mut builder = Database::builder();
+        builder.set_cache_size(CACHE);
+        let file = CatalogFile {
+            file,
+            failed: Arc::clone(failed),
+        };
+        builder.create_with_backend(file).map_err(refused)
+    })?;
+    Ok((database, fresh))
+}
+
+/// What the database says, in our words.
+pub(crate) fn refused(error: impl Into<redb::Error>) -> CatalogError {
+    match error.into() {
+        redb::Error::Io(error) => DiskError::new(FILE, error).into(),
+        other => CatalogError::Broken(other.to_string()),
+    }
+}
+
+/// One moment of the catalog.
+pub(crate) struct Snapshot {
+    transaction: ReadTransaction,
+}
+
+impl Snapshot {
+    pub(crate) fn sheet(
+        &self,
+        name: Name,
+    ) -> Result<Sheet<ReadOnlyTable<Bytes, Bytes>>, CatalogError> {
+        let table = self
+            .transaction
+            .open_table(name.definition())
+            .map_err(refused)?;
+        Ok(Sheet {
+            name: name.0,
+            table,
+        })
+    }
+}
+
+type Writable<'t> = Sheet<Table<'t, Bytes, Bytes>>;
+
+/// All tables, to be changed together.
+pub(crate) struct Tables<'t> {
+    pub(crate) manifests: Writable<'t>,
+    pub(crate) blobs: Writable<'t>,
+    pub(crate) inline: Writable<'t>,
+    pub(crate) chunks: Writable<'t>,
+    pub(crate) md5: Writable<'t>,
+    pub(crate) partial: Writable<'t>,
+    pub(crate) pins: Writable<'t>,
+    pub(crate) facts: Writable<'t>,
+    pub(crate) meta: Writable<'t>,
+    pub(crate) remembered: Writable<'t>,
+}
+
+impl<'t> Tables<'t> {
+    fn open(transaction: &'t WriteTransaction) -> Result<Self, CatalogError> {
+        let sheet = |name: Name| -> Result<_, CatalogError> {
+            let table = transaction.open_table(name.definition()).map_err(refused)?;
+            Ok(Sheet {
+                name: name.0,
+                table,
+            })
+        };
+        Ok(Self {
+            manifests: sheet(tables::MANIFESTS)?,
+            blobs: sheet(tables::BLOBS)?,
+            inline: sheet(tables::INLINE)?,
+            chunks: sheet(tables::CHUNKS)?,
+            md5: sheet(tables::MD5)?,
+            partial: sheet(tables::PARTIAL)?,
+            pins: sheet(tables::PINS)?,
+            facts: sheet(tables::FACTS)?,
+            meta: sheet(tables::META)?,
+            remembered: sheet(tables::REMEMBERED)?,
+        })
+    }
+}
+
+/// The database's file on a [`Disk`]. Whoever opens a store holds its lock already.
+#[derive(Debug)]
+struct CatalogFile {
+    file: Box<dyn DiskFile>,
+    failed: Arc<AtomicBool>,
+}
+
+impl CatalogFile {
+    fn note<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        if result.is_err() {
+            self.failed.store(true, Ordering::Release);
+        }
+        result
+    }
+}
+
+impl StorageBackend for CatalogFile {
+    fn len(&self) -> io::Result<u64> {
+        self.note(self.file.len())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.note(self.file.read_at(offset, out))
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.note(self.file.set_len(len))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.note(self.file.sync())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.note(self.file.write_at(offset, data))
+    }
+}

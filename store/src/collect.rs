@@ -1,0 +1,316 @@
+//! Collection: what nobody has a reason to keep goes. Plan, then apply.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use weft_protocol::content::Tree;
+use weft_protocol::content::tree::MAX_ENCODED;
+use weft_protocol::ids::BlobId;
+
+use crate::catalog::Tables;
+use crate::error::{CatalogError, CollectError, DiskError, ReadError};
+use crate::pins::pin_in;
+use crate::tables::{self, BlobRow, PartialRow};
+use crate::{Store, locked, names, now};
+
+/// How often collection begins anew when trees are pinned while it works.
+const ATTEMPTS: usize = 3;
+
+/// Something that is to be deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doomed {
+    /// The blob.
+    pub blob: BlobId,
+    /// Its size in bytes, as far as it has come.
+    pub size: u64,
+    /// Whether it is whole.
+    pub whole: bool,
+}
+
+/// What a collection would delete, or has deleted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The blobs, by id.
+    pub blobs: Vec<Doomed>,
+    /// Files of blobs that the catalog doesn't know: a crash left them.
+    pub strays: Vec<String>,
+    /// The trees whose entries were protected while this was worked out.
+    trees: BTreeSet<BlobId>,
+    protected: BTreeSet<BlobId>,
+}
+
+impl Plan {
+    /// How many bytes the blobs have.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.blobs
+            .iter()
+            .fold(0, |sum, doomed| sum.saturating_add(doomed.size))
+    }
+}
+
+impl Store {
+    /// Deletes the blobs that are neither pinned nor held, and were not touched for `grace`: when
+    /// they were added, received or unpinned. A dry run only says which.
+    ///
+    /// A pinned tree protects what it names. Files go after the catalog has forgotten them.
+    ///
+    /// # Errors
+    /// [`CollectError::Tree`]: a pinned tree can't be read, so nothing is deleted.
+    pub fn collect(&self, grace: Duration, dry_run: bool) -> Result<Plan, CollectError> {
+        let before = now().saturating_sub(grace.as_secs());
+        let mut plan = self.plan(before)?;
+        if dry_run {
+            return Ok(plan);
+        }
+        for _ in 0..ATTEMPTS {
+            if self.apply(&mut plan, before)? {
+                return Ok(plan);
+            }
+            plan = self.plan(before)?;
+        }
+        Ok(Plan::default())
+    }
+
+    /// What may go that was last touched at `before` or earlier.
+    fn plan(&self, before: u64) -> Result<Plan, CollectError> {
+        let trees = self.catalog.read(|snapshot| {
+            let mut trees = BTreeSet::new();
+            snapshot.sheet(tables::PINS)?.scan(&[], |key, content| {
+                let pin = pin_in(key, content?)?;
+                if pin.tree && pin.until.is_none_or(|until| until > now()) {
+                    trees.insert(pin.blob);
+                }
+                Ok(())
+            })?;
+            Ok(trees)
+        })?;
+        let mut protected = BTreeSet::new();
+        for &tree in &trees {
+            let bytes = match self.read_all(tree, MAX_ENCODED as u64) {
+                Ok(bytes) => bytes,
+                // It hasn't come yet, so that nothing has come on its account.
+                Err(ReadError::Unknown { .. }) => continue,
+                Err(source) => {
+                    return Err(CollectError::Tree {
+                        tree,
+                        source: Box::new(source),
+                    });
+                }
+            };
+            let read =
+                Tree::decode(&bytes).map_err(|source| CollectError::NotATree { tree, source })?;
+            protected.extend(read.entries().values().map(|entry| entry.blob));
+        }
+        let mut plan = Plan {
+            trees,
+            protected,
+            ..Plan::default()
+        };
+        self.catalog.read(|snapshot| {
+            let pins = snapshot.sheet(tables::PINS)?;
+            let may_go = |blob: &BlobId, touched: u64| -> Result<bool, CatalogError> {
+                if touched > before || plan.protected.contains(blob) || self.holds.has(blob) {
+                    return Ok(false);
+                }
+                let mut pinned = false;
+                pins.scan(&blob.0, |key, content| {
+                    pinned |= is_live(key, content);
+                    Ok(())
+                })?;
+                Ok(!pinned)
+            };
+            let mut doomed = Vec::new();
+            snapshot.sheet(tables::BLOBS)?.scan(&[], |key, content| {
+                let blob = BlobId(tables::id_in(tables::BLOBS.0, key)?);
+                // A damaged record is for verification to mend, not a reason to delete.
+                let row = content.and_then(|bytes| tables::decode(tables::BLOBS.0, bytes));
+                if let Ok(BlobRow { size, touched, .. }) = row
+                    && may_go(&blob, touched)?
+                {
+                    doomed.push(Doomed {
+                        blob,
+                        size,
+                        whole: true,
+                    });
+                }
+                Ok(())
+            })?;
+            snapshot.sheet(tables::PARTIAL)?.scan(&[], |key, content| {
+                let blob = BlobId(tables::id_in(tables::PARTIAL.0, key)?);
+                let row = content.and_then(|bytes| tables::decode(tables::PARTIAL.0, bytes));
+                if let Ok(PartialRow { touched, .. }) = row
+                    && may_go(&blob, touched)?
+                {
+                    doomed.push(Doomed {
+                        blob,
+                        size: 0,
+                        whole: false,
+                    });
+                }
+                Ok(())
+            })?;
+            plan.blobs = doomed;
+            Ok(())
+        })?;
+        plan.strays = self.strays()?;
+        Ok(plan)
+    }
+
+    /// Files under `blobs/` that the catalog doesn't know.
+    fn strays(&self) -> Result<Vec<String>, CollectError> {
+        let _publishing = locked(&self.publishing);
+        let mut files = Vec::new();
+        for byte in 0..=u8::MAX {
+            let dir = names::fan(byte);
+            let listed = self.disk.list(&dir);
+            let listed = listed.map_err(|error| DiskError::new(self.disk.path(&dir), error))?;
+            files.extend(
+                listed
+                    .into_iter()
+                    .map(|name| (format!("{dir}/{name}"), name)),
+            );
+        }
+        Ok(self.catalog.read(|snapshot| {
+            let blobs = snapshot.sheet(tables::BLOBS)?;
+            let partial = snapshot.sheet(tables::PARTIAL)?;
+            let mut strays = Vec::new();
+            for (path, name) in files {
+                // A name that is no blob's is not ours to delete.
+                let Ok(blob) = name.parse::<BlobId>() else {
+                    continue;
+                };
+                if !blobs.has(&blob.0)? && !partial.has(&blob.0)? {
+                    strays.push(path);
+                }
+            }
+            Ok(strays)
+        })?)
+    }
+
+    /// Deletes what is still unwanted of a plan, and leaves in the plan what was deleted. Says
+    /// no, and deletes nothing, if trees were pinned meanwhile whose entries it doesn't know.
+    fn apply(&self, plan: &mut Plan, before: u64) -> Result<bool, CollectError> {
+        let publishing = locked(&self.publishing);
+        let gone = self.catalog.write(|tables| {
+            if !trees_are_known(tables, &plan.trees)? {
+                return Ok(None);
+            }
+            let mut gone = Vec::new();
+            for doomed in &plan.blobs {
+                if self.still_unwanted(tables, doomed, before)? {
+                    forget(tables, doomed)?;
+                    gone.push(doomed.clone());
+                }
+            }
+            Ok(Some(gone))
+        })?;
+        let Some(gone) = gone else {
+            return Ok(false);
+        };
+        plan.blobs = gone;
+        plan.strays.retain(|name| {
+            let id = name
+                .rsplit('/')
+                .next()
+                .and_then(|name| name.parse::<BlobId>().ok());
+            let known = id.map(|id| self.has(id).unwrap_or(true));
+            known == Some(false)
+        });
+        let mut first_error = None;
+        let files = plan.blobs.iter().map(|doomed| {
+            self.opened.forget(&doomed.blob);
+            if doomed.whole {
+                names::blob(&doomed.blob)
+            } else {
+                names::partial(&doomed.blob)
+            }
+        });
+        for name in files.chain(plan.strays.iter().cloned()) {
+            match self.disk.remove(&name) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    // The others go all the same; this one is a stray from now on.
+                    first_error.get_or_insert(DiskError::new(self.disk.path(&name), error));
+                }
+                _ => {}
+            }
+        }
+        drop(publishing);
+        first_error.map_or(Ok(true), |error| Err(error.into()))
+    }
+
+    fn still_unwanted(
+        &self,
+        tables: &Tables<'_>,
+        doomed: &Doomed,
+        before: u64,
+    ) -> Result<bool, CatalogError> {
+        let key = &doomed.blob.0;
+        let touched = if doomed.whole {
+            tables.blobs.row::<BlobRow>(key)?.map(|row| row.touched)
+        } else {
+            tables
+                .partial
+                .row::<PartialRow>(key)?
+                .map(|row| row.touched)
+        };
+        let mut pinned = false;
+        tables.pins.scan(key, |key, content| {
+            pinned |= is_live(key, content);
+            Ok(())
+        })?;
+        Ok(!pinned
+            && touched.is_some_and(|touched| touched <= before)
+            && !self.holds.has(&doomed.blob))
+    }
+}
+
+/// Whether a pin has not ended; one that can't be read hasn't.
+fn is_live(key: &[u8], content: Result<&[u8], CatalogError>) -> bool {
+    let pin = content.and_then(|content| pin_in(key, content));
+    pin.map_or(true, |pin| pin.until.is_none_or(|until| until > now()))
+}
+
+fn trees_are_known(tables: &Tables<'_>, known: &BTreeSet<BlobId>) -> Result<bool, CatalogError> {
+    let mut all = true;
+    tables.pins.scan(&[], |key, content| {
+        let pin = pin_in(key, content?)?;
+        all &= !pin.tree || known.contains(&pin.blob) || pin.until.is_some_and(|end| end <= now());
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// Removes all that the catalog knows of a blob, ended pins included.
+fn forget(tables: &mut Tables<'_>, doomed: &Doomed) -> Result<(), CatalogError> {
+    let key = &doomed.blob.0;
+    if doomed.whole {
+        forget_whole(tables, &doomed.blob)?;
+    } else {
+        tables.partial.remove(key)?;
+    }
+    tables.manifests.remove(key)?;
+    let ended = tables.pins.page(key, None, usize::MAX)?;
+    for (pin, _) in ended {
+        tables.pins.remove(&pin)?;
+    }
+    Ok(())
+}
+
+/// Removes what the catalog knows of a blob as a whole one; its manifest stays.
+pub(crate) fn forget_whole(tables: &mut Tables<'_>, blob: &BlobId) -> Result<(), CatalogError> {
+    let key = &blob.0;
+    if let Ok(Some(row)) = tables.blobs.row::<BlobRow>(key) {
+        tables.md5.remove(&tables::join(&row.md5, key))?;
+    }
+    if let Ok(Some(encoded)) = tables.manifests.get(key)
+        && let Ok(manifest) = weft_protocol::content::Manifest::decode(&encoded)
+    {
+        for chunk in &manifest.chunks {
+            tables.chunks.remove(&tables::join(&chunk.id.0, key))?;
+        }
+    }
+    tables.inline.remove(key)?;
+    tables.blobs.remove(key)?;
+    Ok(())
+}

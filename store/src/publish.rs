@@ -1,0 +1,284 @@
+//! Putting whole blobs in place: the one way in which a blob becomes whole.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use weft_protocol::content::Manifest;
+use weft_protocol::ids::BlobId;
+
+use crate::catalog::Tables;
+use crate::disk::{Disk, DiskFile};
+use crate::error::{CatalogError, DiskError};
+use crate::holds::Hold;
+use crate::ingest::Added;
+use crate::partial::Partial;
+use crate::tables::{self, BlobRow, ChunkRow, Looks, Place, RememberedRow};
+use crate::{Store, locked, names, now};
+
+/// A blob whose bytes are all here, and which the catalog doesn't know yet.
+#[derive(Debug)]
+pub(crate) struct Prepared<'s> {
+    pub(crate) id: BlobId,
+    pub(crate) manifest: Manifest,
+    pub(crate) encoded: Vec<u8>,
+    pub(crate) body: Body<'s>,
+    /// The file it came from, to be remembered.
+    pub(crate) remember: Option<(Vec<u8>, Looks)>,
+    /// Taken before the blob is looked up, so that it isn't collected in between.
+    pub(crate) _hold: Hold,
+}
+
+/// Where a prepared blob's bytes are.
+#[derive(Debug)]
+pub(crate) enum Body<'s> {
+    /// In memory; at most [`crate::INLINE_MAX`] of them.
+    Inline(Vec<u8>),
+    /// In a copy of our own.
+    Copy(Temporary<'s>),
+    /// In the file they were received into.
+    Received(Arc<Partial>),
+}
+
+/// A file under `tmp/`, removed unless it is moved into place.
+#[derive(Debug)]
+pub(crate) struct Temporary<'s> {
+    disk: &'s dyn Disk,
+    name: String,
+    pub(crate) file: Box<dyn DiskFile>,
+    moved: bool,
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if !self.moved {
+            // If this fails, opening the store will do it.
+            let _ = self.disk.remove(&self.name);
+        }
+    }
+}
+
+impl Temporary<'_> {
+    pub(crate) fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
+        let written = self.file.write_at(offset, bytes);
+        written.map_err(|error| DiskError::new(self.disk.path(&self.name), error))
+    }
+}
+
+impl Store {
+    pub(crate) fn temporary(&self) -> Result<Temporary<'_>, DiskError> {
+        let number = self.temporary.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}/{number}", names::TEMPORARY);
+        let file = self.disk.create(&name);
+        let file = file.map_err(|error| DiskError::new(self.disk.path(&name), error))?;
+        Ok(Temporary {
+            disk: &*self.disk,
+            name,
+            file,
+            moved: false,
+        })
+    }
+
+    /// Puts blobs in place: their data synced, their files renamed, their folders synced, then
+    /// the catalog told, in one commit. When this returns they are durable. On an error none of
+    /// them is known; files that were moved by then are collected as unknown ones.
+    pub(crate) fn publish<E: From<DiskError> + From<CatalogError>>(
+        &self,
+        mut prepared: Vec<Prepared<'_>>,
+    ) -> Result<Vec<Added>, E> {
+        if prepared.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Syncing is slow: as much as possible is done before others have to wait.
+        let known = self.known(&prepared)?;
+        let mut synced = vec![false; prepared.len()];
+        for ((blob, known), synced) in prepared.iter().zip(&known).zip(&mut synced) {
+            if !known {
+                self.sync_body(blob)?;
+                *synced = true;
+            }
+        }
+        let publishing = locked(&self.publishing);
+        let known = self.known(&prepared)?;
+        let mut dirs = BTreeSet::new();
+        for ((blob, known), synced) in prepared.iter_mut().zip(&known).zip(synced) {
+            if !known {
+                if !synced {
+                    self.sync_body(blob)?;
+                }
+                if self.move_body(blob)? {
+                    dirs.insert(names::blob_dir(&blob.id));
+                }
+            }
+        }
+        for dir in dirs {
+            let synced = self.disk.sync_dir(&dir);
+            synced.map_err(|error| DiskError::new(self.disk.path(&dir), error))?;
+        }
+        let added = self.catalog.write(|tables| {
+            let each = prepared.iter().zip(&known);
+            each.map(|(blob, known)| record(tables, blob, *known))
+                .collect::<Result<Vec<_>, _>>()
+        })?;
+        for blob in &prepared {
+            self.opened.forget(&blob.id);
+            let partial = locked(&self.partials).remove(&blob.id);
+            if let Some(name) = partial.as_deref().and_then(Partial::file_name) {
+                // Gone already if it was the one to be renamed.
+                let _ = self.disk.remove(name);
+            }
+        }
+        drop(publishing);
+        Ok(added)
+    }
+
+    /// Which of the blobs are in place already, with their bytes where they should be.
+    fn known(&self, prepared: &[Prepared<'_>]) -> Result<Vec<bool>, CatalogError> {
+        let rows = self.catalog.read(|snapshot| {
+            let blobs = snapshot.sheet(tables::BLOBS)?;
+            let each = prepared.iter();
+            // What can't be believed is put in place anew.
+            Ok(each
+                .map(|blob| blobs.row::<BlobRow>(&blob.id.0).ok().flatten())
+                .collect::<Vec<_>>())
+        })?;
+        let each = rows.into_iter().zip(prepared);
+        Ok(each
+            .map(|(row, blob)| match row.map(|row| row.place) {
+                Some(Place::Inline) => true,
+                Some(Place::File) => self.disk.exists(&names::blob(&blob.id)).unwrap_or(false),
+                None => false,
+            })
+            .collect())
+    }
+
+    fn sync_body(&self, blob: &Prepared<'_>) -> Result<(), DiskError> {
+        match &blob.body {
+            Body::Inline(_) => Ok(()),
+            Body::Copy(copy) => {
+                let synced = copy.file.sync();
+                synced.map_err(|error| DiskError::new(self.disk.path(&copy.name), error))
+            }
+            Body::Received(partial) => partial.sync(),
+        }
+    }
+
+    /// Renames a blob's file into place, and says whether it has one.
+    fn move_body(&self, blob: &mut Prepared<'_>) -> Result<bool, DiskError> {
+        let to = names::blob(&blob.id);
+        let failed = |error| DiskError::new(self.disk.path(&to), error);
+        match &mut blob.body {
+            Body::Inline(_) => return Ok(false),
+            Body::Copy(copy) => {
+                self.disk.rename(&copy.name, &to).map_err(failed)?;
+                copy.moved = true;
+            }
+            Body::Received(partial) => match partial.file_name() {
+                None => return Ok(false),
+                Some(from) => match self.disk.rename(from, &to) {
+                    // Renamed before, when the catalog could not be told.
+                    Err(error)
+                        if error.kind() == io::ErrorKind::NotFound
+                            && self.disk.exists(&to).map_err(failed)? => {}
+                    other => other.map_err(failed)?,
+                },
+            },
+        }
+        Ok(true)
+    }
+}
+
+/// Notes that a whole blob is wanted now, if there is one of that id.
+pub(crate) fn touch(tables: &mut Tables<'_>, blob: &BlobId) -> Result<(), CatalogError> {
+    if let Some(row) = tables.blobs.row::<BlobRow>(&blob.0)? {
+        tables.blobs.put_row(
+            &blob.0,
+            &BlobRow {
+                touched: now(),
+                ..row
+            },
+        )?;
+    }
+    Ok(())
+}
+
+/// Tells the catalog about one blob.
+fn record(
+    tables: &mut Tables<'_>,
+    blob: &Prepared<'_>,
+    known: bool,
+) -> Result<Added, CatalogError> {
+    let key = &blob.id.0;
+    let manifest = &blob.manifest;
+    // Of two that are the same in one batch, the second is known by now.
+    let already_known = known || tables.blobs.row::<BlobRow>(key).ok().flatten().is_some();
+    let mut bytes_added = 0;
+    let inline = match &blob.body {
+        Body::Inline(bytes) => Some(bytes.clone()),
+        Body::Received(partial) => partial.in_memory(),
+        Body::Copy(_) => None,
+    };
+    let place = if inline.is_some() {
+        Place::Inline
+    } else {
+        Place::File
+    };
+    if !known {
+        tables.manifests.put(key, &blob.encoded)?;
+        tables.md5.put(&tables::join(&manifest.md5, key), &[])?;
+        for ((index, chunk), offset) in (0_u32..).zip(&manifest.chunks).zip(manifest.offsets()) {
+            if tables.chunks.any(&chunk.id.0)? {
+                // The first place in this blob stands; another blob's doesn't matter here.
+                if place == Place::Inline || tables.chunks.has(&tables::join(&chunk.id.0, key))? {
+                    continue;
+                }
+            } else if !already_known {
+                bytes_added += u64::from(chunk.len);
+            }
+            if place == Place::File {
+                let row = ChunkRow {
+                    index,
+                    offset,
+                    len: chunk.len,
+                };
+                tables
+                    .chunks
+                    .put_row(&tables::join(&chunk.id.0, key), &row)?;
+            }
+        }
+        if let Some(bytes) = inline {
+            tables.inline.put(key, &bytes)?;
+        }
+    }
+    let row = BlobRow {
+        place,
+        size: manifest.size,
+        md5: manifest.md5,
+        xxh64: manifest.xxh64,
+        touched: now(),
+    };
+    if known {
+        touch(tables, &blob.id)?;
+    } else {
+        tables.blobs.put_row(key, &row)?;
+    }
+    tables.partial.remove(key)?;
+    if let Some((path, looks)) = &blob.remember {
+        tables.remembered.put_row(
+            path,
+            &RememberedRow {
+                looks: *looks,
+                blob: blob.id,
+            },
+        )?;
+    }
+    Ok(Added {
+        id: blob.id,
+        size: manifest.size,
+        md5: manifest.md5,
+        xxh64: manifest.xxh64,
+        bytes_added,
+        already_known,
+    })
+}

@@ -1,0 +1,197 @@
+//! What is taken in is read back, byte for byte, and known by its hashes.
+
+use std::io::Read;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{INLINE_MAX, IngestError, ReadError, hash_file, md5_hex};
+
+#[test]
+fn sizes_around_every_boundary_are_read_back() {
+    let scratch = Scratch::new();
+    let (min, max) = (64 << 10, 1 << 20);
+    for size in [
+        0,
+        1,
+        4096,
+        INLINE_MAX - 1,
+        INLINE_MAX,
+        INLINE_MAX + 1,
+        min - 1,
+        min,
+        min + 1,
+        max - 1,
+        max,
+        max + 1,
+        5_000_000,
+    ] {
+        let bytes = noise(size as u64, size);
+        let added = scratch.ingest_bytes(&bytes).unwrap();
+        assert_eq!((added.size, added.already_known), (size as u64, false));
+        assert_eq!(added.bytes_added, size as u64, "{size}");
+        let path = scratch.beside("file");
+        std::fs::write(&path, &bytes).unwrap();
+        let again = scratch.ingest_file(&path, &mut |_| {}).unwrap();
+        assert_eq!(
+            (again.id, again.already_known, again.bytes_added),
+            (added.id, true, 0)
+        );
+        let hashes = hash_file(&path).unwrap();
+        assert_eq!(hashes.md5, md5_hex(&added.md5));
+        assert_eq!(hashes.xxh64, added.xxh64.to_string());
+        assert!(scratch.read_all(added.id, size as u64).unwrap() == bytes);
+        let mut read = Vec::new();
+        scratch
+            .open_blob(added.id)
+            .unwrap()
+            .read_to_end(&mut read)
+            .unwrap();
+        assert!(read == bytes);
+        assert_eq!(scratch.find_md5(added.md5).unwrap(), [added.id]);
+        for digits in [1, 7, 64] {
+            let prefix = &added.id.to_string()[..digits];
+            assert!(scratch.find_prefix(prefix).unwrap().contains(&added.id));
+        }
+        let info = scratch.info(added.id).unwrap().unwrap();
+        assert_eq!(info.inline, size <= INLINE_MAX);
+    }
+    let stats = scratch.stats().unwrap();
+    assert_eq!((stats.blobs, stats.inline, stats.partial), (13, 5, 0));
+}
+
+#[test]
+fn what_is_not_there_is_said() {
+    let scratch = Scratch::new();
+    let blob = BlobId([7; 32]);
+    assert!(!scratch.has(blob).unwrap());
+    assert!(scratch.manifest(blob).unwrap().is_none());
+    assert!(matches!(
+        scratch.read_chunk(blob, 0),
+        Err(ReadError::Unknown { .. })
+    ));
+    assert!(matches!(
+        scratch.open_blob(blob),
+        Err(ReadError::Unknown { .. })
+    ));
+    let id = scratch.ingest_bytes(&noise(1, 100_000)).unwrap().id;
+    assert!(matches!(
+        scratch.read_chunk(id, 9),
+        Err(ReadError::NoSuchChunk { .. })
+    ));
+    assert!(matches!(
+        scratch.read_all(id, 99_999),
+        Err(ReadError::TooLong { .. })
+    ));
+    assert!(scratch.find_prefix("xyz").unwrap().is_empty());
+    assert!(scratch.find_prefix("é").unwrap().is_empty());
+}
+
+#[test]
+fn a_files_trouble_is_its_own() {
+    let scratch = Scratch::new();
+    let good = scratch.beside("good");
+    std::fs::write(&good, noise(5, 50_000)).unwrap();
+    let paths = [scratch.beside("none"), good.clone(), scratch.folder(), good];
+    let mut seen = Vec::new();
+    let results = scratch
+        .ingest_many(&paths, &mut |n, bytes| seen.push((n, bytes)))
+        .unwrap();
+    assert!(
+        matches!(results[0], Err(IngestError::Source { .. })),
+        "{:?}",
+        results[0]
+    );
+    assert!(
+        matches!(results[2], Err(IngestError::NotAFile { .. })),
+        "{:?}",
+        results[2]
+    );
+    let (one, other) = (results[1].as_ref().unwrap(), results[3].as_ref().unwrap());
+    assert_eq!((one.bytes_added, one.already_known), (50_000, false));
+    assert_eq!((other.bytes_added, other.already_known), (0, true));
+    assert_eq!(seen, [(1, 50_000), (3, 50_000)]);
+    assert!(
+        std::fs::read_dir(scratch.folder().join("tmp"))
+            .unwrap()
+            .next()
+            .is_none()
+    );
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_refused() {
+    let scratch = Scratch::new();
+    let path = scratch.beside("growing");
+    std::fs::write(&path, noise(5, 9_000_000)).unwrap();
+    let grow = path.clone();
+    let mut once = true;
+    let result = scratch.ingest_file(&path, &mut |_| {
+        if std::mem::take(&mut once) {
+            let mut file = std::fs::OpenOptions::new()
+                .append(true)
+                .open(&grow)
+                .unwrap();
+            std::io::Write::write_all(&mut file, b"more").unwrap();
+        }
+    });
+    assert!(
+        matches!(result, Err(IngestError::Changed { .. })),
+        "{result:?}"
+    );
+    assert_eq!(scratch.stats().unwrap().blobs, 0);
+}
+
+#[test]
+fn an_unchanged_file_is_not_read_again_and_a_changed_one_is() {
+    let scratch = Scratch::new();
+    let path = scratch.beside("scene.ma");
+    std::fs::write(&path, noise(1, 200_000)).unwrap();
+    let first = scratch.ingest_file(&path, &mut |_| {}).unwrap();
+    // Written a moment ago: a second change would not show, so it is read again.
+    assert!(remembered(&scratch).is_empty());
+    let looks = std::fs::metadata(&path).unwrap();
+    let old = looks.modified().unwrap() - std::time::Duration::from_secs(60);
+    std::fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(old)
+        .unwrap();
+    if cfg!(unix) {
+        // Setting the time back is a change of the inode, and as new as that.
+        scratch.ingest_file(&path, &mut |_| {}).unwrap();
+        assert!(remembered(&scratch).is_empty());
+        return;
+    }
+    let second = scratch.ingest_file(&path, &mut |_| {}).unwrap();
+    assert_eq!((second.id, second.already_known), (first.id, true));
+    assert_eq!(remembered(&scratch).len(), 1);
+}
+
+/// The paths that a store remembers.
+fn remembered(store: &Store) -> Vec<Vec<u8>> {
+    let mut keys = Vec::new();
+    let read = store.catalog.read(|snapshot| {
+        snapshot
+            .sheet(crate::tables::REMEMBERED)?
+            .scan(&[], |key, _| {
+                keys.push(key.to_vec());
+                Ok(())
+            })
+    });
+    read.unwrap();
+    keys
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn streams_are_read_back(seed in 0_u64..1000, size in 0_usize..4 << 20) {
+        let scratch = Scratch::new();
+        let bytes = noise(seed, size);
+        let streamed = scratch.ingest_reader(&mut &bytes[..]).unwrap();
+        prop_assert!(scratch.read_all(streamed.id, u64::MAX).unwrap() == bytes);
+        prop_assert_eq!(scratch.ingest_bytes(&bytes).unwrap().id, streamed.id);
+    }
+}

@@ -1,0 +1,120 @@
+//! Verification: what the disk has spoilt is found, and made missing, so that it can be fetched.
+
+use weft_protocol::content::Bitmap;
+use weft_protocol::ids::BlobId;
+
+use crate::collect::forget_whole;
+use crate::error::{CatalogError, DiskError, ReadError, WriteError};
+use crate::tables::{self, BlobRow, PartialRow, Place};
+use crate::{Store, locked, names, now};
+
+/// A record of the catalog that doesn't match its checksum.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogDamage {
+    /// The table that holds it.
+    pub table: &'static str,
+    /// Its key.
+    pub key: Vec<u8>,
+}
+
+impl Store {
+    /// Reads a whole blob again, and says which of its chunks are damaged, ascending.
+    ///
+    /// # Errors
+    /// [`ReadError::Unknown`] if it isn't here as a whole.
+    pub fn verify_blob(&self, blob: BlobId) -> Result<Vec<u32>, ReadError> {
+        let _hold = self.hold(blob);
+        // What was opened before may no longer be what lies on the disk.
+        self.opened.forget(&blob);
+        let source = self.source(&blob)?.ok_or(ReadError::Unknown { blob })?;
+        let mut damaged = Vec::new();
+        for index in 0..source.manifest.chunk_count() {
+            match source.chunk(index) {
+                Ok(_) => {}
+                // A sector that can't be read is as bad as one that lies.
+                Err(ReadError::Corrupt { .. } | ReadError::Disk(DiskError::Io { .. })) => {
+                    damaged.push(index);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(damaged)
+    }
+
+    /// Makes a whole blob one that is being received, without the chunks named: from then on they
+    /// are fetched, written and finished as for any other. The blob isn't whole meanwhile.
+    ///
+    /// # Errors
+    /// [`WriteError::Unknown`] if it isn't here as a whole.
+    pub fn mark_damaged(&self, blob: BlobId, chunks: &[u32]) -> Result<(), WriteError> {
+        let key = &blob.0;
+        let publishing = locked(&self.publishing);
+        let count = self.manifest(blob)?.map(|manifest| manifest.chunk_count());
+        let place = self.catalog.write(|tables| {
+            let (Some(row), Some(count)) = (tables.blobs.row::<BlobRow>(key)?, count) else {
+                return Ok(None);
+            };
+            let mut held = Bitmap::full(count);
+            for &chunk in chunks {
+                held.unset(chunk);
+            }
+            forget_whole(tables, &blob)?;
+            match row.place {
+                // It is one chunk: nothing of it is left.
+                Place::Inline => {
+                    tables.manifests.remove(key)?;
+                }
+                Place::File => {
+                    tables.partial.put_row(
+                        key,
+                        &PartialRow {
+                            held,
+                            touched: now(),
+                        },
+                    )?;
+                }
+            }
+            Ok(Some(row.place))
+        })?;
+        self.opened.forget(&blob);
+        let moved = match place {
+            None => return Err(WriteError::Unknown { blob }),
+            Some(Place::Inline) => Ok(()),
+            Some(Place::File) => {
+                let (from, to) = (names::blob(&blob), names::partial(&blob));
+                match self.disk.rename(&from, &to) {
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                        // The file is lost: an empty one takes its place.
+                        self.disk.create(&to).map(|_| ())
+                    }
+                    other => other,
+                }
+                .map_err(|error| DiskError::new(self.disk.path(&from), error).into())
+            }
+        };
+        drop(publishing);
+        moved
+    }
+
+    /// Reads every record of the catalog, and names those that are damaged.
+    ///
+    /// # Errors
+    /// When the catalog can't be read at all.
+    pub fn verify_catalog(&self) -> Result<Vec<CatalogDamage>, CatalogError> {
+        let mut damage = Vec::new();
+        for name in tables::ALL {
+            self.catalog.read(|snapshot| {
+                snapshot.sheet(name)?.scan(&[], |key, content| {
+                    if content.is_err() {
+                        damage.push(CatalogDamage {
+                            table: name.0,
+                            key: key.to_vec(),
+                        });
+                    }
+                    Ok(())
+                })
+            })?;
+        }
+        Ok(damage)
+    }
+}
