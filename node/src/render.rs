@@ -18,7 +18,7 @@ use weft_protocol::machine::Input;
 use weft_protocol::wire::control::{AttemptKey, Lease};
 use weft_protocol::worker::Event;
 use weft_scene::engine::{Builtin, Command, Definition, Invocation, command};
-use weft_store::Store;
+use weft_store::{Batch, Store};
 
 use crate::clock::unix_now;
 use crate::engines::Found;
@@ -320,17 +320,25 @@ impl Renderer {
         let reason = crate::pins::job(&attempt.job);
         let work = self.attempt_folder(&attempt).join("work");
         let taken = tokio::task::spawn_blocking(move || {
-            let log = log.and_then(|path| {
-                let added = store.ingest_file(&path, &mut |_| ()).ok()?;
-                store.pin(added.id, &reason).ok()?;
-                Some(added.id)
-            });
+            let log = log.and_then(|path| Some(store.ingest_file(&path, &mut |_| ()).ok()?.id));
+            let mut pins = log.iter().fold(Batch::new(), |batch, log| batch.pin(*log, &reason));
             let ending = match ended.ending {
-                Ok(files) => match output::take_in(&store, &work, &files, &reason) {
-                    Ok(files) => Ending::Done(files),
+                Ok(files) => match output::take_in(&store, &work, &files) {
+                    Ok(files) => {
+                        pins = files.iter().fold(pins, |pins, file| pins.pin(file.blob, &reason));
+                        Ending::Done(files)
+                    }
                     Err(message) => Ending::Failed { kind: FailureKind::MissingOutput, message },
                 },
                 Err((kind, message)) => Ending::Failed { kind, message: shorten(message) },
+            };
+            // What could not be pinned is not kept for sure, so it is not done.
+            let ending = match store.commit(&pins) {
+                Ok(()) => ending,
+                Err(error) => Ending::Failed {
+                    kind: FailureKind::MissingOutput,
+                    message: format!("its results could not be kept: {error}"),
+                },
             };
             (ending, log, ended.render, ended.started, ended.peak_memory)
         });

@@ -85,10 +85,7 @@ impl Ready {
         let reason = crate::pins::job(&job);
         let every_frame = tree.entries().values().all(|entry| entry.frames.is_none());
         let laid_out = tokio::task::spawn_blocking(move || {
-            store.pin(inputs, &reason).map_err(|error| error.to_string())?;
-            for (_, entry) in tree.entries().iter().filter(|(_, e)| e.needed_for(&wanted)) {
-                store.pin(entry.blob, &reason).map_err(|error| error.to_string())?;
-            }
+            store.pin_tree(inputs, &reason).map_err(|error| error.to_string())?;
             store
                 .checkout_tree(&tree, &folder, true, &mut |_, entry| entry.needed_for(&wanted))
                 .map(drop)

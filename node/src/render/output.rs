@@ -68,12 +68,11 @@ pub(super) fn judge(
     Ok(expected.to_vec())
 }
 
-/// Takes the files of an attempt into the store, durably, and pins them.
+/// Takes the files of an attempt into the store, durably. They are pinned with its log.
 pub(super) fn take_in(
     store: &Store,
     work: &Path,
     files: &[PathBuf],
-    reason: &str,
 ) -> Result<Vec<OutputFile>, String> {
     let mut taken = Vec::with_capacity(files.len());
     for file in files {
@@ -81,7 +80,6 @@ pub(super) fn take_in(
         let text = relative.to_string_lossy().replace('\\', "/");
         let path = TreePath::new(text).map_err(|error| error.to_string())?;
         let added = store.ingest_file(file, &mut |_| ()).map_err(|error| error.to_string())?;
-        store.pin(added.id, reason).map_err(|error| error.to_string())?;
         taken.push(OutputFile {
             path,
             blob: added.id,
