@@ -27,6 +27,16 @@ use crate::transfer::Fetcher;
 
 pub(crate) use process::LiveLog;
 
+/// How often a job's inputs are sought before an attempt fails for want of them, and how long
+/// apart: nodes come and go.
+const BRING_TRIES: u32 = 4;
+const BRING_AGAIN: Duration = Duration::from_secs(1);
+
+/// How often a job's inputs are sought before an attempt fails for want of them, and how long
+/// apart: nodes come and go.
+const BRING_TRIES: u32 = 4;
+const BRING_AGAIN: Duration = Duration::from_secs(1);
+
 /// Everything that attempts need.
 #[derive(Clone)]
 pub(crate) struct Renderer {
@@ -159,9 +169,19 @@ impl Renderer {
     ) {
         let inputs = spec.inputs;
         let frames = [attempt.task.frame];
-        let brought =
-            self.inner.ready.bring(&self.inner.fetcher, attempt.job, inputs, &frames, &providers);
-        match brought.await {
+        let bring = || {
+            let (ready, fetcher) = (&self.inner.ready, &self.inner.fetcher);
+            ready.bring(fetcher, attempt.job, inputs, &frames, &providers)
+        };
+        let mut brought = bring().await;
+        for _ in 1..BRING_TRIES {
+            if brought.is_ok() {
+                break;
+            }
+            tokio::time::sleep(BRING_AGAIN).await;
+            brought = bring().await;
+        }
+        match brought {
             Ok(()) => self.tell(Input::Prepared(attempt, inputs)).await,
             Err(why) => {
                 tracing::warn!(job = %attempt.job.short(), frame = attempt.task.frame, %why, "inputs could not be brought here");

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};
@@ -20,6 +20,9 @@ use crate::network::{CHUNKS, Network, frames};
 
 /// How long no peer may send anything before the fetch is given up.
 const SILENCE: Duration = Duration::from_secs(20);
+/// How often peers that are fetching themselves are asked what they have by now, when nothing else
+/// is left to ask.
+const POLL: Duration = Duration::from_millis(200);
 /// How many peers one fetch draws on.
 const MAX_PROVIDERS: usize = 8;
 /// How many larger blobs are fetched side by side.
@@ -186,6 +189,8 @@ struct Line {
 /// A larger blob that is being fetched.
 struct Active {
     fetch: Fetch,
+    /// Peers that were asked what they have of it, and have not answered yet.
+    asking: BTreeSet<NodeId>,
     lens: Vec<u32>,
 }
 
@@ -199,6 +204,8 @@ struct Session<'a> {
     active: BTreeMap<BlobId, Active>,
     small: Vec<(BlobId, Vec<u8>, Vec<u8>)>,
     random: Random,
+    /// When something last came.
+    progress: Instant,
 }
 
 type Answer = (NodeId, Option<Reply>);
@@ -230,6 +237,7 @@ impl<'a> Session<'a> {
             active: BTreeMap::new(),
             small: Vec::new(),
             random: Random::seeded(seed),
+            progress: Instant::now(),
         };
         for provider in providers.iter().take(MAX_PROVIDERS) {
             if let Some(requests) = session.line(provider, answers.clone()).await {
@@ -246,9 +254,10 @@ impl<'a> Session<'a> {
                 session.flush().await?;
                 return Err(FetchError::Nowhere(blob));
             }
-            match tokio::time::timeout(SILENCE, incoming.recv()).await {
+            match tokio::time::timeout(POLL, incoming.recv()).await {
                 Ok(Some((node, Some(reply)))) => session.take(node, reply).await?,
                 Ok(Some((node, None))) => session.lose(&node),
+                Err(_) if session.progress.elapsed() < SILENCE => session.poll(),
                 Ok(None) | Err(_) => {
                     let blob = session.opening.keys().chain(session.active.keys()).next();
                     let blob = blob.copied().unwrap_or(BlobId([0; 32]));
@@ -334,8 +343,24 @@ impl<'a> Session<'a> {
         let unasked = self.opening.iter().find(|(_, (asked, refused))| {
             asked.is_none() && self.lines.keys().all(|node| refused.contains(node))
         });
-        let stuck = self.active.iter().find(|(_, active)| active.fetch.is_stuck());
+        let stuck = self.active.iter().find(|(_, active)| {
+            active.fetch.is_stuck() && active.asking.is_empty() && !active.fetch.may_grow()
+        });
         unasked.map(|(blob, _)| *blob).or_else(|| stuck.map(|(blob, _)| *blob))
+    }
+
+    /// Asks peers that do not have everything yet what they have by now.
+    fn poll(&mut self) {
+        for (blob, active) in self.active.iter_mut().filter(|(_, a)| a.fetch.is_stuck()) {
+            for node in active.fetch.providers() {
+                if let Some(line) = self.lines.get_mut(&node)
+                    && line.requests.try_send(Request::Open(*blob)).is_ok()
+                {
+                    line.open += 1;
+                    active.asking.insert(node);
+                }
+            }
+        }
     }
 
     fn lose(&mut self, node: &NodeId) {
@@ -346,6 +371,7 @@ impl<'a> Session<'a> {
         }
         for active in self.active.values_mut() {
             active.fetch.lost(node);
+            active.asking.remove(node);
         }
     }
 
@@ -363,6 +389,9 @@ impl<'a> Session<'a> {
         }
         match reply {
             Reply::Unknown(blob) => {
+                if let Some(active) = self.active.get_mut(&blob) {
+                    active.asking.remove(&node);
+                }
                 if let Some((asked, refused)) = self.opening.get_mut(&blob) {
                     refused.insert(node);
                     asked.take_if(|asked| *asked == node);
@@ -376,6 +405,7 @@ impl<'a> Session<'a> {
                 Ok(())
             }
             Reply::Whole(blob, manifest, bytes) => {
+                self.progress = Instant::now();
                 self.fetcher.traffic.received(bytes.len());
                 if !self.opening.contains_key(&blob) {
                     return Ok(());
@@ -393,6 +423,7 @@ impl<'a> Session<'a> {
             }
             Reply::Manifest(blob, manifest, has) => self.begin(node, blob, manifest, has).await,
             Reply::Chunk(blob, index, encoding, bytes) => {
+                self.progress = Instant::now();
                 self.fetcher.traffic.received(bytes.len());
                 self.chunk(node, blob, index, encoding, bytes).await
             }
@@ -407,6 +438,7 @@ impl<'a> Session<'a> {
         has: weft_protocol::content::Bitmap,
     ) -> Result<(), FetchError> {
         if let Some(active) = self.active.get_mut(&blob) {
+            active.asking.remove(&node);
             if has.len() as usize == active.lens.len() {
                 active.fetch.provider(node, has);
             }
@@ -438,13 +470,15 @@ impl<'a> Session<'a> {
             return self.finish(blob).await;
         }
         // Whoever else is there is asked what it has of it.
+        let mut asking = BTreeSet::new();
         for (other, line) in self.lines.iter_mut().filter(|(other, _)| **other != node) {
             if line.requests.try_send(Request::Open(blob)).is_ok() {
                 line.open += 1;
-                tracing::trace!(peer = %other.short(), blob = %blob.short(), "asked as well");
+                asking.insert(*other);
             }
         }
-        self.active.insert(blob, Active { fetch, lens });
+        self.progress = Instant::now();
+        self.active.insert(blob, Active { fetch, asking, lens });
         Ok(())
     }
 

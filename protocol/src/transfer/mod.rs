@@ -45,6 +45,12 @@ impl Fetch {
         self.have.missing().any(|chunk| !self.providers.values().any(|p| p.has.get(chunk)))
     }
 
+    /// Whether a peer that it draws on does not have everything yet, and may have more soon.
+    #[must_use]
+    pub fn may_grow(&self) -> bool {
+        self.providers.values().any(|provider| !provider.has.is_full())
+    }
+
     /// A peer holds some chunks, or more than before.
     pub fn provider(&mut self, node: NodeId, has: Bitmap) {
         let asked = self.providers.remove(&node).map(|known| known.asked).unwrap_or_default();
