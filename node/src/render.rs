@@ -32,11 +32,6 @@ pub(crate) use process::LiveLog;
 const BRING_TRIES: u32 = 4;
 const BRING_AGAIN: Duration = Duration::from_secs(1);
 
-/// How often a job's inputs are sought before an attempt fails for want of them, and how long
-/// apart: nodes come and go.
-const BRING_TRIES: u32 = 4;
-const BRING_AGAIN: Duration = Duration::from_secs(1);
-
 /// Everything that attempts need.
 #[derive(Clone)]
 pub(crate) struct Renderer {
