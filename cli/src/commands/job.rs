@@ -1,0 +1,178 @@
+//! `weft job`: one job.
+
+use std::collections::BTreeMap;
+
+use crate::client::segment;
+use crate::context::Context;
+use crate::document::{self, Frame, Job, short};
+use crate::error::Failure;
+use crate::output::{Style, plain_line, table, units};
+
+/// How many frames' errors people are shown.
+const ERRORS: usize = 5;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Its id, a unique beginning of it, its name, or `last`
+    #[arg(value_name = "ID")]
+    job: String,
+}
+
+pub(crate) async fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let path = format!("jobs/{}", segment(&args.job));
+    let document = context.client().await?.get(&path).await?;
+    let job: Job = document::read(&document)?;
+    context.answer(&document, |style| words(&job, style))
+}
+
+/// A job for people.
+pub(crate) fn words(job: &Job, style: Style) -> String {
+    let engine = [job.engine.as_deref(), job.engine_version.as_deref()];
+    let engine: Vec<&str> = engine.into_iter().flatten().filter(|word| !word.is_empty()).collect();
+    let failed = match job.frames_failed {
+        0 => String::new(),
+        failed => format!(", {failed} failed"),
+    };
+    let folders = job.deliveries.iter().map(|to| format!("{} on {}", to.folder, to.node));
+    let facts = table::facts(
+        style,
+        &[
+            ("job", job.job.clone()),
+            ("name", job.name.clone()),
+            ("owner", job.owner.clone()),
+            ("submitted", job.submitted.map_or(String::new(), units::date)),
+            ("engine", engine.join(" ")),
+            ("priority", job.priority.map_or(String::new(), |priority| priority.to_string())),
+            ("status", job.status.clone()),
+            ("why", job.error_message.clone().unwrap_or_default()),
+            ("waits for", job.waiting_for.clone().unwrap_or_default()),
+            ("done", format!("{} of {} frames{failed}", job.frames_done, job.frames_total)),
+            ("left", job.eta_seconds.map_or(String::new(), units::duration)),
+            (
+                "render time",
+                job.render_seconds
+                    .filter(|seconds| *seconds > 0)
+                    .and_then(|seconds| u32::try_from(seconds).ok())
+                    .map_or(String::new(), |seconds| units::duration(seconds.into())),
+            ),
+            ("delivered to", folders.collect::<Vec<_>>().join(", ")),
+        ],
+    );
+    let mut words = facts + "\n\n" + &frames_table(&job.frames, style);
+    for frame in job.frames.iter().filter(|f| f.error_message.is_some()).take(ERRORS) {
+        let why = plain_line(frame.error_message.as_deref().unwrap_or_default());
+        words.push_str(&format!("\nframe {}: {why}", frame.frame));
+    }
+    if job.frames_failed > 0 {
+        let id = short(&job.job);
+        words.push_str(&format!(
+            "\n`weft logs {id} FRAME` shows more; `weft retry {id}` renders what failed."
+        ));
+    }
+    words
+}
+
+/// The frames by status, in the order of the first of each.
+fn frames_table(frames: &[Frame], style: Style) -> String {
+    let mut groups: Vec<(&str, Vec<&Frame>)> = Vec::new();
+    for frame in frames {
+        match groups.iter_mut().find(|(status, _)| *status == frame.status) {
+            Some((_, group)) => group.push(frame),
+            None => groups.push((&frame.status, vec![frame])),
+        }
+    }
+    let mut table = table::Table::new(&["status", ">count", "frames", ">mean time", "by"])
+        .paint("status", Style::status);
+    for (status, group) in &groups {
+        let times: Vec<f64> = group.iter().filter_map(|frame| frame.render_time).collect();
+        #[expect(clippy::cast_precision_loss, reason = "a mean for people")]
+        let mean = times.iter().sum::<f64>() / times.len().max(1) as f64;
+        table.row([
+            (*status).to_owned(),
+            group.len().to_string(),
+            spec(group.iter().map(|frame| frame.frame)),
+            if times.is_empty() { String::new() } else { units::duration(mean) },
+            by(group),
+        ]);
+    }
+    table.words(style, "no frames")
+}
+
+/// Frames as a spec; tiles of one frame count once.
+pub(crate) fn spec(frames: impl Iterator<Item = i64>) -> String {
+    let mut frames: Vec<i64> = frames.collect();
+    frames.sort_unstable();
+    frames.dedup();
+    weft_scene::frames::format(&frames)
+}
+
+/// Who works on frames or did: names with how many.
+fn by(frames: &[&Frame]) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for who in frames.iter().filter_map(|frame| frame.who()) {
+        *counts.entry(who).or_default() += 1;
+    }
+    let words = counts.iter().map(|(who, count)| format!("{who} {count}"));
+    words.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn frame(number: i64, status: &str, node: Option<&str>) -> serde_json::Value {
+        json!({
+            "frame": number, "status": status, "node": node, "node_name": node,
+            "render_time": (status == "done").then_some(2.0 + number as f64),
+            "error_message": (status == "failed").then_some("Blender says: out of memory\nsee the log"),
+        })
+    }
+
+    #[test]
+    fn a_job_shows_its_frames_in_few_lines() {
+        let frames = [
+            frame(1, "done", Some("render-a")),
+            frame(2, "done", Some("render-b")),
+            frame(3, "done", Some("render-a")),
+            frame(4, "failed", Some("render-b")),
+            frame(5, "rendering", Some("render-a")),
+            frame(6, "pending", None),
+            frame(7, "pending", None),
+        ];
+        let job: Job = document::read(&json!({
+            "job": "0123456789abcdef", "name": "shot_010", "owner": "ada@ws1", "status": "rendering",
+            "engine": "blender", "engine_version": "3.4.1", "priority": 50, "submitted": 1_709_210_100,
+            "frames_total": 7, "frames_done": 3, "frames_failed": 1, "frames": frames,
+            "eta_seconds": 9, "render_seconds": 12,
+            "deliveries": [{ "node": "ws1", "folder": "/home/ada/out" }],
+        }))
+        .unwrap();
+        insta::assert_snapshot!(words(&job, Style::default()), @r"
+        job           0123456789abcdef
+        name          shot_010
+        owner         ada@ws1
+        submitted     2024-02-29 12:35 UTC
+        engine        blender 3.4.1
+        priority      50
+        status        rendering
+        done          3 of 7 frames, 1 failed
+        left          9.0 s
+        render time   12 s
+        delivered to  /home/ada/out on ws1
+
+        status     count  frames  mean time  by
+        done           3  1-3         4.0 s  render-a 2, render-b 1
+        failed         1  4                  render-b 1
+        rendering      1  5                  render-a 1
+        pending        2  6-7
+        frame 4: Blender says: out of memory see the log
+        `weft logs 0123456789 FRAME` shows more; `weft retry 0123456789` renders what failed.
+        ");
+    }
+
+    #[test]
+    fn tiles_of_a_frame_count_once_in_specs() {
+        assert_eq!(spec([3, 1, 2, 2, 9].into_iter()), "1-3,9");
+    }
+}

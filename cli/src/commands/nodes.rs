@@ -1,0 +1,98 @@
+//! `weft nodes`: the studio's nodes.
+
+use crate::context::Context;
+use crate::document::{self, Gpu, Hardware, Node, short};
+use crate::error::Failure;
+use crate::output::{Style, table::Table};
+
+pub(crate) async fn run(context: &Context) -> Result<(), Failure> {
+    let document = context.client().await?.get("nodes").await?;
+    let nodes: Vec<Node> = document::read(&document)?;
+    context.answer(&document, |style| words(&nodes, style))
+}
+
+fn words(nodes: &[Node], style: Style) -> String {
+    let mut table = Table::new(&[
+        "name", "node", "state", ">running", ">cores", ">GiB", "gpus", "engines", "os",
+    ])
+    .paint("state", Style::status)
+    .paint("node", Style::faint);
+    for node in nodes {
+        table.row([
+            node.name.clone(),
+            short(&node.node).to_owned(),
+            state(node),
+            node.running.to_string(),
+            node.hardware.cpu_cores.to_string(),
+            format!("{:.0}", node.hardware.ram),
+            gpus(&node.hardware),
+            engines(node),
+            node.hardware.os.clone(),
+        ]);
+    }
+    table.words(style, "no nodes")
+}
+
+/// Whether a node is there, and what else is to be said of it.
+pub(super) fn state(node: &Node) -> String {
+    let word = node.state.as_deref().unwrap_or(if node.alive { "alive" } else { "dead" });
+    let mut words = vec![word];
+    words.extend(node.leader.then_some("leader"));
+    words.extend(node.drained.then_some("drained"));
+    words.join(", ")
+}
+
+/// Engines with their versions; those that every weft has come last.
+pub(super) fn engines(node: &Node) -> String {
+    let built_in = |name: &str| matches!(name, "demo" | "noop");
+    let mut engines: Vec<_> = node.engines.iter().collect();
+    engines.sort_by_key(|(name, _)| built_in(name));
+    let words = engines.into_iter().map(|(name, version)| {
+        if built_in(name) || version.is_empty() {
+            name.clone()
+        } else {
+            format!("{name} {version}")
+        }
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
+/// Graphics cards, equal ones counted.
+pub(super) fn gpus(hardware: &Hardware) -> String {
+    let mut kinds: Vec<(&Gpu, usize)> = Vec::new();
+    for gpu in &hardware.gpus {
+        match kinds.iter_mut().find(|(kind, _)| kind.model == gpu.model) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((gpu, 1)),
+        }
+    }
+    let words = kinds.iter().map(|(gpu, count)| {
+        let times = if *count > 1 { format!("{count} × ") } else { String::new() };
+        format!("{times}{} ({:.0} GiB)", gpu.model, gpu.memory)
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn nodes_are_listed_with_what_they_have() {
+        let card = json!({ "model": "NVIDIA RTX 4090", "memory": 24.0 });
+        let document = json!([
+            { "node": "0123456789abcdef", "name": "ws1", "alive": true, "state": "alive",
+              "leader": true, "running": 1, "engines": { "demo": "0.1.0", "blender": "3.4.1" },
+              "hardware": { "os": "Debian 12", "cpu_cores": 64, "ram": 251.6, "gpus": [card, card] } },
+            { "node": "fedcba9876543210", "name": "ws2", "alive": false, "state": "dead",
+              "engines": {}, "hardware": { "os": "Windows 11", "cpu_cores": 8, "ram": 31.9 } },
+        ]);
+        let nodes: Vec<Node> = document::read(&document).unwrap();
+        insta::assert_snapshot!(words(&nodes, Style::default()), @r"
+        name  node        state          running  cores  GiB  gpus                          engines              os
+        ws1   0123456789  alive, leader        1     64  252  2 × NVIDIA RTX 4090 (24 GiB)  blender 3.4.1, demo  Debian 12
+        ws2   fedcba9876  dead                 0      8   32                                                     Windows 11
+        ");
+    }
+}

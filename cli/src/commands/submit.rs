@@ -1,0 +1,202 @@
+//! `weft submit`: hand a scene to the studio.
+
+mod arguments;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+pub(crate) use arguments::Args;
+
+use super::{control, watch};
+use crate::client::Client;
+use crate::context::Context;
+use crate::document::{Job, Output, short};
+use crate::download::{Downloads, is_there};
+use crate::error::Failure;
+use crate::follow::Follow;
+use crate::output::progress::{Progress, Unit};
+use crate::output::{plain, units};
+use crate::signals;
+
+/// How long the node's delivery may bring nothing before that is said to have failed.
+const DELIVERY_PATIENCE: Duration = Duration::from_secs(60);
+/// How soon it is looked again whether files were delivered: first, and later.
+const LOOK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
+    let request = args.request()?;
+    let client = Arc::new(context.client().await?);
+    let submitted = submit(&client, request).await?;
+    for warning in submitted["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str)
+    {
+        context.note(&format!("warning: {}", plain(warning)));
+    }
+    let Some(job) = submitted["job"].as_str().filter(|_| args.watch && !args.dry_run) else {
+        if args.output.is_some() && !args.dry_run && !client.node_runs_here() {
+            context.note(
+                "No node runs on this machine, so nothing brings the frames by itself: `weft outputs` \
+                 fetches them, or a node that is started here (`weft up`).",
+            );
+        }
+        return context.answer(&submitted, |_| words(&submitted, context));
+    };
+    if !context.json() {
+        context.print(&words(&submitted, context))?;
+    }
+    tokio::select! {
+        followed = follow(&args, context, client, job) => followed,
+        () = signals::interrupted() => Err(watch::detached(context, job)),
+    }
+}
+
+/// Submits, with progress while the files are read.
+pub(crate) async fn submit(client: &Client, request: Value) -> Result<Value, Failure> {
+    let mut progress = Progress::new(Unit::Bytes);
+    client
+        .submit(request, &mut |at| {
+            let number = |key: &str| at[key].as_u64().unwrap_or(0);
+            progress.set(number("bytes"), number("bytes_total"));
+        })
+        .await
+}
+
+async fn follow(
+    args: &Args,
+    context: &Context,
+    client: Arc<Client>,
+    job: &str,
+) -> Result<(), Failure> {
+    let folder = args.output_folder()?;
+    let here = client.node_runs_here();
+    // Where no node runs here, nobody else would bring the files.
+    let mut downloads =
+        folder.as_deref().filter(|_| !here).map(Downloads::into_folder).transpose()?;
+    let mut follow = Follow::new(context, client, job).await?;
+    let (document, job) = watch::watch(&mut follow, downloads.as_mut(), &mut |_| Ok(())).await?;
+    let delivered = match &folder {
+        Some(folder) if here => delivered(&job, folder).await,
+        _ => Ok(()),
+    };
+    if context.json() {
+        context.document(&document)?;
+    } else {
+        context.print(&watch::said(&job))?;
+        if let Some(folder) = folder.filter(|_| job.frames_done > 0) {
+            context.print(&format!("The frames are in {}", folder.display()))?;
+        }
+    }
+    watch::verdict(&job)?;
+    delivered
+}
+
+/// Waits until this machine's node has brought a job's files.
+pub(crate) async fn delivered(job: &Job, folder: &Path) -> Result<(), Failure> {
+    let mut missing: Vec<&Output> = job.outputs().collect();
+    let total = missing.len() as u64;
+    let mut progress = Progress::new(Unit::Files);
+    let (mut brought, mut pause) = (Instant::now(), LOOK.0);
+    loop {
+        let mut left = Vec::new();
+        for output in &missing {
+            if !is_there(&folder.join(&output.path), output).await {
+                left.push(*output);
+            }
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+        if left.len() < missing.len() {
+            (brought, pause) = (Instant::now(), LOOK.0);
+        }
+        missing = left;
+        if brought.elapsed() > DELIVERY_PATIENCE {
+            return Err(Failure::failed(format!(
+                "the job is over, but {} aren't in {} yet. The studio keeps them, and the node goes \
+                 on trying; its log says why. `weft outputs {} --to DIR` fetches them elsewhere.",
+                units::count(missing.len(), "file"),
+                folder.display(),
+                short(&job.job),
+            )));
+        }
+        progress.set(total - missing.len() as u64, total);
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LOOK.1);
+    }
+}
+
+fn words(submitted: &Value, context: &Context) -> String {
+    let text = |key: &str| submitted[key].as_str().unwrap_or_default();
+    let bytes = |key: &str| units::bytes(submitted[key].as_u64().unwrap_or(0));
+    let engine = match (text("engine"), text("engine_version")) {
+        ("", _) => String::new(),
+        (engine, "") => format!(" with {engine}"),
+        (engine, version) => format!(" with {engine} {version}"),
+    };
+    let files = match submitted["files"].as_u64().and_then(|files| usize::try_from(files).ok()) {
+        Some(files) => format!(" in {}", units::count(files, "file")),
+        None => String::new(),
+    };
+    let size = format!(
+        "{} added and {} known already{files}",
+        bytes("bytes_added"),
+        bytes("bytes_already_known")
+    );
+    let fitting = submitted["nodes_fitting"].as_u64().and_then(|n| usize::try_from(n).ok());
+    let fitting = fitting.map_or(String::new(), |n| {
+        let verb = if n == 1 { "fits" } else { "fit" };
+        format!("; {} {verb}", units::count(n, "node"))
+    });
+    match submitted["job"].as_str() {
+        None => format!(
+            "'{}' could be submitted: frames {}{engine}; {size}{fitting}. Nothing was submitted.",
+            text("name"),
+            text("frames"),
+        ),
+        Some(job) => {
+            let job = short(job);
+            format!(
+                "{job}: '{}' is {}: frames {}{engine}{}\n{size}{fitting}\n`{}` follows it",
+                text("name"),
+                text("status"),
+                text("frames"),
+                control::copies(submitted),
+                context.call(&format!("watch {job}")),
+            )
+        }
+    }
+}
+
+/// A path as the node needs it. Links stay as they are: paths inside scenes may count on them.
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path)
+        .map_err(|error| Failure::call(format!("'{}' is no path: {error}.", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_submission_says_what_travels_and_how_to_follow() {
+        let context = Context::for_tests();
+        let submitted = json!({
+            "job": "0123456789abcdef", "name": "shot_010", "status": "queued", "copies": 2,
+            "bytes_added": 4_404_019, "bytes_already_known": 0, "files": 3, "frames": "1-10",
+            "engine": "blender", "engine_version": "3.4.1", "warnings": [], "nodes_fitting": 2,
+        });
+        insta::assert_snapshot!(words(&submitted, &context), @r"
+        0123456789: 'shot_010' is queued: frames 1-10 with blender 3.4.1, on 2 nodes
+        4.2 MiB added and 0 B known already in 3 files; 2 nodes fit
+        `weft watch 0123456789` follows it
+        ");
+        let dry = json!({
+            "job": null, "name": "shot_010", "status": "not submitted", "copies": 0,
+            "bytes_added": 12, "bytes_already_known": 0, "frames": "1-10", "nodes_fitting": 1,
+        });
+        insta::assert_snapshot!(words(&dry, &context), @"'shot_010' could be submitted: frames 1-10; 12 B added and 0 B known already; 1 node fits. Nothing was submitted.");
+    }
+}

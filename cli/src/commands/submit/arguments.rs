@@ -1,0 +1,309 @@
+//! The options of `weft submit`, and the request they make.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::absolute;
+use crate::error::Failure;
+use crate::values;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The scene file
+    scene: PathBuf,
+    /// Which frames, like 1-100, 1-100x5 or 1,10,20-30; the scene's own range otherwise
+    #[arg(short, long, value_name = "SPEC", allow_hyphen_values = true, value_parser = values::frame_spec)]
+    frames: Option<String>,
+    /// The renderer, as `weft engines` names it; by the scene's ending otherwise
+    #[arg(short, long, value_name = "NAME")]
+    engine: Option<String>,
+    /// Bring the frames into this folder as they get done
+    #[arg(short, long, value_name = "DIR")]
+    pub(super) output: Option<PathBuf>,
+    /// The job's name; the scene's otherwise
+    #[arg(short, long, value_name = "TEXT")]
+    name: Option<String>,
+    /// Follow the job until it is over; its end decides the exit status
+    #[arg(short, long)]
+    pub(super) watch: bool,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// Render these first, and nothing else before their outcome is known
+    #[arg(
+        long,
+        value_name = "SPEC",
+        allow_hyphen_values = true,
+        value_parser = values::frame_spec,
+        help_heading = "Test frames"
+    )]
+    test_frames: Option<String>,
+    /// If a test frame fails, the job fails
+    #[arg(
+        long,
+        visible_alias = "test-must-pass",
+        requires = "test_frames",
+        conflicts_with = "approve_after_test",
+        help_heading = "Test frames"
+    )]
+    stop_after_test: bool,
+    /// The rest waits until somebody approves
+    #[arg(long, requires = "test_frames", help_heading = "Test frames")]
+    approve_after_test: bool,
+
+    /// The camera
+    #[arg(long, value_name = "NAME", help_heading = "What to render")]
+    camera: Option<String>,
+    /// Which of the file's scenes
+    #[arg(long = "scene", value_name = "NAME", help_heading = "What to render")]
+    scene_name: Option<String>,
+    /// Which view layer
+    #[arg(long, value_name = "NAME", help_heading = "What to render")]
+    view_layer: Option<String>,
+    /// The file format, as the renderer names it
+    #[arg(long, value_name = "NAME", help_heading = "What to render")]
+    format: Option<String>,
+    /// The picture's size in percent
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        value_parser = clap::value_parser!(u32).range(1..=1000),
+        help_heading = "What to render"
+    )]
+    scale: Option<u32>,
+    /// An argument of the renderer's
+    #[arg(
+        long = "arg",
+        value_name = "K=V",
+        value_parser = values::key_value,
+        help_heading = "What to render"
+    )]
+    args: Vec<(String, String)>,
+    /// Scripts inside the scene may run
+    #[arg(long, help_heading = "What to render")]
+    allow_scripts: bool,
+
+    /// A further file or folder that the scene needs
+    #[arg(long, value_name = "PATH", help_heading = "Files")]
+    assets: Vec<PathBuf>,
+    /// The folder of the project, from which the scene's relative paths count
+    #[arg(long, value_name = "DIR", help_heading = "Files")]
+    project: Option<PathBuf>,
+    /// Refuse the scene if its MD5 is another
+    #[arg(long, value_name = "HEX", value_parser = values::md5, help_heading = "Files")]
+    expect_md5: Option<String>,
+    /// Render without the files that are missing
+    #[arg(long, help_heading = "Files")]
+    ignore_missing: bool,
+
+    /// Memory that a machine must have, in GiB
+    #[arg(long, value_name = "GIB", allow_negative_numbers = true, value_parser = values::gib, help_heading = "Where to render")]
+    ram: Option<f64>,
+    /// Cores that it must have
+    #[arg(long, value_name = "N", help_heading = "Where to render")]
+    cores: Option<u32>,
+    /// Graphics cards that it must have
+    #[arg(long, value_name = "N", help_heading = "Where to render")]
+    gpus: Option<u32>,
+    /// A part of those cards' model
+    #[arg(long, value_name = "TEXT", help_heading = "Where to render")]
+    gpu_model: Option<String>,
+    /// A tag that the node must carry
+    #[arg(long = "tag", value_name = "T", help_heading = "Where to render")]
+    tags: Vec<String>,
+
+    /// 0 to 100, low (25), normal (50) or high (75); more goes first
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = values::priority,
+        help_heading = "How to render"
+    )]
+    priority: Option<u8>,
+    /// How many frames one process of the renderer takes
+    #[arg(
+        long,
+        visible_alias = "chunk-size",
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..),
+        help_heading = "How to render"
+    )]
+    frames_per_task: Option<u32>,
+    /// Split every frame into columns and rows, like 2x2
+    #[arg(
+        long,
+        value_name = "CxR",
+        value_parser = values::tiles,
+        help_heading = "How to render"
+    )]
+    tiles: Option<String>,
+    /// How many times more a failed frame is tried
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(..=100),
+        help_heading = "How to render"
+    )]
+    retries: Option<u32>,
+    /// How long an attempt may take: 90s, 10m, 1h30m, 2d
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = values::duration,
+        help_heading = "How to render"
+    )]
+    timeout: Option<Duration>,
+}
+
+impl Args {
+    /// The folder where the frames go, absolute.
+    pub(super) fn output_folder(&self) -> Result<Option<PathBuf>, Failure> {
+        self.output.as_deref().map(absolute).transpose()
+    }
+
+    /// The request to a node.
+    pub(super) fn request(&self) -> Result<Value, Failure> {
+        let scene = absolute(&self.scene)?;
+        match std::fs::metadata(&scene) {
+            Ok(metadata) if metadata.is_file() => {}
+            Ok(_) => {
+                return Err(Failure::call(format!(
+                    "the scene '{}' is not a file; nothing was submitted.",
+                    self.scene.display()
+                )));
+            }
+            Err(error) => {
+                return Err(Failure::call(format!(
+                    "the scene '{}' can't be read: {error}; nothing was submitted.",
+                    self.scene.display()
+                )));
+            }
+        }
+        if let (Some(frames), Some(test)) = (&self.frames, &self.test_frames) {
+            let wrong = |error| Failure::call(format!("{error}; nothing was submitted."));
+            let frames = weft_scene::frames::parse(frames).map_err(wrong)?;
+            weft_scene::frames::parse_test_frames(test, &frames).map_err(wrong)?;
+        }
+        let mut arguments = BTreeMap::new();
+        for (key, value) in &self.args {
+            if arguments.insert(key, value).is_some() {
+                return Err(Failure::call(format!(
+                    "the argument '{key}' is given twice; nothing was submitted."
+                )));
+            }
+        }
+        let assets: Vec<PathBuf> =
+            self.assets.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?;
+        Ok(json!({
+            "scene": scene,
+            "frames": self.frames,
+            "engine": self.engine,
+            "output": self.output_folder()?,
+            "name": self.name,
+            "test_frames": self.test_frames,
+            "stop_after_test": self.stop_after_test,
+            "approve_after_test": self.approve_after_test,
+            "camera": self.camera,
+            "scene_name": self.scene_name,
+            "view_layer": self.view_layer,
+            "format": self.format,
+            "scale": self.scale,
+            "args": arguments,
+            "allow_scripts": self.allow_scripts,
+            "assets": assets,
+            "project": self.project.as_deref().map(absolute).transpose()?,
+            "expect_md5": self.expect_md5,
+            "ignore_missing": self.ignore_missing,
+            "ram": self.ram,
+            "cores": self.cores,
+            "gpus": self.gpus,
+            "gpu_model": self.gpu_model,
+            "tags": self.tags,
+            "priority": self.priority,
+            "frames_per_task": self.frames_per_task,
+            "tiles": self.tiles,
+            "retries": self.retries,
+            "timeout_seconds": self.timeout.map(|timeout| timeout.as_secs()),
+            "dry_run": self.dry_run,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::args;
+    use clap::Parser as _;
+    use serde_json::Value;
+
+    fn request(rest: &[&str]) -> Result<Value, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let scene = folder.path().join("s.weft");
+        std::fs::write(&scene, "x").unwrap();
+        let line =
+            ["weft", "submit", scene.to_str().unwrap()].into_iter().chain(rest.iter().copied());
+        let args = args::Args::try_parse_from(line).map_err(|error| error.to_string())?;
+        let args::Command::Submit(args) = args.command else { panic!("it is a submission") };
+        args.request().map_err(|failure| failure.message().to_owned())
+    }
+
+    #[test]
+    fn options_become_a_request_that_nodes_take() {
+        let request = request(&[
+            "-f",
+            "-5-5",
+            "--test-frames",
+            "-5",
+            "--test-must-pass",
+            "--arg",
+            "a=b",
+            "--tag",
+            "x",
+            "--tag",
+            "y",
+            "--chunk-size",
+            "4",
+            "--priority",
+            "high",
+            "--timeout",
+            "10m",
+            "-o",
+            "out",
+        ])
+        .unwrap();
+        assert_eq!(request["frames"], "-5-5");
+        assert_eq!(request["stop_after_test"], true);
+        assert_eq!(request["args"]["a"], "b");
+        assert_eq!(request["tags"], serde_json::json!(["x", "y"]));
+        assert_eq!(request["frames_per_task"], 4);
+        assert_eq!(request["priority"], 75);
+        assert_eq!(request["timeout_seconds"], 600);
+        // The node takes exactly these fields, and no others.
+        let typed: weft_node::submit::SubmitRequest = serde_json::from_value(request).unwrap();
+        assert!(typed.output.unwrap().is_absolute() && typed.scene.is_absolute());
+    }
+
+    #[test]
+    fn wrong_calls_are_refused_before_a_node_is_asked() {
+        for (rest, why) in [
+            (&["-f", "1-"][..], "no frame or range"),
+            (&["-f", ""], "names no frame"),
+            (&["-f", "1-10", "--test-frames", "11"], "test frame 11 is not one"),
+            (&["--stop-after-test"], "--test-frames"),
+            (
+                &["--test-frames", "1", "--stop-after-test", "--approve-after-test"],
+                "cannot be used",
+            ),
+            (&["--arg", "a=1", "--arg", "a=2"], "given twice"),
+            (&["--ram", "-1"], "GiB"),
+            (&["--priority", "101"], "0 to 100"),
+            (&["--expect-md5", "12"], "32 hex digits"),
+        ] {
+            let error = request(rest).unwrap_err();
+            assert!(error.contains(why), "{rest:?}: {error}");
+        }
+    }
+}

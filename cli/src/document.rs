@@ -1,0 +1,174 @@
+//! The nodes' documents, as far as the commands read them.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::error::Failure;
+
+/// A job.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Job {
+    pub(crate) job: String,
+    pub(crate) name: String,
+    pub(crate) owner: String,
+    pub(crate) status: String,
+    pub(crate) error_message: Option<String>,
+    pub(crate) waiting_for: Option<String>,
+    pub(crate) engine: Option<String>,
+    pub(crate) engine_version: Option<String>,
+    pub(crate) priority: Option<u8>,
+    pub(crate) submitted: Option<u64>,
+    pub(crate) frames_total: u64,
+    pub(crate) frames_done: u64,
+    pub(crate) frames_failed: u64,
+    pub(crate) frames_running: u64,
+    pub(crate) render_seconds: Option<u64>,
+    pub(crate) rate_per_minute: Option<f64>,
+    pub(crate) eta_seconds: Option<f64>,
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) deliveries: Vec<Delivery>,
+}
+
+/// A frame of a job, or a tile of one.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Frame {
+    pub(crate) frame: i64,
+    pub(crate) tile: Option<u32>,
+    pub(crate) status: String,
+    pub(crate) node: Option<String>,
+    pub(crate) node_name: Option<String>,
+    pub(crate) is_test_frame: bool,
+    pub(crate) progress: Option<f64>,
+    pub(crate) render_time: Option<f64>,
+    pub(crate) error_message: Option<String>,
+    pub(crate) output: Vec<Output>,
+}
+
+/// A finished file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Output {
+    pub(crate) frame: Option<i64>,
+    pub(crate) path: String,
+    pub(crate) size: u64,
+    pub(crate) id: String,
+    /// MD5, in hex.
+    pub(crate) hash: String,
+}
+
+/// Where a job's files are to be written.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Delivery {
+    pub(crate) node: String,
+    pub(crate) folder: String,
+}
+
+/// A node.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Node {
+    pub(crate) node: String,
+    pub(crate) name: String,
+    pub(crate) alive: bool,
+    pub(crate) state: Option<String>,
+    pub(crate) leader: bool,
+    pub(crate) drained: bool,
+    pub(crate) role: Option<String>,
+    pub(crate) running: u64,
+    pub(crate) price_per_hour: Option<f64>,
+    pub(crate) engines: BTreeMap<String, String>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) addresses: Vec<String>,
+    pub(crate) release: Option<String>,
+    pub(crate) hardware: Hardware,
+    pub(crate) bytes_sent: u64,
+    pub(crate) bytes_received: u64,
+}
+
+/// A machine.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Hardware {
+    pub(crate) os: String,
+    pub(crate) arch: String,
+    pub(crate) cpu_model: String,
+    pub(crate) cpu_cores: u32,
+    /// GiB.
+    pub(crate) ram: f64,
+    pub(crate) gpus: Vec<Gpu>,
+}
+
+/// A graphics card.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Gpu {
+    pub(crate) model: String,
+    /// GiB.
+    pub(crate) memory: f64,
+}
+
+/// How many hex digits of an id people are shown; as the nodes shorten theirs.
+const SHORT: usize = 10;
+
+/// The beginning of an id, for people.
+pub(crate) fn short(id: &str) -> &str {
+    id.get(..SHORT).unwrap_or(id)
+}
+
+/// Reads a document.
+pub(crate) fn read<'a, T: Deserialize<'a>>(document: &'a Value) -> Result<T, Failure> {
+    T::deserialize(document).map_err(|error| {
+        Failure::failed(format!(
+            "the node's answer can't be read: {error}. Is it another release of weft?"
+        ))
+    })
+}
+
+impl Job {
+    /// Whether nothing more will happen to it by itself.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.status.as_str(), "completed" | "failed" | "cancelled")
+    }
+
+    /// What people call it: its name, and what it can be asked for by.
+    pub(crate) fn label(&self) -> String {
+        format!("{} ({})", self.name, short(&self.job))
+    }
+
+    /// Its finished files.
+    pub(crate) fn outputs(&self) -> impl Iterator<Item = &Output> {
+        self.frames.iter().flat_map(|frame| &frame.output)
+    }
+}
+
+impl Frame {
+    /// Who renders or rendered it.
+    pub(crate) fn who(&self) -> Option<&str> {
+        self.node_name.as_deref().or(self.node.as_deref().map(short))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn documents_may_have_more_fields_and_nulls_where_nothing_is_known() {
+        let job: Job = read(&json!({
+            "job": "abcdef012345", "name": "shot", "status": "rendering", "error_message": null,
+            "frames_total": 1, "a field of a later release": 3,
+            "frames": [{ "frame": -1, "tile": null, "node": null, "render_time": null }],
+        }))
+        .unwrap();
+        assert_eq!(job.label(), "shot (abcdef0123)");
+        assert_eq!(job.frames[0].frame, -1);
+        assert!(!job.is_over());
+        assert!(read::<Job>(&json!([1])).is_err());
+    }
+}
