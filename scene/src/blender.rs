@@ -2,7 +2,7 @@
 //!
 //! A `.blend` file is a row of blocks, each the contents of a piece of the writer's memory, and one
 //! of them, the DNA, describes the layout of all the others. So files of every version are read by
-//! the same code, by the names of fields. See [`block`] and [`dna`] for the format down to the byte.
+//! the same code, by the names of fields. `block.rs` and `dna.rs` tell the format down to the byte.
 //!
 //! [`analyse`] tells a scene's settings and the files it needs, those of linked libraries included.
 //! [`rewrite_paths`] writes a copy in which these files are named differently.
@@ -10,20 +10,21 @@
 mod block;
 mod contents;
 mod dna;
+mod families;
 mod group;
 mod input;
+mod locate;
 mod number;
 mod path_fields;
 mod read;
 mod record;
-mod resolve;
 mod rewrite;
 mod search;
 mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::analysis::{AnalyseError, Analysis, SceneInfo};
 
@@ -67,14 +68,27 @@ pub fn analyse_scene(scene: &Path, name: Option<&str>) -> Result<Analysis, Analy
     let scene_info = scene_info(&search, active).ok_or_else(|| {
         AnalyseError::Unsupported(format!("{} holds no scene to render", scene.display()))
     })?;
+    let engine_is_gone = active
+        .and_then(|active| group::scene_settings(search.resolved(active)?.1))
+        .is_some_and(|settings| settings.engine_is_gone);
+    if engine_is_gone {
+        search.warnings.push(
+            "the scene was made for Blender's internal renderer, which ended with 2.79; later \
+             versions render it with EEVEE, and it will look different"
+                .to_owned(),
+        );
+    }
     warn_of(&scene_info, &mut search.warnings);
     let (assets, missing, warnings) = search.into_report();
-    Ok(Analysis {
-        scene_info,
-        assets,
-        missing,
-        warnings,
-    })
+    Ok(Analysis { scene_info, assets, missing, warnings })
+}
+
+/// Where a path leads that is spelled so in the `.blend` file at `holder`: `//` means its folder.
+/// Made absolute by the letter; whether anything is there is not asked. Tokens for tiles stay.
+pub fn resolve_path(holder: &Path, spelled: &str) -> PathBuf {
+    let holder = std::path::absolute(holder).unwrap_or_else(|_| holder.to_path_buf());
+    let folder = holder.parent().unwrap_or(Path::new("."));
+    locate::locate(folder, spelled.as_bytes())
 }
 
 fn scene_called(contents: &Contents, name: &str) -> Option<u32> {
@@ -93,9 +107,7 @@ fn active_scene(contents: &Contents) -> Option<u32> {
 
 /// The names of the scenes in a file, the active one first.
 fn scene_names(contents: &Contents, active: Option<u32>) -> Vec<String> {
-    let active = active
-        .and_then(|index| contents.ids.get(index as usize))
-        .map(|id| &id.name);
+    let active = active.and_then(|index| contents.ids.get(index as usize)).map(|id| &id.name);
     let mut names: Vec<_> = contents
         .ids
         .iter()
@@ -130,13 +142,8 @@ fn scene_info(search: &Search, active: Option<u32>) -> Option<SceneInfo> {
 
 /// The scene's own camera, and those that its markers switch to.
 fn render_cameras(contents: &Contents, settings: &SceneSettings) -> Vec<String> {
-    let ids = settings
-        .cameras
-        .iter()
-        .filter_map(|address| contents.by_address.get(address));
-    ids.filter_map(|&index| contents.ids.get(index as usize))
-        .map(Id::label)
-        .collect()
+    let ids = settings.cameras.iter().filter_map(|address| contents.by_address.get(address));
+    ids.filter_map(|&index| contents.ids.get(index as usize)).map(Id::label).collect()
 }
 
 fn warn_of(info: &SceneInfo, warnings: &mut Vec<String>) {

@@ -29,11 +29,7 @@ impl std::fmt::Display for Version {
     /// Two digits after the point until 2.83 and its like; one since 3.0, when 3.1 followed.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (major, minor) = (self.0 / 100, self.0 % 100);
-        if major < 3 {
-            write!(f, "{major}.{minor:02}")
-        } else {
-            write!(f, "{major}.{minor}")
-        }
+        if major < 3 { write!(f, "{major}.{minor:02}") } else { write!(f, "{major}.{minor}") }
     }
 }
 
@@ -105,11 +101,8 @@ impl BlockReader {
                 )));
             }
         }
-        let (bits, endian, digits) = if large_headers {
-            (header[9], header[12], 13)
-        } else {
-            (header[7], header[8], 9)
-        };
+        let (bits, endian, digits) =
+            if large_headers { (header[9], header[12], 13) } else { (header[7], header[8], 9) };
         let pointer = match bits {
             b'_' => PointerSize::Four,
             b'-' => PointerSize::Eight,
@@ -129,10 +122,7 @@ impl BlockReader {
         }
         Ok(Self {
             input,
-            layout: Layout {
-                pointer,
-                big_endian,
-            },
+            layout: Layout { pointer, big_endian },
             large_headers,
             version: Version(version),
             left: 0,
@@ -173,32 +163,21 @@ impl BlockReader {
                  copied or saved",
             ));
         }
-        let code = [
-            self.header[0],
-            self.header[1],
-            self.header[2],
-            self.header[3],
-        ];
+        let code = [self.header[0], self.header[1], self.header[2], self.header[3]];
         if &code == b"ENDB" {
             // Some writers cut the end marker's header short; nothing in it matters.
             return Ok(None);
         }
         self.header.resize(size, 0);
-        self.input
-            .read_exact(&mut self.header[4..], "a block header")?;
+        self.input.read_exact(&mut self.header[4..], "a block header")?;
         let block = self.parse(code);
-        let plausible = code
-            .iter()
-            .all(|&byte| byte == 0 || byte.is_ascii_graphic());
+        let plausible = code.iter().all(|&byte| byte == 0 || byte.is_ascii_graphic());
         match block {
             Some(block) if plausible => {
                 self.left = block.length;
                 Ok(Some(block))
             }
-            _ => Err(AnalyseError::corrupt(
-                start,
-                "there is no block header where one should be",
-            )),
+            _ => Err(AnalyseError::corrupt(start, "there is no block header where one should be")),
         }
     }
 
@@ -207,20 +186,10 @@ impl BlockReader {
         let int = |at: usize| layout.signed(header.get(at..at + 4)?);
         let long = |at: usize| layout.signed(header.get(at..at + 8)?);
         let (length, address, structure, count) = if self.large_headers {
-            (
-                long(16)?,
-                layout.pointer(header.get(8..)?)?,
-                int(4)?,
-                long(24)?,
-            )
+            (long(16)?, layout.pointer(header.get(8..)?)?, int(4)?, long(24)?)
         } else {
             let after = 8 + layout.pointer.bytes();
-            (
-                int(4)?,
-                layout.pointer(header.get(8..)?)?,
-                int(after)?,
-                int(after + 4)?,
-            )
+            (int(4)?, layout.pointer(header.get(8..)?)?, int(after)?, int(after + 4)?)
         };
         Some(Block {
             code,
@@ -243,10 +212,7 @@ impl BlockReader {
         if wanted > self.left {
             return Err(AnalyseError::corrupt(
                 self.input.position(),
-                format!(
-                    "a block should have {wanted} more bytes, but has {}",
-                    self.left
-                ),
+                format!("a block should have {wanted} more bytes, but has {}", self.left),
             ));
         }
         self.left -= wanted;

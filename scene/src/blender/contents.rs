@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::analysis::AssetKind;
 
 use super::block::Version;
+use super::locate;
 
 /// A file as read, before any of the paths in it are looked up.
 #[derive(Debug)]
@@ -30,10 +31,15 @@ pub(super) struct Id {
     /// The name with the two letters of its kind in front: `OBCube`.
     pub(super) name: Vec<u8>,
     pub(super) kind: IdKind,
+    /// The library that it was copied from, as an index in `ids`: `//` in its paths still means
+    /// that library's folder. From 5.0 on (packed linked data).
+    pub(super) home: Option<u32>,
     /// Indices of the datablocks it needs.
     pub(super) needs: Vec<u32>,
     /// The files it names.
     pub(super) files: Vec<FileUse>,
+    /// Whether it has simulations that are cached on disk, beside the file.
+    pub(super) has_disk_cache: bool,
 }
 
 impl Id {
@@ -48,8 +54,11 @@ impl Id {
 pub(super) enum IdKind {
     Scene(Box<SceneSettings>),
     CameraObject,
-    /// A library: another file. `packed` if its contents are inside this one.
+    /// A library: another file.
     Library {
+        /// The library's path as spelled.
+        path: Vec<u8>,
+        /// Whether what is needed of it is inside this file.
         packed: bool,
     },
     /// Stands for a datablock of a library, by its name; the index in `ids` of that library.
@@ -70,7 +79,10 @@ pub(super) struct SceneSettings {
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) fps: f64,
+    /// As Blender names it today.
     pub(super) engine: String,
+    /// Whether the scene was made for one that no longer exists.
+    pub(super) engine_is_gone: bool,
     pub(super) format: String,
     /// The address of its camera, 0 if none, then those of the cameras that markers switch to.
     pub(super) cameras: Vec<u64>,
@@ -96,7 +108,7 @@ pub(super) enum Family {
     Tiles(Vec<u32>),
     /// The files with these names in the path, which is a folder; frames of a strip, in order.
     Listed(Vec<Vec<u8>>),
-    /// Everything in a folder.
+    /// Everything in a folder, which a cache fills once it is made.
     Folder,
 }
 
@@ -104,5 +116,14 @@ impl Contents {
     /// The folder that `//` means in this file's paths.
     pub(super) fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("."))
+    }
+
+    /// The file whose folder `//` means in the paths of one datablock.
+    pub(super) fn holder_of(&self, id: &Id) -> PathBuf {
+        let home = id.home.and_then(|home| self.ids.get(home as usize));
+        match home.map(|home| &home.kind) {
+            Some(IdKind::Library { path, .. }) => locate::locate(self.folder(), path),
+            _ => self.path.clone(),
+        }
     }
 }

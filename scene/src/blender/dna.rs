@@ -64,11 +64,7 @@ pub(super) struct Dna {
 impl Dna {
     /// Parses the contents of the DNA block, which begins at `position` of the file.
     pub(super) fn parse(bytes: &[u8], position: u64, layout: Layout) -> Result<Self, AnalyseError> {
-        let mut cursor = Cursor {
-            bytes,
-            at: 0,
-            layout,
-        };
+        let mut cursor = Cursor { bytes, at: 0, layout };
         match cursor.dna() {
             Some(dna) => Ok(dna),
             None => Err(AnalyseError::corrupt(
@@ -152,11 +148,8 @@ impl Dna {
             if leave_out(owner, &field.name) {
                 continue;
             }
-            let inner = if field.is_pointer {
-                None
-            } else {
-                self.structure_of_type(field.type_index)
-            };
+            let inner =
+                if field.is_pointer { None } else { self.structure_of_type(field.type_index) };
             // An empty struct can hold itself any number of times: it must not be entered.
             if field.size == 0 || !field.is_pointer && inner.is_none() {
                 continue;
@@ -175,10 +168,7 @@ impl Dna {
                             break; // The other elements have no pointers either.
                         }
                     }
-                    None => found.push(Pointer {
-                        offset,
-                        target: field.type_index,
-                    }),
+                    None => found.push(Pointer { offset, target: field.type_index }),
                 }
             }
         }
@@ -203,11 +193,7 @@ fn field_name(text: &str) -> Option<FieldName> {
     }
     let base = text[..base_end].trim_start_matches(['*', '(']);
     let base = base.split(')').next().unwrap_or(base);
-    Some(FieldName {
-        base: base.into(),
-        elements,
-        is_pointer,
-    })
+    Some(FieldName { base: base.into(), elements, is_pointer })
 }
 
 struct Cursor<'a> {
@@ -230,10 +216,8 @@ impl Cursor<'_> {
         self.align();
         self.expect(b"STRC")?;
         let count = self.count(4)?;
-        let names: Vec<FieldName> = names
-            .iter()
-            .map(|name| field_name(name))
-            .collect::<Option<_>>()?;
+        let names: Vec<FieldName> =
+            names.iter().map(|name| field_name(name)).collect::<Option<_>>()?;
         let mut structures = Vec::with_capacity(count);
         let mut by_type = HashMap::with_capacity(count);
         for index in 0..count {
@@ -241,11 +225,7 @@ impl Cursor<'_> {
             by_type.insert(structure.type_index, index);
             structures.push(structure);
         }
-        Some(Dna {
-            types,
-            structures,
-            by_type,
-        })
+        Some(Dna { types, structures, by_type })
     }
 
     fn structure(&mut self, names: &[FieldName], lengths: &[usize]) -> Option<Structure> {
@@ -276,11 +256,7 @@ impl Cursor<'_> {
                 return None;
             }
         }
-        Some(Structure {
-            type_index,
-            size,
-            fields,
-        })
+        Some(Structure { type_index, size, fields })
     }
 
     fn left(&self) -> usize {
@@ -300,9 +276,7 @@ impl Cursor<'_> {
 
     fn short(&mut self) -> Option<usize> {
         let layout = self.layout;
-        layout
-            .unsigned(self.take(2)?)
-            .and_then(|value| usize::try_from(value).ok())
+        layout.unsigned(self.take(2)?).and_then(|value| usize::try_from(value).ok())
     }
 
     /// How many things follow, each at least `size` bytes long: never more than could be there.

@@ -27,6 +27,11 @@ const TEXT_IS_SCRIPT: i64 = 1 << 4;
 // NodeShaderTexIES.mode and NodeShaderScript.mode: from a file (NODE_*_EXTERNAL).
 const NODE_EXTERNAL: i64 = 1;
 
+// PointCache.flag: kept in files, not in the scene; and in a folder of the user's choice
+// (PTCACHE_* in DNA_pointcache_types.h).
+const CACHE_ON_DISK: i64 = 1 << 6;
+const CACHE_EXTERNAL: i64 = 1 << 9;
+
 /// The longest path that is taken from loose data, in bytes; Blender's own limit is 1024.
 const MAX_LOOSE_PATH: u64 = 4096;
 
@@ -58,16 +63,15 @@ pub(super) struct Group {
 impl Group {
     /// Begins with the datablock's own struct.
     pub(super) fn new(record: &Record<'_>, linked: bool) -> Self {
-        let name = record
-            .text("id.name")
-            .or_else(|| record.text("name"))
-            .unwrap_or_default();
+        let name = record.text("id.name").or_else(|| record.text("name")).unwrap_or_default();
         let mut group = Self {
             id: Id {
                 name: name.to_vec(),
                 kind: IdKind::Other,
+                home: None,
                 needs: Vec::new(),
                 files: Vec::new(),
+                has_disk_cache: false,
             },
             library_address: record
                 .pointer("id.lib")
@@ -90,16 +94,13 @@ impl Group {
             "Object" if record.int("type") == Some(OB_CAMERA) => {
                 group.id.kind = IdKind::CameraObject;
             }
-            "Text"
-                if record
-                    .int("flags")
-                    .is_some_and(|flags| flags & TEXT_IS_SCRIPT != 0) =>
-            {
+            "Text" if record.int("flags").is_some_and(|flags| flags & TEXT_IS_SCRIPT != 0) => {
                 group.id.kind = IdKind::StartupScript;
             }
             "Library" => {
-                let packed = is_packed(record);
-                group.id.kind = IdKind::Library { packed };
+                let path = path_fields::of_struct("Library").and_then(|field| field.find(record));
+                let path = path.map(|(_, path)| path.to_vec()).unwrap_or_default();
+                group.id.kind = IdKind::Library { path, packed: is_packed(record) };
             }
             _ => {}
         }
@@ -111,18 +112,15 @@ impl Group {
     pub(super) fn data(&mut self, record: &Record<'_>, address: u64) {
         match record.name() {
             "ImageTile" => {
-                let number = record
-                    .int("tile_number")
-                    .and_then(|number| u32::try_from(number).ok());
+                let number =
+                    record.int("tile_number").and_then(|number| u32::try_from(number).ok());
                 self.tiles.extend(number);
             }
             "SceneRenderLayer" | "ViewLayer" => {
                 if let (IdKind::Scene(settings), Some(name)) =
                     (&mut self.id.kind, record.text("name"))
                 {
-                    settings
-                        .view_layers
-                        .push(String::from_utf8_lossy(name).into_owned());
+                    settings.view_layers.push(String::from_utf8_lossy(name).into_owned());
                 }
             }
             "TimeMarker" => {
@@ -150,16 +148,23 @@ impl Group {
                 }
             }
             "Strip" | "StripData" => {
-                if let (Some(folder), Some(names)) = (
-                    record.text(path_fields::STRIP_FOLDER),
-                    record.pointer("stripdata"),
-                ) {
+                if let (Some(folder), Some(names)) =
+                    (record.text(path_fields::STRIP_FOLDER), record.pointer("stripdata"))
+                {
                     self.strips.data.insert(address, (folder.to_vec(), names));
                 }
             }
             "NodesModifierData" => {
                 for field in ["bake_directory", "simulation_bake_directory"] {
                     self.folder_texts.extend(record.pointer(field));
+                }
+            }
+            "PointCache" => {
+                let flags = record.int("flag").unwrap_or(0);
+                if flags & CACHE_EXTERNAL != 0 {
+                    self.path_of(record);
+                } else if flags & CACHE_ON_DISK != 0 {
+                    self.id.has_disk_cache = true;
                 }
             }
             "NodesModifierBake" => self.folder_texts.extend(record.pointer("directory")),
@@ -237,11 +242,7 @@ impl Group {
 
     fn add(&mut self, path: &[u8], kind: AssetKind, family: Family) {
         if !path.is_empty() {
-            self.id.files.push(FileUse {
-                path: path.to_vec(),
-                kind,
-                family,
-            });
+            self.id.files.push(FileUse { path: path.to_vec(), kind, family });
         }
     }
 
@@ -267,11 +268,7 @@ impl Group {
         path: &[u8],
     ) -> Option<(AssetKind, Family)> {
         let numbered = |yes: bool| {
-            if yes {
-                Family::Sequence
-            } else {
-                Family::Single
-            }
+            if yes { Family::Sequence } else { Family::Single }
         };
         if is_packed(record) {
             return None;
@@ -291,22 +288,15 @@ impl Group {
             "MovieClip" if record.int("source") == Some(CLIP_SEQUENCE) => {
                 (AssetKind::ImageSequence, Family::Sequence)
             }
-            "Volume" => (
-                AssetKind::Volume,
-                numbered(record.int("is_sequence") == Some(1)),
-            ),
+            "Volume" => (AssetKind::Volume, numbered(record.int("is_sequence") == Some(1))),
             "CacheFile" => {
                 let is_alembic = path.to_ascii_lowercase().ends_with(b".abc");
-                let kind = if is_alembic {
-                    AssetKind::Alembic
-                } else {
-                    AssetKind::Cache
-                };
+                let kind = if is_alembic { AssetKind::Alembic } else { AssetKind::Cache };
                 (kind, numbered(record.int("is_sequence") == Some(1)))
             }
             "VFont" if path == b"<builtin>" => return None,
             "NodeShaderTexIES" | "NodeShaderScript" if !external() => return None,
-            "FluidDomainSettings" => (field.kind, Family::Folder),
+            "FluidDomainSettings" | "PointCache" => (field.kind, Family::Folder),
             _ => (field.kind, Family::Single),
         })
     }
@@ -314,7 +304,8 @@ impl Group {
 
 /// Whether a datablock's file is inside the `.blend`, so that none outside is read.
 fn is_packed(record: &Record<'_>) -> bool {
-    ["packedfile", "packedfiles.first"]
+    // From 5.0 on, what was linked can be kept in an archive inside the file.
+    ["packedfile", "packedfiles.first", "archive_parent_library"]
         .iter()
         .any(|field| record.pointer(field).is_some_and(|address| address != 0))
 }

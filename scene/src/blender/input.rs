@@ -55,9 +55,7 @@ impl Input {
                 }
             }
             file.seek(SeekFrom::Start(0))?;
-            let cap = length
-                .saturating_mul(UNPACKED_RATIO)
-                .clamp(UNPACKED_FLOOR, UNPACKED_LIMIT);
+            let cap = length.saturating_mul(UNPACKED_RATIO).clamp(UNPACKED_FLOOR, UNPACKED_LIMIT);
             let stream: Box<dyn Read> = if magic[..2] == GZIP_MAGIC {
                 Box::new(flate2::bufread::MultiGzDecoder::new(file))
             } else if magic == ZSTD_MAGIC || is_skippable(magic) {
@@ -157,13 +155,9 @@ impl Input {
 
     fn check_cap(&self) -> Result<(), AnalyseError> {
         match &self.bytes {
-            Bytes::Packed { cap, .. } if self.position > *cap => {
-                Err(AnalyseError::TooLarge(format!(
-                    "{} unpacks to more than {} MiB",
-                    self.path.display(),
-                    cap >> 20
-                )))
-            }
+            Bytes::Packed { cap, .. } if self.position > *cap => Err(AnalyseError::TooLarge(
+                format!("{} unpacks to more than {} MiB", self.path.display(), cap >> 20),
+            )),
             _ => Ok(()),
         }
     }

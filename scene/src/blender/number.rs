@@ -66,14 +66,8 @@ mod tests {
 
     #[test]
     fn both_byte_orders_and_signs() {
-        let little = Layout {
-            pointer: PointerSize::Four,
-            big_endian: false,
-        };
-        let big = Layout {
-            pointer: PointerSize::Eight,
-            big_endian: true,
-        };
+        let little = Layout { pointer: PointerSize::Four, big_endian: false };
+        let big = Layout { pointer: PointerSize::Eight, big_endian: true };
         assert_eq!(little.signed(&[0xfe, 0xff]), Some(-2));
         assert_eq!(big.signed(&[0xff, 0xfe]), Some(-2));
         assert_eq!(little.unsigned(&[0xfe, 0xff]), Some(0xfffe));

@@ -28,11 +28,8 @@ const PATH_FIELDS: &[PathField] = &[
     path("MeshCacheModifierData", &["filepath"], AssetKind::Cache),
     path("NodeShaderTexIES", &["filepath"], AssetKind::Ies),
     path("NodeShaderScript", &["filepath"], AssetKind::Other),
-    path(
-        "FluidDomainSettings",
-        &["cache_directory"],
-        AssetKind::Cache,
-    ),
+    path("PointCache", &["path"], AssetKind::Cache),
+    path("FluidDomainSettings", &["cache_directory"], AssetKind::Cache),
 ];
 
 const fn path(
@@ -40,11 +37,7 @@ const fn path(
     fields: &'static [&'static str],
     kind: AssetKind,
 ) -> PathField {
-    PathField {
-        structure,
-        fields,
-        kind,
-    }
+    PathField { structure, fields, kind }
 }
 
 /// The entry for a struct, if it holds a path.

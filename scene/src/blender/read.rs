@@ -124,17 +124,9 @@ impl Plan {
             }
         }
         let dna = dna.ok_or_else(|| {
-            AnalyseError::corrupt(
-                end,
-                "the description of the file's structure (DNA) is missing",
-            )
+            AnalyseError::corrupt(end, "the description of the file's structure (DNA) is missing")
         })?;
-        Ok(Self {
-            dna,
-            layout,
-            by_address,
-            span,
-        })
+        Ok(Self { dna, layout, by_address, span })
     }
 
     fn datablock_at(&self, address: u64) -> Option<u32> {
@@ -147,9 +139,7 @@ impl Plan {
     /// The struct that a block is an array of, and how many of them are there.
     pub(super) fn structure_of(&self, block: &Block) -> Option<(&Structure, u64)> {
         let structure = self.dna.structure(block.structure)?;
-        let size = u64::try_from(structure.size)
-            .ok()
-            .filter(|&size| size > 0)?;
+        let size = u64::try_from(structure.size).ok().filter(|&size| size > 0)?;
         Some((structure, block.count.min(block.length / size)))
     }
 }
@@ -215,20 +205,12 @@ impl Pass<'_> {
         }
         let count = if is_id { count.min(1) } else { count };
         if is_id && count == 0 {
-            return Err(AnalyseError::corrupt(
-                block.position,
-                "a datablock has no contents",
-            ));
+            return Err(AnalyseError::corrupt(block.position, "a datablock has no contents"));
         }
         let mut bytes = vec![0; structure.size];
         for _ in 0..count {
             reader.read_exact(&mut bytes)?;
-            let record = Record {
-                dna: &plan.dna,
-                structure,
-                bytes: &bytes,
-                layout: plan.layout,
-            };
+            let record = Record { dna: &plan.dna, structure, bytes: &bytes, layout: plan.layout };
             let before = self.group.as_ref().map_or(0, Group::size);
             if is_id {
                 self.group = Some(Group::new(&record, is_link(block)));
@@ -240,9 +222,7 @@ impl Pass<'_> {
                 group.data(&record, block.address);
             }
             for pointer in pointers.iter() {
-                let address = bytes
-                    .get(pointer.offset..)
-                    .and_then(|at| plan.layout.pointer(at));
+                let address = bytes.get(pointer.offset..).and_then(|at| plan.layout.pointer(at));
                 if let Some(other) = address.and_then(|address| plan.datablock_at(address)) {
                     group.needs(other);
                 }
@@ -285,12 +265,7 @@ impl Pass<'_> {
         let mut bytes = vec![0; structure.size];
         reader.read_exact(&mut bytes)?;
         let (dna, layout) = (&self.plan.dna, self.plan.layout);
-        let record = Record {
-            dna,
-            structure,
-            bytes: &bytes,
-            layout,
-        };
+        let record = Record { dna, structure, bytes: &bytes, layout };
         self.contents.active_scene = record.pointer("curscene").unwrap_or(0);
         Ok(())
     }
@@ -306,15 +281,11 @@ impl Pass<'_> {
             IdKind::Library { .. } => self.library = Some(index),
             IdKind::Linked { library } => {
                 // Readers go by the order of blocks; old files also say it in the datablock.
-                *library = self
-                    .library
-                    .or_else(|| self.plan.datablock_at(library_address));
+                *library = self.library.or_else(|| self.plan.datablock_at(library_address));
             }
+            _ if library_address != 0 => id.home = self.plan.datablock_at(library_address),
             _ => {
-                self.contents
-                    .by_name
-                    .entry(id.name.clone())
-                    .or_insert(index);
+                self.contents.by_name.entry(id.name.clone()).or_insert(index);
             }
         }
         self.contents.ids.push(id);
@@ -339,8 +310,7 @@ impl Pass<'_> {
         let dna = &self.plan.dna;
         let mut pointers = dna.pointers(structure, &is_no_need);
         pointers.retain(|pointer| {
-            dna.structure_of_type(pointer.target)
-                .is_none_or(|target| dna.is_id(target))
+            dna.structure_of_type(pointer.target).is_none_or(|target| dna.is_id(target))
         });
         let pointers: Rc<[Pointer]> = pointers.into();
         self.followed.insert(number, pointers.clone());
@@ -356,6 +326,7 @@ fn is_link(block: &Block) -> bool {
 /// Pointers that link datablocks into lists, or lead from a copy to what it was made from.
 fn is_no_need(structure: &str, field: &str) -> bool {
     structure == "ID" && matches!(field, "next" | "prev" | "newid" | "orig_id")
+        || structure == "Library" && field == "archive_parent_library"
         || TOOL_STRUCTS.contains(&structure)
 }
 

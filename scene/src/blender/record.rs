@@ -20,9 +20,7 @@ impl<'a> Record<'a> {
 
     fn field(&self, path: &str) -> Option<(Field, &'a [u8])> {
         let field = self.dna.field(self.structure, path)?;
-        let bytes = self
-            .bytes
-            .get(field.offset..field.offset.checked_add(field.size)?)?;
+        let bytes = self.bytes.get(field.offset..field.offset.checked_add(field.size)?)?;
         Some((field, bytes))
     }
 

@@ -9,10 +9,10 @@ use crate::analysis::AnalyseError;
 use super::block::{Block, BlockReader};
 use super::dna::Structure;
 use super::input::Input;
+use super::locate;
 use super::path_fields;
 use super::read::Plan;
 use super::record::{Record, until_nul};
-use super::resolve;
 
 /// Writes to `dest` an uncompressed copy of `scene` with other paths in it, and says how many
 /// fields it changed.
@@ -33,12 +33,8 @@ pub fn rewrite_paths(
 ) -> Result<usize, AnalyseError> {
     let plan = Plan::make(scene)?;
     let folders = strip_folders(scene, &plan, map)?;
-    let mut copy = Copy {
-        reader: BlockReader::new(Input::open(scene)?)?,
-        dest,
-        plan: &plan,
-        changed: 0,
-    };
+    let mut copy =
+        Copy { reader: BlockReader::new(Input::open(scene)?)?, dest, plan: &plan, changed: 0 };
     copy.header()?;
     while let Some(block) = copy.reader.next_block()? {
         copy.header()?;
@@ -74,28 +70,22 @@ fn strip_folders(
         }
         let mut bytes = vec![0; structure.size];
         reader.read_exact(&mut bytes)?;
-        let record = Record {
-            dna: &plan.dna,
-            structure,
-            bytes: &bytes,
-            layout,
-        };
+        let record = Record { dna: &plan.dna, structure, bytes: &bytes, layout };
         if name == "StripElem" {
             let Some((position, folder)) = waiting.remove(&block.address) else {
                 continue;
             };
             let file = record.text("name").unwrap_or_default();
-            let old = resolve::text(&path_fields::join(&folder, file));
+            let old = locate::text(&path_fields::join(&folder, file));
             if let Some(new) = map(&old) {
                 let cut = new.rfind(['/', '\\']).map_or(0, |slash| slash + 1);
                 if new.as_bytes()[cut..] == *file {
                     folders.insert(position, new.as_bytes()[..cut].to_vec());
                 }
             }
-        } else if let (Some(folder), Some(names)) = (
-            record.text(path_fields::STRIP_FOLDER),
-            record.pointer("stripdata"),
-        ) {
+        } else if let (Some(folder), Some(names)) =
+            (record.text(path_fields::STRIP_FOLDER), record.pointer("stripdata"))
+        {
             waiting.insert(names, (block.position, folder.to_vec()));
         }
     }
@@ -112,9 +102,7 @@ struct Copy<'a, W> {
 impl<W: Write> Copy<'_, W> {
     /// Writes the header that was just read.
     fn header(&mut self) -> Result<(), AnalyseError> {
-        self.dest
-            .write_all(self.reader.header_bytes())
-            .map_err(AnalyseError::Write)
+        self.dest.write_all(self.reader.header_bytes()).map_err(AnalyseError::Write)
     }
 
     fn block(
@@ -144,13 +132,9 @@ impl<W: Write> Copy<'_, W> {
         }
         let mut buffer = [0; 64 * 1024];
         while self.reader.left() > 0 {
-            let piece = buffer
-                .len()
-                .min(usize::try_from(self.reader.left()).unwrap_or(usize::MAX));
+            let piece = buffer.len().min(usize::try_from(self.reader.left()).unwrap_or(usize::MAX));
             self.reader.read_exact(&mut buffer[..piece])?;
-            self.dest
-                .write_all(&buffer[..piece])
-                .map_err(AnalyseError::Write)?;
+            self.dest.write_all(&buffer[..piece]).map_err(AnalyseError::Write)?;
         }
         Ok(())
     }
@@ -162,19 +146,14 @@ impl<W: Write> Copy<'_, W> {
         field: &path_fields::PathField,
         map: &dyn Fn(&str) -> Option<String>,
     ) -> Result<(), AnalyseError> {
-        let record = Record {
-            dna: &self.plan.dna,
-            structure,
-            bytes,
-            layout: self.reader.layout(),
-        };
+        let record = Record { dna: &self.plan.dna, structure, bytes, layout: self.reader.layout() };
         let Some((place, old)) = field.find(&record) else {
             return Ok(());
         };
         if old.is_empty() {
             return Ok(());
         }
-        match map(&resolve::text(old)) {
+        match map(&locate::text(old)) {
             Some(new) => self.put(structure, &place.name, bytes, new.as_bytes()),
             None => Ok(()),
         }
@@ -196,7 +175,7 @@ impl<W: Write> Copy<'_, W> {
         };
         if text.len() >= room.len() {
             return Err(AnalyseError::PathTooLong {
-                path: resolve::text(text),
+                path: locate::text(text),
                 limit: room.len().saturating_sub(1),
             });
         }
@@ -214,10 +193,7 @@ impl<W: Write> Copy<'_, W> {
         loop {
             match self.reader.read_tail(&mut buffer)? {
                 0 => return Ok(()),
-                count => self
-                    .dest
-                    .write_all(&buffer[..count])
-                    .map_err(AnalyseError::Write)?,
+                count => self.dest.write_all(&buffer[..count]).map_err(AnalyseError::Write)?,
             }
         }
     }

@@ -4,14 +4,14 @@
 //! into the libraries that they come from, whose other contents Blender doesn't load. What is left
 //! of the scene's own file is then searched in the same way, as what merely lies there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::analysis::{AnalyseError, Asset, Missing};
+use crate::analysis::{AnalyseError, Asset, AssetKind, Missing};
 
-use super::contents::{Contents, FileUse, Id, IdKind};
-use super::{read, resolve};
+use super::contents::{Contents, Family, FileUse, Id, IdKind};
+use super::{families, locate, read};
 
 /// The most library files that are opened for one scene.
 const MAX_FILES: usize = 2_000;
@@ -29,6 +29,8 @@ pub(super) struct Search {
     queue: Vec<Place>,
     assets: Vec<(Place, Asset)>,
     missing: Vec<(Place, Missing)>,
+    /// The files whose disk caches are among the assets already.
+    disk_caches: HashSet<PathBuf>,
     /// Camera objects, in linked files too.
     cameras: Vec<Place>,
     pub(super) warnings: Vec<String>,
@@ -52,6 +54,7 @@ impl Search {
             queue: Vec::new(),
             assets: Vec::new(),
             missing: Vec::new(),
+            disk_caches: HashSet::new(),
             cameras: Vec::new(),
             warnings: Vec::new(),
         }
@@ -80,12 +83,9 @@ impl Search {
                 _ => continue,
             }
             let id = &loaded.contents.ids[index as usize];
-            self.queue
-                .extend(id.needs.iter().map(|&other| (file, other)));
+            self.queue.extend(id.needs.iter().map(|&other| (file, other)));
             match &id.kind {
-                IdKind::Linked {
-                    library: Some(library),
-                } => {
+                IdKind::Linked { library: Some(library) } => {
                     let (library, name) = (*library, id.name.clone());
                     self.queue.push((file, library));
                     self.follow(file, library, &name)?;
@@ -107,17 +107,28 @@ impl Search {
     fn files_of(&mut self, place: Place, required: bool) -> Result<(), AnalyseError> {
         let contents = &self.files[place.0].contents;
         let id = &contents.ids[place.1 as usize];
-        for wanted in &id.files {
-            let found = resolve::find(wanted, contents.folder());
+        let holder = contents.holder_of(id);
+        let folder = holder.parent().unwrap_or(Path::new("."));
+        let disk_cache =
+            (id.has_disk_cache && self.disk_caches.insert(holder.clone())).then(|| FileUse {
+                path: families::disk_cache(&holder),
+                kind: AssetKind::Cache,
+                family: Family::Folder,
+            });
+        for wanted in id.files.iter().chain(&disk_cache) {
+            let found = families::find(wanted, folder);
+            if let Some(doubt) = &found.doubt {
+                if required {
+                    self.warnings.push(format!("{}: {doubt}", id.label()));
+                }
+                continue;
+            }
             let (asset, missing) = found.report(wanted, id.label(), required);
             self.assets.push((place, asset));
-            self.missing
-                .extend(missing.into_iter().map(|missing| (place, missing)));
+            self.missing.extend(missing.into_iter().map(|missing| (place, missing)));
         }
         if self.assets.len() + self.missing.len() > MAX_ASSETS {
-            return Err(AnalyseError::TooLarge(format!(
-                "it names more than {MAX_ASSETS} files"
-            )));
+            return Err(AnalyseError::TooLarge(format!("it names more than {MAX_ASSETS} files")));
         }
         Ok(())
     }
@@ -144,7 +155,7 @@ impl Search {
                     None => self.warnings.push(format!(
                         "{} has no '{}', which is linked from it",
                         contents.path.display(),
-                        resolve::text(name.get(2..).unwrap_or_default()),
+                        locate::text(name.get(2..).unwrap_or_default()),
                     )),
                 }
             }
@@ -157,17 +168,17 @@ impl Search {
         let Some(id) = contents.ids.get(library as usize) else {
             return Ok(None);
         };
-        if matches!(id.kind, IdKind::Library { packed: true }) {
+        let IdKind::Library { path: spelled, packed } = &id.kind else {
+            return Ok(None);
+        };
+        if *packed {
             self.warnings.push(format!(
                 "the library '{}' is packed into the file; files that it names are not checked",
                 id.label()
             ));
             return Ok(None);
         }
-        let Some(FileUse { path, .. }) = id.files.first() else {
-            return Ok(None);
-        };
-        let path = resolve::locate(contents.folder(), path);
+        let path = locate::locate(contents.folder(), spelled);
         let key = canonical(&path);
         if let Some(&known) = self.by_path.get(&key) {
             return Ok(known);
@@ -187,10 +198,7 @@ impl Search {
                     let place = (file, library);
                     let missing = Missing {
                         node: id.label(),
-                        path: id
-                            .files
-                            .first()
-                            .map_or(String::new(), |file| resolve::text(&file.path)),
+                        path: locate::text(spelled),
                         reason: format!("it cannot be read as a library: {error}"),
                         required: true,
                     };
@@ -217,10 +225,7 @@ impl Search {
         for _ in 0..64 {
             let loaded = self.files.get(file)?;
             let id = loaded.contents.ids.get(index as usize)?;
-            let IdKind::Linked {
-                library: Some(library),
-            } = id.kind
-            else {
+            let IdKind::Linked { library: Some(library) } = id.kind else {
                 return Some((&loaded.contents, id));
             };
             file = (*loaded.libraries.get(&library)?)?;
@@ -249,10 +254,7 @@ impl Search {
         self.missing.sort_by_key(|(place, _)| *place);
         (
             self.assets.into_iter().map(|(_, asset)| asset).collect(),
-            self.missing
-                .into_iter()
-                .map(|(_, missing)| missing)
-                .collect(),
+            self.missing.into_iter().map(|(_, missing)| missing).collect(),
             self.warnings,
         )
     }
@@ -260,11 +262,7 @@ impl Search {
 
 impl Loaded {
     fn new(contents: Contents) -> Self {
-        Self {
-            seen: vec![false; contents.ids.len()],
-            contents,
-            libraries: HashMap::new(),
-        }
+        Self { seen: vec![false; contents.ids.len()], contents, libraries: HashMap::new() }
     }
 }
 

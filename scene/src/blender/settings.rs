@@ -31,8 +31,19 @@ const FORMATS: &[(i64, &str)] = &[
     (35, "WEBP"),
 ];
 
-/// The engine of files from before 2.5, which don't name theirs.
-const OLD_ENGINE: &str = "BLENDER_RENDER";
+/// Blender's renderer since 2.80.
+const EEVEE: &str = "BLENDER_EEVEE";
+
+/// The name that Blender gives an engine today. Its internal renderer and game engine ended with
+/// 2.79, and later versions open such scenes with EEVEE (versioning_280.c); 4.2 to 4.5 called that
+/// `BLENDER_EEVEE_NEXT`, 5.0 turns it back.
+fn engine_today(name: &[u8]) -> String {
+    match name {
+        // Files from before 2.5 name no engine.
+        b"" | b"BLENDER_RENDER" | b"BLENDER_GAME" | b"BLENDER_EEVEE_NEXT" => EEVEE.to_owned(),
+        name => String::from_utf8_lossy(name).into_owned(),
+    }
+}
 
 /// Whether a format is a film, and not one picture a frame.
 pub(super) fn is_film(format: &str) -> bool {
@@ -49,15 +60,8 @@ pub(super) fn read(record: &Record<'_>) -> SceneSettings {
         u32::try_from(pixels).unwrap_or(0)
     };
     let base = record.float("r.frs_sec_base").unwrap_or(1.0);
-    let base = if base > 0.0 && base.is_finite() {
-        base
-    } else {
-        1.0
-    };
-    let engine = match record.text("r.engine") {
-        Some(name) if !name.is_empty() => String::from_utf8_lossy(name).into_owned(),
-        _ => OLD_ENGINE.to_owned(),
-    };
+    let base = if base > 0.0 && base.is_finite() { base } else { 1.0 };
+    let engine = record.text("r.engine").unwrap_or_default();
     let format = int("r.im_format.imtype").or_else(|| int("r.imtype"));
     let format = format.and_then(|number| FORMATS.iter().find(|(known, _)| *known == number));
     SceneSettings {
@@ -67,7 +71,8 @@ pub(super) fn read(record: &Record<'_>) -> SceneSettings {
         width: size("r.xsch"),
         height: size("r.ysch"),
         fps: int("r.frs_sec").unwrap_or(25).max(1) as f64 / base,
-        engine,
+        engine: engine_today(engine),
+        engine_is_gone: matches!(engine, b"" | b"BLENDER_RENDER" | b"BLENDER_GAME"),
         format: format.map_or("", |(_, name)| name).to_owned(),
         cameras: vec![record.pointer("camera").unwrap_or(0)],
         view_layers: Vec::new(),

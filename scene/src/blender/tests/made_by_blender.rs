@@ -20,13 +20,7 @@ fn program() -> OsString {
 /// is a failure where one must be there.
 fn blender(script: &Path, arguments: &[&Path]) -> Option<String> {
     let output = Command::new(program())
-        .args([
-            "-b",
-            "--factory-startup",
-            "--python-exit-code",
-            "3",
-            "--python",
-        ])
+        .args(["-b", "--factory-startup", "--python-exit-code", "3", "--python"])
         .arg(script)
         .arg("--")
         .args(arguments)
@@ -67,10 +61,7 @@ fn by_node<'a>(analysis: &'a Analysis, node: &str) -> &'a Asset {
 }
 
 fn names(files: &[PathBuf]) -> Vec<&str> {
-    files
-        .iter()
-        .map(|file| file.file_name().unwrap().to_str().unwrap())
-        .collect()
+    files.iter().map(|file| file.file_name().unwrap().to_str().unwrap()).collect()
 }
 
 #[test]
@@ -112,18 +103,10 @@ fn only_what_the_active_scene_reaches_is_required() {
         .collect();
     assert_eq!(required, ["second"]);
     assert_eq!(second.scene_info.scenes, ["Second", "Shot"]);
-    assert_eq!(
-        (second.scene_info.start_frame, second.scene_info.end_frame),
-        (1, 250)
-    );
+    assert_eq!((second.scene_info.start_frame, second.scene_info.end_frame), (1, 250));
 
     let error = analyse_scene(&folder.join("main.blend"), Some("Third")).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .ends_with("no scene called 'Third'; it has Second, Shot"),
-        "{error}"
-    );
+    assert!(error.to_string().ends_with("no scene called 'Third'; it has Second, Shot"), "{error}");
 }
 
 #[test]
@@ -133,33 +116,23 @@ fn families_of_files_are_found_whole() {
 
     let wall = by_node(&analysis, "wall");
     assert_eq!(wall.kind, AssetKind::Udim);
-    assert_eq!(
-        names(&wall.files),
-        ["wall.1001.png", "wall.1002.png", "wall.1011.png"]
-    );
+    assert_eq!(names(&wall.files), ["wall.1001.png", "wall.1002.png", "wall.1011.png"]);
 
     let run = by_node(&analysis, "run");
     assert_eq!(run.kind, AssetKind::ImageSequence);
-    assert_eq!(
-        names(&run.files),
-        [
-            "run_0001.png",
-            "run_0002.png",
-            "run_0003.png",
-            "run_0010.png"
-        ]
-    );
+    assert_eq!(names(&run.files), ["run_0001.png", "run_0002.png", "run_0003.png", "run_0010.png"]);
     assert_eq!(run.frames, Some(vec![1, 2, 3, 10]));
+
+    let plate = by_node(&analysis, "plate");
+    assert_eq!(plate.kind, AssetKind::ImageSequence);
+    assert_eq!(names(&plate.files), ["plate005.png", "plate006.png"]);
 
     let smoke = by_node(&analysis, "Smoke");
     assert_eq!(smoke.kind, AssetKind::Volume);
     assert_eq!(smoke.frames, Some(vec![1, 2]));
 
-    let kinds: BTreeMap<&str, AssetKind> = analysis
-        .assets
-        .iter()
-        .map(|asset| (asset.path.as_str(), asset.kind))
-        .collect();
+    let kinds: BTreeMap<&str, AssetKind> =
+        analysis.assets.iter().map(|asset| (asset.path.as_str(), asset.kind)).collect();
     for (path, kind) in [
         ("//strip/edit01.png", AssetKind::ImageSequence),
         ("//film.mp4", AssetKind::Movie),
@@ -174,80 +147,49 @@ fn families_of_files_are_found_whole() {
     ] {
         assert_eq!(kinds.get(path), Some(&kind), "{path}");
     }
-    let edit = analysis
-        .assets
-        .iter()
-        .find(|asset| asset.path == "//strip/edit01.png")
-        .unwrap();
+    let edit = analysis.assets.iter().find(|asset| asset.path == "//strip/edit01.png").unwrap();
     assert_eq!(names(&edit.files), ["edit01.png", "edit02.png"]);
     // Only what is linked matters in a library.
-    assert!(
-        analysis
-            .assets
-            .iter()
-            .all(|asset| asset.node != "not_linked")
-    );
-    assert!(
-        analysis
-            .assets
-            .iter()
-            .all(|asset| asset.node != "forgotten")
-    );
+    assert!(analysis.assets.iter().all(|asset| asset.node != "not_linked"));
+    assert!(analysis.assets.iter().all(|asset| asset.node != "forgotten"));
     let all = analysis.assets.iter().flat_map(|asset| &asset.files);
     assert!(all.clone().count() > 25 && all.clone().all(|file| file.is_absolute()));
 
     let missing: Vec<_> = analysis
         .missing
         .iter()
-        .map(|missing| {
-            (
-                missing.node.as_str(),
-                missing.path.as_str(),
-                missing.required,
-            )
-        })
+        .map(|missing| (missing.node.as_str(), missing.path.as_str(), missing.required))
         .collect();
     assert_eq!(
         missing,
-        [
-            ("gone", "//tex/gone.png", true),
-            ("wall", "//tex/wall.<UDIM>.png", true)
-        ]
+        [("gone", "//tex/gone.png", true), ("wall", "//tex/wall.<UDIM>.png", true)]
     );
-    assert!(
-        analysis.missing[1].reason.starts_with("tile 1012"),
-        "{:?}",
-        analysis.missing
-    );
-    let warned = analysis
-        .warnings
-        .iter()
-        .filter(|warning| warning.contains("rig_ui.py"))
-        .count();
+    assert!(analysis.missing[1].reason.starts_with("tile 1012"), "{:?}", analysis.missing);
+    let warned = analysis.warnings.iter().filter(|warning| warning.contains("rig_ui.py")).count();
     assert_eq!(warned, 1, "{:?}", analysis.warnings);
+    let not_baked = |warning: &&String| warning.starts_with("Cached: there is no cache folder");
+    assert_eq!(analysis.warnings.iter().filter(not_baked).count(), 1, "{:?}", analysis.warnings);
+    let cloth = analysis.assets.iter().find(|asset| asset.path == "//blendcache_main").unwrap();
+    assert_eq!(names(&cloth.files), ["cloth_000001_00.bphys"]);
+    // Disk caches go by the name of the file, so the copy has none.
     let packed = analyse(&folder.join("main_compressed.blend")).unwrap();
-    assert_eq!(packed, analysis);
+    let mut expected = analysis.assets.clone();
+    expected.retain(|asset| asset.path != "//blendcache_main");
+    assert_eq!(packed.assets, expected);
+    assert_eq!(packed.scene_info, analysis.scene_info);
+    assert_eq!(packed.missing, analysis.missing);
 }
 
 #[test]
 fn libraries_may_be_missing_or_link_in_a_circle() {
     let Some(folder) = made() else { return };
     let analysis = analyse(&folder.join("without_library.blend")).unwrap();
-    let [missing] = &analysis.missing[..] else {
-        panic!("{:?}", analysis.missing)
-    };
+    let [missing] = &analysis.missing[..] else { panic!("{:?}", analysis.missing) };
     assert_eq!(missing.path, "//soon_gone.blend");
-    assert!(
-        missing.required && missing.reason.ends_with("does not exist"),
-        "{missing:?}"
-    );
+    assert!(missing.required && missing.reason.ends_with("does not exist"), "{missing:?}");
 
     let analysis = analyse(&folder.join("round_a.blend")).unwrap();
-    let nodes: Vec<&str> = analysis
-        .assets
-        .iter()
-        .map(|asset| asset.node.as_str())
-        .collect();
+    let nodes: Vec<&str> = analysis.assets.iter().map(|asset| asset.node.as_str()).collect();
     assert_eq!(nodes, ["first", "round_b.blend", "other"]);
     assert_eq!(analysis.missing, []);
 }
@@ -291,22 +233,12 @@ fn blender_reads_rewritten_paths() {
         "PATH edit //moved/",
         "PATH cut //moved/film.mp4",
     ] {
-        assert!(
-            said.lines().any(|said| said == line),
-            "{line} is not in\n{said}"
-        );
+        assert!(said.lines().any(|said| said == line), "{line} is not in\n{said}");
     }
     let before = analyse(&folder.join("main.blend")).unwrap();
     let after = analyse(&copy).unwrap();
     assert_eq!(after.scene_info.start_frame, before.scene_info.start_frame);
-    let moved = after
-        .assets
-        .iter()
-        .filter(|asset| asset.path.starts_with("//moved/"))
-        .count();
-    assert!(
-        changed >= moved && moved >= 18,
-        "{changed} changed, {moved} moved"
-    );
+    let moved = after.assets.iter().filter(|asset| asset.path.starts_with("//moved/")).count();
+    assert!(changed >= moved && moved >= 18, "{changed} changed, {moved} moved");
     fs::remove_file(copy).unwrap();
 }

@@ -56,6 +56,7 @@ def files():
     for name in ["light.ies", "geometry.abc", "shader.osl", "points.mdd", "film.mp4"]:
         other(name)
     other("bake", "deeper", "one.bin")
+    other("blendcache_main", "cloth_000001_00.bphys")
     with wave.open(at("sound.wav"), "wb") as sound:
         sound.setnchannels(1)
         sound.setsampwidth(2)
@@ -123,6 +124,7 @@ def make_libraries():
 
 def make_main():
     empty()
+    save("main.blend")
     scene = bpy.context.scene
     scene.name = "Shot"
     render = scene.render
@@ -197,6 +199,13 @@ def make_main():
     if bake:
         nodes.node_group = bpy.data.node_groups.new("Bake", "GeometryNodeTree")
         setattr(nodes, bake[0], "//bake")
+
+    cloth = cached.modifiers.new("cloth", "CLOTH")
+    cloth.point_cache.use_disk_cache = True
+    hidden = cached.modifiers.new("fluid", "FLUID")
+    hidden.show_viewport = False  # so that nothing is simulated here
+    hidden.fluid_type = "DOMAIN"
+    hidden.domain_settings.cache_directory = "//fluid"
 
     speaker = bpy.data.speakers.new("Speaker")
     speaker.sound = bpy.data.sounds.load(at("sound.wav"))

@@ -30,10 +30,7 @@ pub(super) fn blend_files(folder: &Path) -> Vec<PathBuf> {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(blend_files(&path));
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "blend")
-        {
+        } else if path.extension().is_some_and(|extension| extension == "blend") {
             found.push(path);
         }
     }
@@ -52,8 +49,7 @@ impl Comparison {
     fn check<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, ours: T, blenders: T) {
         self.facts += 1;
         if ours != blenders {
-            self.mismatches
-                .push(format!("{what}: {ours:?}, but Blender says {blenders:?}"));
+            self.mismatches.push(format!("{what}: {ours:?}, but Blender says {blenders:?}"));
         }
     }
 
@@ -63,10 +59,7 @@ impl Comparison {
         let info = &analysis.scene_info;
         let active = facts["active_scene"].as_str().unwrap();
         let list = |name: &str| facts[name].as_array().cloned().unwrap_or_default();
-        let scene = list("scenes")
-            .into_iter()
-            .find(|scene| scene["name"] == active)
-            .unwrap();
+        let scene = list("scenes").into_iter().find(|scene| scene["name"] == active).unwrap();
         let int = |name: &str| scene[name].as_i64().unwrap();
         let text = |name: &str| scene[name].as_str().unwrap_or_default().to_owned();
         let percent = |name: &str| (int(name) * int("res_pct") / 100) as u32;
@@ -78,32 +71,19 @@ impl Comparison {
         self.check(&at("width"), info.width, percent("res_x"));
         self.check(&at("height"), info.height, percent("res_y"));
         self.check(&at("engine"), info.renderer.clone(), text("engine"));
-        self.check(
-            &at("format"),
-            info.image_format.clone(),
-            text("file_format"),
-        );
+        self.check(&at("format"), info.image_format.clone(), text("file_format"));
         let camera = info.render_cameras.first().cloned().unwrap_or_default();
         self.check(&at("camera"), camera, text("camera"));
         let layers = scene["view_layers"].as_array().unwrap();
-        let layers: Vec<_> = layers
-            .iter()
-            .map(|layer| layer[0].as_str().unwrap())
-            .collect();
-        self.check(
-            &at("layers"),
-            info.view_layers.iter().map(String::as_str).collect(),
-            layers,
-        );
+        let layers: Vec<_> = layers.iter().map(|layer| layer[0].as_str().unwrap()).collect();
+        self.check(&at("layers"), info.view_layers.iter().map(String::as_str).collect(), layers);
         let version = &facts["saved_version"];
         let version = (version[0].as_u64().unwrap(), version[1].as_u64().unwrap());
         let digits = if version.0 < 3 { 2 } else { 1 };
         let version = format!("{}.{:0digits$}", version.0, version.1);
         self.check(&at("version"), info.application_version.clone(), version);
         let names = |list: Vec<Value>, field: &str| -> BTreeSet<String> {
-            list.iter()
-                .map(|item| item[field].as_str().unwrap().to_owned())
-                .collect()
+            list.iter().map(|item| item[field].as_str().unwrap().to_owned()).collect()
         };
         let cameras = info.all_cameras.iter().cloned().collect();
         self.check(&at("cameras"), cameras, names(list("cameras"), "object"));
@@ -125,9 +105,7 @@ impl Comparison {
         ];
         for (list, kinds) in kinds {
             for item in facts[list].as_array().unwrap() {
-                let raw = ["raw", "filepath"]
-                    .iter()
-                    .find_map(|name| item[name].as_str());
+                let raw = ["raw", "filepath"].iter().find_map(|name| item[name].as_str());
                 let raw = raw.unwrap_or_default();
                 let outside = item["packed"] != true
                     && !raw.is_empty()
@@ -140,11 +118,7 @@ impl Comparison {
                     .iter()
                     .find(|asset| asset.node == node && kinds.contains(&asset.kind));
                 let what = format!("{file}, {list}, {node}");
-                self.check(
-                    &what,
-                    found.map(|asset| asset.path.as_str()),
-                    outside.then_some(raw),
-                );
+                self.check(&what, found.map(|asset| asset.path.as_str()), outside.then_some(raw));
                 if let (Some(found), Some(exists)) = (found, item["exists"].as_bool()) {
                     self.check(&what, found.exists, exists);
                 }
@@ -181,17 +155,9 @@ fn shared_scenes_are_what_blender_says() {
             comparison.compare(&format!("{name} ({reader})"), &analysis, &facts);
             expectations += 1;
         }
-        assert!(
-            expectations > 0,
-            "nothing is known about {}",
-            path.display()
-        );
+        assert!(expectations > 0, "nothing is known about {}", path.display());
     }
-    assert!(
-        files > 0,
-        "there are no .blend files in {}",
-        folder.display()
-    );
+    assert!(files > 0, "there are no .blend files in {}", folder.display());
     comparison.conclude(files);
 }
 
@@ -203,27 +169,14 @@ fn the_cube_has_its_texture_compressed_or_not() {
     let packed = analyse(&folder.join("cube_zstd.blend")).unwrap();
     assert_eq!(plain, packed);
     assert_eq!(plain.missing, []);
-    let [texture] = &plain.assets[..] else {
-        panic!("{:?}", plain.assets)
-    };
+    let [texture] = &plain.assets[..] else { panic!("{:?}", plain.assets) };
     assert_eq!(texture.path, "//tex.png");
     assert_eq!(texture.node, "tex.png");
     assert_eq!(texture.kind, AssetKind::Image);
     assert!(texture.exists && texture.required);
-    let [file] = &texture.files[..] else {
-        panic!("{:?}", texture.files)
-    };
+    let [file] = &texture.files[..] else { panic!("{:?}", texture.files) };
     assert!(file.is_absolute());
-    assert_eq!(
-        fs::canonicalize(file).unwrap(),
-        fs::canonicalize(folder.join("tex.png")).unwrap()
-    );
-    assert_eq!(
-        (plain.scene_info.start_frame, plain.scene_info.end_frame),
-        (1, 10)
-    );
-    assert_eq!(
-        (plain.scene_info.width, plain.scene_info.height),
-        (320, 180)
-    );
+    assert_eq!(fs::canonicalize(file).unwrap(), fs::canonicalize(folder.join("tex.png")).unwrap());
+    assert_eq!((plain.scene_info.start_frame, plain.scene_info.end_frame), (1, 10));
+    assert_eq!((plain.scene_info.width, plain.scene_info.height), (320, 180));
 }

@@ -1,11 +1,12 @@
-//! From the paths in a file to the files on this machine.
+//! The files on this machine that a path stands for: one, or a whole family.
 
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::analysis::{Asset, AssetKind, Missing};
 
 use super::contents::{Family, FileUse};
+use super::locate::{locate, text};
 use super::path_fields;
 
 /// The most files of one family.
@@ -20,6 +21,15 @@ pub(super) struct Found {
     pub(super) frames: Option<Vec<i64>>,
     /// What isn't there: the path as spelled, and why it is missing.
     pub(super) missing: Vec<(String, String)>,
+    /// What isn't there and may have to be: a cache that nobody has made yet. For people.
+    pub(super) doubt: Option<String>,
+}
+
+/// The folder of the disk caches of the file at `holder`, as that file would spell it (ptcache_path
+/// in pointcache.c). The name isn't in the file, but follows from its own.
+pub(super) fn disk_cache(holder: &Path) -> Vec<u8> {
+    let name = holder.file_stem().unwrap_or_default();
+    [b"//blendcache_", name.as_encoded_bytes()].concat()
 }
 
 /// Looks for what `wanted` stands for. `//` means `folder`, that of the file which spells the path.
@@ -63,11 +73,19 @@ pub(super) fn find(wanted: &FileUse, folder: &Path) -> Found {
         }
         Family::Folder => {
             let path = locate(folder, &wanted.path);
-            if path.is_dir() {
+            if folder.starts_with(&path) {
+                // A slip in a path must not take a whole disk along.
+                found.doubt = Some(format!(
+                    "the cache folder {spelled} holds the scene itself, and is left out: give the \
+                     cache a folder of its own"
+                ));
+            } else if path.is_dir() {
                 files_below(&path, 0, &mut found.files);
             } else {
-                let reason = format!("there is no folder {}", path.display());
-                found.missing.push((spelled, reason));
+                found.doubt = Some(format!(
+                    "there is no cache folder {}; if the render needs it, bake it first",
+                    path.display()
+                ));
             }
         }
     }
@@ -98,17 +116,11 @@ impl Found {
             }
             _ => text(&wanted.path),
         };
-        let exists =
-            !self.files.is_empty() || wanted.family == Family::Folder && self.missing.is_empty();
+        let exists = !self.files.is_empty() || wanted.family == Family::Folder;
         let missing = self
             .missing
             .into_iter()
-            .map(|(path, reason)| Missing {
-                node: node.clone(),
-                path,
-                reason,
-                required,
-            })
+            .map(|(path, reason)| Missing { node: node.clone(), path, reason, required })
             .collect();
         let frames = self.frames;
         let kind = match (wanted.kind, &wanted.family) {
@@ -117,18 +129,7 @@ impl Found {
             }
             (kind, _) => kind,
         };
-        (
-            Asset {
-                path,
-                kind,
-                exists,
-                node,
-                files: self.files,
-                required,
-                frames,
-            },
-            missing,
-        )
+        (Asset { path, kind, exists, node, files: self.files, required, frames }, missing)
     }
 }
 
@@ -139,79 +140,6 @@ fn lack(path: &Path) -> &'static str {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => "cannot be read",
         Err(_) => "does not exist",
     }
-}
-
-/// A path as Blender shows it on anything but Windows: with slashes only, whichever it was saved with.
-pub(super) fn text(path: &[u8]) -> String {
-    String::from_utf8_lossy(&slashed(path)).into_owned()
-}
-
-/// Turns backslashes into slashes, save for the two that begin a Windows share (`\\server\share`):
-/// two slashes there would mean the file's own folder.
-fn slashed(path: &[u8]) -> Vec<u8> {
-    let share = if path.starts_with(br"\\") { 2 } else { 0 };
-    let slash = |&byte: &u8| if byte == b'\\' { b'/' } else { byte };
-    path[..share]
-        .iter()
-        .copied()
-        .chain(path[share..].iter().map(slash))
-        .collect()
-}
-
-/// Where a path leads: from `folder` if it begins with `//` or has no root.
-pub(super) fn locate(folder: &Path, path: &[u8]) -> PathBuf {
-    // A backslash may be part of a name outside Windows, but is a separator far more often.
-    let as_spelled = absolute(folder, path);
-    if cfg!(windows) || !path.contains(&b'\\') || as_spelled.exists() {
-        return as_spelled;
-    }
-    absolute(folder, &slashed(path))
-}
-
-fn absolute(folder: &Path, path: &[u8]) -> PathBuf {
-    let path = if let Some(relative) = path.strip_prefix(b"//") {
-        let relative = relative
-            .iter()
-            .position(|&byte| byte != b'/' && byte != b'\\')
-            .map_or(&b""[..], |start| &relative[start..]);
-        folder.join(native(relative))
-    } else {
-        // Blender drops the drive of Windows paths elsewhere (BLI_path_abs).
-        let path = match path {
-            [drive, b':', rest @ ..] if !cfg!(windows) && drive.is_ascii_alphabetic() => rest,
-            _ => path,
-        };
-        folder.join(native(path))
-    };
-    normalised(&path)
-}
-
-#[cfg(unix)]
-fn native(path: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    PathBuf::from(std::ffi::OsStr::from_bytes(path))
-}
-
-#[cfg(not(unix))]
-fn native(path: &[u8]) -> PathBuf {
-    PathBuf::from(text(path))
-}
-
-/// Takes `.` and `..` out by the letter, as Blender does, without asking about symbolic links.
-fn normalised(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                if !normal.pop() {
-                    normal.push(component);
-                }
-            }
-            other => normal.push(other),
-        }
-    }
-    normal
 }
 
 /// The path of one tile. Blender writes `<UDIM>` or `<UVTILE>`; before 3.1 the number of the first
@@ -226,10 +154,7 @@ fn tile_path(path: &[u8], tile: u32) -> Vec<u8> {
     if let Some(done) = replace(path, b"<UVTILE>", uv.as_bytes()) {
         return done;
     }
-    let name = path
-        .iter()
-        .rposition(|byte| b"/\\".contains(byte))
-        .map_or(0, |slash| slash + 1);
+    let name = path.iter().rposition(|byte| b"/\\".contains(byte)).map_or(0, |slash| slash + 1);
     let is_tile = |digits: &[u8]| {
         digits.iter().all(u8::is_ascii_digit) && (&b"1001"[..]..=&b"2000"[..]).contains(&digits)
     };
@@ -239,20 +164,14 @@ fn tile_path(path: &[u8], tile: u32) -> Vec<u8> {
         let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
         !digit(path.get(at + 4)) && (at == name || !digit(path.get(at - 1)))
     };
-    match places
-        .clone()
-        .rfind(alone)
-        .or_else(|| places.clone().next())
-    {
+    match places.clone().rfind(alone).or_else(|| places.clone().next()) {
         Some(at) => [&path[..at], &number, &path[at + 4..]].concat(),
         None => path.to_vec(),
     }
 }
 
 fn replace(path: &[u8], token: &[u8], with: &[u8]) -> Option<Vec<u8>> {
-    let at = path
-        .windows(token.len())
-        .position(|window| window == token)?;
+    let at = path.windows(token.len()).position(|window| window == token)?;
     Some([&path[..at], with, &path[at + token.len()..]].concat())
 }
 
@@ -264,21 +183,11 @@ fn numbered_files(path: &Path) -> Vec<(i64, PathBuf)> {
         return Vec::new();
     };
     let name = name.as_encoded_bytes();
-    let stem_end = name
-        .iter()
-        .rposition(|&byte| byte == b'.')
-        .unwrap_or(name.len());
+    let stem_end = name.iter().rposition(|&byte| byte == b'.').unwrap_or(name.len());
     let Some(last) = name[..stem_end].iter().rposition(u8::is_ascii_digit) else {
-        return if path.is_file() {
-            vec![(0, path.to_path_buf())]
-        } else {
-            Vec::new()
-        };
+        return if path.is_file() { vec![(0, path.to_path_buf())] } else { Vec::new() };
     };
-    let first = name[..last]
-        .iter()
-        .rposition(|byte| !byte.is_ascii_digit())
-        .map_or(0, |at| at + 1);
+    let first = name[..last].iter().rposition(|byte| !byte.is_ascii_digit()).map_or(0, |at| at + 1);
     let (head, digits, tail) = (&name[..first], last + 1 - first, &name[last + 1..]);
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
@@ -287,18 +196,14 @@ fn numbered_files(path: &Path) -> Vec<(i64, PathBuf)> {
     for entry in entries.flatten() {
         let candidate = entry.file_name();
         let candidate = candidate.as_encoded_bytes();
-        let number = candidate
-            .strip_prefix(head)
-            .and_then(|rest| rest.strip_suffix(tail));
+        let number = candidate.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail));
         let Some(number) = number else { continue };
         // Numbers that outgrow their padding are written without zeros.
         let padded = number.len() == digits || number.len() > digits && number[0] != b'0';
         if !padded || !number.iter().all(u8::is_ascii_digit) {
             continue;
         }
-        let Some(frame) = std::str::from_utf8(number)
-            .ok()
-            .and_then(|text| text.parse().ok())
+        let Some(frame) = std::str::from_utf8(number).ok().and_then(|text| text.parse().ok())
         else {
             continue;
         };

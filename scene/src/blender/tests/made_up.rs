@@ -1,0 +1,272 @@
+//! Small files put together by hand, in every layout and compression.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::builder::Value::{Float, Int, Text};
+use super::builder::{Builder, STYLES, Style};
+use crate::analysis::{AnalyseError, AssetKind};
+use crate::blender::{analyse, resolve_path, rewrite_paths};
+
+/// A scene with a camera, a textured mesh, an unused image, and an object from a library.
+pub(super) fn scene(style: Style) -> Vec<u8> {
+    let mut file = Builder::new(style);
+    file.put("GLOB", 1, "FileGlobal", &[("curscene", Int(0x1000))]);
+    file.put(
+        "SC",
+        0x1000,
+        "Scene",
+        &[
+            ("id.name", Text("SCShot")),
+            ("camera", Int(0x2000)),
+            ("base", Int(0x1100)),
+            ("r.sfra", Int(-5)),
+            ("r.efra", Int(40)),
+            ("r.xsch", Int(1921)),
+            ("r.ysch", Int(1080)),
+            ("r.size", Int(25)),
+            ("r.frs_sec", Int(25)),
+            ("r.frs_sec_base", Float(2.0)),
+            ("r.imtype", Int(4)),
+            ("r.frame_step", Int(5)),
+        ],
+    );
+    file.put("DATA", 0x1100, "Base", &[("next", Int(0x1200)), ("object", Int(0x2100))]);
+    file.put("DATA", 0x1200, "Base", &[("object", Int(0x7000))]);
+    file.put("OB", 0x2000, "Object", &[("id.name", Text("OBEye")), ("type", Int(11))]);
+    file.put(
+        "OB",
+        0x2100,
+        "Object",
+        &[("id.name", Text("OBBall")), ("type", Int(1)), ("data", Int(0x3000))],
+    );
+    file.put("ME", 0x3000, "Mesh", &[("id.name", Text("MEBall")), ("mat", Int(0x3100))]);
+    let materials = file.number(0x4000, style.pointer);
+    file.block("DATA", 0x3100, 0, 1, &materials);
+    file.put(
+        "MA",
+        0x4000,
+        "Material",
+        &[
+            ("id.name", Text("MARed")),
+            // A datablock's neighbour in its list is not what it needs.
+            ("id.next", Int(0x5100)),
+            ("image", Int(0x5000)),
+        ],
+    );
+    file.put("IM", 0x5000, "Image", &[("id.name", Text("IMred")), ("name", Text("//red.png"))]);
+    file.put("IM", 0x5100, "Image", &[("id.name", Text("IMold")), ("name", Text("//old.png"))]);
+    file.put(
+        "IM",
+        0x5200,
+        "Image",
+        &[
+            ("id.name", Text("IMpacked")),
+            ("name", Text("//packed.png")),
+            ("packedfile", Int(0x5300)),
+        ],
+    );
+    file.put(
+        "LI",
+        0x6000,
+        "Library",
+        &[("id.name", Text("LIshelf")), ("name", Text("//shelf.blend"))],
+    );
+    file.put("ID", 0x7000, "ID", &[("name", Text("OBVase")), ("lib", Int(0x6000))]);
+    file.finish()
+}
+
+/// The library that [`scene`] links from.
+fn shelf(style: Style) -> Vec<u8> {
+    let mut file = Builder::new(style);
+    file.put(
+        "OB",
+        0x100,
+        "Object",
+        &[("id.name", Text("OBVase")), ("type", Int(1)), ("data", Int(0x200))],
+    );
+    file.put("ME", 0x200, "Mesh", &[("id.name", Text("MEVase")), ("mat", Int(0x210))]);
+    let materials = file.number(0x300, style.pointer);
+    file.block("DATA", 0x210, 0, 1, &materials);
+    file.put("MA", 0x300, "Material", &[("id.name", Text("MAclay")), ("image", Int(0x400))]);
+    file.put("IM", 0x400, "Image", &[("id.name", Text("IMclay")), ("name", Text("//clay.png"))]);
+    file.put("IM", 0x500, "Image", &[("id.name", Text("IMother")), ("name", Text("//other.png"))]);
+    file.finish()
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    fs::write(folder.join(name), bytes).unwrap();
+    folder.join(name)
+}
+
+fn gzipped(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(bytes).unwrap();
+    packer.finish().unwrap()
+}
+
+/// As Blender does it: a row of frames, and a skippable one.
+fn zstd_frames(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    for piece in bytes.chunks(700) {
+        packed.extend(zstd::encode_all(piece, 1).unwrap());
+    }
+    packed.extend([0x5e, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4]);
+    packed
+}
+
+#[test]
+fn every_layout_and_compression_reads_the_same() {
+    for style in STYLES {
+        for (packing, pack) in [
+            ("plain", None),
+            ("gzip", Some(gzipped as fn(&[u8]) -> _)),
+            ("zstd", Some(zstd_frames)),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let wrap = |bytes: Vec<u8>| pack.map_or(bytes.clone(), |pack| pack(&bytes));
+            let path = write(folder.path(), "scene.blend", &wrap(scene(style)));
+            // The library comes from another kind of machine.
+            write(folder.path(), "shelf.blend", &wrap(shelf(STYLES[2])));
+            write(folder.path(), "red.png", b"red");
+            let analysis =
+                analyse(&path).unwrap_or_else(|error| panic!("{style:?} {packing}: {error}"));
+            let what = format!("{style:?} {packing} {analysis:#?}");
+            let info = &analysis.scene_info;
+            let version = if style.large_headers { "5.2" } else { "2.49" };
+            assert_eq!(info.application_version, version, "{what}");
+            assert_eq!((info.start_frame, info.end_frame, info.by_frame), (-5, 40, 5.0), "{what}");
+            assert_eq!((info.width, info.height), (480, 270), "{what}");
+            assert_eq!(info.fps, 12.5, "{what}");
+            assert_eq!(info.image_format, "JPEG", "{what}");
+            assert_eq!(info.renderer, "BLENDER_EEVEE", "{what}");
+            assert_eq!(info.all_cameras, ["Eye"], "{what}");
+            assert_eq!(info.render_cameras, ["Eye"], "{what}");
+            let assets: Vec<_> = analysis
+                .assets
+                .iter()
+                .map(|asset| (asset.node.as_str(), asset.kind, asset.exists, asset.required))
+                .collect();
+            assert_eq!(
+                assets,
+                [
+                    ("red", AssetKind::Image, true, true),
+                    ("old", AssetKind::Image, false, false),
+                    ("shelf", AssetKind::Library, true, true),
+                    ("clay", AssetKind::Image, false, true),
+                ],
+                "{what}"
+            );
+            let missing: BTreeMap<_, _> = analysis
+                .missing
+                .iter()
+                .map(|missing| (missing.path.as_str(), missing.required))
+                .collect();
+            assert_eq!(
+                missing,
+                BTreeMap::from([("//clay.png", true), ("//old.png", false)]),
+                "{what}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_rewritten_copy_differs_in_the_paths_only() {
+    for style in STYLES {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes = scene(style);
+        let path = write(folder.path(), "scene.blend", &zstd_frames(&bytes));
+
+        let mut same = Vec::new();
+        assert_eq!(rewrite_paths(&path, &mut same, &|_| None).unwrap(), 0);
+        assert!(same == bytes, "{style:?}");
+
+        let mut copy = Vec::new();
+        let map = |path: &str| path.strip_prefix("//").map(|rest| format!("//in/{rest}"));
+        assert_eq!(rewrite_paths(&path, &mut copy, &map).unwrap(), 4);
+        assert_eq!(copy.len(), bytes.len());
+        let changed = copy.iter().zip(&bytes).filter(|(a, b)| a != b).count();
+        assert!(changed > 10 && changed < 60, "{changed}");
+        let path = write(folder.path(), "copy.blend", &copy);
+        let spelled: Vec<String> =
+            analyse(&path).unwrap().assets.into_iter().map(|asset| asset.path).collect();
+        assert_eq!(spelled, ["//in/red.png", "//in/old.png", "//in/shelf.blend"]);
+
+        // A shorter path leaves nothing of the longer one behind.
+        let mut back = Vec::new();
+        let map = |path: &str| path.strip_prefix("//in/").map(|rest| format!("//{rest}"));
+        assert_eq!(rewrite_paths(&path, &mut back, &map).unwrap(), 4);
+        assert!(back == bytes, "{style:?}");
+    }
+}
+
+#[test]
+fn a_path_that_does_not_fit_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "scene.blend", &scene(STYLES[1]));
+    for (length, fits) in [(239, true), (240, false), (5000, false)] {
+        let map = |path: &str| (path == "//red.png").then(|| "x".repeat(length));
+        match rewrite_paths(&path, &mut Vec::new(), &map) {
+            Ok(changed) => assert!(fits && changed == 1, "{length}"),
+            Err(AnalyseError::PathTooLong { limit, .. }) => assert!(!fits && limit == 239),
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+#[test]
+fn what_was_linked_and_packed_needs_no_library_but_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("props")).unwrap();
+    write(&folder.path().join("props"), "oak.png", b"oak");
+    let mut file = Builder::new(STYLES[4]);
+    file.put("GLOB", 1, "FileGlobal", &[("curscene", Int(0x10))]);
+    file.put("SC", 0x10, "Scene", &[("id.name", Text("SCShot")), ("base", Int(0x11))]);
+    file.put("DATA", 0x11, "Base", &[("object", Int(0x20))]);
+    file.put("OB", 0x20, "Object", &[("id.name", Text("OBChair")), ("data", Int(0x50))]);
+    let library = |name, parent| {
+        [
+            ("id.name", Text(name)),
+            ("name", Text("//props/chair.blend")),
+            ("archive_parent_library", Int(parent)),
+        ]
+    };
+    file.put("LI", 0x30, "Library", &library("LIchair", 0));
+    file.put("LI", 0x40, "Library", &library("LIchair.001", 0x30));
+    file.put(
+        "IM",
+        0x50,
+        "Image",
+        &[("id.name", Text("IMoak")), ("id.lib", Int(0x40)), ("name", Text("//oak.png"))],
+    );
+    let path = write(folder.path(), "scene.blend", &file.finish());
+    let analysis = analyse(&path).unwrap();
+    let assets: Vec<_> = analysis
+        .assets
+        .iter()
+        .map(|asset| (asset.node.as_str(), asset.exists, asset.required))
+        .collect();
+    assert_eq!(assets, [("chair", false, false), ("oak", true, true)]);
+}
+
+#[test]
+fn paths_lead_where_blender_says() {
+    let holder = if cfg!(windows) { "C:/show/shot/a.blend" } else { "/show/shot/a.blend" };
+    let root = if cfg!(windows) { "C:" } else { "" };
+    for (spelled, leads_to) in [
+        ("//tex/a.png", "/show/shot/tex/a.png"),
+        ("//../tex/./a.png", "/show/tex/a.png"),
+        ("//..\\tex\\a.png", "/show/tex/a.png"),
+        ("///a.png", "/show/shot/a.png"),
+        ("a.png", "/show/shot/a.png"),
+        ("//wall.<UDIM>.png", "/show/shot/wall.<UDIM>.png"),
+        ("/other/a.png", "/other/a.png"),
+        ("C:\\other\\a.png", "/other/a.png"),
+    ] {
+        let found = resolve_path(Path::new(holder), spelled);
+        assert_eq!(found, Path::new(&format!("{root}{leads_to}")), "{spelled}");
+    }
+}
