@@ -190,18 +190,12 @@ pub enum AnalyseError {
 impl AnalyseError {
     /// An [`AnalyseError::Io`] about `path`.
     pub fn io(path: &Path, source: io::Error) -> Self {
-        AnalyseError::Io {
-            path: path.to_path_buf(),
-            source,
-        }
+        AnalyseError::Io { path: path.to_path_buf(), source }
     }
 
     /// An [`AnalyseError::Corrupt`] at `position`.
     pub fn corrupt(position: u64, what: impl Into<String>) -> Self {
-        AnalyseError::Corrupt {
-            position,
-            what: what.into(),
-        }
+        AnalyseError::Corrupt { position, what: what.into() }
     }
 }
 
@@ -212,11 +206,7 @@ mod tests {
     #[test]
     fn json_has_the_documented_names() {
         let analysis = Analysis {
-            scene_info: SceneInfo {
-                by_frame: 1.0,
-                fps: 23.976,
-                ..SceneInfo::default()
-            },
+            scene_info: SceneInfo { by_frame: 1.0, fps: 23.976, ..SceneInfo::default() },
             assets: vec![Asset {
                 path: "//tex.png".into(),
                 kind: AssetKind::ImageSequence,
@@ -251,10 +241,7 @@ mod tests {
             "all_cameras",
             "render_cameras",
         ] {
-            assert!(
-                json["scene_info"].get(name).is_some(),
-                "scene_info lacks {name}"
-            );
+            assert!(json["scene_info"].get(name).is_some(), "scene_info lacks {name}");
         }
     }
 }
