@@ -2,9 +2,11 @@
 
 Run by Blender 3.x: blender -b --factory-startup --python make_linked.py -- FOLDER [absolute]
 
-It writes shots/linked.blend, which links lib/thing.blend, and their pictures below textures/. The four frames
-show, side by side, a wall of two UDIM tiles, a screen that plays a sequence of four pictures, and the linked
-thing: what is lost shows magenta or is gone. With `absolute` all paths in the files are spelled out in full.
+It writes shots/linked.blend, which links lib/thing.blend, and their pictures below textures/. The
+four frames show, side by side, a wall of two UDIM tiles, a screen that plays a sequence of four
+pictures, and the linked thing: what is lost shows magenta or is gone. A picture that nothing shows,
+textures/unused.png, is named and isn't there. With `absolute` all paths in the files are spelled out
+in full.
 """
 
 import os
@@ -17,7 +19,8 @@ import bpy
 ARGUMENTS = sys.argv[sys.argv.index("--") + 1:]
 FOLDER = os.path.realpath(ARGUMENTS[0])
 ABSOLUTE = "absolute" in ARGUMENTS[1:]
-LAST_FRAME = 4
+# What the screen shows, frame by frame.
+SCREEN = [(250, 250, 250), (60, 90, 250), (60, 230, 230), (250, 140, 20)]
 
 
 def at(*names):
@@ -82,7 +85,8 @@ def empty():
 
 def save(path, compress):
     # Where the paths in the file lead from is decided here, not by Blender.
-    bpy.ops.wm.save_as_mainfile(filepath=at(*path.split("/")), relative_remap=False, compress=compress)
+    path = at(*path.split("/"))
+    bpy.ops.wm.save_as_mainfile(filepath=path, relative_remap=False, compress=compress)
 
 
 def make_library():
@@ -100,8 +104,9 @@ def make_library():
 def make_shot():
     picture("textures/wall.1001.png", (230, 60, 40), (90, 20, 10), 4)
     picture("textures/wall.1002.png", (240, 220, 60), (110, 90, 10), 4)
-    for frame, light in zip(range(1, LAST_FRAME + 1), [(250, 250, 250), (60, 90, 250), (60, 230, 230), (250, 140, 20)]):
-        picture(f"textures/screen/run_{frame:04}.png", light, tuple(part // 4 for part in light), 2 * frame)
+    for frame, light in enumerate(SCREEN, 1):
+        dark = tuple(part // 4 for part in light)
+        picture(f"textures/screen/run_{frame:04}.png", light, dark, 2 * frame)
     empty()
     save("shots/linked.blend", False)
     scene = bpy.context.scene
@@ -117,7 +122,7 @@ def make_shot():
     run = load("textures/screen/run_0001.png", source="SEQUENCE")
     square = [(-0.6, 0, -0.6), (0.6, 0, -0.6), (0.6, 0, 0.6), (-0.6, 0, 0.6)]
     screen, texture = sheet("Screen", run, square, [(0, 0), (1, 0), (1, 1), (0, 1)])
-    texture.image_user.frame_duration = LAST_FRAME
+    texture.image_user.frame_duration = len(SCREEN)
     texture.image_user.frame_start = 1
     texture.image_user.frame_offset = 0
     texture.image_user.use_auto_refresh = True
@@ -129,6 +134,9 @@ def make_shot():
     instance.instance_type = "COLLECTION"
     instance.instance_collection = wanted.collections[0]
 
+    unused = load("textures/unused.png", "textures/wall.1001.png")
+    unused.name, unused.use_fake_user = "unused", True
+
     camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
     camera.location, camera.rotation_euler = (0, -7.5, 0), (1.5707963, 0, 0)
     other = bpy.data.objects.new("Other", bpy.data.cameras.new("Other"))
@@ -137,7 +145,7 @@ def make_shot():
         scene.collection.objects.link(thing)
 
     scene.camera = camera
-    scene.frame_start, scene.frame_end = 1, LAST_FRAME
+    scene.frame_start, scene.frame_end = 1, len(SCREEN)
     render = scene.render
     render.engine = "CYCLES"
     render.resolution_x, render.resolution_y, render.resolution_percentage = 160, 90, 100
