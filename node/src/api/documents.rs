@@ -226,9 +226,10 @@ pub(super) fn summary(machine: &Machine, id: &JobId, job: &Job, live: &Live) -> 
     let elapsed = unix_now().0.saturating_sub(started.unwrap_or_default());
     let left = all - done - failed;
     // What is left takes as long a frame as what was done, on as many nodes as now.
-    let rate = (done > 0 && elapsed > 0 && !status.is_over())
-        .then(|| done as u64 * 60_000 / elapsed.max(1));
-    let eta = (done > 0 && !status.is_over()).then(|| elapsed * left as u64 / done as u64 / 1000);
+    let goes_on = done > 0 && !status.is_over() && status != Status::Paused;
+    #[expect(clippy::cast_precision_loss, reason = "frames a minute, rounded to a tenth")]
+    let rate = goes_on.then(|| (done as f64 * 600_000.0 / elapsed.max(1) as f64).round() / 10.0);
+    let eta = goes_on.then(|| elapsed * left as u64 / done as u64 / 1000);
     let names = Names(machine);
     Some(json!({
         "job": id,

@@ -221,12 +221,12 @@ impl Machine {
             .get(job)
             .map(|job| job.deliveries().map(|(node, _)| node).collect())
             .unwrap_or_default();
-        let others: Vec<NodeId> = self.connected.iter().copied().collect();
+        let others: Vec<NodeId> = self.peers().collect();
         let count = others.len();
         let mut keepers = Vec::new();
         let shuffled = self.random.sample(others, count);
         for node in deliveries.into_iter().chain(leader).chain(shuffled) {
-            let reachable = self.connected.contains(&node);
+            let reachable = self.peers().any(|peer| peer == node);
             if reachable && node != self.me && !keepers.contains(&node) {
                 keepers.push(node);
             }
@@ -256,7 +256,7 @@ impl Machine {
 
     /// Rule 2: what is on one disk alone is brought to a second one as soon as there is one.
     pub(super) fn make_good(&mut self, now: Time) {
-        while !self.connected.is_empty()
+        while self.peers().next().is_some()
             && let Some((job, goods)) = self.lonely.pop_front()
         {
             // A job that was removed meanwhile needs nothing any more.

@@ -256,8 +256,12 @@ impl Machine {
             Input::Connected(chain) => self.connect(now, &chain),
             Input::Disconnected(node) => self.disconnect(now, node),
             Input::Message(from, message) => {
-                let events = self.membership.heard(now, from);
-                self.membership_events(now, events);
+                // A certificate alone makes no node: a command line shows one too. Who introduces
+                // itself takes part.
+                if self.adverts.contains_key(&from) || matches!(message, Message::Hello { .. }) {
+                    let events = self.membership.heard(now, from);
+                    self.membership_events(now, events);
+                }
                 self.message(now, from, message);
             }
             Input::Gossip(from, message) => self.gossip(now, from, message),
@@ -296,6 +300,11 @@ impl Machine {
         }
     }
 
+    /// The connected peers that take part: those that have introduced themselves.
+    fn peers(&self) -> impl Iterator<Item = NodeId> {
+        self.connected.iter().filter(|node| self.adverts.contains_key(*node)).copied()
+    }
+
     /// Nodes that are alive and that this one can talk to, itself included.
     fn reachable(&self) -> BTreeSet<NodeId> {
         let alive = self.membership.alive();
@@ -321,7 +330,7 @@ impl Machine {
         }
         if now >= self.next_sync {
             self.next_sync = now + SYNC_PERIOD;
-            let peers: Vec<NodeId> = self.connected.iter().copied().collect();
+            let peers: Vec<NodeId> = self.peers().collect();
             for peer in self.random.sample(peers, 1) {
                 self.send_root(peer);
             }
@@ -344,8 +353,6 @@ impl Machine {
         }
         self.ledger.members.add(chain);
         self.connected.insert(node);
-        let events = self.membership.heard(now, node);
-        self.membership_events(now, events);
         self.election.connection(now, &node, true);
         self.hello(node);
         self.send_root(node);

@@ -356,3 +356,22 @@ fn who_slept_catches_up_by_comparing() {
     assert_eq!(digests.len(), 1);
     assert_eq!(world.nodes[&sleeper].ledger.jobs.iter().count(), 40);
 }
+
+#[test]
+fn who_only_shows_a_certificate_is_no_node() {
+    let mut world = World::new(2);
+    world.run(Duration::from_secs(5));
+    // A command line connects to everyone, and never introduces itself.
+    let visitor = KeyPair::from_secret(&[77; 32]).public();
+    for node in world.all() {
+        let chain = world.chain(visitor);
+        world.give(node, Input::Connected(Box::new(chain)));
+    }
+    let leader = world.leader();
+    let other = world.others(leader)[0];
+    let (job, copies) = world.submit(other, spec(6));
+    assert_eq!(copies, 2, "it is not asked to keep anything");
+    world.run(Duration::from_secs(3));
+    assert_eq!(world.statuses(&job), BTreeSet::from([Some(Status::Completed)]));
+    assert!(!world.nodes[&leader].membership.alive().contains(&visitor));
+}
