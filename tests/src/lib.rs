@@ -1,1 +1,25 @@
-//! Whole-system tests of weft over real processes.
+//! Whole-system tests of weft over real processes: the tests are under `tests/`, and this is what
+//! they share.
+//!
+//! A test founds a [`Farm`]: a folder with a home for each node, each run by the `weft` binary as a
+//! user would run it. What it does to it goes through the command line ([`Node::run`]); what it
+//! waits for it looks up over the HTTP API ([`Node::get`]), which costs less than a process a look.
+//! Everything that is started ends with the farm.
+
+mod binary;
+mod call;
+mod engines;
+mod farm;
+mod http;
+mod node;
+mod scenes;
+mod turn;
+mod wait;
+
+pub use binary::weft_binary;
+pub use call::{Call, Output, Running};
+pub use engines::{SCRIPT_ENDING, script_engine};
+pub use farm::{Farm, frames_of, in_status};
+pub use node::Node;
+pub use scenes::{demo_scene, write_file};
+pub use wait::{LOOK, wait_for};

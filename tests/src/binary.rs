@@ -1,0 +1,49 @@
+//! The `weft` binary that the tests run.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// A binary to test in place of the one that is built: that of a release, say.
+const GIVEN: &str = "WEFT_TEST_BINARY";
+
+/// The `weft` binary of this workspace, built once with the profile that the tests were built with.
+///
+/// # Panics
+/// When it can't be built.
+#[must_use]
+pub fn weft_binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| match std::env::var_os(GIVEN) {
+        Some(given) => PathBuf::from(given),
+        None => build(),
+    })
+}
+
+fn build() -> PathBuf {
+    let test = std::env::current_exe().expect("the test has a path");
+    // target/[triple/]PROFILE/deps/TEST
+    let profile = test.ancestors().nth(2).expect("tests lie two folders deep");
+    let target = profile.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    let target = target.expect("Cargo marks its target folder");
+    let name = |folder: &Path| folder.file_name().unwrap_or_default().to_owned();
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .args(["build", "--quiet", "--package", "weft-cli", "--bin", "weft"])
+        .arg("--target-dir")
+        .arg(target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    match name(profile).to_str() {
+        // The folder of the profile `dev` has another name than the profile.
+        Some("debug") => {}
+        Some(profile) => drop(command.args(["--profile", profile])),
+        None => panic!("{} names no profile", profile.display()),
+    }
+    let above = profile.parent().expect("a profile's folder lies in another");
+    if above != target {
+        command.arg("--target").arg(name(above));
+    }
+    let status = command.status().expect("cargo can be started");
+    assert!(status.success(), "the weft binary can't be built: {command:?} ended with {status}");
+    profile.join("weft").with_extension(std::env::consts::EXE_EXTENSION)
+}

@@ -1,0 +1,343 @@
+//! A farm of several nodes on this machine.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::call::Call;
+use crate::node::Node;
+use crate::turn::Turn;
+use crate::{SCRIPT_ENDING, demo_scene, script_engine, wait_for, write_file};
+
+/// How long nodes may take to find each other and a leader.
+const AGREEMENT: Duration = Duration::from_secs(30);
+/// How much of a node's log is shown when a test fails, in bytes.
+const TAIL: usize = 6000;
+
+/// Several nodes of one studio, each with a home and a process. They are ended when it is dropped.
+#[derive(Debug)]
+pub struct Farm {
+    folder: TempDir,
+    nodes: Vec<Node>,
+    founder: Value,
+    _turn: Rc<Turn>,
+}
+
+impl Farm {
+    /// A studio of `count` nodes that are up, see each other and follow one leader. The first one
+    /// founded it and is its admin, the others are workers; each has the engine of
+    /// [`script_engine`].
+    ///
+    /// # Panics
+    /// When that takes too long.
+    #[must_use]
+    pub fn found(count: usize) -> Self {
+        Self::configured(count, |_| String::new())
+    }
+
+    /// The same, with more for the nodes' `weft.toml`, by the node's number (from 1).
+    ///
+    /// # Panics
+    /// When that takes too long.
+    #[must_use]
+    pub fn configured(count: usize, more: impl Fn(usize) -> String) -> Self {
+        let turn = Turn::wait();
+        // Local sockets have short paths only: no deep folders.
+        let folder = tempfile::Builder::new().prefix("weft-test-").tempdir();
+        let folder = folder.expect("there is room for temporary files");
+        let mut farm = Self { folder, nodes: Vec::new(), founder: Value::Null, _turn: turn };
+        std::fs::create_dir(farm.marks()).expect("folders can be made");
+        for number in 1..=count {
+            farm.add(&more(number));
+        }
+        farm.founder = farm.node(1).ask(&["init", "--studio", "Test Pictures"]);
+        farm.start(1);
+        if count > 1 {
+            let uses = (count - 1).to_string();
+            let code = farm.invite(&["--uses", &uses]);
+            let joining: Vec<_> = farm.nodes[1..]
+                .iter()
+                .map(|node| node.start_call(&["join", &code, "--name", node.name()]))
+                .collect();
+            for joining in joining {
+                _ = joining.wait(Duration::from_secs(30)).ok();
+            }
+            farm.nodes[1..].iter_mut().for_each(Node::start);
+            farm.nodes[1..].iter_mut().for_each(Node::wait_until_up);
+        }
+        farm.leader();
+        farm
+    }
+
+    /// Adds a node with a home that belongs to no studio yet, with the script engine and `more` in
+    /// its `weft.toml`, and gives its number.
+    ///
+    /// # Panics
+    /// When the home can't be written.
+    pub fn add(&mut self, more: &str) -> usize {
+        let name = format!("node{}", self.nodes.len() + 1);
+        let node = Node::new(self.folder.path(), &name);
+        let config = format!("{}\n{more}", script_engine(&name, &self.marks()));
+        write_file(node.home().join("weft.toml"), config);
+        self.nodes.push(node);
+        self.nodes.len()
+    }
+
+    /// A code that the first node's admin makes with `weft invite ARGS`.
+    ///
+    /// # Panics
+    /// When it can't be made.
+    #[must_use]
+    pub fn invite(&self, args: &[&str]) -> String {
+        let args: Vec<&str> = std::iter::once("invite").chain(args.iter().copied()).collect();
+        self.node(1).run(&args).ok().stdout.trim().to_owned()
+    }
+
+    /// The studio's recovery key.
+    ///
+    /// # Panics
+    /// When `weft init` gave none.
+    #[must_use]
+    pub fn recovery_key(&self) -> &str {
+        self.founder["recovery_key"].as_str().expect("`weft init` prints a recovery key")
+    }
+
+    /// A node by its number, from 1.
+    #[must_use]
+    pub fn node(&self, number: usize) -> &Node {
+        &self.nodes[number - 1]
+    }
+
+    /// The numbers of the nodes that are up.
+    #[must_use]
+    pub fn up(&self) -> Vec<usize> {
+        (1..=self.nodes.len()).filter(|number| self.node(*number).is_up()).collect()
+    }
+
+    /// The folder around everything; what a test puts there goes with the farm.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where the script engine notes what it starts.
+    #[must_use]
+    pub fn marks(&self) -> PathBuf {
+        self.folder.path().join("marks")
+    }
+
+    /// The names of the nodes that started the script engine on a frame, in order, a name a start.
+    #[must_use]
+    pub fn starts(&self, frame: i64) -> Vec<String> {
+        let marks = std::fs::read_to_string(self.marks().join(frame.to_string()));
+        marks.unwrap_or_default().lines().map(str::to_owned).collect()
+    }
+
+    /// Forgets what the script engine started.
+    ///
+    /// # Panics
+    /// When the notes can't be removed.
+    pub fn forget_starts(&self) {
+        std::fs::remove_dir_all(self.marks()).expect("notes can be removed");
+        std::fs::create_dir(self.marks()).expect("folders can be made");
+    }
+
+    /// Writes a scene of the script engine, outside of every home.
+    ///
+    /// # Panics
+    /// When it can't be written.
+    #[must_use]
+    pub fn script(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join("scenes").join(name).with_extension(SCRIPT_ENDING);
+        write_file(path, text)
+    }
+
+    /// Writes a scene of the built-in path tracer, outside of every home.
+    ///
+    /// # Panics
+    /// When it can't be written.
+    #[must_use]
+    pub fn scene(&self, name: &str, side: u32, samples: u32) -> PathBuf {
+        let path = self.folder.path().join("scenes").join(name).with_extension("weft");
+        write_file(path, demo_scene(side, samples))
+    }
+
+    /// Submits a scene at a node with more options, and gives the job's id.
+    ///
+    /// # Panics
+    /// When it is refused.
+    #[must_use]
+    pub fn submit(&self, at: usize, scene: &Path, options: &[&str]) -> String {
+        let call = self.submission(at, scene, options).arg("--json");
+        let document = call.run().ok().json();
+        document["job"].as_str().expect("an acknowledgement names the job").to_owned()
+    }
+
+    /// `weft submit SCENE OPTIONS` at a node, to be completed and called.
+    #[must_use]
+    pub fn submission(&self, at: usize, scene: &Path, options: &[&str]) -> Call {
+        self.node(at).call(&["submit"]).arg(scene).args(options)
+    }
+
+    /// Ends a node's daemon as a crash does.
+    ///
+    /// # Panics
+    /// When it is down already.
+    pub fn kill9(&mut self, number: usize) {
+        self.nodes[number - 1].kill9();
+    }
+
+    /// Asks a node's daemon to end, and waits until it has.
+    ///
+    /// # Panics
+    /// When it doesn't.
+    pub fn stop(&mut self, number: usize) {
+        let node = &mut self.nodes[number - 1];
+        node.ask_to_end();
+        assert!(node.wait_until_down(), "{} did not end when it was asked to", node.name());
+    }
+
+    /// Starts a node's daemon, and waits until it answers.
+    ///
+    /// # Panics
+    /// When it doesn't.
+    pub fn start(&mut self, number: usize) {
+        self.start_all(&[number]);
+    }
+
+    /// Starts several nodes' daemons, and waits until they answer.
+    ///
+    /// # Panics
+    /// When one doesn't.
+    pub fn start_all(&mut self, numbers: &[usize]) {
+        numbers.iter().for_each(|number| self.nodes[number - 1].start());
+        numbers.iter().for_each(|number| self.nodes[number - 1].wait_until_up());
+    }
+
+    /// The number of the leader and its term, if all nodes that are up see each other and follow
+    /// the same one.
+    #[must_use]
+    pub fn agreed(&self) -> Option<(usize, u64)> {
+        let up = self.up();
+        let mut claims = BTreeSet::new();
+        let mut ids = BTreeSet::new();
+        let mut leader = None;
+        for number in &up {
+            let status = self.node(*number).get("/v1/status")?;
+            let id = status["node"].as_str()?.to_owned();
+            claims.insert((status["leader"].as_str()?.to_owned(), status["term"].as_u64()?));
+            if status["leader"] == status["node"] {
+                leader = Some(*number);
+            }
+            ids.insert(id);
+        }
+        let (_, term) = claims.iter().next().filter(|_| claims.len() == 1)?;
+        for number in &up {
+            let nodes = self.node(*number).get("/v1/nodes")?;
+            let alive = nodes.as_array()?.iter().filter(|node| node["state"] == "alive");
+            let alive: BTreeSet<String> =
+                alive.filter_map(|node| Some(node["node"].as_str()?.to_owned())).collect();
+            if alive != ids {
+                return None;
+            }
+        }
+        Some((leader?, *term))
+    }
+
+    /// Waits until all nodes that are up, and no others, see each other alive and follow the same
+    /// leader; gives its number.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    pub fn leader(&self) -> usize {
+        wait_for(AGREEMENT, "the nodes see each other and follow one leader", || self.agreed()).0
+    }
+
+    /// A job's document, as the first node that answers gives it.
+    #[must_use]
+    pub fn job_now(&self, job: &str) -> Option<Value> {
+        let path = format!("/v1/jobs/{job}");
+        self.up().into_iter().find_map(|number| self.node(number).get(&path))
+    }
+
+    /// A job's document.
+    ///
+    /// # Panics
+    /// When no node has one.
+    #[must_use]
+    pub fn job(&self, job: &str) -> Value {
+        let what = "a node tells about the job";
+        wait_for(Duration::from_secs(10), what, || self.job_now(job))
+    }
+
+    /// Waits until something holds of a job's document, which it gives.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    pub fn wait_for_job(
+        &self,
+        job: &str,
+        deadline: Duration,
+        what: &str,
+        holds: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let begun = Instant::now();
+        let mut last = Value::Null;
+        loop {
+            if let Some(document) = self.job_now(job) {
+                if holds(&document) {
+                    return document;
+                }
+                last = document;
+            }
+            assert!(begun.elapsed() < deadline, "after {deadline:?} still not: {what}\n{last:#}");
+            std::thread::sleep(crate::LOOK);
+        }
+    }
+
+    /// Waits until a job is over, and gives its document.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    pub fn wait_for_end(&self, job: &str, deadline: Duration) -> Value {
+        self.wait_for_job(job, deadline, "the job is over", |document| {
+            ["completed", "failed", "cancelled"].iter().any(|status| document["status"] == *status)
+        })
+    }
+}
+
+/// The frames of a job's document that have a status.
+#[must_use]
+pub fn in_status<'a>(job: &'a Value, status: &str) -> Vec<&'a Value> {
+    let frames = job["frames"].as_array().map_or(&[][..], Vec::as_slice);
+    frames.iter().filter(|frame| frame["status"] == status).collect()
+}
+
+/// The numbers of frames' documents.
+#[must_use]
+pub fn frames_of(frames: &[&Value]) -> Vec<i64> {
+    frames.iter().filter_map(|frame| frame["frame"].as_i64()).collect()
+}
+
+impl Drop for Farm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for node in &self.nodes {
+                let log = node.log();
+                let mut from = log.len().saturating_sub(TAIL);
+                while !log.is_char_boundary(from) {
+                    from += 1;
+                }
+                eprintln!("--- the end of the log of {}:\n{}", node.name(), &log[from..]);
+            }
+        }
+        self.nodes.iter_mut().for_each(Node::ask_to_end);
+        for node in &mut self.nodes {
+            node.wait_until_down();
+        }
+    }
+}
