@@ -107,7 +107,7 @@ impl RunError {
     pub const fn exit(&self) -> u8 {
         match self {
             Self::Home(HomeError::Missing(_)) => 4,
-            Self::Config(_) | Self::Network(NetworkError::Listen { .. }) => 2,
+            Self::Config(_) | Self::Network(NetworkError::Listen { .. }) | Self::Api(_) => 2,
             _ => 1,
         }
     }

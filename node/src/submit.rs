@@ -160,7 +160,7 @@ pub fn prepare(
     }
     if request.dry_run {
         let bytes: u64 = gathered.files.iter().map(|file| file.size).sum();
-        return finish(spec, &gathered.scene, BlobId([0; 32]), (0, bytes), warnings, &gathered);
+        return finish(spec, &gathered.scene, BlobId([0; 32]), (bytes, 0), warnings, &gathered);
     }
     let (tree, added, known) = take_in(store, request, &gathered, progress)?;
     finish(spec, &gathered.scene, tree, (added, known), warnings, &gathered)
@@ -260,10 +260,10 @@ fn analysis(request: &SubmitRequest, scene: &Path) -> Result<Option<Analysis>, A
         Some(Ok(analysis)) => Ok(Some(analysis)),
         // A program that does nothing or anything with the file need not be able to read it.
         Some(Err(_)) if request.engine.as_deref() == Some("noop") => Ok(None),
-        Some(Err(error)) => Err(invalid(format!(
-            "the scene {} can't be read: {error}; nothing was submitted",
-            scene.display()
-        ))),
+        // The error names the file.
+        Some(Err(error)) => {
+            Err(invalid(format!("the scene can't be read: {error}; nothing was submitted")))
+        }
     }
 }
 
@@ -512,11 +512,16 @@ fn take_in(
     gathered: &collect::Gathered,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(BlobId, u64, u64), ApiError> {
-    let failed = |error: &dyn std::fmt::Display| {
+    let failed = |error: &weft_store::IngestError| {
+        let hint = match error.is_no_space() {
+            true => "Make room on the disk of WEFT_HOME, then submit again.",
+            false => "",
+        };
         ApiError::new(
             Code::Failed,
             format!("a file could not be taken in: {error}; nothing was submitted"),
         )
+        .hint(hint)
     };
     let total: u64 = gathered.files.iter().map(|file| file.size).sum();
     let mut at =

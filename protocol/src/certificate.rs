@@ -86,7 +86,7 @@ pub struct Chain {
 #[non_exhaustive]
 pub enum ChainError {
     /// It is for another studio.
-    #[error("the certificate is for another studio ({0:?})")]
+    #[error("the certificate is for another studio ({})", .0.short())]
     OtherStudio(StudioId),
     /// It names another node than the one that shows it.
     #[error("the certificate names another node than the one that shows it")]

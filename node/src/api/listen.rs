@@ -26,7 +26,10 @@ const MAX_SOCKET_PATH: usize = 100;
 
 /// The API can't be served.
 #[derive(Debug, thiserror::Error)]
-#[error("the API can't be served on {place}: {reason}; nothing was changed")]
+#[error(
+    "the API can't be served on {place}: {reason}. Nothing was changed; choose another address with \
+     --api, or end the program that uses it."
+)]
 pub struct ServeError {
     place: String,
     reason: String,

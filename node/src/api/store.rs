@@ -108,10 +108,10 @@ fn add_all(
                 }}));
             }
         })
-        .map_err(failed)?;
+        .map_err(not_added)?;
     let mut documents = Vec::with_capacity(added.len());
     for (path, added) in sources.into_iter().zip(added) {
-        let added = added.map_err(failed)?;
+        let added = added.map_err(not_added)?;
         store.pin(added.id, crate::pins::USER).map_err(failed)?;
         documents.push(json!({
             "path": path, "id": added.id, "size": added.size,
@@ -120,6 +120,15 @@ fn add_all(
         }));
     }
     Ok(documents)
+}
+
+fn not_added(error: weft_store::IngestError) -> ApiError {
+    let full = error.is_no_space();
+    let error = ApiError::new(Code::Failed, format!("{error}; not everything was added"));
+    match full {
+        true => error.hint("Make room on the disk of WEFT_HOME, then add the same again."),
+        false => error.hint("What was added stays; adding the same again goes on from there."),
+    }
 }
 
 fn list_files(path: &std::path::Path, files: &mut Vec<(PathBuf, u64)>) -> Result<(), ApiError> {
