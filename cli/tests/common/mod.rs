@@ -6,34 +6,34 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A folder to work in, with a home in it that belongs to no studio yet.
-pub struct Place {
+pub(crate) struct Place {
     folder: TempDir,
 }
 
 /// What a call came to.
 #[derive(Debug)]
-pub struct Ran {
-    pub status: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().expect("a temporary folder") }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// Writes a file here.
-    pub fn write(&self, name: &str, contents: &str) {
+    pub(crate) fn write(&self, name: &str, contents: &str) {
         std::fs::write(self.path().join(name), contents).expect("a file is written");
     }
 
     /// A call with these arguments, from this folder.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_weft"));
         command
             .args(args)
@@ -46,7 +46,7 @@ impl Place {
     }
 
     /// Calls and waits.
-    pub fn weft(&self, args: &[&str]) -> Ran {
+    pub(crate) fn weft(&self, args: &[&str]) -> Ran {
         Ran::from(self.command(args).output().expect("weft runs"))
     }
 }
@@ -64,14 +64,14 @@ impl From<Output> for Ran {
 impl Ran {
     /// The document on the standard output.
     #[track_caller]
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         assert_eq!(self.status, 0, "{self:?}");
         serde_json::from_str(&self.stdout).expect("one JSON document")
     }
 
     /// That it failed with this status, saying this.
     #[track_caller]
-    pub fn assert_fails(&self, status: i32, saying: &[&str]) {
+    pub(crate) fn assert_fails(&self, status: i32, saying: &[&str]) {
         assert_eq!(self.status, status, "{self:?}");
         for words in saying {
             assert!(self.stderr.contains(words), "'{words}' is not in {self:?}");

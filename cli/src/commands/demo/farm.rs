@@ -152,7 +152,7 @@ impl Farm {
         Ok(())
     }
 
-    /// Waits until a node answers.
+    /// Waits until a node answers, and can be reached.
     async fn wait_for_start(&mut self, at: usize) -> Result<Client, Failure> {
         let begun = Instant::now();
         loop {
@@ -164,8 +164,10 @@ impl Farm {
                     tail(&member.log())
                 )));
             }
+            // An invite names the addresses, which the system gives a moment later.
             if let Ok(client) = member.client().await
-                && client.get("status").await.is_ok()
+                && let Ok(status) = client.get("status").await
+                && status["addresses"].as_array().is_some_and(|at| !at.is_empty())
             {
                 return Ok(client);
             }
