@@ -28,7 +28,7 @@ impl Failure {
     pub(crate) const DETACHED: u8 = 130;
 
     fn new(exit: u8, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), details: Vec::new() }
+        Self { exit, message: without_numbers(&message.into()), details: Vec::new() }
     }
 
     /// Something failed.
@@ -111,6 +111,26 @@ impl From<weft_node::error::ApiError> for Failure {
     }
 }
 
+/// Without the numbers that systems give their errors: the words beside them say the same.
+fn without_numbers(text: &str) -> String {
+    const MARK: &str = " (os error ";
+    let mut words = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(MARK) {
+        words.push_str(&rest[..at]);
+        let number = &rest[at + MARK.len()..];
+        let behind = number.trim_start_matches(|c: char| c.is_ascii_digit());
+        rest = match behind.strip_prefix(')') {
+            Some(behind) => behind,
+            None => {
+                words.push_str(MARK);
+                number
+            }
+        };
+    }
+    words + rest
+}
+
 /// With a full stop, unless it ends in a mark already.
 fn sentence(text: &str) -> String {
     let text = text.trim_end();
@@ -143,6 +163,14 @@ mod tests {
           a.png
           b�[31m.png
         ");
+    }
+
+    #[test]
+    fn systems_numbers_are_left_out() {
+        let error = std::io::Error::from_raw_os_error(2);
+        let words = without_numbers(&format!("'a' can't be read: {error}; nothing was done."));
+        assert!(!words.contains("os error") && words.ends_with("; nothing was done."), "{words}");
+        assert_eq!(without_numbers("x (os error y"), "x (os error y");
     }
 
     #[test]

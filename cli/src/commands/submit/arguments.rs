@@ -183,9 +183,10 @@ impl Args {
                 )));
             }
         }
-        if let (Some(frames), Some(test)) = (&self.frames, &self.test_frames) {
-            let wrong = |error| Failure::call(format!("{error}; nothing was submitted."));
-            let frames = weft_scene::frames::parse(frames).map_err(wrong)?;
+        // Very long specs were not checked where they were read, so that they aren't repeated.
+        let wrong = |error| Failure::call(format!("{error}; nothing was submitted."));
+        let frames = self.frames.as_deref().map(weft_scene::frames::parse).transpose();
+        if let (Some(frames), Some(test)) = (frames.map_err(wrong)?, &self.test_frames) {
             weft_scene::frames::parse_test_frames(test, &frames).map_err(wrong)?;
         }
         let mut arguments = BTreeMap::new();
