@@ -5,8 +5,8 @@ Run by Blender 3.x: blender -b --factory-startup --python make_linked.py -- FOLD
 It writes shots/linked.blend, which links lib/thing.blend, and their pictures below textures/. The
 four frames show, side by side, a wall of two UDIM tiles, a screen that plays a sequence of four
 pictures, and the linked thing: what is lost shows magenta or is gone. A picture that nothing shows,
-textures/unused.png, is named and isn't there. With `absolute` all paths in the files are spelled out
-in full.
+textures/unused.png, is named and is not there. With `absolute` all paths in the files are spelled
+out in full.
 """
 
 import os

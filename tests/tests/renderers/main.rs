@@ -1,0 +1,201 @@
+//! Real renderers on a farm of three nodes: Blender and POV-Ray make the very pixels there that they
+//! make by hand on one machine, and what they can't make is said.
+//!
+//! Where a renderer isn't installed its tests say so and pass, unless `WEFT_REQUIRE_RENDERERS=1` is
+//! set; the same holds for the scenes outside of this repository and `WEFT_REQUIRE_SCENES=1`.
+
+mod by_hand;
+mod jobs;
+mod pictures;
+mod sources;
+
+use std::path::Path;
+
+use weft_tests::Farm;
+
+use by_hand::{blender_by_hand, povray_by_hand};
+use jobs::{Job, Submission, workers};
+use pictures::{assert_same, picture, pictures};
+use sources::{cube, installed, linked, povray_shot};
+
+/// The name of the scene that `make_linked.py` makes, in its folder.
+const LINKED: &str = "shots/linked.blend";
+
+#[test]
+fn textured_scenes_render_on_every_node_as_by_hand() {
+    if !installed("blender") {
+        return;
+    }
+    let farm = Farm::found(3);
+    let (Some(plain), Some(compressed)) = (cube("cube.blend"), cube("cube_zstd.blend")) else {
+        return;
+    };
+    let expected = blender_by_hand(&plain.path().join("cube.blend"), 1..=10);
+    assert_ne!(expected[&1], expected[&10], "the cube turns");
+
+    let job = Submission::of(plain, "cube.blend").options(&["-f", "1-10"]).watch(&farm, 2);
+    job.assert_completed(10);
+    assert_same(&pictures(&job.out, "cube"), &expected);
+    assert_eq!(workers(&job.document).len(), 3, "every node renders: {:#}", job.document);
+
+    let job = Submission::of(compressed, "cube_zstd.blend").options(&["-f", "3-5"]).watch(&farm, 3);
+    job.assert_completed(3);
+    let expected = expected.into_iter().filter(|(frame, _)| (3..=5).contains(frame)).collect();
+    assert_same(&pictures(&job.out, "cube_zstd"), &expected);
+}
+
+#[test]
+fn a_scene_takes_its_library_tiles_and_sequence_along() {
+    if !installed("blender") {
+        return;
+    }
+    let farm = Farm::found(3);
+    let relative = linked(false);
+    let expected = blender_by_hand(&relative.path().join(LINKED), 1..=4);
+    assert_ne!(expected[&1], expected[&2], "the sequence plays");
+
+    let job = Submission::of(relative, LINKED).watch(&farm, 2);
+    job.assert_completed(4);
+    assert_same(&pictures(&job.out, "linked"), &expected);
+    assert!(
+        job.output.stderr.contains("unused.png") && job.output.stderr.contains("does not reach"),
+        "a missing file that nothing shows is a warning: {}",
+        job.output.stderr
+    );
+
+    let absolute = linked(true);
+    let before = std::fs::read(absolute.path().join(LINKED)).unwrap();
+    assert!(holds(&before, absolute.path()), "the paths in it are absolute");
+    let job = Submission::of(absolute, LINKED).watch(&farm, 3);
+    job.assert_completed(4);
+    assert_same(&pictures(&job.out, "linked"), &expected);
+}
+
+fn holds(bytes: &[u8], path: &Path) -> bool {
+    let path = path.as_os_str().as_encoded_bytes();
+    bytes.windows(path.len()).any(|window| window == path)
+}
+
+#[test]
+fn what_is_missing_is_listed_and_can_be_ignored() {
+    if !installed("blender") {
+        return;
+    }
+    let farm = Farm::found(2);
+    let source = linked(false);
+    let expected = blender_by_hand(&source.path().join(LINKED), 1..=1);
+    let lost = ["textures/thing.png", "textures/wall.1002.png", "textures/screen/run_0003.png"];
+    for file in lost {
+        std::fs::remove_file(source.path().join(file)).unwrap();
+    }
+    let scene = source.path().join(LINKED);
+    let refused = farm.submission(1, &scene, &["-f", "1-4"]).run().ended_with(5);
+    for file in lost {
+        let name = file.rsplit('/').next().unwrap();
+        assert!(refused.stderr.contains(name), "{name} is not listed: {}", refused.stderr);
+    }
+    assert!(refused.stderr.contains("nothing was submitted"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("unused.png"), "it isn't needed: {}", refused.stderr);
+    assert_eq!(farm.node(1).ask(&["jobs", "--all"]).as_array().map(Vec::len), Some(0));
+
+    let options = ["-f", "1", "--ignore-missing"];
+    let job = Submission::of(source, LINKED).options(&options).watch(&farm, 1);
+    job.assert_completed(1);
+    assert!(job.output.stderr.contains("thing.png"), "a warning: {}", job.output.stderr);
+    let there = pictures(&job.out, "linked");
+    assert_ne!(there[&1], expected[&1], "what was lost shows");
+}
+
+#[test]
+fn a_success_that_made_nothing_is_a_failure() {
+    if !installed("blender") {
+        return;
+    }
+    // Blender ends with 0 when it doesn't know a format, and writes another.
+    let trusting = r#"
+[engine.trusting]
+executables = ["blender"]
+extensions = ["blend"]
+args = ["--factory-startup", "-b", "{scene}", "-o", "{work}/{name}_####", "-F", "NOPE", "-x", "1", "-f", "{frame}"]
+formats = { NOPE = "nope" }
+default_format = "NOPE"
+outputs = ["{name}_{frame:04}.{ext}"]
+home = true
+"#;
+    let farm = Farm::configured(1, |_| trusting.to_owned());
+    let options = ["-f", "2", "--retries", "0"];
+    let bare = [&options[..], &["-e", "trusting"]].concat();
+    let job = Submission::of(linked(false), LINKED).options(&bare).watch(&farm, 1);
+    let why = job.assert_failed(1);
+    assert!(why.contains("claimed success") && why.contains("linked_0002.nope"), "{why}");
+
+    // The shipped definition looks after the names that Blender would pass over.
+    for option in [["--camera", "Nowhere"], ["--view-layer", "Nowhere"]] {
+        let wrong = [&options[..], &option].concat();
+        let job = Submission::of(linked(false), LINKED).options(&wrong).watch(&farm, 1);
+        let why = job.assert_failed(1);
+        assert!(why.contains("Nowhere"), "{option:?}: {why}");
+    }
+    for (option, known) in [(["--format", "NOPE"], "PNG"), (["--scene", "Nowhere"], "Scene")] {
+        let source = linked(false);
+        let wrong = [&options[..], &option].concat();
+        let refused = farm.submission(1, &source.path().join(LINKED), &wrong).run().ended_with(2);
+        assert!(refused.stderr.contains(known), "it says what there is: {}", refused.stderr);
+    }
+    // The one that is there is the one that is rendered.
+    let source = linked(false);
+    let first = blender_by_hand(&source.path().join(LINKED), 2..=2);
+    let other = [&options[..], &["--camera", "Other"]].concat();
+    let job = Submission::of(source, LINKED).options(&other).watch(&farm, 1);
+    job.assert_completed(1);
+    assert_ne!(pictures(&job.out, "linked"), first);
+}
+
+#[test]
+fn a_worker_that_dies_in_mid_frame_costs_only_its_attempt() {
+    if !installed("blender") {
+        return;
+    }
+    let mut farm = Farm::found(3);
+    let leader = farm.leader();
+    let (submitter, victim) = if leader == 3 { (1, 2) } else { (leader, 3) };
+    let source = linked(false);
+    let expected = blender_by_hand(&source.path().join(LINKED), 1..=4);
+    // Enough paths that a frame takes long enough to be in the middle of it.
+    let slow = ["-f", "1-4", "--arg", "samples=2000", "--scale", "200"];
+    let submission = Submission::of(source, LINKED).options(&slow).start(&farm, submitter);
+    let id = farm.node(victim).id();
+    let (job, frame) = jobs::wait_until_rendering(&farm, &submission, &id);
+    farm.kill9(victim);
+
+    let job = submission.wait(&farm, job);
+    job.assert_completed(4);
+    let again = job.frame(frame);
+    assert_ne!(again["node"], id.as_str(), "another node renders it: {again:#}");
+    assert_eq!(pictures(&job.out, "linked").len(), 4);
+    assert_ne!(picture(&job.out.join("linked_0001.png")), expected[&1], "twice the size");
+    jobs::assert_no_renderer_left(farm.node(victim));
+}
+
+#[test]
+fn povray_takes_its_include_along() {
+    if !installed("povray") {
+        return;
+    }
+    let farm = Farm::found(3);
+    let source = povray_shot();
+    let expected = povray_by_hand(source.path(), "shot.pov", 1..=3, (120, 90));
+    assert_ne!(expected[&1], expected[&3], "the ball moves");
+    let assets = source.path().join("parts").display().to_string();
+    let options = ["-f", "1-3", "--assets", &assets, "--arg", "width=120", "--arg", "height=90"];
+    let job: Job = Submission::of(source, "shot.pov").options(&options).watch(&farm, 1);
+    job.assert_completed(3);
+    assert_same(&pictures(&job.out, "shot"), &expected);
+
+    let lonely = povray_shot();
+    std::fs::remove_dir_all(lonely.path().join("parts")).unwrap();
+    let options = ["-f", "1", "--retries", "0"];
+    let job = Submission::of(lonely, "shot.pov").options(&options).watch(&farm, 2);
+    let why = job.assert_failed(1);
+    assert!(why.contains("colours.inc"), "the end of the log names it: {why}");
+}

@@ -1,0 +1,83 @@
+//! The folders that scenes are submitted from.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+use weft_tests::write_file;
+
+use crate::by_hand::run;
+
+/// Says that a test is skipped, or fails it where `variable` says that it must run.
+fn skip(why: &str, variable: &str) {
+    let required = std::env::var_os(variable).is_some_and(|value| value == "1");
+    assert!(!required, "{why}, and {variable}=1 asks for it");
+    // Past the capture of a passing test's output: people shall see it. If they can't, so be it.
+    _ = writeln!(std::io::stderr(), "SKIPPED: {why}; with {variable}=1 this is a failure");
+}
+
+/// Whether a renderer is installed; where not, it is said.
+pub(crate) fn installed(renderer: &str) -> bool {
+    let mut probe = Command::new(renderer);
+    probe.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let found = probe.status().is_ok_and(|status| status.success());
+    if !found {
+        skip(&format!("{renderer} is not installed"), "WEFT_REQUIRE_RENDERERS");
+    }
+    found
+}
+
+fn folder() -> TempDir {
+    tempfile::Builder::new().prefix("weft-scene-").tempdir().expect("there is room for scenes")
+}
+
+/// A folder with one of the textured cubes, and its texture.
+pub(crate) fn cube(scene: &str) -> Option<TempDir> {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/scenes/cube");
+    if !shared.is_dir() {
+        skip(&format!("{} does not exist", shared.display()), "WEFT_REQUIRE_SCENES");
+        return None;
+    }
+    let folder = folder();
+    for file in [scene, "tex.png"] {
+        // Not a copy of the file's rights: these are to be removed.
+        write_file(
+            folder.path().join(file),
+            std::fs::read(shared.join(file)).expect("it is there"),
+        );
+    }
+    Some(folder)
+}
+
+/// A folder with the scene that links a library, tiles and a sequence, which Blender makes.
+pub(crate) fn linked(absolute: bool) -> TempDir {
+    let folder = folder();
+    let script: PathBuf = [env!("CARGO_MANIFEST_DIR"), "scenes", "make_linked.py"].iter().collect();
+    let mut blender = Command::new("blender");
+    blender.args(["--factory-startup", "-b", "--python-exit-code", "1", "--python"]);
+    blender.arg(script).arg("--").arg(folder.path());
+    if absolute {
+        blender.arg("absolute");
+    }
+    run(&mut blender);
+    folder
+}
+
+/// A folder with an animation for POV-Ray, shot.pov, that includes parts/colours.inc.
+pub(crate) fn povray_shot() -> TempDir {
+    let folder = folder();
+    let scene = r##"#version 3.7;
+#include "parts/colours.inc"
+global_settings { assumed_gamma 1.0 }
+camera { location <0, 1, -4> look_at <0, 0.5, 0> }
+light_source { <2, 4, -3> Warm }
+plane { y, 0 pigment { checker Pale Deep } }
+sphere { <clock - 0.5, 0.5, 0>, 0.5 pigment { Warm } }
+"##;
+    let colours = "#declare Warm = rgb <1, 0.7, 0.4>;\n#declare Pale = rgb <0.9, 0.9, 0.8>;\n\
+                   #declare Deep = rgb <0.1, 0.3, 0.4>;\n";
+    write_file(folder.path().join("shot.pov"), scene);
+    write_file(folder.path().join("parts/colours.inc"), colours);
+    folder
+}
