@@ -81,12 +81,7 @@ fn write_report(path: &Path, report: &Report) -> std::io::Result<()> {
 }
 
 async fn watch(arguments: &Arguments) -> Report {
-    use process_wrap::tokio::CommandWrap;
-    let mut wrap = CommandWrap::with_new(&arguments.program, |command| {
-        command.args(&arguments.rest).stdin(std::process::Stdio::null());
-    });
-    platform::prepare(&mut wrap);
-    let mut child = match wrap.spawn() {
+    let mut child = match platform::spawn(arguments) {
         Ok(child) => child,
         Err(error) => {
             return Report { start_error: Some(error.to_string()), ..Report::default() };
@@ -136,17 +131,24 @@ async fn daemon_gone() {
 mod platform {
     use std::os::unix::process::ExitStatusExt;
 
-    use process_wrap::tokio::{CommandWrap, ProcessGroup};
     use rustix::process::{Pid, Signal};
+
+    use super::Arguments;
 
     /// Renders yield to whatever the machine's user does, and to the daemon's own threads.
     const NICENESS: i32 = 10;
 
-    pub(super) fn prepare(wrap: &mut CommandWrap) {
-        wrap.wrap(ProcessGroup::leader());
+    /// Starts the engine as the leader of a group of its own. Only the leader is waited for: what
+    /// it leaves behind in its group is ended, not waited for.
+    pub(super) fn spawn(arguments: &Arguments) -> std::io::Result<tokio::process::Child> {
         let _ = rustix::process::nice(NICENESS);
         #[cfg(target_os = "linux")]
         let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+        tokio::process::Command::new(&arguments.program)
+            .args(&arguments.rest)
+            .stdin(std::process::Stdio::null())
+            .process_group(0)
+            .spawn()
     }
 
     fn group(id: Option<u32>) -> Option<Pid> {
@@ -215,10 +217,16 @@ mod platform {
 
 #[cfg(windows)]
 mod platform {
-    use process_wrap::tokio::{CommandWrap, JobObject};
+    use process_wrap::tokio::{ChildWrapper, CommandWrap, JobObject};
 
-    pub(super) fn prepare(wrap: &mut CommandWrap) {
-        wrap.wrap(JobObject);
+    use super::Arguments;
+
+    pub(super) fn spawn(arguments: &Arguments) -> std::io::Result<Box<dyn ChildWrapper>> {
+        CommandWrap::with_new(&arguments.program, |command| {
+            command.args(&arguments.rest).stdin(std::process::Stdio::null());
+        })
+        .wrap(JobObject)
+        .spawn()
     }
 
     /// Windows has no gentle way that every program understands.
