@@ -120,15 +120,11 @@ pub fn format(frames: &[i64]) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut rest = frames;
     while let [first, tail @ ..] = rest {
-        let step = tail
-            .first()
-            .map_or(0, |second| second.saturating_sub(*first));
+        let step = tail.first().map_or(0, |second| second.saturating_sub(*first));
         let more = if step == 0 {
             0
         } else {
-            rest.windows(2)
-                .take_while(|pair| pair[1].saturating_sub(pair[0]) == step)
-                .count()
+            rest.windows(2).take_while(|pair| pair[1].saturating_sub(pair[0]) == step).count()
         };
         let last = rest[more];
         // Two frames apart (1,5) are shorter and plainer than a range with a step (1-5x4).
@@ -174,24 +170,14 @@ impl Part {
         let first = in_range(first, text)?;
         let rest = rest.trim_start();
         if rest.is_empty() {
-            return Ok(Part {
-                first,
-                last: first,
-                step: 1,
-                take: Take::Every,
-            });
+            return Ok(Part { first, last: first, step: 1, take: Take::Every });
         }
         let rest = rest.strip_prefix('-').ok_or_else(malformed)?.trim_start();
         let (last, rest) = number(rest).ok_or_else(malformed)?;
         let last = in_range(last, text)?;
         let rest = rest.trim_start();
         if rest.is_empty() {
-            return Ok(Part {
-                first,
-                last,
-                step: 1,
-                take: Take::Every,
-            });
+            return Ok(Part { first, last, step: 1, take: Take::Every });
         }
         let take = match rest.as_bytes()[0] {
             b'x' => Take::Every,
@@ -210,12 +196,7 @@ impl Part {
         if step < 1 {
             return Err(FrameSpecError::Step(quoted(text)));
         }
-        Ok(Part {
-            first,
-            last,
-            step,
-            take,
-        })
+        Ok(Part { first, last, step, take })
     }
 
     /// Frames from one end to the other, at most 2 × [`MAX_FRAME`] + 1.

@@ -42,10 +42,7 @@ pub fn analyse(scene: &Path) -> Result<Analysis, AnalyseError> {
 /// As [`analyse`].
 pub fn analyse_in(scene: &Path, project: Option<&Path>) -> Result<Analysis, AnalyseError> {
     let facts = read(scene)?;
-    let mut analysis = Analysis {
-        scene_info: scene_info(&facts),
-        ..Analysis::default()
-    };
+    let mut analysis = Analysis { scene_info: scene_info(&facts), ..Analysis::default() };
     references::collect(scene, project, facts, &mut analysis)?;
     Ok(analysis)
 }
@@ -79,10 +76,7 @@ fn scene_info(facts: &Facts) -> SceneInfo {
             .find(|version| !version.is_empty())
             .cloned()
             .unwrap_or_default(),
-        renderer: settings
-            .renderer
-            .clone()
-            .unwrap_or_else(|| "mayaSoftware".to_owned()),
+        renderer: settings.renderer.clone().unwrap_or_else(|| "mayaSoftware".to_owned()),
         start_frame: whole(settings.start_frame.unwrap_or(1.0)),
         end_frame: whole(settings.end_frame.unwrap_or(10.0)),
         by_frame: settings.by_frame.unwrap_or(1.0),

@@ -20,9 +20,7 @@ pub fn analyse(path: &Path) -> Result<Analysis, AnalyseError> {
         .and_then(|file| file.take(MAX_TEXT as u64 + 1).read_to_end(&mut bytes))
         .map_err(|e| AnalyseError::io(path, e))?;
     if bytes.len() > MAX_TEXT {
-        return Err(AnalyseError::TooLarge(format!(
-            "at most {MAX_TEXT} bytes are read"
-        )));
+        return Err(AnalyseError::TooLarge(format!("at most {MAX_TEXT} bytes are read")));
     }
     let text = std::str::from_utf8(&bytes)
         .map_err(|e| AnalyseError::corrupt(e.valid_up_to() as u64, "this isn't UTF-8 text"))?;
@@ -96,35 +94,17 @@ mod tests {
         std::fs::write(&path, builtin_scene()).unwrap();
         let analysis = analyse(&path).unwrap();
         let info = &analysis.scene_info;
-        assert_eq!(
-            (info.start_frame, info.end_frame, info.animation),
-            (1, 24, true)
-        );
-        assert_eq!(
-            (info.width, info.height, info.renderer.as_str()),
-            (480, 270, "demo")
-        );
+        assert_eq!((info.start_frame, info.end_frame, info.animation), (1, 24, true));
+        assert_eq!((info.width, info.height, info.renderer.as_str()), (480, 270, "demo"));
         assert!(analysis.assets.is_empty() && analysis.missing.is_empty());
     }
 
     #[test]
     fn lost_textures_are_listed() {
         let text = builtin_scene()
-            .replacen(
-                "[materials.coral]\n",
-                "[materials.coral]\ntexture = \"maps/a.png\"\n",
-                1,
-            )
-            .replacen(
-                "[materials.teal]\n",
-                "[materials.teal]\ntexture = \"b.png\"\n",
-                1,
-            )
-            .replacen(
-                "[materials.ivory]\n",
-                "[materials.ivory]\ntexture = \"b.png\"\n",
-                1,
-            );
+            .replacen("[materials.coral]\n", "[materials.coral]\ntexture = \"maps/a.png\"\n", 1)
+            .replacen("[materials.teal]\n", "[materials.teal]\ntexture = \"b.png\"\n", 1)
+            .replacen("[materials.ivory]\n", "[materials.ivory]\ntexture = \"b.png\"\n", 1);
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.weft");
         std::fs::write(&path, text).unwrap();
@@ -135,13 +115,7 @@ mod tests {
             .iter()
             .map(|a| (a.path.as_str(), a.node.as_str(), a.exists, a.files.len()))
             .collect();
-        assert_eq!(
-            seen,
-            [
-                ("maps/a.png", "coral", false, 0),
-                ("b.png", "ivory", true, 1)
-            ]
-        );
+        assert_eq!(seen, [("maps/a.png", "coral", false, 0), ("b.png", "ivory", true, 1)]);
         assert_eq!(analysis.missing.len(), 1);
         assert_eq!(analysis.missing[0].path, "maps/a.png");
         assert!(analysis.assets[1].files[0].is_absolute());
@@ -153,10 +127,7 @@ mod tests {
         let path = dir.path().join("a.weft");
         assert!(matches!(analyse(&path), Err(AnalyseError::Io { .. })));
         std::fs::write(&path, b"title = \"\xff\"").unwrap();
-        assert!(matches!(
-            analyse(&path),
-            Err(AnalyseError::Corrupt { position: 9, .. })
-        ));
+        assert!(matches!(analyse(&path), Err(AnalyseError::Corrupt { position: 9, .. })));
         std::fs::write(&path, "width = 1\nheight = 'tall'\n").unwrap();
         let error = analyse(&path).unwrap_err();
         assert!(matches!(error, AnalyseError::Unsupported(_)));

@@ -26,14 +26,7 @@ pub(super) struct Camera {
 pub(super) enum Path {
     /// Around a target. The frame range is one loop: the frame after the last is the first again
     /// (or `turn` degrees on).
-    Orbit {
-        target: Vec3,
-        distance: f32,
-        azimuth: f32,
-        elevation: f32,
-        swing: [f32; 2],
-        turn: f32,
-    },
+    Orbit { target: Vec3, distance: f32, azimuth: f32, elevation: f32, swing: [f32; 2], turn: f32 },
     /// Through key frames, in order of their frames, on a smooth curve; still before and after.
     Keys(Vec<Key>),
 }
@@ -50,14 +43,7 @@ impl Path {
     /// Where the camera stands, and what it looks at.
     fn at(&self, frame: i64, start: i64, end: i64) -> (Vec3, Vec3) {
         match self {
-            Path::Orbit {
-                target,
-                distance,
-                azimuth,
-                elevation,
-                swing,
-                turn,
-            } => {
+            Path::Orbit { target, distance, azimuth, elevation, swing, turn } => {
                 let frames = end.saturating_sub(start).saturating_add(1) as f32;
                 let u = frame.saturating_sub(start) as f32 / frames;
                 let (s, c) = sin_cos_turns(u);
@@ -67,10 +53,7 @@ impl Path {
             }
             Path::Keys(keys) => {
                 let next = keys.partition_point(|k| k.frame <= frame);
-                match (
-                    next.checked_sub(1).and_then(|i| keys.get(i)),
-                    keys.get(next),
-                ) {
+                match (next.checked_sub(1).and_then(|i| keys.get(i)), keys.get(next)) {
                     (Some(a), Some(b)) => {
                         let before = next.checked_sub(2).and_then(|i| keys.get(i)).unwrap_or(a);
                         let after = keys.get(next + 1).unwrap_or(b);
@@ -122,11 +105,7 @@ impl View {
         let forward = (target - origin).unit();
         let side = forward.cross(Vec3::UP);
         // Straight up or down, any side will do.
-        let right = if side.length() > 1e-5 {
-            side.unit()
-        } else {
-            vec3(1.0, 0.0, 0.0)
-        };
+        let right = if side.length() > 1e-5 { side.unit() } else { vec3(1.0, 0.0, 0.0) };
         let (s, c) = sin_cos_turns(camera.fov / 720.0);
         let size = (size.0 as f32, size.1 as f32);
         let half = s / c;
@@ -155,18 +134,12 @@ impl View {
             + self.down * ((2.0 * y / self.size.1 - 1.0) * self.half.1);
         let through = self.forward + across;
         if self.aperture <= 0.0 {
-            return Ray {
-                origin: self.origin,
-                direction: through.unit(),
-            };
+            return Ray { origin: self.origin, direction: through.unit() };
         }
         let (s, c) = sin_cos_turns(lens.1);
         let r = self.aperture * lens.0.sqrt();
         let offset = self.right * (c * r) + self.down * (s * r);
-        Ray {
-            origin: self.origin + offset,
-            direction: (through * self.focus - offset).unit(),
-        }
+        Ray { origin: self.origin + offset, direction: (through * self.focus - offset).unit() }
     }
 }
 
@@ -175,21 +148,14 @@ mod tests {
     use super::*;
 
     fn key(frame: i64, x: f32) -> Key {
-        Key {
-            frame,
-            position: vec3(x, 1.0, 5.0),
-            target: vec3(0.0, 1.0, 0.0),
-        }
+        Key { frame, position: vec3(x, 1.0, 5.0), target: vec3(0.0, 1.0, 0.0) }
     }
 
     #[test]
     fn keys_are_met_and_held() {
         let path = Path::Keys(vec![key(1, 0.0), key(5, 2.0), key(20, -1.0)]);
         for (frame, x) in [(-9, 0.0), (1, 0.0), (5, 2.0), (20, -1.0), (99, -1.0)] {
-            assert!(
-                (path.at(frame, 1, 20).0.x - x).abs() < 1e-5,
-                "frame {frame}"
-            );
+            assert!((path.at(frame, 1, 20).0.x - x).abs() < 1e-5, "frame {frame}");
         }
         let between = path.at(3, 1, 20).0.x;
         assert!(between > 0.5 && between < 1.8, "{between}");
@@ -214,12 +180,8 @@ mod tests {
 
     #[test]
     fn the_centre_looks_at_the_target_and_the_focus_is_sharp() {
-        let camera = Camera {
-            path: Path::Keys(vec![key(1, 3.0)]),
-            fov: 40.0,
-            aperture: 0.2,
-            focus: None,
-        };
+        let camera =
+            Camera { path: Path::Keys(vec![key(1, 3.0)]), fov: 40.0, aperture: 0.2, focus: None };
         let view = View::new(&camera, 1, (1, 1), (64, 36));
         for lens in [(0.0, 0.0), (0.9, 0.3), (0.5, 0.8)] {
             let ray = view.ray(32.0, 18.0, lens);

@@ -27,13 +27,7 @@ pub(super) fn parse(text: &str) -> Result<Scene, SceneError> {
     let raw: SceneText = toml::from_str(text)
         .map_err(|e| SceneError::Syntax(e.to_string().trim_end().to_owned()))?;
     let at = |byte: usize| Place {
-        line: text
-            .as_bytes()
-            .iter()
-            .take(byte)
-            .filter(|&&b| b == b'\n')
-            .count()
-            + 1,
+        line: text.as_bytes().iter().take(byte).filter(|&&b| b == b'\n').count() + 1,
     };
 
     let ranged = |value: &Spanned<u32>, name, max| {
@@ -46,10 +40,7 @@ pub(super) fn parse(text: &str) -> Result<Scene, SceneError> {
     let samples = ranged(&raw.samples, "samples", MAX_SAMPLES)?;
     let bounces = ranged(&raw.bounces, "bounces", 64)?;
     let (start_frame, end_frame) = (*raw.start_frame.get_ref(), *raw.end_frame.get_ref());
-    for (value, name) in [
-        (&raw.start_frame, "start_frame"),
-        (&raw.end_frame, "end_frame"),
-    ] {
+    for (value, name) in [(&raw.start_frame, "start_frame"), (&raw.end_frame, "end_frame")] {
         at(value.span().start).frame(name, *value.get_ref())?;
     }
     if start_frame > end_frame {
@@ -72,12 +63,7 @@ pub(super) fn parse(text: &str) -> Result<Scene, SceneError> {
     let mut materials = Vec::new();
     for (name, value) in &raw.materials {
         names.insert(name.as_str(), materials.len());
-        materials.push(material(
-            name,
-            value.get_ref(),
-            at(value.span().start),
-            &mut textures,
-        )?);
+        materials.push(material(name, value.get_ref(), at(value.span().start), &mut textures)?);
     }
     for (what, len, max, first) in [
         (
@@ -86,12 +72,7 @@ pub(super) fn parse(text: &str) -> Result<Scene, SceneError> {
             MAX_OBJECTS,
             raw.objects.get(MAX_OBJECTS).map(Spanned::span),
         ),
-        (
-            "lights",
-            raw.lights.len(),
-            MAX_LIGHTS,
-            raw.lights.get(MAX_LIGHTS).map(Spanned::span),
-        ),
+        ("lights", raw.lights.len(), MAX_LIGHTS, raw.lights.get(MAX_LIGHTS).map(Spanned::span)),
     ] {
         if let Some(span) = first {
             return at(span.start).wrong(format!("there are {len} {what}; at most {max} go"));
@@ -129,10 +110,7 @@ struct Place {
 
 impl Place {
     fn wrong<T>(self, reason: impl Into<String>) -> Result<T, SceneError> {
-        Err(SceneError::Invalid {
-            line: self.line,
-            reason: reason.into(),
-        })
+        Err(SceneError::Invalid { line: self.line, reason: reason.into() })
     }
 
     /// A number within its limits; NaN is in none.
@@ -161,22 +139,13 @@ impl Place {
         if (-MAX_FRAME..=MAX_FRAME).contains(&frame) {
             return Ok(frame);
         }
-        self.wrong(format!(
-            "{name} must be {} to {MAX_FRAME}, not {frame}",
-            -MAX_FRAME
-        ))
+        self.wrong(format!("{name} must be {} to {MAX_FRAME}, not {frame}", -MAX_FRAME))
     }
 
     /// `#rrggbb` as linear light.
     fn colour(self, text: &str) -> Result<Vec3, SceneError> {
-        let hex = text
-            .strip_prefix('#')
-            .filter(|h| h.len() == 6 && h.is_ascii());
-        let part = |i: usize| {
-            u8::from_str_radix(hex?.get(i..i + 2)?, 16)
-                .ok()
-                .map(srgb_to_linear)
-        };
+        let hex = text.strip_prefix('#').filter(|h| h.len() == 6 && h.is_ascii());
+        let part = |i: usize| u8::from_str_radix(hex?.get(i..i + 2)?, 16).ok().map(srgb_to_linear);
         match (part(0), part(2), part(4)) {
             (Some(r), Some(g), Some(b)) => Ok(vec3(r, g, b)),
             _ => self.wrong(format!("'{text}' isn't a colour such as \"#d08040\"")),
@@ -213,11 +182,7 @@ fn camera(raw: &CameraText, place: Place) -> Result<Camera, SceneError> {
                     target: place.place("target", k.target)?,
                 })
             };
-            let keys = raw
-                .keys
-                .iter()
-                .map(key)
-                .collect::<Result<Vec<_>, SceneError>>()?;
+            let keys = raw.keys.iter().map(key).collect::<Result<Vec<_>, SceneError>>()?;
             if keys.windows(2).any(|pair| pair[0].frame >= pair[1].frame) {
                 return place.wrong("the camera's keys aren't in order of their frames");
             }
@@ -229,10 +194,7 @@ fn camera(raw: &CameraText, place: Place) -> Result<Camera, SceneError> {
         path,
         fov: place.within("fov", raw.fov, 1.0, 170.0)?,
         aperture: place.within("aperture", raw.aperture, 0.0, FAR)?,
-        focus: raw
-            .focus
-            .map(|f| place.length("focus", Some(f)))
-            .transpose()?,
+        focus: raw.focus.map(|f| place.length("focus", Some(f))).transpose()?,
     })
 }
 
@@ -262,9 +224,7 @@ fn material(
             ("weave", raw.weave.is_some()),
             ("texture", raw.texture.is_some()),
         ];
-        all.into_iter()
-            .filter(|(name, _)| names.contains(name))
-            .collect::<Vec<_>>()
+        all.into_iter().filter(|(name, _)| names.contains(name)).collect::<Vec<_>>()
     };
     let kind = match raw.kind {
         KindText::Matte => {
@@ -292,11 +252,7 @@ fn material(
         if raw.colours.len() < 2 || raw.colours.len() > 64 {
             return place.wrong("a pattern needs 2 to 64 colours");
         }
-        let colours = raw
-            .colours
-            .iter()
-            .map(|c| place.colour(c))
-            .collect::<Result<_, _>>()?;
+        let colours = raw.colours.iter().map(|c| place.colour(c)).collect::<Result<_, _>>()?;
         Ok::<(Vec<Vec3>, f32), SceneError>((colours, place.length("size", Some(raw.size))?))
     };
     let pattern = match (&raw.checker, &raw.weave, &raw.texture) {
@@ -313,16 +269,10 @@ fn material(
             if path.is_empty() || path.contains('\0') {
                 return place.wrong("texture isn't a path");
             }
-            let index = textures
-                .iter()
-                .position(|t| t.path == *path)
-                .unwrap_or_else(|| {
-                    textures.push(TextureUse {
-                        path: path.clone(),
-                        material: name.to_owned(),
-                    });
-                    textures.len() - 1
-                });
+            let index = textures.iter().position(|t| t.path == *path).unwrap_or_else(|| {
+                textures.push(TextureUse { path: path.clone(), material: name.to_owned() });
+                textures.len() - 1
+            });
             let size = place.length("texture_size", Some(raw.texture_size.unwrap_or(1.0)))?;
             Pattern::Texture { index, size }
         }
@@ -331,11 +281,7 @@ fn material(
     if raw.texture.is_none() && raw.texture_size.is_some() {
         return place.wrong("texture_size is given without a texture");
     }
-    Ok(Material {
-        kind,
-        pattern,
-        colour: place.colour(&raw.colour)?,
-    })
+    Ok(Material { kind, pattern, colour: place.colour(&raw.colour)? })
 }
 
 fn object(
@@ -363,17 +309,13 @@ fn object(
     let shape = match raw.shape {
         ShapeText::Sphere => {
             place.unused("sphere", &settings(&["radius"]))?;
-            Shape::Sphere {
-                radius: place.length("radius", raw.radius)?,
-            }
+            Shape::Sphere { radius: place.length("radius", raw.radius)? }
         }
         ShapeText::Floor => {
             place.unused("floor", &settings(&["fade"]))?;
             let [from, to] = raw.fade.unwrap_or([FAR, FAR]);
             let from = place.within("fade", from, 0.0, FAR)?;
-            Shape::Floor {
-                fade: [from, place.within("fade's second number", to, from, FAR)?],
-            }
+            Shape::Floor { fade: [from, place.within("fade's second number", to, from, FAR)?] }
         }
         ShapeText::Box => {
             place.unused("box", &settings(&["size", "round"]))?;
@@ -384,29 +326,19 @@ fn object(
                 place.length("size", Some(side))?;
             }
             let half = vec3(size[0], size[1], size[2]) * 0.5;
-            Shape::Box {
-                half,
-                round: round(half.x.min(half.y).min(half.z))?,
-            }
+            Shape::Box { half, round: round(half.x.min(half.y).min(half.z))? }
         }
         ShapeText::Torus => {
             place.unused("torus", &settings(&["radius", "tube"]))?;
             let radius = place.length("radius", raw.radius)?;
             let tube = place.length("tube", raw.tube)?;
-            Shape::Torus {
-                radius,
-                tube: place.within("tube", tube, 0.0, radius)?,
-            }
+            Shape::Torus { radius, tube: place.within("tube", tube, 0.0, radius)? }
         }
         ShapeText::Cylinder => {
             place.unused("cylinder", &settings(&["radius", "height", "round"]))?;
             let radius = place.length("radius", raw.radius)?;
             let half = place.length("height", raw.height)? * 0.5;
-            Shape::Cylinder {
-                radius,
-                half,
-                round: round(radius.min(half))?,
-            }
+            Shape::Cylinder { radius, half, round: round(radius.min(half))? }
         }
     };
     let [x, y, z] = raw.rotate;
@@ -426,15 +358,9 @@ fn light(raw: &LightText, place: Place) -> Result<Light, SceneError> {
     let strength = place.within("strength", raw.strength, 0.0, FAR)?;
     let shape = match raw.shape {
         LightShapeText::Ball => {
-            let softbox = [
-                ("target", raw.target.is_some()),
-                ("size", raw.size.is_some()),
-            ];
+            let softbox = [("target", raw.target.is_some()), ("size", raw.size.is_some())];
             place.unused("ball", &softbox)?;
-            LightShape::Ball {
-                at,
-                radius: place.length("radius", raw.radius)?,
-            }
+            LightShape::Ball { at, radius: place.length("radius", raw.radius)? }
         }
         LightShapeText::Softbox => {
             place.unused("softbox", &[("radius", raw.radius.is_some())])?;
@@ -447,18 +373,11 @@ fn light(raw: &LightText, place: Place) -> Result<Light, SceneError> {
             }
             let normal = towards.unit();
             let side = Vec3::UP.cross(normal);
-            let side = if side.length() > 1e-4 {
-                side.unit()
-            } else {
-                vec3(1.0, 0.0, 0.0)
-            };
+            let side = if side.length() > 1e-4 { side.unit() } else { vec3(1.0, 0.0, 0.0) };
             let u = side * (place.length("size", Some(w))? * 0.5);
             let v = normal.cross(side) * (place.length("size", Some(h))? * 0.5);
             LightShape::Softbox { at, u, v, normal }
         }
     };
-    Ok(Light {
-        shape,
-        emission: place.colour(&raw.colour)? * strength,
-    })
+    Ok(Light { shape, emission: place.colour(&raw.colour)? * strength })
 }

@@ -42,12 +42,7 @@ pub(super) fn denoise(pixels: &[Pixel], width: usize, threads: usize) -> Vec<Gra
     let mut from: Vec<Grain> = pixels.iter().map(|p| p.grain).collect();
     let mut to = from.clone();
     for level in 0..LEVELS {
-        let source = Source {
-            pixels,
-            grains: &from,
-            width,
-            step: 1 << level,
-        };
+        let source = Source { pixels, grains: &from, width, step: 1 << level };
         over_rows(&mut to, width, threads, &mut |_| {}, |y, row| {
             for (x, out) in row.iter_mut().enumerate() {
                 *out = source.smooth(x, y);
@@ -95,10 +90,7 @@ impl Source<'_> {
         let luminance = grain.light.luminance();
         let strict = smoothstep(0.82, 0.98, pixel.agreement);
 
-        let mut out = Grain {
-            light: grain.light * 0.25,
-            variance: grain.variance * 0.0625,
-        };
+        let mut out = Grain { light: grain.light * 0.25, variance: grain.variance * 0.0625 };
         let mut total = 0.25;
         for (i, kernel) in self.around(x, y, self.step) {
             if i == here {
@@ -146,10 +138,7 @@ mod tests {
                     reach: 1.0,
                     weight: 1.0,
                     agreement: 1.0,
-                    grain: Grain {
-                        light: Vec3::ONE * (level + noise),
-                        variance: 1.0 / 12.0,
-                    },
+                    grain: Grain { light: Vec3::ONE * (level + noise), variance: 1.0 / 12.0 },
                     ..Pixel::default()
                 }
             })
@@ -171,21 +160,14 @@ mod tests {
         let after = spread(&|i| smooth[i].light.x);
         assert!(after < before * 0.2, "{before} -> {after}");
         let edge = smooth[16 * 32 + 15].light.x;
-        assert!(
-            (edge - 1.0).abs() < 0.2,
-            "the dark side stays dark at the edge: {edge}"
-        );
+        assert!((edge - 1.0).abs() < 0.2, "the dark side stays dark at the edge: {edge}");
     }
 
     #[test]
     fn threads_make_no_difference() {
         let pixels = wall();
-        let lights = |threads| {
-            denoise(&pixels, 32, threads)
-                .iter()
-                .map(|g| g.light)
-                .collect::<Vec<_>>()
-        };
+        let lights =
+            |threads| denoise(&pixels, 32, threads).iter().map(|g| g.light).collect::<Vec<_>>();
         assert_eq!(lights(1), lights(7));
     }
 }

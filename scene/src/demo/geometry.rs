@@ -82,11 +82,7 @@ impl Shape {
                 let around = (p.x * p.x + p.z * p.z).sqrt() - radius;
                 (around * around + p.y * p.y).sqrt() - tube
             }
-            Shape::Cylinder {
-                radius,
-                half,
-                round,
-            } => {
+            Shape::Cylinder { radius, half, round } => {
                 let x = (p.x * p.x + p.z * p.z).sqrt() - radius + round;
                 let y = p.y.abs() - half + round;
                 let (ox, oy) = (x.max(0.0), y.max(0.0));
@@ -109,9 +105,8 @@ impl Shape {
                     vec3(-1.0, 1.0, -1.0),
                     vec3(1.0, 1.0, 1.0),
                 ];
-                let sum = corners
-                    .iter()
-                    .fold(Vec3::ZERO, |sum, &c| sum + c * self.distance(p + c * E));
+                let sum =
+                    corners.iter().fold(Vec3::ZERO, |sum, &c| sum + c * self.distance(p + c * E));
                 sum.unit()
             }
         }

@@ -37,9 +37,7 @@ impl Image {
             writer.write_image_data(&self.rgb)?;
             writer.finish()
         });
-        encoded.map_err(|e| RenderError::Encode {
-            reason: e.to_string(),
-        })?;
+        encoded.map_err(|e| RenderError::Encode { reason: e.to_string() })?;
         Ok(out)
     }
 
@@ -76,11 +74,7 @@ pub(super) fn srgb_to_linear(byte: u8) -> f32 {
     static TABLE: LazyLock<[f32; 256]> = LazyLock::new(|| {
         std::array::from_fn(|i| {
             let c = i as f32 / 255.0;
-            if c <= 0.040_45 {
-                c / 12.92
-            } else {
-                power((c + 0.055) / 1.055, 2.4)
-            }
+            if c <= 0.040_45 { c / 12.92 } else { power((c + 0.055) / 1.055, 2.4) }
         })
     });
     TABLE[usize::from(byte)]
@@ -88,11 +82,7 @@ pub(super) fn srgb_to_linear(byte: u8) -> f32 {
 
 /// Linear light, 0 to 1, as an sRGB byte.
 fn linear_to_srgb(c: f32) -> u8 {
-    let c = if c <= 0.003_130_8 {
-        c * 12.92
-    } else {
-        1.055 * power(c, 1.0 / 2.4) - 0.055
-    };
+    let c = if c <= 0.003_130_8 { c * 12.92 } else { 1.055 * power(c, 1.0 / 2.4) - 0.055 };
     (c.clamp(0.0, 1.0) * 255.0 + 0.5) as u8
 }
 
@@ -118,9 +108,7 @@ pub(super) fn decode_png(path: &Path) -> Result<(usize, usize, Vec<u8>), String>
     let mut reader = decoder.read_info().map_err(|e| e.to_string())?;
     let (width, height) = reader.info().size();
     if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
-        return Err(format!(
-            "it is {width} × {height}; at most {MAX_SIDE} × {MAX_SIDE} is read"
-        ));
+        return Err(format!("it is {width} × {height}; at most {MAX_SIDE} × {MAX_SIDE} is read"));
     }
     let size = reader.output_buffer_size().ok_or("it is too large")?;
     let mut bytes = vec![0; size];
@@ -129,13 +117,7 @@ pub(super) fn decode_png(path: &Path) -> Result<(usize, usize, Vec<u8>), String>
     let rgb = bytes
         .chunks_exact(channels)
         .take(width as usize * height as usize)
-        .flat_map(|pixel| {
-            if channels < 3 {
-                [pixel[0]; 3]
-            } else {
-                [pixel[0], pixel[1], pixel[2]]
-            }
-        })
+        .flat_map(|pixel| if channels < 3 { [pixel[0]; 3] } else { [pixel[0], pixel[1], pixel[2]] })
         .collect();
     Ok((width as usize, height as usize, rgb))
 }
@@ -169,18 +151,10 @@ mod tests {
     fn a_png_reads_back() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.png");
-        let image = Image {
-            width: 3,
-            height: 2,
-            rgb: (0..18).map(|i| i * 14).collect(),
-        };
+        let image = Image { width: 3, height: 2, rgb: (0..18).map(|i| i * 14).collect() };
         image.write_png(&path).unwrap();
         assert_eq!(decode_png(&path).unwrap(), (3, 2, image.rgb.clone()));
-        assert_eq!(
-            std::fs::read_dir(dir.path()).unwrap().count(),
-            1,
-            "nothing left behind"
-        );
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing left behind");
 
         let missing = dir.path().join("no/b.png");
         let error = image.write_png(&missing).unwrap_err();

@@ -159,14 +159,7 @@ impl Sky {
     pub(super) fn radiance(&self, direction: Vec3) -> Vec3 {
         let y = direction.y.abs();
         let t = y * (1.0 + self.haze) / (y + self.haze);
-        self.horizon.mix(
-            if direction.y > 0.0 {
-                self.zenith
-            } else {
-                self.ground
-            },
-            t,
-        )
+        self.horizon.mix(if direction.y > 0.0 { self.zenith } else { self.ground }, t)
     }
 }
 
@@ -178,10 +171,7 @@ mod tests {
 
     fn lights() -> [Light; 2] {
         [
-            LightShape::Ball {
-                at: vec3(0.0, 3.0, 1.0),
-                radius: 0.8,
-            },
+            LightShape::Ball { at: vec3(0.0, 3.0, 1.0), radius: 0.8 },
             LightShape::Softbox {
                 at: vec3(0.0, 3.0, 0.0),
                 u: vec3(1.0, 0.0, 0.0),
@@ -189,10 +179,7 @@ mod tests {
                 normal: vec3(0.0, -1.0, 0.0),
             },
         ]
-        .map(|shape| Light {
-            shape,
-            emission: Vec3::ONE,
-        })
+        .map(|shape| Light { shape, emission: Vec3::ONE })
     }
 
     #[test]
@@ -202,10 +189,7 @@ mod tests {
             for i in 0..64 {
                 let pair = Sampler::of_pixel(3, 1, 0, 0, 64).of_sample(i).pair();
                 let s = light.sample(from, pair).unwrap();
-                let ray = Ray {
-                    origin: from,
-                    direction: s.direction,
-                };
+                let ray = Ray { origin: from, direction: s.direction };
                 // The very rim may be missed by rounding.
                 if let Some((t, emission, density)) = light.hit(ray, f32::INFINITY) {
                     assert!((t - s.distance).abs() < 2e-2, "{t} {}", s.distance);
@@ -228,10 +212,7 @@ mod tests {
                 let (s, c) = sin_cos_turns(v);
                 let z = 2.0 * u - 1.0;
                 let r = (1.0 - z * z).max(0.0).sqrt();
-                let ray = Ray {
-                    origin: from,
-                    direction: vec3(r * c, z, r * s),
-                };
+                let ray = Ray { origin: from, direction: vec3(r * c, z, r * s) };
                 if let Some((_, _, density)) = light.hit(ray, f32::INFINITY) {
                     sum += density * 4.0 * std::f32::consts::PI / n as f32;
                 }
@@ -245,10 +226,7 @@ mod tests {
         let [_, softbox] = lights();
         let above = vec3(0.0, 5.0, 0.0);
         assert!(softbox.sample(above, (0.5, 0.5)).is_none());
-        let ray = Ray {
-            origin: above,
-            direction: vec3(0.0, -1.0, 0.0),
-        };
+        let ray = Ray { origin: above, direction: vec3(0.0, -1.0, 0.0) };
         assert!(softbox.hit(ray, 99.0).is_none());
     }
 }

@@ -69,15 +69,8 @@ pub(super) struct Scatter {
 /// What scatters light at one point, in every direction: cosine-weighted or a microfacet lobe.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Lobe {
-    Diffuse {
-        colour: Vec3,
-        normal: Vec3,
-    },
-    Glossy {
-        colour: Vec3,
-        frame: [Vec3; 3],
-        alpha: (f32, f32),
-    },
+    Diffuse { colour: Vec3, normal: Vec3 },
+    Glossy { colour: Vec3, frame: [Vec3; 3], alpha: (f32, f32) },
 }
 
 impl Lobe {
@@ -124,11 +117,7 @@ impl Lobe {
                 let density = light.dot(normal).max(0.0) * INV_PI;
                 (colour * density, density)
             }
-            Lobe::Glossy {
-                colour,
-                frame,
-                alpha,
-            } => {
+            Lobe::Glossy { colour, frame, alpha } => {
                 let (e, l) = (into(frame, eye), into(frame, light));
                 if e.z <= 0.0 || l.z <= 0.0 {
                     return (Vec3::ZERO, 0.0);
@@ -139,10 +128,7 @@ impl Lobe {
                 let d = INV_PI / (alpha.0 * alpha.1 * q * q);
                 let (le, ll) = (lambda(e, alpha), lambda(l, alpha));
                 let f = metal_reflectance(colour, e.dot(h));
-                (
-                    f * (d / ((1.0 + le + ll) * 4.0 * e.z)),
-                    d / ((1.0 + le) * 4.0 * e.z),
-                )
+                (f * (d / ((1.0 + le + ll) * 4.0 * e.z)), d / ((1.0 + le) * 4.0 * e.z))
             }
         }
     }
@@ -156,17 +142,9 @@ impl Lobe {
                 let (a, b) = normal.frame();
                 let direction = a * (r * c) + b * (r * s) + normal * z;
                 let density = (z * std::f32::consts::FRAC_1_PI).max(1e-6);
-                Some(Scatter {
-                    direction: direction.unit(),
-                    weight: colour,
-                    density,
-                })
+                Some(Scatter { direction: direction.unit(), weight: colour, density })
             }
-            Lobe::Glossy {
-                colour,
-                frame,
-                alpha,
-            } => {
+            Lobe::Glossy { colour, frame, alpha } => {
                 // Facets that the eye sees, by their area (Heitz 2018, JCGT 7.4).
                 let e = into(frame, eye);
                 if e.z <= 0.0 {
@@ -196,11 +174,7 @@ impl Lobe {
                 let density = self.evaluate(eye, direction).1;
                 let (le, ll) = (lambda(e, alpha), lambda(l, alpha));
                 let weight = metal_reflectance(colour, e.dot(h)) * ((1.0 + le) / (1.0 + le + ll));
-                Some(Scatter {
-                    direction,
-                    weight,
-                    density,
-                })
+                Some(Scatter { direction, weight, density })
             }
         }
     }
@@ -244,10 +218,7 @@ mod tests {
         assert!((inside.x * 1.5 - sin_in).abs() < 1e-5 && inside.y < 0.0);
         let back = refract(-inside, -n, 1.5).unwrap();
         assert!((back + d).length() < 1e-5);
-        assert!(
-            refract(vec3(0.8, 0.6, 0.0), -n, 1.5).is_none(),
-            "beyond the critical angle"
-        );
+        assert!(refract(vec3(0.8, 0.6, 0.0), -n, 1.5).is_none(), "beyond the critical angle");
     }
 
     /// The mean weight is the surface's albedo: at most 1 for white, by either way of computing it.
@@ -257,13 +228,7 @@ mod tests {
         let (a, b) = normal.frame();
         let eye = (normal * 0.7 + a * 0.5 + b * 0.3).unit();
         for (lobe, least) in [
-            (
-                Lobe::Diffuse {
-                    colour: Vec3::ONE,
-                    normal,
-                },
-                0.999,
-            ),
+            (Lobe::Diffuse { colour: Vec3::ONE, normal }, 0.999),
             // Light that rough facets throw at each other is lost in this model.
             (Lobe::metal(Vec3::ONE, normal, 0.6, 0.0), 0.78),
             (Lobe::metal(Vec3::ONE, normal, 0.7, 0.8), 0.5),
@@ -282,14 +247,8 @@ mod tests {
                 let light = a * (r * cos) + b * (r * sin) + normal * u;
                 by_area += lobe.evaluate(eye, light).0.x * std::f32::consts::TAU / n as f32;
             }
-            assert!(
-                by_choice > least && by_choice < 1.001,
-                "{lobe:?}: {by_choice}"
-            );
-            assert!(
-                (by_choice - by_area).abs() < 0.03,
-                "{lobe:?}: {by_choice} {by_area}"
-            );
+            assert!(by_choice > least && by_choice < 1.001, "{lobe:?}: {by_choice}");
+            assert!((by_choice - by_area).abs() < 0.03, "{lobe:?}: {by_choice} {by_area}");
         }
     }
 }

@@ -29,11 +29,7 @@ impl Vec3 {
     }
 
     pub(super) fn cross(self, o: Vec3) -> Vec3 {
-        vec3(
-            self.y * o.z - self.z * o.y,
-            self.z * o.x - self.x * o.z,
-            self.x * o.y - self.y * o.x,
-        )
+        vec3(self.y * o.z - self.z * o.y, self.z * o.x - self.x * o.z, self.x * o.y - self.y * o.x)
     }
 
     pub(super) fn length(self) -> f32 {
@@ -43,11 +39,7 @@ impl Vec3 {
     /// The unit vector of this direction; up, where there is none.
     pub(super) fn unit(self) -> Vec3 {
         let length = self.length();
-        if length > 1e-20 {
-            self * (1.0 / length)
-        } else {
-            Vec3::UP
-        }
+        if length > 1e-20 { self * (1.0 / length) } else { Vec3::UP }
     }
 
     pub(super) fn abs(self) -> Vec3 {
@@ -249,13 +241,7 @@ mod tests {
             let x = i as f32 / 400.0;
             assert!((atan_unit(x) - x.atan()).abs() < 2e-5, "atan {x}");
         }
-        for (x, p) in [
-            (0.2_f32, 1.0 / 2.4_f32),
-            (0.7, 2.4),
-            (3.0, 5.0),
-            (1e-6, 0.4),
-            (1.0, 9.0),
-        ] {
+        for (x, p) in [(0.2_f32, 1.0 / 2.4_f32), (0.7, 2.4), (3.0, 5.0), (1e-6, 0.4), (1.0, 9.0)] {
             let exact = x.powf(p);
             assert!((power(x, p) - exact).abs() < 2e-5 * exact, "{x}^{p}");
         }
@@ -269,10 +255,7 @@ mod tests {
         let p = vec3(0.3, -1.2, 2.0);
         assert!((r.to_object(r.to_world(p)) - p).length() < 1e-5);
         assert!(
-            (Rotation::from_degrees(vec3(0.0, 90.0, 0.0))
-                .to_world(vec3(0.0, 0.0, 1.0))
-                .x
-                - 1.0)
+            (Rotation::from_degrees(vec3(0.0, 90.0, 0.0)).to_world(vec3(0.0, 0.0, 1.0)).x - 1.0)
                 .abs()
                 < 1e-5
         );
@@ -280,11 +263,7 @@ mod tests {
 
     #[test]
     fn frames_are_orthonormal() {
-        for n in [
-            vec3(0.0, 0.0, -1.0),
-            vec3(0.0, 1.0, 0.0),
-            vec3(0.3, -0.4, 0.7).unit(),
-        ] {
+        for n in [vec3(0.0, 0.0, -1.0), vec3(0.0, 1.0, 0.0), vec3(0.3, -0.4, 0.7).unit()] {
             let (a, b) = n.frame();
             assert!(a.dot(b).abs() < 1e-5 && a.dot(n).abs() < 1e-5 && b.dot(n).abs() < 1e-5);
             assert!((a.cross(b) - n).length() < 1e-5);

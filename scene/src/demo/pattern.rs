@@ -48,17 +48,11 @@ impl Pattern {
             Pattern::Plain => Look { colour, normal },
             Pattern::Checker { colours, size } => {
                 let cell = (chart.u / size).floor() + (chart.v / size).floor();
-                Look {
-                    colour: colour * pick(colours, cell),
-                    normal,
-                }
+                Look { colour: colour * pick(colours, cell), normal }
             }
             Pattern::Texture { index, size } => {
                 let texel = textures.at(*index, chart.u / size, chart.v / size);
-                Look {
-                    colour: colour * texel,
-                    normal,
-                }
+                Look { colour: colour * texel, normal }
             }
             Pattern::Weave { colours, size } => {
                 let (u, v) = (chart.u / size, chart.v / size);
@@ -76,11 +70,8 @@ impl Pattern {
                 let shade = (1.0 - smoothstep(0.66, 1.0, across.abs()) * 0.85)
                     * (1.0 - smoothstep(0.6, 1.15, along.abs()) * 0.35);
                 let (tilt_across, tilt_along) = (across * 0.8, along * along * along * 0.5);
-                let (tu, tv) = if warp_on_top {
-                    (tilt_across, tilt_along)
-                } else {
-                    (tilt_along, tilt_across)
-                };
+                let (tu, tv) =
+                    if warp_on_top { (tilt_across, tilt_along) } else { (tilt_along, tilt_across) };
                 Look {
                     colour: colour * thread * shade,
                     normal: (normal + chart.along_u * tu + chart.along_v * tv).unit(),
@@ -119,16 +110,11 @@ impl Textures {
     /// a PNG, or has sides above 8192 pixels.
     pub fn load(scene: &super::Scene, base: &Path) -> Result<Textures, RenderError> {
         let all = scene.textures.iter().map(|t| {
-            let (width, height, rgb) =
-                decode_png(&base.join(&t.path)).map_err(|reason| RenderError::Texture {
-                    path: t.path.clone(),
-                    reason,
-                })?;
+            let (width, height, rgb) = decode_png(&base.join(&t.path))
+                .map_err(|reason| RenderError::Texture { path: t.path.clone(), reason })?;
             Ok(Texture { width, height, rgb })
         });
-        Ok(Textures {
-            all: all.collect::<Result<_, _>>()?,
-        })
+        Ok(Textures { all: all.collect::<Result<_, _>>()? })
     }
 
     /// How many pictures there are.
@@ -166,21 +152,13 @@ mod tests {
 
     fn look(pattern: &Pattern, u: f32, v: f32) -> Look {
         let along_u = vec3(1.0, 0.0, 0.0);
-        let chart = Chart {
-            u,
-            v,
-            along_u,
-            along_v: vec3(0.0, 0.0, 1.0),
-        };
+        let chart = Chart { u, v, along_u, along_v: vec3(0.0, 0.0, 1.0) };
         pattern.look(Vec3::ONE, Vec3::UP, &chart, &Textures::default())
     }
 
     #[test]
     fn checkers_alternate_across_zero() {
-        let checker = Pattern::Checker {
-            colours: vec![RED, BLUE],
-            size: 2.0,
-        };
+        let checker = Pattern::Checker { colours: vec![RED, BLUE], size: 2.0 };
         assert_eq!(look(&checker, 1.0, 1.0).colour, RED);
         assert_eq!(look(&checker, -1.0, 1.0).colour, BLUE);
         assert_eq!(look(&checker, -1.0, -1.0).colour, RED);
@@ -188,10 +166,7 @@ mod tests {
 
     #[test]
     fn weave_goes_over_and_under() {
-        let weave = Pattern::Weave {
-            colours: vec![RED, BLUE, vec3(0.0, 1.0, 0.0)],
-            size: 1.0,
-        };
+        let weave = Pattern::Weave { colours: vec![RED, BLUE, vec3(0.0, 1.0, 0.0)], size: 1.0 };
         assert_eq!(look(&weave, 0.5, 0.5).colour, RED);
         assert_eq!(look(&weave, 1.5, 0.5).colour, BLUE);
         assert_eq!(look(&weave, 0.5, 1.5).colour, vec3(0.0, 1.0, 0.0));
@@ -204,13 +179,7 @@ mod tests {
     fn textures_repeat_and_blend() {
         let mut rgb = vec![0; 12];
         rgb[..3].copy_from_slice(&[255, 255, 255]);
-        let textures = Textures {
-            all: vec![Texture {
-                width: 2,
-                height: 2,
-                rgb,
-            }],
-        };
+        let textures = Textures { all: vec![Texture { width: 2, height: 2, rgb }] };
         let white = textures.at(0, 0.25, 0.75);
         assert!((white - Vec3::ONE).length() < 1e-3);
         assert!((textures.at(0, -3.75, 5.75) - white).length() < 1e-3);

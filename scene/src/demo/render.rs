@@ -76,19 +76,9 @@ pub fn render(
     }
     let (width, height) = (scene.width as usize, scene.height as usize);
     let size = (scene.width, scene.height);
-    let view = View::new(
-        &scene.camera,
-        frame,
-        (scene.start_frame, scene.end_frame),
-        size,
-    );
+    let view = View::new(&scene.camera, frame, (scene.start_frame, scene.end_frame), size);
     let world = World::new(scene.objects.clone());
-    let tracer = Tracer {
-        scene,
-        world: &world,
-        textures,
-        view,
-    };
+    let tracer = Tracer { scene, world: &world, textures, view };
     let mut pixels = vec![Pixel::default(); width * height];
     let mut report = |done| progress(done, height);
     over_rows(&mut pixels, width, threads, &mut report, |y, row| {
@@ -111,11 +101,7 @@ pub fn render(
         let exposure = scene.exposure * (1.0 - scene.vignette * corner);
         rgb.extend(tone_map(light * exposure));
     }
-    Ok(Image {
-        width: scene.width,
-        height: scene.height,
-        rgb,
-    })
+    Ok(Image { width: scene.width, height: scene.height, rgb })
 }
 
 fn trace_pixel(tracer: &Tracer<'_>, frame: i64, x: u32, y: u32) -> Pixel {
@@ -159,18 +145,12 @@ fn trace_pixel(tracer: &Tracer<'_>, frame: i64, x: u32, y: u32) -> Pixel {
     pixel.reach = (tracer.view.pixel_at(pixel.point) * 2.0).max(apart);
     let albedo = pixel.albedo.at_least(DARKEST);
     let part = |lit: f32, albedo: f32| lit * each / albedo;
-    let light = Vec3 {
-        x: part(lit.x, albedo.x),
-        y: part(lit.y, albedo.y),
-        z: part(lit.z, albedo.z),
-    };
+    let light =
+        Vec3 { x: part(lit.x, albedo.x), y: part(lit.y, albedo.y), z: part(lit.z, albedo.z) };
     // The variance of the mean.
     let variance = (squares * each - sum * each * sum * each).max(0.0) * each;
     let scale = albedo.luminance();
-    pixel.grain = Grain {
-        light,
-        variance: variance / (scale * scale),
-    };
+    pixel.grain = Grain { light, variance: variance / (scale * scale) };
     pixel
 }
 

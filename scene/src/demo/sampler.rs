@@ -24,24 +24,13 @@ impl Sampler {
     /// The sources of a pixel (x, y) in `frame` of a scene with this seed, for `samples` samples.
     pub(super) fn of_pixel(seed: u32, frame: i64, x: u32, y: u32, samples: u32) -> Sampler {
         let frame = hash(frame as u32 ^ hash((frame >> 32) as u32 ^ hash(seed)));
-        let mask = samples
-            .checked_next_power_of_two()
-            .map_or(u32::MAX, |n| n - 1);
-        Sampler {
-            pixel: hash(x ^ hash(y ^ frame)),
-            reversed: 0,
-            mask,
-            dimension: 0,
-        }
+        let mask = samples.checked_next_power_of_two().map_or(u32::MAX, |n| n - 1);
+        Sampler { pixel: hash(x ^ hash(y ^ frame)), reversed: 0, mask, dimension: 0 }
     }
 
     /// The source of this pixel's sample `index`.
     pub(super) fn of_sample(self, index: u32) -> Sampler {
-        Sampler {
-            reversed: index.reverse_bits(),
-            dimension: 0,
-            ..self
-        }
+        Sampler { reversed: index.reverse_bits(), dimension: 0, ..self }
     }
 
     /// Goes on at this dimension, so that branches of a path stay stratified apart from each other.
@@ -74,10 +63,7 @@ impl Sampler {
         if self.dimension > STRATIFIED {
             return (hash(key ^ hash(self.reversed)), None);
         }
-        (
-            key,
-            Some(scramble(self.reversed, key).reverse_bits() & self.mask),
-        )
+        (key, Some(scramble(self.reversed, key).reverse_bits() & self.mask))
     }
 }
 

@@ -128,12 +128,7 @@ impl Scene {
         };
         set("the width", &mut self.width, width, MAX_SIDE)?;
         set("the height", &mut self.height, height, MAX_SIDE)?;
-        set(
-            "the number of samples",
-            &mut self.samples,
-            samples,
-            MAX_SAMPLES,
-        )?;
+        set("the number of samples", &mut self.samples, samples, MAX_SAMPLES)?;
         Ok(self)
     }
 }

@@ -52,11 +52,7 @@ impl Tracer<'_> {
         for (index, l) in self.scene.lights.iter().enumerate() {
             if let Some((t, emission, density)) = l.hit(ray, limit) {
                 limit = t;
-                light = Some(Met::Light {
-                    index,
-                    emission,
-                    density,
-                });
+                light = Some(Met::Light { index, emission, density });
             }
         }
         match (light, hit) {
@@ -76,48 +72,30 @@ impl Tracer<'_> {
                 return (material.colour, normal);
             }
             let chart = self.world.chart(hit);
-            let look = material
-                .pattern
-                .look(material.colour, normal, &chart, self.textures);
+            let look = material.pattern.look(material.colour, normal, &chart, self.textures);
             // A thread seen from its side mustn't face away from the eye.
             let facing = look.normal.dot(ray.direction) < -0.02;
             (look.colour, if facing { look.normal } else { normal })
         };
         let substance = match material.kind {
-            Kind::Glass { ior } => Substance::Glass {
-                ior,
-                tint: material.colour,
-            },
+            Kind::Glass { ior } => Substance::Glass { ior, tint: material.colour },
             Kind::Metal { roughness, .. } if roughness < MIRROR => {
                 Substance::Mirror { colour: look().0 }
             }
             Kind::Metal { roughness, brushed } => {
                 let (colour, normal) = look();
-                Substance::Bare {
-                    lobe: Lobe::metal(colour, normal, roughness, brushed),
-                }
+                Substance::Bare { lobe: Lobe::metal(colour, normal, roughness, brushed) }
             }
             Kind::Plastic { ior } => {
                 let (colour, normal) = look();
-                Substance::Coated {
-                    ior,
-                    lobe: Lobe::Diffuse { colour, normal },
-                }
+                Substance::Coated { ior, lobe: Lobe::Diffuse { colour, normal } }
             }
             Kind::Matte => {
                 let (colour, normal) = look();
-                Substance::Bare {
-                    lobe: Lobe::Diffuse { colour, normal },
-                }
+                Substance::Bare { lobe: Lobe::Diffuse { colour, normal } }
             }
         };
-        Surface {
-            point: hit.point,
-            normal,
-            outside,
-            fade: self.world.fade(hit),
-            substance,
-        }
+        Surface { point: hit.point, normal, outside, fade: self.world.fade(hit), substance }
     }
 }
 
@@ -133,9 +111,6 @@ impl Surface {
     /// The ray that goes on beyond; none where all is reflected. `eta` as for [`refract`].
     pub(super) fn refracted(&self, ray: Ray, eta: f32) -> Option<Ray> {
         let direction = refract(ray.direction, self.normal, eta)?;
-        Some(Ray {
-            origin: self.point - self.normal * OFFSET,
-            direction,
-        })
+        Some(Ray { origin: self.point - self.normal * OFFSET, direction })
     }
 }

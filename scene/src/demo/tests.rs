@@ -38,11 +38,7 @@ fn complaint(from: &str, to: &str) -> String {
 
 /// The line, counted from 1, on which this first stands.
 fn line_of(what: &str) -> usize {
-    builtin_scene()
-        .lines()
-        .position(|l| l.contains(what))
-        .unwrap()
-        + 1
+    builtin_scene().lines().position(|l| l.contains(what)).unwrap() + 1
 }
 
 #[test]
@@ -52,26 +48,17 @@ fn threads_make_no_difference_and_runs_repeat() {
     for threads in [0, 2, 3, 64, usize::MAX] {
         assert!(picture(&scene, 7, threads) == one, "{threads} threads");
     }
-    assert_eq!(
-        one.to_png().unwrap(),
-        picture(&scene, 7, 2).to_png().unwrap()
-    );
+    assert_eq!(one.to_png().unwrap(), picture(&scene, 7, 2).to_png().unwrap());
 }
 
 /// Holds the pixels themselves: they may not change by accident, nor from one platform to another.
 #[test]
 fn pixels_are_these() {
     let image = picture(&small(), 1, 2);
-    let digest = image
-        .rgb
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-    assert_eq!(
-        digest, GOLDEN,
-        "FNV-1a of frame 1 at 64 × 36, 4 samples: {digest:#018x}"
-    );
+    let digest = image.rgb.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    assert_eq!(digest, GOLDEN, "FNV-1a of frame 1 at 64 × 36, 4 samples: {digest:#018x}");
 }
 
 const GOLDEN: u64 = 0x3bb2_b501_f737_3040;
@@ -79,15 +66,9 @@ const GOLDEN: u64 = 0x3bb2_b501_f737_3040;
 #[test]
 fn the_picture_is_lit_and_its_things_differ() {
     let image = picture(&small(), 1, 2);
-    assert_eq!(
-        (image.width, image.height, image.rgb.len()),
-        (64, 36, 64 * 36 * 3)
-    );
+    assert_eq!((image.width, image.height, image.rgb.len()), (64, 36, 64 * 36 * 3));
     let [r, g, b] = mean(&image, [0.0, 0.0, 1.0, 1.0]);
-    assert!(
-        r > 90.0 && r < 200.0 && g > 80.0 && g < 195.0 && b > 60.0 && b < 190.0,
-        "{r} {g} {b}"
-    );
+    assert!(r > 90.0 && r < 200.0 && g > 80.0 && g < 195.0 && b > 60.0 && b < 190.0, "{r} {g} {b}");
     assert!(r > b, "the key light is warm");
     let gold = mean(&image, [0.68, 0.28, 0.78, 0.44]);
     assert!(gold[0] > gold[2] + 60.0, "gold is yellow: {gold:?}");
@@ -99,10 +80,7 @@ fn the_picture_is_lit_and_its_things_differ() {
     assert!(apart > 15.0, "glass {glass:?} isn't the pedestal {matte:?}");
     let darkest = image.rgb.iter().min().unwrap();
     let brightest = image.rgb.iter().max().unwrap();
-    assert!(
-        *darkest < 40 && *brightest > 220,
-        "{darkest} to {brightest}"
-    );
+    assert!(*darkest < 40 && *brightest > 220, "{darkest} to {brightest}");
 }
 
 #[test]
@@ -117,26 +95,18 @@ fn glass_bends_what_is_behind_it() {
     let solid = solid.with_overrides(Some(64), Some(36), Some(4)).unwrap();
     let (clear, solid) = (picture(&scene, 1, 2), picture(&solid, 1, 2));
     let ball = [0.5, 0.45, 0.65, 0.72];
-    let apart: f64 = mean(&clear, ball)
-        .iter()
-        .zip(mean(&solid, ball))
-        .map(|(a, b)| (a - b).abs())
-        .sum();
+    let apart: f64 =
+        mean(&clear, ball).iter().zip(mean(&solid, ball)).map(|(a, b)| (a - b).abs()).sum();
     assert!(apart > 30.0, "{apart}");
     let sky = [0.0, 0.0, 1.0, 0.1];
-    assert_eq!(
-        mean(&clear, sky),
-        mean(&solid, sky),
-        "elsewhere nothing changes"
-    );
+    assert_eq!(mean(&clear, sky), mean(&solid, sky), "elsewhere nothing changes");
 }
 
 #[test]
 fn every_frame_differs() {
     let scene = small().with_overrides(Some(32), Some(18), Some(1)).unwrap();
-    let frames: BTreeSet<Vec<u8>> = (scene.start_frame..=scene.end_frame)
-        .map(|f| picture(&scene, f, 2).rgb)
-        .collect();
+    let frames: BTreeSet<Vec<u8>> =
+        (scene.start_frame..=scene.end_frame).map(|f| picture(&scene, f, 2).rgb).collect();
     assert_eq!(frames.len(), 24);
 }
 
@@ -145,13 +115,7 @@ fn the_filter_takes_noise_away() {
     let text = builtin_scene();
     let size = |text: &str, samples| {
         let scene = Scene::parse(text).unwrap();
-        picture(
-            &scene
-                .with_overrides(Some(64), Some(36), Some(samples))
-                .unwrap(),
-            1,
-            2,
-        )
+        picture(&scene.with_overrides(Some(64), Some(36), Some(samples)).unwrap(), 1, 2)
     };
     let raw = text.replacen("denoise = true", "denoise = false", 1);
     let clean = size(&raw, 256);
@@ -171,10 +135,8 @@ fn progress_counts_every_row_once() {
     for threads in [1, 3] {
         let mut seen = Vec::new();
         let scene = small();
-        render(&scene, &Textures::default(), 1, threads, &mut |done, of| {
-            seen.push((done, of))
-        })
-        .unwrap();
+        render(&scene, &Textures::default(), 1, threads, &mut |done, of| seen.push((done, of)))
+            .unwrap();
         assert_eq!(seen, (1..=36).map(|row| (row, 36)).collect::<Vec<_>>());
     }
 }
@@ -195,20 +157,10 @@ fn a_texture_shows_and_a_lost_one_is_named() {
     let error = Textures::load(&scene, dir.path()).unwrap_err();
     assert!(error.to_string().contains("maps/floor.png"), "{error}");
     let unloaded = render(&scene, &Textures::default(), 1, 1, &mut |_, _| {}).unwrap_err();
-    assert_eq!(
-        unloaded,
-        RenderError::Textures {
-            expected: 1,
-            given: 0
-        }
-    );
+    assert_eq!(unloaded, RenderError::Textures { expected: 1, given: 0 });
 
     std::fs::create_dir(dir.path().join("maps")).unwrap();
-    let green = Image {
-        width: 1,
-        height: 1,
-        rgb: vec![20, 200, 40],
-    };
+    let green = Image { width: 1, height: 1, rgb: vec![20, 200, 40] };
     green.write_png(&dir.path().join("maps/floor.png")).unwrap();
     let textures = Textures::load(&scene, dir.path()).unwrap();
     let image = render(&scene, &textures, 1, 1, &mut |_, _| {}).unwrap();
@@ -219,80 +171,30 @@ fn a_texture_shows_and_a_lost_one_is_named() {
 #[test]
 fn complaints_name_the_line() {
     for (from, to, words, at) in [
-        (
-            "samples = 8",
-            "samples = 70000",
-            "samples must be 1 to 65536",
-            "samples = 8",
-        ),
-        (
-            "samples = 8",
-            "samples = 0",
-            "samples must be 1 to 65536",
-            "samples = 8",
-        ),
-        (
-            "width = 480",
-            "width = 8193",
-            "width must be 1 to 8192",
-            "width = 480",
-        ),
+        ("samples = 8", "samples = 70000", "samples must be 1 to 65536", "samples = 8"),
+        ("samples = 8", "samples = 0", "samples must be 1 to 65536", "samples = 8"),
+        ("width = 480", "width = 8193", "width must be 1 to 8192", "width = 480"),
         ("fps = 12", "fps = nan", "fps must be", "fps = 12"),
-        (
-            "end_frame = 24",
-            "end_frame = 0",
-            "before start_frame",
-            "end_frame = 24",
-        ),
-        (
-            "distance = 8.2",
-            "distance = inf",
-            "distance must be",
-            "[camera]",
-        ),
-        (
-            "colour = \"#d9432f\"",
-            "colour = \"red\"",
-            "'red' isn't a colour",
-            "[materials.coral]",
-        ),
-        (
-            "colour = \"#d9432f\"",
-            "ior = nan",
-            "ior must be",
-            "[materials.coral]",
-        ),
-        (
-            "colour = \"#d9432f\"",
-            "roughness = 0.1",
-            "no roughness",
-            "[materials.coral]",
-        ),
+        ("end_frame = 24", "end_frame = 0", "before start_frame", "end_frame = 24"),
+        ("distance = 8.2", "distance = inf", "distance must be", "[camera]"),
+        ("colour = \"#d9432f\"", "colour = \"red\"", "'red' isn't a colour", "[materials.coral]"),
+        ("colour = \"#d9432f\"", "ior = nan", "ior must be", "[materials.coral]"),
+        ("colour = \"#d9432f\"", "roughness = 0.1", "no roughness", "[materials.coral]"),
     ] {
         let said = complaint(from, to);
         assert!(said.contains(words), "{to}: {said}");
-        assert!(
-            said.contains(&format!("line {} ", line_of(at))),
-            "{to}: {said}"
-        );
+        assert!(said.contains(&format!("line {} ", line_of(at))), "{to}: {said}");
     }
     // What TOML's reader says shows the line too.
     for (from, to, words) in [
         ("seed = 1 ", "sede = 1 ", "unknown field `sede`"),
         ("seed = 1 ", "seed = -1 ", "invalid value"),
-        (
-            "kind = \"glass\"",
-            "kind = \"jelly\"",
-            "unknown variant `jelly`",
-        ),
+        ("kind = \"glass\"", "kind = \"jelly\"", "unknown variant `jelly`"),
         ("[camera]", "[camera", "TOML parse error"),
         ("width = 480", "", "missing field `width`"),
     ] {
         let said = complaint(from, to);
-        assert!(
-            said.contains(words) && said.contains("line "),
-            "{to}: {said}"
-        );
+        assert!(said.contains(words) && said.contains("line "), "{to}: {said}");
     }
     let object = complaint("material = \"gold\"", "material = \"lead\"");
     assert!(object.contains("no material 'lead'"), "{object}");
@@ -332,11 +234,7 @@ fn hostile_scenes_are_refused_before_they_cost() {
         complaint(from, to);
     }
     for (width, height, samples) in [(0, 1, 1), (8193, 1, 1), (1, 8193, 1), (1, 1, 65_537)] {
-        assert!(
-            small()
-                .with_overrides(Some(width), Some(height), Some(samples))
-                .is_err()
-        );
+        assert!(small().with_overrides(Some(width), Some(height), Some(samples)).is_err());
     }
 }
 
@@ -366,10 +264,7 @@ fn odd_scenes_render() {
         assert_eq!(picture(&scene, frame, 2).rgb.len(), 15);
     }
     let nothing = text.split("objects = [").next().unwrap().to_owned() + "[materials]\n";
-    assert_eq!(
-        picture(&Scene::parse(&nothing).unwrap(), 1, 1).rgb.len(),
-        15
-    );
+    assert_eq!(picture(&Scene::parse(&nothing).unwrap(), 1, 1).rgb.len(), 15);
 }
 
 #[test]

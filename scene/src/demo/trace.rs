@@ -66,23 +66,13 @@ impl Tracer<'_> {
         let lens = sampler.pair();
         let ray = self.view.ray(x as f32 + dx, y as f32 + dy, lens);
         let mut out = Sample::default();
-        let mut branches = [Branch {
-            ray,
-            carries: Vec3::ONE,
-            passed: 0,
-        }; BRANCHES];
+        let mut branches = [Branch { ray, carries: Vec3::ONE, passed: 0 }; BRANCHES];
         let (mut waiting, mut started) = (1, 0);
         while waiting > 0 {
             waiting -= 1;
             sampler.jump(2 + started * 12);
             started += 1;
-            self.branch(
-                branches[waiting],
-                &mut sampler,
-                &mut out,
-                &mut branches,
-                &mut waiting,
-            );
+            self.branch(branches[waiting], &mut sampler, &mut out, &mut branches, &mut waiting);
         }
         out
     }
@@ -96,20 +86,12 @@ impl Tracer<'_> {
         branches: &mut [Branch; BRANCHES],
         waiting: &mut usize,
     ) {
-        let Branch {
-            mut ray,
-            mut carries,
-            passed,
-        } = branch;
+        let Branch { mut ray, mut carries, passed } = branch;
         let mut push = |ray, carries: Vec3, passed| {
             if carries.max_part() > FAINT
                 && let Some(slot) = branches.get_mut(*waiting)
             {
-                *slot = Branch {
-                    ray,
-                    carries,
-                    passed: passed + 1,
-                };
+                *slot = Branch { ray, carries, passed: passed + 1 };
                 *waiting += 1;
             }
         };
@@ -226,10 +208,7 @@ impl Tracer<'_> {
                 }
                 carries *= 1.0 / goes_on;
             }
-            let mut ray = Ray {
-                origin: point + normal * OFFSET,
-                direction: next.direction,
-            };
+            let mut ray = Ray { origin: point + normal * OFFSET, direction: next.direction };
             let mut clear = false;
             let mut scattering = None;
             for _ in 0..CLEAR {
@@ -238,11 +217,7 @@ impl Tracer<'_> {
                         total += limited(carries * self.scene.sky.radiance(ray.direction), bounce);
                         return total;
                     }
-                    Met::Light {
-                        index,
-                        emission,
-                        density,
-                    } => {
+                    Met::Light { index, emission, density } => {
                         if !clear {
                             let sampled = density * self.chance(index, point, lobe.normal());
                             let weight = balance(next.density, sampled);
@@ -307,10 +282,7 @@ impl Tracer<'_> {
     ) -> Vec3 {
         let lights = &self.scene.lights;
         let (lot, place) = (sampler.one(), sampler.pair());
-        let sum: f32 = lights
-            .iter()
-            .map(|l| l.estimate(point, lobe.normal()))
-            .sum();
+        let sum: f32 = lights.iter().map(|l| l.estimate(point, lobe.normal())).sum();
         let mut left = lot * sum;
         for light in lights {
             let share = light.estimate(point, lobe.normal());
@@ -328,10 +300,7 @@ impl Tracer<'_> {
             if value.max_part() <= 0.0 {
                 break;
             }
-            let ray = Ray {
-                origin: point + normal * OFFSET,
-                direction: s.direction,
-            };
+            let ray = Ray { origin: point + normal * OFFSET, direction: s.direction };
             let arrives = self.arrives(ray, s.distance - 2.0 * OFFSET);
             let density = s.density * share / sum;
             return value * arrives * s.emission * (balance(density, would) / density);
@@ -343,9 +312,7 @@ impl Tracer<'_> {
     fn chance(&self, index: usize, point: Vec3, normal: Vec3) -> f32 {
         let lights = &self.scene.lights;
         let sum: f32 = lights.iter().map(|l| l.estimate(point, normal)).sum();
-        lights
-            .get(index)
-            .map_or(0.0, |l| l.estimate(point, normal) / sum)
+        lights.get(index).map_or(0.0, |l| l.estimate(point, normal) / sum)
     }
 
     /// How much light gets along the ray, up to `limit`.
@@ -382,11 +349,7 @@ fn balance(a: f32, b: f32) -> f32 {
 /// Caps what comes by indirect ways.
 fn limited(light: Vec3, bounce: u32) -> Vec3 {
     let most = light.max_part();
-    if bounce == 0 || most <= SPECK {
-        light
-    } else {
-        light * (SPECK / most)
-    }
+    if bounce == 0 || most <= SPECK { light } else { light * (SPECK / most) }
 }
 
 #[cfg(test)]

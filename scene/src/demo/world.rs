@@ -56,13 +56,8 @@ impl World {
         let bounded = spheres
             .chunks(4)
             .map(|chunk| {
-                let mut four = Four {
-                    x: [0.0; 4],
-                    y: [0.0; 4],
-                    z: [0.0; 4],
-                    r2: [-1.0; 4],
-                    object: [0; 4],
-                };
+                let mut four =
+                    Four { x: [0.0; 4], y: [0.0; 4], z: [0.0; 4], r2: [-1.0; 4], object: [0; 4] };
                 for (lane, &(object, at, radius)) in chunk.iter().enumerate() {
                     (four.x[lane], four.y[lane], four.z[lane]) = (at.x, at.y, at.z);
                     four.r2[lane] = radius * radius;
@@ -71,11 +66,7 @@ impl World {
                 four
             })
             .collect();
-        World {
-            objects,
-            bounded,
-            floors,
-        }
+        World { objects, bounded, floors }
     }
 
     /// The first object on the ray before `limit`.
@@ -87,12 +78,7 @@ impl World {
         });
         let (distance, object) = best?;
         let point = ray.origin + ray.direction * distance;
-        Some(Hit {
-            object,
-            distance,
-            point,
-            normal: self.normal(object, point),
-        })
+        Some(Hit { object, distance, point, normal: self.normal(object, point) })
     }
 
     /// The outward normal of an object at a point of its surface.
@@ -101,9 +87,7 @@ impl World {
         match o.shape {
             Shape::Sphere { .. } => (point - o.at).unit(),
             Shape::Floor { .. } => Vec3::UP,
-            _ => o
-                .rotation
-                .to_world(o.shape.normal(o.rotation.to_object(point - o.at))),
+            _ => o.rotation.to_world(o.shape.normal(o.rotation.to_object(point - o.at))),
         }
     }
 
@@ -176,11 +160,8 @@ impl World {
                 (angle(a), angle(b), axis_a, axis_b)
             }
             Shape::Box { half, .. } => {
-                let relative = vec3(
-                    p.x / half.x.max(1e-6),
-                    p.y / half.y.max(1e-6),
-                    p.z / half.z.max(1e-6),
-                );
+                let relative =
+                    vec3(p.x / half.x.max(1e-6), p.y / half.y.max(1e-6), p.z / half.z.max(1e-6));
                 let (a, axis_a, b, axis_b, _) = major_axis(p, relative);
                 (a, b, axis_a, axis_b)
             }
@@ -190,12 +171,7 @@ impl World {
             let axis = object.rotation.to_world(axis);
             (axis - hit.normal * axis.dot(hit.normal)).unit()
         };
-        Chart {
-            u,
-            v,
-            along_u: in_surface(along_u),
-            along_v: in_surface(along_v),
-        }
+        Chart { u, v, along_u: in_surface(along_u), along_v: in_surface(along_v) }
     }
 
     /// How much of a floor at this point has melted into the sky: 0 to 1.
@@ -228,10 +204,7 @@ mod tests {
     use super::*;
 
     fn ray(origin: Vec3, towards: Vec3) -> Ray {
-        Ray {
-            origin,
-            direction: (towards - origin).unit(),
-        }
+        Ray { origin, direction: (towards - origin).unit() }
     }
 
     fn world(shapes: &[(Shape, Vec3)]) -> World {
@@ -252,88 +225,40 @@ mod tests {
     fn each_shape_is_met_where_it_is() {
         let shapes = [
             (Shape::Sphere { radius: 1.0 }, 4.0),
-            (
-                Shape::Box {
-                    half: vec3(0.2, 1.0, 2.0),
-                    round: 0.1,
-                },
-                3.0,
-            ),
-            (
-                Shape::Torus {
-                    radius: 2.0,
-                    tube: 0.5,
-                },
-                2.5,
-            ),
-            (
-                Shape::Cylinder {
-                    radius: 1.5,
-                    half: 1.0,
-                    round: 0.0,
-                },
-                3.5,
-            ),
+            (Shape::Box { half: vec3(0.2, 1.0, 2.0), round: 0.1 }, 3.0),
+            (Shape::Torus { radius: 2.0, tube: 0.5 }, 2.5),
+            (Shape::Cylinder { radius: 1.5, half: 1.0, round: 0.0 }, 3.5),
         ];
         for (shape, expected) in shapes {
             let world = world(&[(shape, Vec3::ZERO)]);
-            let hit = world
-                .nearest(ray(vec3(-5.0, 0.0, 0.0), Vec3::ZERO), f32::INFINITY)
-                .unwrap();
+            let hit = world.nearest(ray(vec3(-5.0, 0.0, 0.0), Vec3::ZERO), f32::INFINITY).unwrap();
             assert!((hit.distance - expected).abs() < 1e-3, "{shape:?}: {hit:?}");
-            assert!(
-                (hit.normal - vec3(-1.0, 0.0, 0.0)).length() < 1e-2,
-                "{shape:?}: {hit:?}"
-            );
-            assert!(
-                world
-                    .nearest(ray(vec3(-5.0, 0.0, 0.0), vec3(-5.0, 9.0, 0.0)), 99.0)
-                    .is_none()
-            );
-            assert!(
-                world
-                    .nearest(ray(vec3(-5.0, 0.0, 0.0), Vec3::ZERO), expected - 0.1)
-                    .is_none()
-            );
+            assert!((hit.normal - vec3(-1.0, 0.0, 0.0)).length() < 1e-2, "{shape:?}: {hit:?}");
+            assert!(world.nearest(ray(vec3(-5.0, 0.0, 0.0), vec3(-5.0, 9.0, 0.0)), 99.0).is_none());
+            assert!(world.nearest(ray(vec3(-5.0, 0.0, 0.0), Vec3::ZERO), expected - 0.1).is_none());
         }
     }
 
     #[test]
     fn a_ray_from_inside_leaves() {
-        for shape in [
-            Shape::Sphere { radius: 1.0 },
-            Shape::Box {
-                half: Vec3::ONE,
-                round: 0.2,
-            },
-        ] {
+        for shape in [Shape::Sphere { radius: 1.0 }, Shape::Box { half: Vec3::ONE, round: 0.2 }] {
             let world = world(&[(shape, Vec3::ZERO)]);
-            let hit = world
-                .nearest(ray(Vec3::ZERO, vec3(0.0, 1.0, 0.0)), f32::INFINITY)
-                .unwrap();
-            assert!(
-                (hit.distance - 1.0).abs() < 1e-3 && hit.normal.y > 0.99,
-                "{hit:?}"
-            );
+            let hit = world.nearest(ray(Vec3::ZERO, vec3(0.0, 1.0, 0.0)), f32::INFINITY).unwrap();
+            assert!((hit.distance - 1.0).abs() < 1e-3 && hit.normal.y > 0.99, "{hit:?}");
         }
     }
 
     #[test]
     fn the_nearest_of_many_wins_in_any_order() {
-        let mut shapes: Vec<(Shape, Vec3)> = (0..11)
-            .map(|i| (Shape::Sphere { radius: 0.4 }, vec3(0.0, 0.0, i as f32)))
-            .collect();
+        let mut shapes: Vec<(Shape, Vec3)> =
+            (0..11).map(|i| (Shape::Sphere { radius: 0.4 }, vec3(0.0, 0.0, i as f32))).collect();
         shapes.push((Shape::Floor { fade: [10.0, 20.0] }, vec3(0.0, -1.0, 0.0)));
         for _ in 0..shapes.len() {
             shapes.rotate_left(1);
             let world = world(&shapes);
-            let hit = world
-                .nearest(ray(vec3(0.0, 0.0, -3.0), Vec3::ZERO), 99.0)
-                .unwrap();
+            let hit = world.nearest(ray(vec3(0.0, 0.0, -3.0), Vec3::ZERO), 99.0).unwrap();
             assert!((hit.distance - 2.6).abs() < 1e-4);
-            let down = world
-                .nearest(ray(vec3(3.0, 1.0, 0.0), vec3(3.0, 0.0, 0.0)), 99.0)
-                .unwrap();
+            let down = world.nearest(ray(vec3(3.0, 1.0, 0.0), vec3(3.0, 0.0, 0.0)), 99.0).unwrap();
             assert!((down.distance - 2.0).abs() < 1e-5 && world.fade(&down) == 0.0);
         }
     }
@@ -341,11 +266,7 @@ mod tests {
     #[test]
     fn charts_lie_in_the_surface() {
         let world = world(&[(Shape::Sphere { radius: 2.0 }, Vec3::ZERO)]);
-        for from in [
-            vec3(5.0, 1.0, 2.0),
-            vec3(-1.0, 6.0, 1.5),
-            vec3(0.5, -0.7, -4.0),
-        ] {
+        for from in [vec3(5.0, 1.0, 2.0), vec3(-1.0, 6.0, 1.5), vec3(0.5, -0.7, -4.0)] {
             let hit = world.nearest(ray(from, Vec3::ZERO), 99.0).unwrap();
             let chart = world.chart(&hit);
             assert!(chart.along_u.dot(hit.normal).abs() < 1e-4);

@@ -116,9 +116,8 @@ pub fn command(definition: &Definition, invocation: &Invocation) -> Result<Comma
     }
     if let (Some(first), Some(template)) = (expected_outputs.first(), definition.outputs.first()) {
         run.output = join(&invocation.work, &first.path);
-        let pattern = template.expand_as_pattern(run.range_end(), |name| {
-            run.value(name, invocation.frames[0])
-        })?;
+        let pattern = template
+            .expand_as_pattern(run.range_end(), |name| run.value(name, invocation.frames[0]))?;
         run.output_pattern = join(&invocation.work, &pattern);
     }
 
@@ -127,10 +126,7 @@ pub fn command(definition: &Definition, invocation: &Invocation) -> Result<Comma
         match argument {
             Argument::One(template) => args.push(run.expand(template)?),
             Argument::Options(slot) => {
-                let groups = definition
-                    .options
-                    .iter()
-                    .filter(|group| group.slot == *slot);
+                let groups = definition.options.iter().filter(|group| group.slot == *slot);
                 for group in groups.filter(|group| run.applies(group)) {
                     for template in &group.args {
                         args.push(run.expand(template)?);
@@ -170,11 +166,7 @@ pub fn file_safe_name(name: &str) -> String {
     }
     // Windows drops dots and spaces at the end of a name.
     safe.truncate(safe.trim_end_matches(['.', ' ']).len());
-    if safe.is_empty() {
-        "render".to_owned()
-    } else {
-        safe
-    }
+    if safe.is_empty() { "render".to_owned() } else { safe }
 }
 
 /// One invocation with everything derived from it.
@@ -194,9 +186,7 @@ impl<'a> Run<'a> {
     /// The end of the job's range, but not its start: for renderers that divide by its length, or
     /// take a range of one frame for no range at all.
     fn range_end(&self) -> i64 {
-        self.invocation
-            .end
-            .max(self.invocation.start.saturating_add(1))
+        self.invocation.end.max(self.invocation.start.saturating_add(1))
     }
 
     fn expand(&self, template: &Template) -> Result<String, CommandError> {
@@ -266,10 +256,9 @@ impl<'a> Run<'a> {
             Placeholder::TileRight => pixel(|rect| rect.right),
             Placeholder::TileTop => pixel(|rect| rect.top),
             Placeholder::TileBottom => pixel(|rect| rect.bottom),
-            Placeholder::Arg(key) => self
-                .arguments
-                .get(key)
-                .map_or_else(|| Err(self.missing(name)), |value| text(value)),
+            Placeholder::Arg(key) => {
+                self.arguments.get(key).map_or_else(|| Err(self.missing(name)), |value| text(value))
+            }
         }
     }
 
@@ -278,18 +267,12 @@ impl<'a> Run<'a> {
         let Some(tile) = &self.invocation.tile else {
             return Ok(None);
         };
-        let bad = |why: &str| CommandError::BadValue {
-            name: "tile".to_owned(),
-            why: why.to_owned(),
-        };
+        let bad =
+            |why: &str| CommandError::BadValue { name: "tile".to_owned(), why: why.to_owned() };
         if !tile.is_valid() {
             return Err(bad("lies outside its grid"));
         }
-        let size = |key| {
-            self.arguments
-                .get(key)
-                .and_then(|value| value.trim().parse().ok())
-        };
+        let size = |key| self.arguments.get(key).and_then(|value| value.trim().parse().ok());
         match (size("width"), size("height")) {
             (Some(width), Some(height)) => match tile.pixels(width, height) {
                 Some(rect) => Ok(Some(rect)),
@@ -321,23 +304,14 @@ fn check_frames(definition: &Definition, frames: &[i64]) -> Result<(), CommandEr
     let allowed = support.first..=support.last;
     if let Some(&frame) = frames.iter().find(|frame| !allowed.contains(frame)) {
         let (first, last) = (support.first, support.last);
-        return Err(CommandError::FrameOutOfRange {
-            engine: engine(),
-            frame,
-            first,
-            last,
-        });
+        return Err(CommandError::FrameOutOfRange { engine: engine(), frame, first, last });
     }
     let together = match support.per_run {
         FramesPerRun::One => frames.len() == 1,
         FramesPerRun::Range => frames.windows(2).all(|pair| pair[0] + 1 == pair[1]),
         FramesPerRun::List => true,
     };
-    if together {
-        Ok(())
-    } else {
-        Err(CommandError::FramesTogether { engine: engine() })
-    }
+    if together { Ok(()) } else { Err(CommandError::FramesTogether { engine: engine() }) }
 }
 
 /// What was asked for must appear in the arguments; a setting that is quietly left out gives wrong
@@ -345,21 +319,9 @@ fn check_frames(definition: &Definition, frames: &[i64]) -> Result<(), CommandEr
 fn check_support(definition: &Definition, run: &Invocation) -> Result<(), CommandError> {
     let uses = |wanted: &[Placeholder]| definition.names().any(|name| wanted.contains(name));
     let wanted: [(bool, &str, &[Placeholder]); 4] = [
-        (
-            run.camera.is_some(),
-            "which camera to render",
-            &[Placeholder::Camera],
-        ),
-        (
-            run.scene_name.is_some(),
-            "which scene of the file to render",
-            &[Placeholder::SceneName],
-        ),
-        (
-            run.view_layer.is_some(),
-            "which view layer to render",
-            &[Placeholder::ViewLayer],
-        ),
+        (run.camera.is_some(), "which camera to render", &[Placeholder::Camera]),
+        (run.scene_name.is_some(), "which scene of the file to render", &[Placeholder::SceneName]),
+        (run.view_layer.is_some(), "which view layer to render", &[Placeholder::ViewLayer]),
         (run.scale.is_some(), "a scale", &[Placeholder::Scale]),
     ];
     let refuse = |what: &str| {
@@ -389,22 +351,18 @@ fn format<'a>(
     // Where several formats share an ending, it takes a name to tell them apart.
     let by_extension = || {
         let ending = wanted.trim_start_matches('.');
-        let mut same = formats
-            .values()
-            .filter(|known| known.extension.eq_ignore_ascii_case(ending));
+        let mut same =
+            formats.values().filter(|known| known.extension.eq_ignore_ascii_case(ending));
         same.next().filter(|_| same.next().is_none())
     };
-    let by_name = formats
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(wanted));
-    by_name
-        .map(|(_, format)| format)
-        .or_else(by_extension)
-        .ok_or_else(|| CommandError::UnknownFormat {
+    let by_name = formats.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+    by_name.map(|(_, format)| format).or_else(by_extension).ok_or_else(|| {
+        CommandError::UnknownFormat {
             engine: definition.name.clone(),
             format: wanted.to_owned(),
             known: formats.keys().cloned().collect::<Vec<_>>().join(", "),
-        })
+        }
+    })
 }
 
 fn arguments(
@@ -417,19 +375,11 @@ fn arguments(
         return Err(CommandError::UnknownArgument {
             engine: definition.name.clone(),
             key: key.clone(),
-            known: if names.is_empty() {
-                "none".to_owned()
-            } else {
-                names
-            },
+            known: if names.is_empty() { "none".to_owned() } else { names },
         });
     }
     let mut all = definition.default_arguments.clone();
-    all.extend(
-        given
-            .iter()
-            .map(|(key, value)| (key.clone(), value.clone())),
-    );
+    all.extend(given.iter().map(|(key, value)| (key.clone(), value.clone())));
     Ok(all)
 }
 

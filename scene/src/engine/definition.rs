@@ -290,10 +290,7 @@ impl Definition {
             FramesPerRun::Range => a.checked_add(1) == Some(b),
             FramesPerRun::List => true,
         };
-        frames
-            .chunk_by(|&a, &b| together(a, b))
-            .map(<[i64]>::to_vec)
-            .collect()
+        frames.chunk_by(|&a, &b| together(a, b)).map(<[i64]>::to_vec).collect()
     }
 
     /// The names K that the engine knows in `--arg K=V`.

@@ -167,35 +167,14 @@ impl LogReader {
         }
         use LogEvent::{Error, Fatal, LicenceRefused, Warning};
         let message = |found: Captures<'_>| {
-            cut_text(
-                found
-                    .name("text")
-                    .map_or(line, |group| group.as_str())
-                    .trim(),
-            )
+            cut_text(found.name("text").map_or(line, |group| group.as_str()).trim())
         };
         // A line is one message; the gravest reading counts.
         let reading = None
-            .or_else(|| {
-                first_match(&self.patterns.licence, line)
-                    .map(message)
-                    .map(LicenceRefused)
-            })
-            .or_else(|| {
-                first_match(&self.patterns.fatal, line)
-                    .map(message)
-                    .map(Fatal)
-            })
-            .or_else(|| {
-                first_match(&self.patterns.error, line)
-                    .map(message)
-                    .map(Error)
-            })
-            .or_else(|| {
-                first_match(&self.patterns.warning, line)
-                    .map(message)
-                    .map(Warning)
-            });
+            .or_else(|| first_match(&self.patterns.licence, line).map(message).map(LicenceRefused))
+            .or_else(|| first_match(&self.patterns.fatal, line).map(message).map(Fatal))
+            .or_else(|| first_match(&self.patterns.error, line).map(message).map(Error))
+            .or_else(|| first_match(&self.patterns.warning, line).map(message).map(Warning));
         events.extend(reading);
     }
 }
@@ -223,15 +202,8 @@ fn share(found: &Captures<'_>) -> Option<f32> {
 /// Bytes from the groups `value` and `unit`; K, M, G and T are powers of 1024, whatever follows
 /// them.
 fn bytes(found: &Captures<'_>) -> Option<u64> {
-    let value = found
-        .name("value")?
-        .as_str()
-        .replace(',', "")
-        .parse::<f64>()
-        .ok()?;
-    let unit = found
-        .name("unit")
-        .and_then(|unit| unit.as_str().chars().next());
+    let value = found.name("value")?.as_str().replace(',', "").parse::<f64>().ok()?;
+    let unit = found.name("unit").and_then(|unit| unit.as_str().chars().next());
     let factor = match unit.map(|letter| letter.to_ascii_uppercase()) {
         Some('K') => 1024.0,
         Some('M') => 1024.0 * 1024.0,
@@ -264,10 +236,7 @@ mod tests {
     fn read(engine: &str, frames: usize, lines: &[&str]) -> Vec<LogEvent> {
         let definition = &shipped()[engine];
         let mut reader = LogReader::new(definition).frames(frames);
-        lines
-            .iter()
-            .flat_map(|line| reader.push_line(line))
-            .collect()
+        lines.iter().flat_map(|line| reader.push_line(line)).collect()
     }
 
     /// Lines that Blender 3.4.1 printed.
@@ -334,10 +303,7 @@ mod tests {
 
     #[test]
     fn demo_is_understood() {
-        assert_eq!(
-            read("demo", 1, &["progress 12/100"]),
-            [LogEvent::Progress(0.12)]
-        );
+        assert_eq!(read("demo", 1, &["progress 12/100"]), [LogEvent::Progress(0.12)]);
     }
 
     #[test]
@@ -382,9 +348,7 @@ mod tests {
             ]
         );
         let long = format!("ERROR {}", "é".repeat(1 << 20));
-        let [LogEvent::Error(text)] = &reader.push_line(&long)[..] else {
-            panic!("no error")
-        };
+        let [LogEvent::Error(text)] = &reader.push_line(&long)[..] else { panic!("no error") };
         assert!(text.len() <= MAX_TEXT_BYTES);
     }
 }

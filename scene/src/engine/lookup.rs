@@ -22,9 +22,7 @@ impl Executable {
             return Some(Executable::Weft);
         }
         let mut start = text.chars();
-        let drive = start
-            .next()
-            .is_some_and(|letter| letter.is_ascii_alphabetic())
+        let drive = start.next().is_some_and(|letter| letter.is_ascii_alphabetic())
             && start.next() == Some(':')
             && matches!(start.next(), Some('/' | '\\'));
         if text.starts_with('/') || text.starts_with("\\\\") || drive {
@@ -74,12 +72,7 @@ mod tests {
     fn places_are_told_apart() {
         assert_eq!(Executable::parse("{weft}"), Some(Executable::Weft));
         assert_eq!(Executable::parse("sh"), Some(Executable::Name("sh".into())));
-        for path in [
-            "/opt/b-*/b",
-            "C:\\Program Files\\b.exe",
-            "c:/b.exe",
-            "\\\\server\\b.exe",
-        ] {
+        for path in ["/opt/b-*/b", "C:\\Program Files\\b.exe", "c:/b.exe", "\\\\server\\b.exe"] {
             assert_eq!(Executable::parse(path), Some(Executable::Path(path.into())));
         }
         for nonsense in ["", "./b", "b/c", "..\\b", "b*", "{work}"] {
@@ -103,11 +96,7 @@ mod tests {
             ("", "", true),
             ("é?", "éß", true),
         ] {
-            assert_eq!(
-                matches_wildcard(pattern, name),
-                expected,
-                "{pattern} {name}"
-            );
+            assert_eq!(matches_wildcard(pattern, name), expected, "{pattern} {name}");
         }
         let stars = "*a".repeat(200);
         assert!(!matches_wildcard(&stars, &"a".repeat(199)));

@@ -17,9 +17,7 @@ impl Job {
     fn new(engine: &'static str, scene_name: &str) -> Option<Job> {
         let definition = &shipped()[engine];
         let program = program(definition);
-        let version = Process::new(&program)
-            .args(&definition.version_args)
-            .output();
+        let version = Process::new(&program).args(&definition.version_args).output();
         let Ok(version) = version else {
             println!("skipped: there is no {program} here");
             return None;
@@ -33,11 +31,7 @@ impl Job {
         std::fs::create_dir_all(&inputs).unwrap();
         std::fs::create_dir_all(folder.path().join("the work")).unwrap();
         let scene = inputs.join(scene_name).to_str().unwrap().to_owned();
-        Some(Job {
-            folder,
-            engine,
-            scene,
-        })
+        Some(Job { folder, engine, scene })
     }
 
     fn work(&self) -> PathBuf {
@@ -87,11 +81,8 @@ impl Job {
             ExitMeaning::Success,
             "{said}"
         );
-        let mut expected: Vec<String> = command
-            .expected_outputs
-            .iter()
-            .map(|output| output.path.clone())
-            .collect();
+        let mut expected: Vec<String> =
+            command.expected_outputs.iter().map(|output| output.path.clone()).collect();
         expected.sort();
         let mut found: Vec<String> = std::fs::read_dir(self.work())
             .unwrap()
@@ -99,10 +90,7 @@ impl Job {
             .collect();
         found.sort();
         assert_eq!(found, expected, "{said}");
-        assert!(
-            events.contains(&LogEvent::Progress(1.0)),
-            "{events:?}\n{said}"
-        );
+        assert!(events.contains(&LogEvent::Progress(1.0)), "{events:?}\n{said}");
         events
     }
 
@@ -131,10 +119,7 @@ fn program(definition: &Definition) -> String {
 }
 
 fn arguments(pairs: &[(&str, &str)]) -> std::collections::BTreeMap<String, String> {
-    pairs
-        .iter()
-        .map(|&(key, value)| (key.to_owned(), value.to_owned()))
-        .collect()
+    pairs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
 #[test]
@@ -142,27 +127,18 @@ fn povray_renders_what_is_expected() {
     let Some(job) = Job::new("povray", "a scene.pov") else {
         return;
     };
-    std::fs::write(
-        Path::new(&job.scene).with_file_name("part.inc"),
-        "sphere{<clock,0,0>,1}\n",
-    )
-    .unwrap();
+    std::fs::write(Path::new(&job.scene).with_file_name("part.inc"), "sphere{<clock,0,0>,1}\n")
+        .unwrap();
     let scene = "#version 3.7;\nglobal_settings{assumed_gamma 1}\ncamera{location <0,0,-5> look_at 0}\n\
         light_source{<5,5,-5> 1}\n#include \"part.inc\"\n\
         #debug concat(\"FRAME \",str(frame_number,0,0),\" CLOCK \",str(clock,0,2),\"\\n\")\n";
     std::fs::write(&job.scene, scene).unwrap();
     let small = arguments(&[("width", "64"), ("height", "48"), ("antialias", "0.3")]);
 
-    let run = Invocation {
-        arguments: small.clone(),
-        ..job.invocation(&[3, 4])
-    };
+    let run = Invocation { arguments: small.clone(), ..job.invocation(&[3, 4]) };
     let (output, ..) = job.run(&run);
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        said.contains("FRAME 3 CLOCK 0.22") && said.contains("FRAME 4 CLOCK 0.33"),
-        "{said}"
-    );
+    assert!(said.contains("FRAME 3 CLOCK 0.22") && said.contains("FRAME 4 CLOCK 0.33"), "{said}");
     job.render(&run);
     assert_eq!(job.size("my shot_03.png"), (64, 48));
 
@@ -193,37 +169,19 @@ fn povray_renders_what_is_expected() {
     ] {
         job.clear();
         let format = Some(format.to_owned());
-        job.render(&Invocation {
-            format,
-            arguments: small.clone(),
-            ..job.invocation(&[1])
-        });
+        job.render(&Invocation { format, arguments: small.clone(), ..job.invocation(&[1]) });
         assert!(job.work().join(format!("my shot_01.{extension}")).is_file());
     }
 
     job.clear();
-    let tile = Some(Tile {
-        column: 1,
-        row: 1,
-        columns: 3,
-        rows: 2,
-    });
-    job.render(&Invocation {
-        tile,
-        arguments: small.clone(),
-        ..job.invocation(&[1])
-    });
+    let tile = Some(Tile { column: 1, row: 1, columns: 3, rows: 2 });
+    job.render(&Invocation { tile, arguments: small.clone(), ..job.invocation(&[1]) });
     assert_eq!(job.size("my shot_01.png"), (64, 48));
 
     std::fs::write(&job.scene, "sphere{").unwrap();
     let (output, events, _) = job.run(&run);
     assert_eq!(output.status.code(), Some(1));
-    assert!(
-        events
-            .iter()
-            .any(|event| matches!(event, LogEvent::Error(_))),
-        "{events:?}"
-    );
+    assert!(events.iter().any(|event| matches!(event, LogEvent::Error(_))), "{events:?}");
 }
 
 #[test]
@@ -239,11 +197,7 @@ fn blender_renders_what_is_expected() {
         return;
     };
     std::fs::copy(shared.join("cube.blend"), &job.scene).unwrap();
-    std::fs::copy(
-        shared.join("tex.png"),
-        Path::new(&job.scene).with_file_name("tex.png"),
-    )
-    .unwrap();
+    std::fs::copy(shared.join("tex.png"), Path::new(&job.scene).with_file_name("tex.png")).unwrap();
     let quick = arguments(&[("samples", "1"), ("width", "100"), ("height", "60")]);
 
     let run = Invocation {
@@ -256,31 +210,15 @@ fn blender_renders_what_is_expected() {
     };
     let events = job.render(&run);
     assert_eq!(job.size("my shot_0007.png"), (50, 30));
-    assert!(
-        events
-            .iter()
-            .any(|event| matches!(event, LogEvent::Memory(1_000_000..)))
-    );
-    let saved = events
-        .iter()
-        .filter(|event| matches!(event, LogEvent::Saved(_)))
-        .count();
+    assert!(events.iter().any(|event| matches!(event, LogEvent::Memory(1_000_000..))));
+    let saved = events.iter().filter(|event| matches!(event, LogEvent::Saved(_))).count();
     assert_eq!(saved, 3);
 
     // 100 × 60 in three columns: 33, 33 and 34 pixels wide.
     for (column, width) in [(0, 33), (1, 33), (2, 34)] {
         job.clear();
-        let tile = Some(Tile {
-            column,
-            row: 0,
-            columns: 3,
-            rows: 2,
-        });
-        job.render(&Invocation {
-            tile,
-            arguments: quick.clone(),
-            ..job.invocation(&[1])
-        });
+        let tile = Some(Tile { column, row: 0, columns: 3, rows: 2 });
+        job.render(&Invocation { tile, arguments: quick.clone(), ..job.invocation(&[1]) });
         assert_eq!(job.size("my shot_0001.png"), (width, 30));
     }
 

@@ -127,11 +127,7 @@ impl Table {
             success_exit_codes: self.success_exit_codes.or(base.success_exit_codes),
             memory_exit_codes: self.memory_exit_codes.or(base.memory_exit_codes),
             default_arguments: join(self.default_arguments, base.default_arguments),
-            log: Some(
-                self.log
-                    .unwrap_or_default()
-                    .over(base.log.unwrap_or_default()),
-            ),
+            log: Some(self.log.unwrap_or_default().over(base.log.unwrap_or_default())),
         }
     }
 }

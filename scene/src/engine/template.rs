@@ -143,12 +143,9 @@ impl Template {
             match segment {
                 Segment::Text(plain) => text.push_str(plain),
                 Segment::Value(name, filter) => {
-                    filter
-                        .apply(&mut text, lookup(name)?, range_end)
-                        .map_err(|why| CommandError::BadValue {
-                            name: name.to_string(),
-                            why: why.to_owned(),
-                        })?;
+                    filter.apply(&mut text, lookup(name)?, range_end).map_err(|why| {
+                        CommandError::BadValue { name: name.to_string(), why: why.to_owned() }
+                    })?;
                 }
             }
         }
@@ -196,9 +193,7 @@ impl std::fmt::Display for Placeholder {
 /// Whether `key` can be the K of `--arg K=V`.
 pub(super) fn is_argument_name(key: &str) -> bool {
     (1..=64).contains(&key.len())
-        && key
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
 /// What stands between the braces that begin `text`, if it looks like a placeholder.
@@ -211,9 +206,7 @@ fn placeholder(text: &str) -> Option<&str> {
     let named = match name.strip_prefix("arg.") {
         Some(key) => is_argument_name(key),
         None => {
-            name.bytes()
-                .next()
-                .is_some_and(|byte| byte.is_ascii_lowercase())
+            name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase())
                 && name.bytes().all(|byte| word(byte) || byte == b'.')
         }
     };
@@ -271,15 +264,9 @@ mod tests {
             ("\"{camera:quotable}\"", "\"a b\""),
             ("{camera:py}", "'a b'"),
             // Not placeholders:
-            (
-                "${HOME} {1..3} {} { x } { {a,b} }",
-                "${HOME} {1..3} {} { x } { {a,b} }",
-            ),
+            ("${HOME} {1..3} {} { x } { {a,b} }", "${HOME} {1..3} {} { x } { {a,b} }"),
             ("{\"a\":{\"b\":1}}", "{\"a\":{\"b\":1}}"),
-            (
-                "{{frame}} {{frame:04}} {{{frame}}}",
-                "{frame} {frame:04} {{frame}}",
-            ),
+            ("{{frame}} {{frame:04}} {{{frame}}}", "{frame} {frame:04} {{frame}}"),
             ("{frame", "{frame"),
             ("é{frame}é", "é-7é"),
         ] {
@@ -289,19 +276,9 @@ mod tests {
 
     #[test]
     fn unknown_placeholders_are_refused() {
-        for text in [
-            "{fraem}",
-            "{frame:4}",
-            "{frame:x}",
-            "{frame:099}",
-            "{scene:dots}",
-            "{arg}",
-        ] {
+        for text in ["{fraem}", "{frame:4}", "{frame:x}", "{frame:099}", "{scene:dots}", "{arg}"] {
             let error = Template::parse(text).unwrap_err();
-            assert!(
-                error.contains(&text[1..text.len().min(6) - 1]),
-                "{text}: {error}"
-            );
+            assert!(error.contains(&text[1..text.len().min(6) - 1]), "{text}: {error}");
         }
         assert!(Template::parse("{tile.left} {tile.nope}").is_err());
     }
@@ -348,10 +325,7 @@ mod tests {
     #[test]
     fn patterns_have_one_hash_a_digit() {
         let pattern = |text| {
-            Template::parse(text)
-                .unwrap()
-                .expand_as_pattern(120, |_| Ok(Value::Text("n")))
-                .unwrap()
+            Template::parse(text).unwrap().expand_as_pattern(120, |_| Ok(Value::Text("n"))).unwrap()
         };
         assert_eq!(pattern("{name}_{frame:04}.{ext}"), "n_####.n");
         assert_eq!(pattern("{name}{frame:range_end}"), "n###");

@@ -83,28 +83,12 @@ mod tests {
 
     #[test]
     fn impossible_tiles_have_no_pixels() {
-        let tile = |column, row, columns, rows| {
-            Tile {
-                column,
-                row,
-                columns,
-                rows,
-            }
-            .pixels(3, 2)
-        };
+        let tile = |column, row, columns, rows| Tile { column, row, columns, rows }.pixels(3, 2);
         assert_eq!(tile(1, 0, 1, 1), None);
         assert_eq!(tile(0, 0, 0, 0), None);
         assert_eq!(tile(0, 0, 4, 1), None);
         assert!(tile(1, 0, 4, 1).is_some());
-        let max = Tile {
-            column: u32::MAX - 1,
-            row: 0,
-            columns: u32::MAX,
-            rows: 1,
-        };
-        assert_eq!(
-            max.pixels(u32::MAX, 1).map(|rect| rect.right),
-            Some(u32::MAX)
-        );
+        let max = Tile { column: u32::MAX - 1, row: 0, columns: u32::MAX, rows: 1 };
+        assert_eq!(max.pixels(u32::MAX, 1).map(|rect| rect.right), Some(u32::MAX));
     }
 }

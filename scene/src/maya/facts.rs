@@ -106,16 +106,8 @@ pub(super) fn collect<R: Read>(
     while let Some(statement) = statements.next()? {
         reader.read(&statement);
         let facts = &reader.facts;
-        let counts = [
-            facts.cameras.len(),
-            facts.files.len(),
-            facts.references.len(),
-        ];
-        if counts
-            .into_iter()
-            .chain([facts.nested.len()])
-            .any(|count| count > MAX_ITEMS)
-        {
+        let counts = [facts.cameras.len(), facts.files.len(), facts.references.len()];
+        if counts.into_iter().chain([facts.nested.len()]).any(|count| count > MAX_ITEMS) {
             let message = format!("it names more than {MAX_ITEMS} cameras, files or references");
             return Err(AnalyseError::TooLarge(message));
         }
@@ -224,11 +216,7 @@ impl Reader {
         let Some(value) = values.first() else { return };
         let last = attribute.rsplit('.').next().unwrap_or(attribute);
         let name = last.split('[').next().unwrap_or(last);
-        let of = if node.is_empty() {
-            self.node.name.as_str()
-        } else {
-            node
-        };
+        let of = if node.is_empty() { self.node.name.as_str() } else { node };
         match of {
             ":defaultRenderGlobals" | "defaultRenderGlobals" => self.set_globals(name, &value.text),
             ":defaultResolution" | "defaultResolution" => {
@@ -314,12 +302,7 @@ impl Reader {
                 AssetKind::Ies | AssetKind::Alembic | AssetKind::Audio => Family::One,
                 _ => family,
             };
-            self.facts.files.push(FileUse {
-                node: node.name.clone(),
-                path,
-                kind,
-                family,
-            });
+            self.facts.files.push(FileUse { node: node.name.clone(), path, kind, family });
         }
     }
 }
@@ -347,9 +330,7 @@ fn attribute_and_values(words: &[Word]) -> (Option<&str>, &[Word]) {
                     | "-capacityHint"
             );
             let listed = matches!(word.text.as_str(), "-typ" | "-type")
-                && words
-                    .get(at + 1)
-                    .is_some_and(|kind| kind.text == "stringArray");
+                && words.get(at + 1).is_some_and(|kind| kind.text == "stringArray");
             // A list of strings begins with their number.
             at += if listed {
                 3
@@ -373,21 +354,15 @@ fn is_flag(word: &Word) -> bool {
     let mut letters = word.text.chars();
     !word.quoted
         && letters.next() == Some('-')
-        && letters
-            .next()
-            .is_some_and(|letter| letter.is_ascii_alphabetic())
+        && letters.next().is_some_and(|letter| letter.is_ascii_alphabetic())
 }
 
 fn has_flag(words: &[Word], names: &[&str]) -> bool {
-    words
-        .iter()
-        .any(|word| is_flag(word) && names.contains(&word.text.as_str()))
+    words.iter().any(|word| is_flag(word) && names.contains(&word.text.as_str()))
 }
 
 fn value_of<'a>(words: &'a [Word], names: &[&str]) -> Option<&'a str> {
-    let at = words
-        .iter()
-        .position(|word| is_flag(word) && names.contains(&word.text.as_str()))?;
+    let at = words.iter().position(|word| is_flag(word) && names.contains(&word.text.as_str()))?;
     words.get(at + 1).map(|word| word.text.as_str())
 }
 
@@ -405,15 +380,10 @@ fn is_true(value: &str) -> bool {
 }
 
 fn number(value: &str) -> Option<f64> {
-    value
-        .parse::<f64>()
-        .ok()
-        .filter(|number| number.is_finite())
+    value.parse::<f64>().ok().filter(|number| number.is_finite())
 }
 
 fn pixels(value: &str) -> Option<u32> {
     let pixels = number(value)?.round();
-    (0.0..=f64::from(u32::MAX))
-        .contains(&pixels)
-        .then_some(pixels as u32)
+    (0.0..=f64::from(u32::MAX)).contains(&pixels).then_some(pixels as u32)
 }

@@ -50,29 +50,19 @@ fn floods_are_bounded() {
     let begun = Instant::now();
     let head: &[u8] = b"//Maya ASCII 2017 scene\n";
     let flood = |byte: u8| head.chain(std::io::repeat(byte).take(16 << 20));
-    for byte in [
-        b'"', b'(', b'a', b' ', b'\\', b';', b'+', b'/', b'-', b'\n', 0, 0xff,
-    ] {
+    for byte in [b'"', b'(', b'a', b' ', b'\\', b';', b'+', b'/', b'-', b'\n', 0, 0xff] {
         read(flood(byte));
     }
     let open: &[u8] = b"a \"";
-    assert!(!read(
-        head.chain(open).chain(std::io::repeat(b'x').take(64 << 20))
-    ));
+    assert!(!read(head.chain(open).chain(std::io::repeat(b'x').take(64 << 20))));
     // Far more time than it takes: a guard against growth that isn't linear.
-    assert!(
-        begun.elapsed() < Duration::from_secs(120),
-        "{:?}",
-        begun.elapsed()
-    );
+    assert!(begun.elapsed() < Duration::from_secs(120), "{:?}", begun.elapsed());
 }
 
 #[test]
 fn more_items_than_any_scene_has_are_refused() {
     let camera = "createNode camera;\n".repeat(200_010);
     let text = format!("//Maya ASCII 2017 scene\n{camera}");
-    let error = read_from(text.as_bytes(), Path::new("t"))
-        .unwrap_err()
-        .to_string();
+    let error = read_from(text.as_bytes(), Path::new("t")).unwrap_err().to_string();
     assert!(error.contains("too large"), "{error}");
 }

@@ -38,13 +38,12 @@ pub(super) fn asset_kind(node_type: &str, attribute: &str) -> Option<AssetKind> 
 /// kind that scenes read. Renderers and plug-ins bring nodes by the hundred.
 pub(super) fn guess(node_type: &str, attribute: &str, value: &str) -> Option<AssetKind> {
     // Reference nodes repeat what `file -r` says; the others hold scripts, notes and what is written.
-    let holds_none = matches!(
-        node_type,
-        "reference" | "script" | "expression" | "nodeGraphEditorInfo"
-    ) || node_type.contains("Driver")
-        || node_type.contains("enderGlobals")
-        || node_type.contains("RenderOptions")
-        || matches!(attribute, "nts" | "notes");
+    let holds_none =
+        matches!(node_type, "reference" | "script" | "expression" | "nodeGraphEditorInfo")
+            || node_type.contains("Driver")
+            || node_type.contains("enderGlobals")
+            || node_type.contains("RenderOptions")
+            || matches!(attribute, "nts" | "notes");
     if holds_none || !value.contains(['/', '\\']) || value.contains(['\n', ';', '"']) {
         return None;
     }
@@ -101,12 +100,7 @@ mod tests {
     #[test]
     fn paths_are_guessed_from_their_ending() {
         for (node, attribute, value, expected) in [
-            (
-                "inDiffuse",
-                "iesProfile",
-                "H:/data//data/2.IES",
-                Some(AssetKind::Ies),
-            ),
+            ("inDiffuse", "iesProfile", "H:/data//data/2.IES", Some(AssetKind::Ies)),
             ("someLight", "map", "maps\\sky.exr", Some(AssetKind::Image)),
             ("someLight", "map", "sky.exr", None),
             ("someLight", "map", "/", None),

@@ -39,22 +39,14 @@ impl Places {
     pub(super) fn new(scene: &Path, project: Option<&Path>) -> Places {
         let scene = std::path::absolute(scene).unwrap_or_else(|_| scene.to_path_buf());
         let scene_folder = scene.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-        let project = project
-            .map(Path::to_path_buf)
-            .or_else(|| project_of(&scene_folder));
-        Places {
-            scene_folder,
-            project,
-        }
+        let project = project.map(Path::to_path_buf).or_else(|| project_of(&scene_folder));
+        Places { scene_folder, project }
     }
 
     /// The places of a scene that this one references: it shares the project.
     pub(super) fn of_referenced(&self, scene: &Path) -> Places {
         let scene_folder = scene.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-        Places {
-            scene_folder,
-            project: self.project.clone(),
-        }
+        Places { scene_folder, project: self.project.clone() }
     }
 
     /// Looks for what `path` names.
@@ -77,10 +69,8 @@ impl Places {
                 return found;
             }
         }
-        let looked: Vec<String> = candidates
-            .iter()
-            .map(|candidate| candidate.display().to_string())
-            .collect();
+        let looked: Vec<String> =
+            candidates.iter().map(|candidate| candidate.display().to_string()).collect();
         Found {
             many: family.is_many(),
             reason: format!("not found; looked for {}", looked.join(", ")),
@@ -95,11 +85,7 @@ impl Places {
         // Maya writes the project, `//`, and the path in it. (`//` in front is a Windows share.)
         let share = path.starts_with("//");
         let body = if share { &path[2..] } else { path };
-        let plain = format!(
-            "{}{}",
-            if share { "//" } else { "" },
-            body.replace("//", "/")
-        );
+        let plain = format!("{}{}", if share { "//" } else { "" }, body.replace("//", "/"));
         let drive = path.as_bytes().get(1) == Some(&b':');
         if path.starts_with('/') || drive {
             candidates.push(PathBuf::from(&plain));
@@ -128,10 +114,8 @@ impl Places {
 /// The nearest folder with a `workspace.mel`; failing that, the folder that holds `scenes`, if the
 /// scene lies in a folder of that name.
 fn project_of(folder: &Path) -> Option<PathBuf> {
-    let marked = folder
-        .ancestors()
-        .take(MAX_LEVELS)
-        .find(|folder| folder.join("workspace.mel").is_file());
+    let marked =
+        folder.ancestors().take(MAX_LEVELS).find(|folder| folder.join("workspace.mel").is_file());
     let named = || {
         let scenes = folder.ancestors().take(MAX_LEVELS);
         scenes
@@ -151,18 +135,13 @@ fn expand_variables(path: &str) -> Result<String, String> {
         rest = &rest[at + 1..];
         let braced = rest.starts_with('{');
         let body = if braced { &rest[1..] } else { rest };
-        let length = body
-            .bytes()
-            .take_while(|&b| b.is_ascii_alphanumeric() || b == b'_')
-            .count();
+        let length = body.bytes().take_while(|&b| b.is_ascii_alphanumeric() || b == b'_').count();
         let name = &body[..length];
         if name.is_empty() || (braced && !body[length..].starts_with('}')) {
             expanded.push('$');
             continue;
         }
-        let value = std::env::var(name)
-            .ok()
-            .filter(|value| value.len() < 32 * 1024);
+        let value = std::env::var(name).ok().filter(|value| value.len() < 32 * 1024);
         expanded.push_str(&value.ok_or_else(|| name.to_owned())?);
         rest = &body[length + usize::from(braced)..];
     }
@@ -226,17 +205,12 @@ impl Pattern {
                 let mut files: Vec<(i64, PathBuf)> = Vec::new();
                 let framed = pattern.capture_names().any(|name| name == Some("frame"));
                 for file in siblings(path) {
-                    let name = file
-                        .file_name()
-                        .unwrap_or_default()
-                        .to_string_lossy()
-                        .into_owned();
+                    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
                     let Some(captures) = pattern.captures(&name) else {
                         continue;
                     };
-                    let frame = captures
-                        .name("frame")
-                        .and_then(|frame| frame.as_str().parse().ok());
+                    let frame =
+                        captures.name("frame").and_then(|frame| frame.as_str().parse().ok());
                     if file.is_file() {
                         files.push((frame.unwrap_or(0), file));
                     }
@@ -254,9 +228,7 @@ impl Pattern {
 
 /// The entries of the folder that `path` lies in.
 fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
-    let entries = path
-        .parent()
-        .and_then(|folder| std::fs::read_dir(folder).ok());
+    let entries = path.parent().and_then(|folder| std::fs::read_dir(folder).ok());
     entries
         .into_iter()
         .flatten()
@@ -295,20 +267,13 @@ fn placeholders(name: &str) -> Option<String> {
 /// Of several frame numbers in a name one is enough to tell the frame: `framed` once there was one.
 fn token_pattern(captures: &Captures<'_>, framed: bool) -> Option<String> {
     let frame = |digits: String| {
-        if framed {
-            format!("-?{digits}")
-        } else {
-            format!("(?<frame>-?{digits})")
-        }
+        if framed { format!("-?{digits}") } else { format!("(?<frame>-?{digits})") }
     };
     if let Some(hashes) = captures.name("hashes") {
         return Some(frame(format!("[0-9]{{{},}}", hashes.len().min(16))));
     }
     if let Some(width) = captures.name("width") {
-        return Some(frame(format!(
-            "[0-9]{{{},}}",
-            width.as_str().parse::<u8>().ok()?
-        )));
+        return Some(frame(format!("[0-9]{{{},}}", width.as_str().parse::<u8>().ok()?)));
     }
     match captures.name("tag")?.as_str().to_ascii_lowercase().as_str() {
         "udim" => Some("1[0-9]{3}".to_owned()),
@@ -325,11 +290,7 @@ fn last_number(name: &str, number: &str, any: &str) -> Option<String> {
     let stem = name.rfind('.').map_or(name, |at| &name[..at]);
     let last = Regex::new(number).ok()?.find_iter(stem).last()?;
     let (before, after) = (&name[..last.start()], &name[last.end()..]);
-    Some(format!(
-        "{}{any}{}",
-        regex::escape(before),
-        regex::escape(after)
-    ))
+    Some(format!("{}{any}{}", regex::escape(before), regex::escape(after)))
 }
 
 #[cfg(test)]
@@ -341,11 +302,7 @@ mod tests {
             return None;
         };
         let captures = pattern.captures(name)?;
-        Some(
-            captures
-                .name("frame")
-                .map(|frame| frame.as_str().parse().unwrap()),
-        )
+        Some(captures.name("frame").map(|frame| frame.as_str().parse().unwrap()))
     }
 
     #[test]
@@ -359,19 +316,9 @@ mod tests {
             ("a/c.<f>.exr", Family::One, "c.0012.exr", Some(Some(12))),
             ("a/c.####.exr", Family::One, "c.0012.exr", Some(Some(12))),
             ("a/c.####.exr", Family::One, "c.12.exr", None),
-            (
-                "a/c.%04d.exr",
-                Family::One,
-                "c.12345.exr",
-                Some(Some(12345)),
-            ),
+            ("a/c.%04d.exr", Family::One, "c.12345.exr", Some(Some(12345))),
             ("a/c<f>_<f>.exr", Family::One, "c7_8.exr", Some(Some(7))),
-            (
-                "a/v2.0001.exr",
-                Family::Frames,
-                "v2.0099.exr",
-                Some(Some(99)),
-            ),
+            ("a/v2.0001.exr", Family::Frames, "v2.0099.exr", Some(Some(99))),
             ("a/v2.0001.exr", Family::Frames, "v3.0099.exr", None),
             ("a/c.1001.mp4", Family::Udim, "c.1002.mp4", Some(None)),
             ("a/c_u1_v1.exr", Family::Tiles, "c_u2_v10.exr", Some(None)),
@@ -387,14 +334,8 @@ mod tests {
     fn variables_are_replaced() {
         // PATH is set wherever this runs; the other one nowhere.
         let path = std::env::var("PATH").unwrap();
-        assert_eq!(
-            expand_variables("${PATH}/x$PATH."),
-            Ok(format!("{path}/x{path}."))
-        );
-        assert_eq!(
-            expand_variables("a/$WEFT_UNSET_1/b"),
-            Err("WEFT_UNSET_1".to_owned())
-        );
+        assert_eq!(expand_variables("${PATH}/x$PATH."), Ok(format!("{path}/x{path}.")));
+        assert_eq!(expand_variables("a/$WEFT_UNSET_1/b"), Err("WEFT_UNSET_1".to_owned()));
         for same in ["no", "a$", "a${", "a${b", "$-", "${}"] {
             assert_eq!(expand_variables(same).as_deref(), Ok(same));
         }
@@ -402,16 +343,10 @@ mod tests {
 
     #[test]
     fn the_project_comes_first() {
-        let places = Places {
-            scene_folder: "/show/scenes".into(),
-            project: Some("/show".into()),
-        };
+        let places = Places { scene_folder: "/show/scenes".into(), project: Some("/show".into()) };
         let of = |path: &str| {
             let found = places.candidates(path, AssetKind::Image);
-            found
-                .iter()
-                .map(|path| path.to_str().unwrap().to_owned())
-                .collect::<Vec<_>>()
+            found.iter().map(|path| path.to_str().unwrap().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(
             of("sourceimages/a.png"),
@@ -426,9 +361,6 @@ mod tests {
             ["H:/old/show/sourceimages/a.png", "/show/sourceimages/a.png"]
         );
         assert_eq!(of("/abs/a.png"), ["/abs/a.png"]);
-        assert_eq!(
-            of("//server/share//a.png")[..2],
-            ["//server/share/a.png", "/show/a.png"]
-        );
+        assert_eq!(of("//server/share//a.png")[..2], ["//server/share/a.png", "/show/a.png"]);
     }
 }

@@ -98,10 +98,7 @@ impl Tree<'_> {
                 continue;
             }
             let found = visit.places.find(&file.path, file.kind, file.family);
-            let file = FileUse {
-                node: format!("{}{node}", visit.prefix),
-                ..file.clone()
-            };
+            let file = FileUse { node: format!("{}{node}", visit.prefix), ..file.clone() };
             // Sounds are for playing a scene, not for rendering it.
             let required = visit.loaded && file.kind != AssetKind::Audio;
             self.add(file, found, required)?;
@@ -139,10 +136,7 @@ impl Tree<'_> {
             return Ok(());
         }
         if from.chain.len() >= MAX_DEPTH {
-            self.warn(format!(
-                "{} is nested too deeply to be read",
-                reference.path
-            ));
+            self.warn(format!("{} is nested too deeply to be read", reference.path));
             return Ok(());
         }
         let inner = match reference.namespace.as_str() {
@@ -204,9 +198,7 @@ impl Tree<'_> {
         if let Some(known) = self.read.get(place) {
             return known.clone();
         }
-        let ascii = file
-            .extension()
-            .is_some_and(|ending| ending.eq_ignore_ascii_case("ma"));
+        let ascii = file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("ma"));
         let read = if ascii {
             super::read(file)
                 .map_err(|error| self.warn(format!("the reference {spelled}: {error}")))
@@ -224,9 +216,7 @@ impl Tree<'_> {
     }
 
     fn add(&mut self, file: FileUse, found: Found, required: bool) -> Result<(), AnalyseError> {
-        let FileUse {
-            node, path, kind, ..
-        } = file;
+        let FileUse { node, path, kind, .. } = file;
         if !self.seen.insert((node.clone(), path.clone())) {
             return Ok(());
         }
@@ -269,9 +259,7 @@ impl Tree<'_> {
         }
         for camera in &self.cameras {
             let parent = camera.parent.rsplit('|').next().unwrap_or_default();
-            let unique = count
-                .get(camera.shape.as_str())
-                .is_none_or(|&count| count == 1);
+            let unique = count.get(camera.shape.as_str()).is_none_or(|&count| count == 1);
             let name = if unique || parent.is_empty() {
                 camera.shape.clone()
             } else {

@@ -20,10 +20,8 @@ impl Comparison {
     fn fact<T: PartialEq + std::fmt::Debug>(&mut self, scene: &Path, name: &str, got: T, want: T) {
         self.facts += 1;
         if got != want {
-            self.mismatches.push(format!(
-                "{}: {name}: read {got:?}, expected {want:?}",
-                scene.display()
-            ));
+            self.mismatches
+                .push(format!("{}: {name}: read {got:?}, expected {want:?}", scene.display()));
         }
     }
 }
@@ -40,21 +38,14 @@ fn shared_scenes_are_read_as_expected() {
     let mut comparison = Comparison::default();
     for facts in expectations(&root) {
         let scene = facts.with_file_name(
-            facts
-                .file_name()
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .trim_end_matches(".expected.json"),
+            facts.file_name().unwrap().to_str().unwrap().trim_end_matches(".expected.json"),
         );
         let text = std::fs::read_to_string(&facts).unwrap();
         let expected: Value = serde_json::from_str(&text).unwrap();
         comparison.files += 1;
         match analyse(&scene) {
             Ok(analysis) => compare(&mut comparison, &scene, &analysis, &expected),
-            Err(error) => comparison
-                .mismatches
-                .push(format!("{}: {error}", scene.display())),
+            Err(error) => comparison.mismatches.push(format!("{}: {error}", scene.display())),
         }
     }
     println!(
@@ -63,16 +54,8 @@ fn shared_scenes_are_read_as_expected() {
         comparison.facts,
         comparison.mismatches.len()
     );
-    assert!(
-        comparison.mismatches.is_empty(),
-        "{:#?}",
-        comparison.mismatches
-    );
-    assert!(
-        comparison.files > 0,
-        "no expectations at {}",
-        root.display()
-    );
+    assert!(comparison.mismatches.is_empty(), "{:#?}", comparison.mismatches);
+    assert!(comparison.files > 0, "no expectations at {}", root.display());
 }
 
 fn expectations(folder: &Path) -> Vec<PathBuf> {
@@ -93,18 +76,11 @@ fn compare(all: &mut Comparison, scene: &Path, analysis: &Analysis, expected: &V
     let info = &analysis.scene_info;
     let texts = |values: &Value, key: &str| -> Vec<String> {
         let list = values.as_array().cloned().unwrap_or_default();
-        list.iter()
-            .map(|value| value[key].as_str().unwrap_or_default().to_owned())
-            .collect()
+        list.iter().map(|value| value[key].as_str().unwrap_or_default().to_owned()).collect()
     };
     let version = expected["header_version"].as_str().unwrap();
     all.fact(scene, "version", info.application_version.as_str(), version);
-    all.fact(
-        scene,
-        "renderer",
-        info.renderer.as_str(),
-        expected["renderer"].as_str().unwrap(),
-    );
+    all.fact(scene, "renderer", info.renderer.as_str(), expected["renderer"].as_str().unwrap());
     for (name, got) in [
         ("start_frame", info.start_frame as f64),
         ("end_frame", info.end_frame as f64),
@@ -113,38 +89,18 @@ fn compare(all: &mut Comparison, scene: &Path, analysis: &Analysis, expected: &V
     ] {
         all.fact(scene, name, Some(got), expected[name].as_f64());
     }
-    all.fact(
-        scene,
-        "animation",
-        Some(info.animation),
-        expected["animation"].as_bool(),
-    );
+    all.fact(scene, "animation", Some(info.animation), expected["animation"].as_bool());
     let size = [u64::from(info.width), u64::from(info.height)].map(Some);
     let resolution = &expected["resolution"];
-    all.fact(
-        scene,
-        "size",
-        size,
-        [resolution[0].as_u64(), resolution[1].as_u64()],
-    );
+    all.fact(scene, "size", size, [resolution[0].as_u64(), resolution[1].as_u64()]);
     let format = match expected["image_format_plugin_key"].as_str() {
         Some(key) => key.to_owned(),
         None => super::units::image_format(expected["image_format_code"].as_i64().unwrap(), None),
     };
-    all.fact(
-        scene,
-        "image format",
-        info.image_format.as_str(),
-        format.as_str(),
-    );
+    all.fact(scene, "image format", info.image_format.as_str(), format.as_str());
 
     let cameras = &expected["cameras"];
-    all.fact(
-        scene,
-        "cameras",
-        info.all_cameras.clone(),
-        texts(cameras, "shape"),
-    );
+    all.fact(scene, "cameras", info.all_cameras.clone(), texts(cameras, "shape"));
     let renderable = Value::Array(
         cameras
             .as_array()
@@ -154,28 +110,16 @@ fn compare(all: &mut Comparison, scene: &Path, analysis: &Analysis, expected: &V
             .cloned()
             .collect(),
     );
-    all.fact(
-        scene,
-        "render cameras",
-        info.render_cameras.clone(),
-        texts(&renderable, "shape"),
-    );
+    all.fact(scene, "render cameras", info.render_cameras.clone(), texts(&renderable, "shape"));
     let layers: Vec<String> = serde_json::from_value(expected["render_layers"].clone()).unwrap();
     all.fact(scene, "render layers", info.view_layers.clone(), layers);
 
     let of_kind = |kinds: &[AssetKind]| -> BTreeSet<(String, String)> {
-        let wanted = analysis
-            .assets
-            .iter()
-            .filter(|asset| kinds.contains(&asset.kind));
-        wanted
-            .map(|asset| (asset.node.clone(), asset.path.clone()))
-            .collect()
+        let wanted = analysis.assets.iter().filter(|asset| kinds.contains(&asset.kind));
+        wanted.map(|asset| (asset.node.clone(), asset.path.clone())).collect()
     };
     let pairs = |lists: &[&str], key: &str| -> BTreeSet<(String, String)> {
-        let values = lists
-            .iter()
-            .flat_map(|list| expected[list].as_array().unwrap());
+        let values = lists.iter().flat_map(|list| expected[list].as_array().unwrap());
         values
             // What reference nodes repeat of `file -r` is no further file.
             .filter(|value| value["type"] != "reference")
@@ -186,18 +130,8 @@ fn compare(all: &mut Comparison, scene: &Path, analysis: &Analysis, expected: &V
             .collect()
     };
     let images = [AssetKind::Image, AssetKind::ImageSequence, AssetKind::Udim];
-    all.fact(
-        scene,
-        "textures",
-        of_kind(&images),
-        pairs(&["file_textures"], "node"),
-    );
-    all.fact(
-        scene,
-        "references",
-        of_kind(&[AssetKind::Reference]),
-        pairs(&["references"], "rn"),
-    );
+    all.fact(scene, "textures", of_kind(&images), pairs(&["file_textures"], "node"));
+    all.fact(scene, "references", of_kind(&[AssetKind::Reference]), pairs(&["references"], "rn"));
     let others: Vec<AssetKind> = analysis
         .assets
         .iter()
@@ -205,12 +139,7 @@ fn compare(all: &mut Comparison, scene: &Path, analysis: &Analysis, expected: &V
         .filter(|kind| !images.contains(kind) && *kind != AssetKind::Reference)
         .collect();
     let lists = ["image_planes", "caches", "audio", "other_path_like_attrs"];
-    all.fact(
-        scene,
-        "other files",
-        of_kind(&others),
-        pairs(&lists, "node"),
-    );
+    all.fact(scene, "other files", of_kind(&others), pairs(&lists, "node"));
     let absent = analysis.assets.iter().filter(|asset| !asset.exists).count();
     all.fact(scene, "missing", analysis.missing.len(), absent);
 }

@@ -262,10 +262,7 @@ impl<R: Read> Statements<R> {
         self.chunk_end += raw.len() as u64;
         self.at = 0;
         self.ended = last;
-        let room = self
-            .decoder
-            .max_utf8_buffer_length(raw.len())
-            .unwrap_or(CHUNK * 4);
+        let room = self.decoder.max_utf8_buffer_length(raw.len()).unwrap_or(CHUNK * 4);
         self.text.resize(room, 0);
         // The buffer has room for the worst case, so that one call decodes everything.
         let (result, _, written, _) = self.decoder.decode_to_utf8(raw, &mut self.text, last);
@@ -298,19 +295,10 @@ mod tests {
             ("a b;c;", vec![vec!["a", "b"], vec!["c"]]),
             ("a\n\tb // x; y\n\"c;d\";", vec![vec!["a", "b", "c;d"]]),
             ("a /* ; \" */ b;;", vec![vec!["a", "b"]]),
-            (
-                r#"a "x\"y\\" "\n\t\r\q";"#,
-                vec![vec!["a", "x\"y\\", "\n\t\rq"]],
-            ),
-            (
-                "a ( \"b\" + \"c\"\n\t\t+ \"d\" ) e;",
-                vec![vec!["a", "bcd", "e"]],
-            ),
+            (r#"a "x\"y\\" "\n\t\r\q";"#, vec![vec!["a", "x\"y\\", "\n\t\rq"]]),
+            ("a ( \"b\" + \"c\"\n\t\t+ \"d\" ) e;", vec![vec!["a", "bcd", "e"]]),
             ("a (1 + 2) (\"x\");", vec![vec!["a", "1", "2", "x"]]),
-            (
-                "a \"//no comment\" -1;",
-                vec![vec!["a", "//no comment", "-1"]],
-            ),
+            ("a \"//no comment\" -1;", vec![vec!["a", "//no comment", "-1"]]),
             ("a ( \"b\" + \"c\";d;", vec![vec!["a", "bc"], vec!["d"]]),
             ("a\r\n;\r\n// End of it\r\n", vec![vec!["a"]]),
             ("", vec![]),
@@ -341,10 +329,7 @@ mod tests {
         let error = read(b"FOR8\0\0\0\0").unwrap_err().to_string();
         assert!(error.contains("Maya Binary"), "{error}");
         for other in [&b""[..], b"BLENDER-v304", b"\xff\xfe\x00"] {
-            assert!(matches!(
-                read(other),
-                Err(AnalyseError::Corrupt { position: 0, .. })
-            ));
+            assert!(matches!(read(other), Err(AnalyseError::Corrupt { position: 0, .. })));
         }
     }
 
@@ -374,16 +359,7 @@ mod tests {
             assert!(last.text.len() <= MAX_WORD);
             read.push((statement.words.len(), last.cut));
         }
-        assert_eq!(
-            read,
-            [
-                (MAX_WORDS, false),
-                (2, true),
-                (2, true),
-                (2, true),
-                (1, false)
-            ]
-        );
+        assert_eq!(read, [(MAX_WORDS, false), (2, true), (2, true), (2, true), (1, false)]);
     }
 
     /// The same statements whatever the sizes in which the bytes arrive.

@@ -35,11 +35,7 @@ fn asset<'a>(analysis: &'a Analysis, node: &str) -> &'a Asset {
 }
 
 fn names(asset: &Asset) -> Vec<&str> {
-    asset
-        .files
-        .iter()
-        .map(|file| file.file_name().unwrap().to_str().unwrap())
-        .collect()
+    asset.files.iter().map(|file| file.file_name().unwrap().to_str().unwrap()).collect()
 }
 
 #[test]
@@ -68,21 +64,11 @@ fn settings_are_read_by_both_names() {
     let analysis = analyse(&scene).unwrap();
     let info = &analysis.scene_info;
     assert_eq!(
-        (
-            info.application.as_str(),
-            info.application_version.as_str(),
-            info.renderer.as_str()
-        ),
+        (info.application.as_str(), info.application_version.as_str(), info.renderer.as_str()),
         ("Maya", "2024", "arnold")
     );
-    assert_eq!(
-        (info.start_frame, info.end_frame, info.by_frame),
-        (100, 120, 2.5)
-    );
-    assert_eq!(
-        (info.animation, info.fps, info.image_format.as_str()),
-        (true, 60.0, "exr")
-    );
+    assert_eq!((info.start_frame, info.end_frame, info.by_frame), (100, 120, 2.5));
+    assert_eq!((info.animation, info.fps, info.image_format.as_str()), (true, 60.0, "exr"));
     assert_eq!((info.width, info.height), (1920, 1080));
     assert_eq!(info.all_cameras, ["shotCamShape", "perspShape"]);
     assert_eq!(info.render_cameras, ["shotCamShape"]);
@@ -94,18 +80,9 @@ fn settings_are_read_by_both_names() {
 fn silence_means_the_defaults() {
     let (_folder, scene) = project("");
     let info = analyse(&scene).unwrap().scene_info;
-    assert_eq!(
-        (info.start_frame, info.end_frame, info.by_frame),
-        (1, 10, 1.0)
-    );
-    assert_eq!(
-        (info.animation, info.fps, info.width, info.height),
-        (false, 24.0, 960, 540)
-    );
-    assert_eq!(
-        (info.renderer.as_str(), info.image_format.as_str()),
-        ("mayaSoftware", "iff")
-    );
+    assert_eq!((info.start_frame, info.end_frame, info.by_frame), (1, 10, 1.0));
+    assert_eq!((info.animation, info.fps, info.width, info.height), (false, 24.0, 960, 540));
+    assert_eq!((info.renderer.as_str(), info.image_format.as_str()), ("mayaSoftware", "iff"));
     assert!(info.all_cameras.is_empty());
 }
 
@@ -121,10 +98,7 @@ fn nonsense_in_settings_leaves_the_defaults() {
         "#,
     );
     let info = analyse(&scene).unwrap().scene_info;
-    assert_eq!(
-        (info.start_frame, info.end_frame, info.by_frame),
-        (1, 10, 1.0)
-    );
+    assert_eq!((info.start_frame, info.end_frame, info.by_frame), (1, 10, 1.0));
     assert_eq!((info.fps, info.width, info.height), (24.0, 960, 540));
 }
 
@@ -184,30 +158,17 @@ fn files_of_nodes_are_found() {
     }
     assert_eq!(asset(&analysis, "moved").path, "H:/old//sourceimages/a.png");
     for node in ["tiles", "tagged"] {
-        assert_eq!(
-            of(node),
-            (AssetKind::Udim, vec!["t.1001.exr", "t.1012.exr"]),
-            "{node}"
-        );
+        assert_eq!(of(node), (AssetKind::Udim, vec!["t.1001.exr", "t.1012.exr"]), "{node}");
     }
-    assert_eq!(
-        of("frames"),
-        (AssetKind::ImageSequence, vec!["f.0009.jpg", "f.0010.jpg"])
-    );
+    assert_eq!(of("frames"), (AssetKind::ImageSequence, vec!["f.0009.jpg", "f.0010.jpg"]));
     assert_eq!(asset(&analysis, "frames").frames, Some(vec![9, 10]));
-    assert_eq!(
-        of("plate"),
-        (AssetKind::ImagePlane, vec!["f.0009.jpg", "f.0010.jpg"])
-    );
+    assert_eq!(of("plate"), (AssetKind::ImagePlane, vec!["f.0009.jpg", "f.0010.jpg"]));
     assert_eq!(of("gpu"), (AssetKind::GpuCache, vec!["g.abc"]));
     assert_eq!(of("abc"), (AssetKind::Alembic, vec!["g.abc"]));
     assert_eq!(of("standin"), (AssetKind::Standin, vec!["s.0003.ass"]));
     assert_eq!(
         of("ncache"),
-        (
-            AssetKind::Cache,
-            vec!["hair.xml", "hairFrame1.mcx", "hairFrame2.mcx"]
-        )
+        (AssetKind::Cache, vec!["hair.xml", "hairFrame1.mcx", "hairFrame2.mcx"])
     );
     assert_eq!(of("guessed"), (AssetKind::Ies, vec!["l.IES"]));
     assert!(
@@ -220,13 +181,7 @@ fn files_of_nodes_are_found() {
     let missing: Vec<(&str, &str, bool)> = analysis
         .missing
         .iter()
-        .map(|missing| {
-            (
-                missing.node.as_str(),
-                missing.path.as_str(),
-                missing.required,
-            )
-        })
+        .map(|missing| (missing.node.as_str(), missing.path.as_str(), missing.required))
         .collect();
     assert_eq!(
         missing,
@@ -238,12 +193,7 @@ fn files_of_nodes_are_found() {
         ]
     );
     assert!(analysis.missing[3].reason.contains("WEFT_UNSET_1"));
-    assert!(
-        analysis
-            .assets
-            .iter()
-            .all(|asset| asset.exists != asset.files.is_empty())
-    );
+    assert!(analysis.assets.iter().all(|asset| asset.exists != asset.files.is_empty()));
 }
 
 #[test]
@@ -299,29 +249,12 @@ fn references_are_followed() {
             ("set1:backRN", true, false),
         ]
     );
-    assert_eq!(
-        analysis.scene_info.all_cameras,
-        ["perspShape", "set:setCamShape"]
-    );
+    assert_eq!(analysis.scene_info.all_cameras, ["perspShape", "set:setCamShape"]);
     assert_eq!(analysis.scene_info.render_cameras, ["perspShape"]);
     assert_eq!(analysis.scene_info.width, 960);
-    let warned = |word: &str| {
-        analysis
-            .warnings
-            .iter()
-            .any(|warning| warning.contains(word))
-    };
-    assert!(
-        warned("references itself") && warned("bin.mb"),
-        "{:?}",
-        analysis.warnings
-    );
-    assert!(
-        analysis
-            .missing
-            .iter()
-            .any(|missing| missing.reason.contains("isn't loaded"))
-    );
+    let warned = |word: &str| analysis.warnings.iter().any(|warning| warning.contains(word));
+    assert!(warned("references itself") && warned("bin.mb"), "{:?}", analysis.warnings);
+    assert!(analysis.missing.iter().any(|missing| missing.reason.contains("isn't loaded")));
 }
 
 #[test]
@@ -330,11 +263,7 @@ fn damaged_references_are_warnings() {
     fs::write(folder.path().join("scenes/a.ma"), "no scene").unwrap();
     let analysis = analyse(&scene).unwrap();
     assert!(analysis.assets[0].exists);
-    assert!(
-        analysis.warnings[0].contains("scenes/a.ma"),
-        "{:?}",
-        analysis.warnings
-    );
+    assert!(analysis.warnings[0].contains("scenes/a.ma"), "{:?}", analysis.warnings);
 }
 
 #[test]
@@ -363,20 +292,9 @@ fn what_is_no_scene_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let binary = folder.path().join("a.mb");
     fs::write(&binary, b"FOR8\0\0\0\0").unwrap();
-    assert!(
-        analyse(&binary)
-            .unwrap_err()
-            .to_string()
-            .contains("Maya Binary")
-    );
-    assert!(matches!(
-        analyse(folder.path()),
-        Err(AnalyseError::Io { .. })
-    ));
-    assert!(matches!(
-        analyse(&folder.path().join("none.ma")),
-        Err(AnalyseError::Io { .. })
-    ));
+    assert!(analyse(&binary).unwrap_err().to_string().contains("Maya Binary"));
+    assert!(matches!(analyse(folder.path()), Err(AnalyseError::Io { .. })));
+    assert!(matches!(analyse(&folder.path().join("none.ma")), Err(AnalyseError::Io { .. })));
     let cut = folder.path().join("cut.ma");
     fs::write(&cut, format!("{HEAD}createNode file;\n")).unwrap();
     assert!(analyse(&cut).unwrap().warnings[0].contains("cut off"));

@@ -17,9 +17,7 @@ pub(super) fn frames_per_second(unit: &str) -> f64 {
         "millisec" => 1000.0,
         other => {
             // 29.97df counts frames by dropping some of their numbers; they pass at the same rate.
-            let number = other
-                .strip_suffix("fps")
-                .or_else(|| other.strip_suffix("df"));
+            let number = other.strip_suffix("fps").or_else(|| other.strip_suffix("df"));
             match number.and_then(|number| number.parse::<f64>().ok()) {
                 Some(rate) if rate.is_finite() && rate > 0.0 => rate,
                 _ => 24.0,

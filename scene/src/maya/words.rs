@@ -51,11 +51,7 @@ impl Collector {
     pub(super) fn end_bare(&mut self) {
         if !self.bare.is_empty() {
             let text = text(&mut self.bare);
-            self.push(Word {
-                text,
-                quoted: false,
-                cut: self.cut,
-            });
+            self.push(Word { text, quoted: false, cut: self.cut });
         }
         self.cut = false;
     }
@@ -85,11 +81,7 @@ impl Collector {
                     group.text.push_str(&text);
                 }
             }
-            None => self.push(Word {
-                text,
-                quoted: true,
-                cut,
-            }),
+            None => self.push(Word { text, quoted: true, cut }),
         }
     }
 
@@ -97,11 +89,7 @@ impl Collector {
         self.end_bare();
         self.seen = true;
         self.depth += 1;
-        self.group.get_or_insert_with(|| Word {
-            text: String::new(),
-            quoted: false,
-            cut: false,
-        });
+        self.group.get_or_insert_with(|| Word { text: String::new(), quoted: false, cut: false });
     }
 
     pub(super) fn close_group(&mut self) {

@@ -17,11 +17,7 @@ fn invocation(frames: &[i64]) -> Invocation {
 }
 
 fn paths(command: &Command) -> Vec<&str> {
-    command
-        .expected_outputs
-        .iter()
-        .map(|output| output.path.as_str())
-        .collect()
+    command.expected_outputs.iter().map(|output| output.path.as_str()).collect()
 }
 
 fn own(text: &str) -> Definition {
@@ -75,15 +71,7 @@ fn blender() {
             "1..3,9",
         ]
     );
-    assert_eq!(
-        paths(&plain),
-        [
-            "shot_0001.png",
-            "shot_0002.png",
-            "shot_0003.png",
-            "shot_0009.png"
-        ]
-    );
+    assert_eq!(paths(&plain), ["shot_0001.png", "shot_0002.png", "shot_0003.png", "shot_0009.png"]);
 
     let full = Invocation {
         camera: Some("it's \\ a\ncamera".into()),
@@ -101,17 +89,11 @@ fn blender() {
     assert_eq!(full.args[at("--cycles-device") + 1], "OPTIX");
     assert!(at("--python-expr") < at("-f") && at("-f") < at("--"));
     let script = &full.args[at("--python-expr") + 1];
-    assert!(
-        script.contains(r"objects.get('it\'s \\ a\U0000000acamera')"),
-        "{script}"
-    );
+    assert!(script.contains(r"objects.get('it\'s \\ a\U0000000acamera')"), "{script}");
     assert_eq!(paths(&full), ["shot_12345.exr"]);
 
     let with_format = |format: &str| {
-        let run = Invocation {
-            format: Some(format.into()),
-            ..invocation(&[1])
-        };
+        let run = Invocation { format: Some(format.into()), ..invocation(&[1]) };
         command(blender, &run).map(|run| run.expected_outputs[0].path.clone())
     };
     assert_eq!(with_format(".TIF"), Ok("shot_0001.tif".into()));
@@ -121,16 +103,8 @@ fn blender() {
 #[test]
 fn povray() {
     let povray = &shipped()["povray"];
-    let tile = Tile {
-        column: 1,
-        row: 0,
-        columns: 2,
-        rows: 2,
-    };
-    let run = Invocation {
-        tile: Some(tile),
-        ..invocation(&[7, 8])
-    };
+    let tile = Tile { column: 1, row: 0, columns: 2, rows: 2 };
+    let run = Invocation { tile: Some(tile), ..invocation(&[7, 8]) };
     let run = command(povray, &run).unwrap();
     assert_eq!(
         run.args,
@@ -158,28 +132,15 @@ fn povray() {
     assert_eq!(paths(&run), ["shot_007.png", "shot_008.png"]);
 
     // A job of one frame: the range is made longer, and the number gets the digits of its end.
-    let single = Invocation {
-        start: 9,
-        end: 9,
-        ..invocation(&[9])
-    };
+    let single = Invocation { start: 9, end: 9, ..invocation(&[9]) };
     let single = command(povray, &single).unwrap();
     assert!(single.args.contains(&"+KFF10".to_owned()));
     assert_eq!(paths(&single), ["shot_09.png"]);
 
-    let quote = Invocation {
-        scene: "/job/a\" +Ib".into(),
-        ..invocation(&[1])
-    };
-    assert!(matches!(
-        command(povray, &quote),
-        Err(CommandError::BadValue { .. })
-    ));
+    let quote = Invocation { scene: "/job/a\" +Ib".into(), ..invocation(&[1]) };
+    assert!(matches!(command(povray, &quote), Err(CommandError::BadValue { .. })));
     let width = [("width".to_owned(), "10 +Ob".to_owned())].into();
-    let width = Invocation {
-        arguments: width,
-        ..invocation(&[1])
-    };
+    let width = Invocation { arguments: width, ..invocation(&[1]) };
     let error = command(povray, &width).unwrap_err().to_string();
     assert_eq!(error, "the value of arg.width must be a whole number");
 }
@@ -197,27 +158,16 @@ fn noop_and_engines_of_ones_own() {
     assert_eq!(run.args, ["-c", "echo broken >&2; exit 3"]);
     assert!(run.expected_outputs.is_empty());
 
-    let full = own(
-        "args = ['{output}', '{output_pattern}', '{frames}', '{weft}', '{start}-{end}']
+    let full = own("args = ['{output}', '{output_pattern}', '{frames}', '{weft}', '{start}-{end}']
          environment = { OUT = '{work}/{name}', LANG = 'C' }
-         frames_per_run = 'list'",
-    );
+         frames_per_run = 'list'");
     let run = command(&full, &invocation(&[1, 3, 5])).unwrap();
     assert_eq!(
         run.args,
-        [
-            "/job/work/shot_0001.png",
-            "/job/work/shot_####.png",
-            "1-5x2",
-            "/usr/bin/weft",
-            "1-120"
-        ]
+        ["/job/work/shot_0001.png", "/job/work/shot_####.png", "1-5x2", "/usr/bin/weft", "1-120"]
     );
     assert_eq!(run.env["OUT"], "/job/work/shot");
-    assert_eq!(
-        paths(&run),
-        ["shot_0001.png", "shot_0003.png", "shot_0005.png"]
-    );
+    assert_eq!(paths(&run), ["shot_0001.png", "shot_0003.png", "shot_0005.png"]);
     assert_eq!(run.expected_outputs[2].frame, 5);
 }
 
@@ -231,14 +181,8 @@ fn what_cannot_be_done_is_refused() {
         command(&engines[engine], &run).unwrap_err()
     };
     assert_eq!(ask("demo", |run| run.frames.clear()), E::NoFrames);
-    assert!(matches!(
-        ask("demo", |run| run.frames.push(2)),
-        E::FramesTogether { .. }
-    ));
-    assert!(matches!(
-        ask("povray", |run| run.frames.push(3)),
-        E::FramesTogether { .. }
-    ));
+    assert!(matches!(ask("demo", |run| run.frames.push(2)), E::FramesTogether { .. }));
+    assert!(matches!(ask("povray", |run| run.frames.push(3)), E::FramesTogether { .. }));
     assert!(matches!(
         ask("blender", |run| run.frames = vec![5, -5]),
         E::FrameOutOfRange { frame: -5, .. }
@@ -247,52 +191,27 @@ fn what_cannot_be_done_is_refused() {
         ask("blender", |run| run.frames = vec![2_000_000]),
         E::FrameOutOfRange { .. }
     ));
-    assert!(matches!(
-        ask("povray", |run| run.camera = Some("c".into())),
-        E::NotSupported { .. }
-    ));
-    assert!(matches!(
-        ask("demo", |run| run.scale = Some(50)),
-        E::NotSupported { .. }
-    ));
-    assert!(matches!(
-        ask("noop", |run| run.format = Some("PNG".into())),
-        E::NotSupported { .. }
-    ));
+    assert!(matches!(ask("povray", |run| run.camera = Some("c".into())), E::NotSupported { .. }));
+    assert!(matches!(ask("demo", |run| run.scale = Some(50)), E::NotSupported { .. }));
+    assert!(matches!(ask("noop", |run| run.format = Some("PNG".into())), E::NotSupported { .. }));
     assert!(matches!(
         ask("blender", |run| run.format = Some("GIF".into())),
         E::UnknownFormat { .. }
     ));
     let tile = |run: &mut Invocation| {
-        run.tile = Some(Tile {
-            column: 2,
-            row: 0,
-            columns: 2,
-            rows: 1,
-        });
+        run.tile = Some(Tile { column: 2, row: 0, columns: 2, rows: 1 });
     };
     assert!(matches!(ask("demo", tile), E::NotSupported { .. }));
     assert!(matches!(ask("povray", tile), E::BadValue { .. }));
-    let stray = ask("povray", |run| {
-        drop(run.arguments.insert("widht".into(), "1".into()))
-    });
+    let stray = ask("povray", |run| drop(run.arguments.insert("widht".into(), "1".into())));
     assert_eq!(
         stray.to_string(),
         "povray knows no argument widht; it knows antialias, height, quality, width"
     );
     let missing = command(&own("args = ['{arg.key}']"), &invocation(&[1])).unwrap_err();
-    assert_eq!(
-        missing.to_string(),
-        "x needs a value for arg.key: give it with --arg key=…"
-    );
-    let zero = Invocation {
-        scene: "/a\0b".into(),
-        ..invocation(&[1])
-    };
-    assert!(matches!(
-        command(&engines["demo"], &zero),
-        Err(E::BadValue { .. })
-    ));
+    assert_eq!(missing.to_string(), "x needs a value for arg.key: give it with --arg key=…");
+    let zero = Invocation { scene: "/a\0b".into(), ..invocation(&[1]) };
+    assert!(matches!(command(&engines["demo"], &zero), Err(E::BadValue { .. })));
 }
 
 /// A value stays one argument whatever it holds, and is never read as a template itself.

@@ -86,11 +86,7 @@ fn resolve(
             None => return Ok(merged),
         };
         // An engine that builds on its own name means the shipped one.
-        let table = if base == at {
-            shipped.get(&base)
-        } else {
-            own.get(&base)
-        };
+        let table = if base == at { shipped.get(&base) } else { own.get(&base) };
         match table.or_else(|| shipped.get(&base)) {
             Some(table) => merged = merged_over(merged, table.get_ref()),
             None => return Err((span, format!("there is no engine {base} to build on"))),
@@ -100,19 +96,13 @@ fn resolve(
         }
         at = base;
     }
-    Err((
-        None,
-        format!("more than {MAX_BASES} engines build on each other"),
-    ))
+    Err((None, format!("more than {MAX_BASES} engines build on each other")))
 }
 
 /// Like [`Table::over`], but the result goes on building on what `base` builds on.
 fn merged_over(table: Table, base: &Table) -> Table {
     let next = base.base.clone();
-    Table {
-        base: next,
-        ..table.over(base.clone())
-    }
+    Table { base: next, ..table.over(base.clone()) }
 }
 
 fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
@@ -126,10 +116,7 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
     let builtin = table.builtin.as_ref().map(builtin).transpose()?;
     let executables = executables(table.executables.unwrap_or_default())?;
     if builtin.is_none() && executables.is_empty() {
-        return Err((
-            None,
-            "executables is missing: where is the program?".to_owned(),
-        ));
+        return Err((None, "executables is missing: where is the program?".to_owned()));
     }
     let version_pattern = match &table.version_pattern {
         None => None,
@@ -158,10 +145,7 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
         Argument::Options(slot) if !options.iter().any(|group| group.slot == *slot) => Some(slot),
         _ => None,
     }) {
-        return Err((
-            None,
-            format!("args has a slot {lonely:?} that no option group fills"),
-        ));
+        return Err((None, format!("args has a slot {lonely:?} that no option group fills")));
     }
     let (formats, default_format) = formats(table.formats, table.default_format)?;
     let outputs = match table.outputs {
@@ -178,10 +162,7 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
     let mut default_arguments = BTreeMap::new();
     for (key, value) in table.default_arguments.unwrap_or_default() {
         if !is_argument_name(&key) {
-            return Err((
-                Some(value.span()),
-                format!("{key:?} can't name an argument"),
-            ));
+            return Err((Some(value.span()), format!("{key:?} can't name an argument")));
         }
         default_arguments.insert(key, value.into_inner());
     }
@@ -226,15 +207,8 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
     }
     let circular =
         |name: &Placeholder| matches!(name, Placeholder::Output | Placeholder::OutputPattern);
-    if definition
-        .outputs
-        .iter()
-        .any(|output| output.names().any(circular))
-    {
-        return Err((
-            None,
-            "outputs can't be named by {output} or {output_pattern}".to_owned(),
-        ));
+    if definition.outputs.iter().any(|output| output.names().any(circular)) {
+        return Err((None, "outputs can't be named by {output} or {output_pattern}".to_owned()));
     }
     Ok(definition)
 }
@@ -242,10 +216,7 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
 fn builtin(text: &Text) -> Result<Builtin, Wrong> {
     match text.get_ref().as_str() {
         "noop" => Ok(Builtin::Noop),
-        other => Err((
-            Some(text.span()),
-            format!("nothing called {other} is built in"),
-        )),
+        other => Err((Some(text.span()), format!("nothing called {other} is built in"))),
     }
 }
 
@@ -283,31 +254,19 @@ fn argument(text: &Text) -> Result<Argument, Wrong> {
     if whole == "{options}" {
         return Ok(Argument::Options(String::new()));
     }
-    if let Some(slot) = whole
-        .strip_prefix("{options:")
-        .and_then(|rest| rest.strip_suffix('}'))
-    {
+    if let Some(slot) = whole.strip_prefix("{options:").and_then(|rest| rest.strip_suffix('}')) {
         return Ok(Argument::Options(slot.to_owned()));
     }
     template(text).map(Argument::One)
 }
 
 fn option_group(group: &OptionTable, args: &[Argument]) -> Result<OptionGroup, Wrong> {
-    let slot = group
-        .slot
-        .as_ref()
-        .map_or(String::new(), |slot| slot.get_ref().clone());
+    let slot = group.slot.as_ref().map_or(String::new(), |slot| slot.get_ref().clone());
     if !args.contains(&Argument::Options(slot.clone())) {
-        let placeholder = if slot.is_empty() {
-            "{options}".to_owned()
-        } else {
-            format!("{{options:{slot}}}")
-        };
+        let placeholder =
+            if slot.is_empty() { "{options}".to_owned() } else { format!("{{options:{slot}}}") };
         let span = group.slot.as_ref().unwrap_or(&group.when).span();
-        return Err((
-            Some(span),
-            format!("args has no {placeholder} for these options"),
-        ));
+        return Err((Some(span), format!("args has no {placeholder} for these options")));
     }
     let text = group.when.get_ref();
     let (negated, what) = match text.strip_prefix('!') {
@@ -333,17 +292,8 @@ fn option_group(group: &OptionTable, args: &[Argument]) -> Result<OptionGroup, W
             }
         },
     };
-    let args = group
-        .args
-        .iter()
-        .map(template)
-        .collect::<Result<_, Wrong>>()?;
-    Ok(OptionGroup {
-        slot,
-        when,
-        negated,
-        args,
-    })
+    let args = group.args.iter().map(template).collect::<Result<_, Wrong>>()?;
+    Ok(OptionGroup { slot, when, negated, args })
 }
 
 fn formats(
@@ -365,10 +315,7 @@ fn formats(
         formats.insert(name, Format { extension, value });
     }
     if formats.is_empty() {
-        let png = Format {
-            extension: "png".to_owned(),
-            value: "PNG".to_owned(),
-        };
+        let png = Format { extension: "png".to_owned(), value: "PNG".to_owned() };
         formats.insert("PNG".to_owned(), png);
     }
     let default_format = match default {
@@ -378,10 +325,7 @@ fn formats(
         }
         Some(text) => text.into_inner(),
         None if formats.len() > 1 && !formats.contains_key("PNG") => {
-            return Err((
-                None,
-                "default_format is missing: which of the formats?".to_owned(),
-            ));
+            return Err((None, "default_format is missing: which of the formats?".to_owned()));
         }
         None if formats.contains_key("PNG") => "PNG".to_owned(),
         None => formats.keys().next().cloned().unwrap_or_default(),
@@ -404,13 +348,10 @@ fn default_outputs(args: &[Argument], options: &[OptionGroup]) -> Vec<Template> 
         Argument::One(template) => Some(template),
         Argument::Options(_) => None,
     });
-    let mut names = always
-        .chain(options.iter().flat_map(|group| &group.args))
-        .flat_map(Template::names);
+    let mut names =
+        always.chain(options.iter().flat_map(|group| &group.args)).flat_map(Template::names);
     if names.any(|name| matches!(name, Placeholder::Output | Placeholder::OutputPattern)) {
-        Template::parse("{name}_{frame:04}.{ext}")
-            .into_iter()
-            .collect()
+        Template::parse("{name}_{frame:04}.{ext}").into_iter().collect()
     } else {
         Vec::new()
     }
@@ -429,10 +370,8 @@ fn log_patterns(table: &LogTable) -> Result<LogPatterns, Wrong> {
             let groups = pattern.groups();
             let complete = |needed: &&[&str]| needed.iter().all(|group| groups.contains(group));
             if !alternatives.is_empty() && !alternatives.iter().any(complete) {
-                let named: Vec<String> = alternatives
-                    .iter()
-                    .map(|needed| needed.join(" and "))
-                    .collect();
+                let named: Vec<String> =
+                    alternatives.iter().map(|needed| needed.join(" and ")).collect();
                 let message = format!(
                     "the pattern needs a group named {}, written (?<{}>…)",
                     named.join(", or "),

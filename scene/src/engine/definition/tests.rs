@@ -3,18 +3,11 @@ use super::*;
 #[test]
 fn shipped_engines_are_there_and_whole() {
     let engines = shipped();
-    assert_eq!(
-        engines.keys().collect::<Vec<_>>(),
-        ["blender", "demo", "noop", "povray"]
-    );
+    assert_eq!(engines.keys().collect::<Vec<_>>(), ["blender", "demo", "noop", "povray"]);
     assert_eq!(engines["noop"].builtin, Some(Builtin::Noop));
     assert_eq!(engines["demo"].executables, [Executable::Weft]);
     for (engine, printed, version) in [
-        (
-            "blender",
-            "Blender 3.4.1\n\tbuild date: 2022-12-20\n",
-            Some("3.4.1"),
-        ),
+        ("blender", "Blender 3.4.1\n\tbuild date: 2022-12-20\n", Some("3.4.1")),
         ("blender", "Blender 4.2.1 LTS", Some("4.2.1")),
         ("blender", "sh: blender: not found", None),
         (
@@ -25,11 +18,7 @@ fn shipped_engines_are_there_and_whole() {
         ("demo", "weft 0.1.0\n", Some("0.1.0")),
         ("noop", "", Some("0")),
     ] {
-        assert_eq!(
-            engines[engine].version_from(printed).as_deref(),
-            version,
-            "{printed}"
-        );
+        assert_eq!(engines[engine].version_from(printed).as_deref(), version, "{printed}");
     }
 }
 
@@ -74,14 +63,8 @@ fn tables_build_on_others() {
     let engines = parse(text, "weft.toml").unwrap();
     let stock = &shipped()["blender"];
     let own = &engines["blender"];
-    assert_eq!(
-        own.executables,
-        [Executable::Path("/opt/blender-lts/blender".into())]
-    );
-    assert_eq!(
-        (&own.args, &own.log, own.home),
-        (&stock.args, &stock.log, true)
-    );
+    assert_eq!(own.executables, [Executable::Path("/opt/blender-lts/blender".into())]);
+    assert_eq!((&own.args, &own.log, own.home), (&stock.args, &stock.log, true));
     // On the one defined above, not on the shipped one.
     let net = &engines["blender-net"];
     assert_eq!((&net.executables, net.network), (&own.executables, true));
@@ -97,10 +80,7 @@ fn runs_are_cut_as_the_engine_can() {
     let frames = [1, 2, 3, 5, 4, 10];
     assert_eq!(engines["demo"].runs(&frames).len(), 6);
     assert_eq!(engines["blender"].runs(&frames), [frames.to_vec()]);
-    assert_eq!(
-        engines["povray"].runs(&frames),
-        [vec![1, 2, 3], vec![5], vec![4], vec![10]]
-    );
+    assert_eq!(engines["povray"].runs(&frames), [vec![1, 2, 3], vec![5], vec![4], vec![10]]);
     assert!(engines["blender"].runs(&[]).is_empty());
 }
 
@@ -128,68 +108,24 @@ fn errors_name_the_line() {
         ("\n[engine.x]\nexecutible = []\n", 3, "executible"),
         ("[engine.x]\ntitle = 3\n", 2, "string"),
         ("[other]\n\n[engine.x]\ntitle = \"t\"\n", 3, "executables"),
-        (
-            "[engine.x]\nexecutables = [\n  \"x\",\n  \"./y\",\n]\n",
-            4,
-            "./y",
-        ),
+        ("[engine.x]\nexecutables = [\n  \"x\",\n  \"./y\",\n]\n", 4, "./y"),
         ("[engine.X]\nexecutables = [\"x\"]\n", 1, "lower-case"),
-        (
-            &format!("{start}args = [\n\"{{scene}}\",\n\"{{scnee}}\"]\n"),
-            5,
-            "scnee",
-        ),
-        (
-            &format!("{start}args = ['{{arg.x y}}']\nbase = 'nope'\n"),
-            4,
-            "nope",
-        ),
+        (&format!("{start}args = [\n\"{{scene}}\",\n\"{{scnee}}\"]\n"), 5, "scnee"),
+        (&format!("{start}args = ['{{arg.x y}}']\nbase = 'nope'\n"), 4, "nope"),
         (&format!("{start}builtin = \"magic\"\n"), 3, "magic"),
-        (
-            &format!("{start}outputs = [\"../{{frame}}\"]\n"),
-            3,
-            "below",
-        ),
+        (&format!("{start}outputs = [\"../{{frame}}\"]\n"), 3, "below"),
         (&format!("{start}outputs = [\"/{{frame}}\"]\n"), 3, "below"),
-        (
-            &format!("{start}outputs = [\"{{output}}\"]\n"),
-            1,
-            "{output}",
-        ),
+        (&format!("{start}outputs = [\"{{output}}\"]\n"), 1, "{output}"),
         (&format!("{start}frames_per_run = \"many\"\n"), 3, "many"),
         (&format!("{start}version_pattern = \"a\"\n"), 3, "group"),
         (&format!("{start}version_pattern = \"(a\"\n"), 3, "regular"),
         (&format!("{start}default_format = \"EXR\"\n"), 3, "EXR"),
-        (
-            &format!("{start}formats = {{ A = \"a\", B = \"b\" }}\n"),
-            1,
-            "default_format",
-        ),
-        (
-            &format!("{start}first_frame = 5\nlast_frame = 4\n"),
-            1,
-            "last_frame",
-        ),
-        (
-            &format!("{start}[engine.x.log]\nprogress = ['a', 'b']\n"),
-            4,
-            "percent",
-        ),
-        (
-            &format!("{start}[engine.x.log]\nprogress = ['(?<done>a)']\n"),
-            4,
-            "total",
-        ),
-        (
-            &format!("{start}[engine.x.log]\nsaved = ['(.*)']\n"),
-            4,
-            "path",
-        ),
-        (
-            &format!("{start}[[engine.x.options]]\nwhen = \"tile\"\nargs = []\n"),
-            4,
-            "{options}",
-        ),
+        (&format!("{start}formats = {{ A = \"a\", B = \"b\" }}\n"), 1, "default_format"),
+        (&format!("{start}first_frame = 5\nlast_frame = 4\n"), 1, "last_frame"),
+        (&format!("{start}[engine.x.log]\nprogress = ['a', 'b']\n"), 4, "percent"),
+        (&format!("{start}[engine.x.log]\nprogress = ['(?<done>a)']\n"), 4, "total"),
+        (&format!("{start}[engine.x.log]\nsaved = ['(.*)']\n"), 4, "path"),
+        (&format!("{start}[[engine.x.options]]\nwhen = \"tile\"\nargs = []\n"), 4, "{options}"),
         (
             &format!(
                 "{start}args = ['{{options}}']\n[[engine.x.options]]\nwhen = 'moon'\nargs = []\n"
@@ -198,11 +134,7 @@ fn errors_name_the_line() {
             "moon",
         ),
         (&format!("{start}args = ['{{options:s}}']\n"), 1, "slot"),
-        (
-            &format!("{start}environment = {{ \"A=B\" = \"\" }}\n"),
-            3,
-            "A=B",
-        ),
+        (&format!("{start}environment = {{ \"A=B\" = \"\" }}\n"), 3, "A=B"),
     ] {
         let error = parse(text, "weft.toml").unwrap_err();
         let found = match &error {
@@ -222,30 +154,18 @@ fn circles_and_floods_are_refused() {
     let error = parse(circle, "t").unwrap_err().to_string();
     assert!(error.contains("build on each other"), "{error}");
     let flood = " ".repeat(MAX_TEXT_BYTES + 1);
-    assert_eq!(
-        parse(&flood, "t"),
-        Err(DefinitionError::TooLarge("t".into()))
-    );
+    assert_eq!(parse(&flood, "t"), Err(DefinitionError::TooLarge("t".into())));
     let bomb = "[engine.x]\nexecutables=['x']\n[engine.x.log]\nerror=['(a{1000}){1000}']\n";
     assert!(parse(bomb, "t").is_err());
 }
 
 #[test]
 fn commands_of_ones_own_become_definitions() {
-    let argv = |words: &[&str]| {
-        words
-            .iter()
-            .map(|&word| word.to_owned())
-            .collect::<Vec<_>>()
-    };
+    let argv = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
     let own = Definition::from_argv(&argv(&["convert", "{frame:04}.exr", "{output}"])).unwrap();
     assert_eq!(own.executables, [Executable::Name("convert".into())]);
     assert_eq!(own.outputs.len(), 1);
     assert!(Definition::from_argv(&[]).is_err());
     assert!(Definition::from_argv(&argv(&["./convert"])).is_err());
-    assert!(
-        Definition::from_argv(&argv(&["convert", "{fraem}"]))
-            .unwrap_err()
-            .contains("fraem")
-    );
+    assert!(Definition::from_argv(&argv(&["convert", "{fraem}"])).unwrap_err().contains("fraem"));
 }

@@ -137,19 +137,14 @@ fn dotted(list: &[i64]) -> String {
     let mut text = String::new();
     let mut rest = list;
     while let [first, ..] = rest {
-        let run = rest
-            .windows(2)
-            .take_while(|pair| pair[1].checked_sub(pair[0]) == Some(1))
-            .count();
+        let run =
+            rest.windows(2).take_while(|pair| pair[1].checked_sub(pair[0]) == Some(1)).count();
         if !text.is_empty() {
             text.push(',');
         }
         // Writing to a String can't fail.
-        let _ = if run == 0 {
-            write!(text, "{first}")
-        } else {
-            write!(text, "{first}..{}", rest[run])
-        };
+        let _ =
+            if run == 0 { write!(text, "{first}") } else { write!(text, "{first}..{}", rest[run]) };
         rest = &rest[run + 1..];
     }
     text
