@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use futures::{AsyncWriteExt, StreamExt};
 use weft_protocol::certificate::{Chain, MAX_CHAIN, Role};
+use weft_protocol::fact::Body;
 use weft_protocol::ids::NodeId;
+use weft_protocol::replicate::Goods;
 use weft_protocol::sign::Ed25519;
 
 use crate::clock::unix_now;
@@ -62,7 +64,9 @@ async fn ask(node: &Shared, admin: &NodeId) -> Result<(), String> {
     if statement.expires <= node.chain().leaf.statement.expires {
         return Err("what came ends no later".into());
     }
-    node.renew(chain).map_err(|error| error.to_string())
+    node.renew(chain.clone()).map_err(|error| error.to_string())?;
+    let body = Body::Certificate(Box::new(chain));
+    node.author(vec![body], Vec::new(), Goods::default()).await.map(drop)
 }
 
 /// An admin's node signs connected members' certificates anew, with the role that they have.

@@ -98,7 +98,9 @@ pub enum ChainError {
     #[error("the certificate was not signed by an admin of this studio")]
     Issuer,
     /// It ended.
-    #[error("the certificate of '{0}' has expired; any admin's node renews it on `weft join`")]
+    #[error(
+        "the certificate of '{0}' has expired; with a new invite it can join again, from a new WEFT_HOME"
+    )]
     Expired(String),
     /// It is not made of the bytes of a chain.
     #[error("the certificate can't be read")]

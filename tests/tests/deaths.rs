@@ -19,12 +19,17 @@ fn out(farm: &Farm) -> String {
 
 /// Waits until every frame is in `folder`, once, and says what each holds.
 fn delivered(folder: &str, frames: usize) -> Vec<String> {
-    wait_for(MINUTE, "every frame in the output folder", || {
-        let entries = std::fs::read_dir(folder).ok()?.flatten().collect::<Vec<_>>();
-        (entries.len() == frames).then_some(())
+    let mut files = wait_for(MINUTE, "every frame in the output folder", || {
+        let entries = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+        // What is being written has another name until it is whole.
+        let whole = entries.filter(|file| {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            name.ends_with(".txt") && !name.starts_with('.')
+        });
+        let files: Vec<PathBuf> = whole.collect();
+        (files.len() >= frames).then_some(files)
     });
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()).collect();
+    assert_eq!(files.len(), frames, "{files:?}");
     files.sort();
     files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect()
 }

@@ -485,6 +485,14 @@ impl Machine {
         }
         self.learn_contact(from, advert.addresses.clone());
         self.adverts.insert(from, advert);
+        if known.is_none() {
+            // Two that come at the same moment know nothing of each other: whom both know tells.
+            let others: Vec<NodeId> =
+                self.connected.iter().filter(|peer| **peer != from).copied().collect();
+            for other in others {
+                self.hello(other);
+            }
+        }
     }
 
     fn learn_contact(&mut self, node: NodeId, mut addresses: Vec<String>) {

@@ -26,6 +26,8 @@ struct World {
     starts: Vec<(NodeId, i32)>,
     answers: BTreeMap<u64, Result<Vec<NodeId>, String>>,
     starts_again: u64,
+    /// Nodes that run and are connected to nobody.
+    detached: Vec<(NodeId, Machine)>,
 }
 
 impl World {
@@ -42,6 +44,7 @@ impl World {
             starts: Vec::new(),
             answers: BTreeMap::new(),
             starts_again: 0,
+            detached: Vec::new(),
         };
         for n in 1..=count {
             let keys = KeyPair::from_secret(&[n; 32]);
@@ -77,7 +80,7 @@ impl World {
             engines: [("demo".to_owned(), "1".to_owned())].into(),
             tags: BTreeSet::new(),
             price: 0,
-            addresses: Vec::new(),
+            addresses: vec![format!("/memory/{}", self.starts_again)],
         };
         let (term, facts) = self.disks.entry(node).or_default().clone();
         let keys = Box::new(self.keys[&node].clone());
@@ -374,4 +377,38 @@ fn who_only_shows_a_certificate_is_no_node() {
     world.run(Duration::from_secs(3));
     assert_eq!(world.statuses(&job), BTreeSet::from([Some(Status::Completed)]));
     assert!(!world.nodes[&leader].membership.alive().contains(&visitor));
+}
+
+#[test]
+fn two_that_come_at_the_same_moment_hear_of_each_other() {
+    let mut world = World::new(1);
+    world.run(Duration::from_secs(3));
+    let first = world.all()[0];
+    let chain_of_first = world.chain(first);
+    for n in [2, 3] {
+        let keys = KeyPair::from_secret(&[n; 32]);
+        world.keys.insert(keys.public(), keys);
+    }
+    // Both are connected to the first, and not to each other, before either introduces itself.
+    let newcomers: Vec<NodeId> =
+        world.keys.keys().filter(|node| **node != first).copied().collect();
+    let nodes = std::mem::take(&mut world.nodes);
+    for node in &newcomers {
+        world.start(*node);
+        let started = world.nodes.remove(node).unwrap();
+        world.nodes.clear();
+        world.starts_again += 1;
+        world.detached.push((*node, started));
+    }
+    world.nodes = nodes;
+    for (node, machine) in std::mem::take(&mut world.detached) {
+        world.nodes.insert(node, machine);
+        let chain = world.chain(node);
+        world.give(first, Input::Connected(Box::new(chain)));
+        world.give(node, Input::Connected(Box::new(chain_of_first.clone())));
+    }
+    for (node, other) in [(0, 1), (1, 0)] {
+        let knows = &world.nodes[&newcomers[node]].contacts;
+        assert!(knows.contains_key(&newcomers[other]), "{knows:?}");
+    }
 }

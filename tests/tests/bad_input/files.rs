@@ -1,0 +1,38 @@
+//! Files and hashes that aren't what they should be.
+
+use weft_tests::{Farm, write_file};
+
+use crate::cases::Cases;
+
+pub(crate) fn try_all(farm: &Farm, cases: &mut Cases) {
+    let folder = farm.folder().join("files");
+    let hello = write_file(folder.join("hello.txt"), "Hello, World!");
+    let strange = write_file(folder.join("strange.xyz"), "x");
+    let missing = folder.join("missing.txt");
+    let noughts = "0".repeat(64);
+    let mut refused = |case: &str, args: &[&str], path: Option<&std::path::Path>| {
+        let call = farm.node(2).call(args);
+        let call = path.into_iter().fold(call, |call, path| call.arg(path));
+        cases.refused(farm, case, || call.run());
+    };
+    refused("file that isn't there, for `hash` or `verify`", &["hash"], Some(&missing));
+    let case = "file that isn't there, for `hash` or `verify`";
+    refused(case, &["verify", "--md5", &noughts[..32]], Some(&missing));
+    let case = "file with another hash, for `verify`";
+    refused(case, &["verify", "--md5", &noughts[..32]], Some(&hello));
+    refused(case, &["verify", "--xxh64", "17"], Some(&hello));
+    refused(case, &["verify", "--blake3", &noughts], Some(&hello));
+    refused("hash that is none, for `verify`", &["verify", "--md5", "65a8"], Some(&hello));
+    refused("hash that is none, for `has`", &["has", "65a8"], None);
+    let case = "scene of a kind that weft doesn't read, for `analyse`";
+    refused(case, &["analyse"], Some(&strange));
+    let target = folder.join("got");
+    refused(
+        "blob that no node has, for `get` by its id",
+        &["get", &noughts, "--to"],
+        Some(&target),
+    );
+    let case = "MD5 that the node doesn't know, for `get`";
+    refused(case, &["get", &noughts[..32], "--to"], Some(&target));
+    cases.require(!target.exists(), "a blob that isn't there left a file");
+}
