@@ -71,7 +71,7 @@ fn words(document: &Value, what: &str) -> String {
 /// On how many nodes it is, for people.
 pub(crate) fn copies(document: &Value) -> String {
     match document["copies"].as_u64().and_then(|copies| usize::try_from(copies).ok()) {
-        Some(1) => ", on 1 node: no other can be reached just now".to_owned(),
+        Some(1) => ", on 1 node so far: a second takes it as soon as one can".to_owned(),
         Some(copies) if copies > 0 => format!(", on {}", units::count(copies, "node")),
         _ => String::new(),
     }
@@ -93,7 +93,7 @@ mod tests {
         let document = json!({ "job": "0123456789abcdef", "status": "paused", "copies": 1 });
         assert_eq!(
             words(&document, "paused"),
-            "0123456789: paused (status paused, on 1 node: no other can be reached just now)"
+            "0123456789: paused (status paused, on 1 node so far: a second takes it as soon as one can)"
         );
     }
 }

@@ -1,6 +1,7 @@
 //! `weft watch`: follow a job until it is over.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -12,6 +13,9 @@ use crate::follow::Follow;
 use crate::output::progress::{At, Progress, Unit};
 use crate::output::units;
 use crate::signals;
+
+/// How often what is known is shown again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "The exit status tells how the job ended: 0 if it completed, 1 otherwise.")]
@@ -45,6 +49,7 @@ pub(crate) async fn watch(
 ) -> Result<(Value, Job), Failure> {
     let mut progress = Progress::new(Unit::Frames);
     let mut last: Option<(Value, Job)> = None;
+    let mut again = tokio::time::interval(AGAIN);
     loop {
         let brought = async {
             match &mut downloads {
@@ -65,6 +70,10 @@ pub(crate) async fn watch(
                 None => break,
             },
             Some(fetched) = brought => { fetched?; }
+            // Where nothing changes for long, that is worth a line too.
+            _ = again.tick() => if let Some((_, job)) = &last {
+                show(&mut progress, job);
+            },
         }
     }
     while let Some(downloads) = &mut downloads
