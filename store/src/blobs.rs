@@ -100,13 +100,12 @@ impl Store {
         if let Some(partial) = locked(&self.partials).get(&blob) {
             return Ok(Some(partial.encoded().to_vec()));
         }
-        let found = self
-            .catalog
-            .read(|snapshot| snapshot.sheet(tables::MANIFESTS)?.get(&blob.0))?;
+        let found =
+            self.catalog.read(|snapshot| snapshot.sheet(tables::MANIFESTS)?.get(&blob.0))?;
         match found {
-            Some(bytes) if Manifest::id_of(&bytes) != blob => Err(CatalogError::Damaged {
-                table: tables::MANIFESTS.0,
-            }),
+            Some(bytes) if Manifest::id_of(&bytes) != blob => {
+                Err(CatalogError::Damaged { table: tables::MANIFESTS.0 })
+            }
             other => Ok(other),
         }
     }
@@ -138,13 +137,7 @@ impl Store {
     pub fn open_blob(&self, blob: BlobId) -> Result<BlobReader, ReadError> {
         let hold = self.hold(blob);
         let source = self.source(&blob)?.ok_or(ReadError::Unknown { blob })?;
-        Ok(BlobReader {
-            source,
-            _hold: hold,
-            next: 0,
-            chunk: Vec::new(),
-            taken: 0,
-        })
+        Ok(BlobReader { source, _hold: hold, next: 0, chunk: Vec::new(), taken: 0 })
     }
 
     /// All bytes of a whole blob that has at most `cap`.
@@ -177,10 +170,7 @@ impl Store {
                 content?;
                 let blob = BlobId(tables::id_in(tables::MD5.0, &key[md5.len()..])?);
                 // The blob's own record says so too, or it isn't.
-                if blobs
-                    .row::<BlobRow>(&blob.0)?
-                    .is_some_and(|row| row.md5 == md5)
-                {
+                if blobs.row::<BlobRow>(&blob.0)?.is_some_and(|row| row.md5 == md5) {
                     found.push(blob);
                 }
                 Ok(())
@@ -223,10 +213,7 @@ impl Store {
                 if let Ok(row) =
                     content.and_then(|bytes| tables::decode::<BlobRow>(tables::BLOBS.0, bytes))
                 {
-                    list.push(BlobInfo::new(
-                        BlobId(tables::id_in(tables::BLOBS.0, key)?),
-                        &row,
-                    ));
+                    list.push(BlobInfo::new(BlobId(tables::id_in(tables::BLOBS.0, key)?), &row));
                 }
                 Ok(())
             })
@@ -256,10 +243,7 @@ impl Store {
             let held = partial.held();
             list.insert(*id, (held.count(), held.len()));
         }
-        Ok(list
-            .into_iter()
-            .map(|(id, (held, of))| (id, held, of))
-            .collect())
+        Ok(list.into_iter().map(|(id, (held, of))| (id, held, of)).collect())
     }
 
     /// How much there is.
@@ -267,10 +251,7 @@ impl Store {
     /// # Errors
     /// When the catalog can't be read.
     pub fn stats(&self) -> Result<Stats, CatalogError> {
-        let mut stats = Stats {
-            catalog_bytes: self.catalog.size()?,
-            ..Stats::default()
-        };
+        let mut stats = Stats { catalog_bytes: self.catalog.size()?, ..Stats::default() };
         for blob in self.list()? {
             stats.blobs += 1;
             stats.bytes = stats.bytes.saturating_add(blob.size);

@@ -17,6 +17,9 @@ use crate::tables::{self, Name, Sheet};
 /// The database's file, in the store's folder.
 const FILE: &str = "catalog.redb";
 
+/// Its name while it is made. What is in `tmp/` goes when the store is opened.
+const UNFINISHED: &str = "tmp/catalog";
+
 /// How much memory the database may use for pages, in bytes. Its own default is 1 GiB.
 const CACHE: usize = 64 << 20;
 
@@ -33,29 +36,28 @@ pub(crate) struct Catalog {
 
 impl std::fmt::Debug for Catalog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Catalog")
-            .field("failed", &self.failed)
-            .finish_non_exhaustive()
+        f.debug_struct("Catalog").field("failed", &self.failed).finish_non_exhaustive()
     }
 }
 
 impl Catalog {
     /// Opens the catalog, or makes an empty one with all its tables.
     pub(crate) fn open(disk: Arc<dyn Disk>) -> Result<Self, CatalogError> {
-        let failed = Arc::new(AtomicBool::new(false));
-        let (database, fresh) = open_database(&*disk, &failed)?;
-        let catalog = Self {
-            disk,
-            database: RwLock::new(Some(database)),
-            failed,
-        };
-        if fresh {
-            // The file's own entry must last before anything is said to be in it.
-            catalog
-                .disk
-                .sync_dir("")
-                .map_err(|error| catalog.disk_error(error))?;
+        let sort = |error| CatalogError::from(DiskError::new(disk.path(FILE), error));
+        if !disk.exists(FILE).map_err(sort)? {
+            // Under another name first: half a database can't be opened again.
+            disk.create(UNFINISHED).map_err(sort)?;
+            drop(Self::open_file(Arc::clone(&disk), UNFINISHED)?);
+            disk.rename(UNFINISHED, FILE).map_err(sort)?;
+            disk.sync_dir("").map_err(sort)?;
         }
+        Self::open_file(disk, FILE)
+    }
+
+    fn open_file(disk: Arc<dyn Disk>, name: &'static str) -> Result<Self, CatalogError> {
+        let failed = Arc::new(AtomicBool::new(false));
+        let database = open_database(&*disk, name, &failed)?;
+        let catalog = Self { disk, database: RwLock::new(Some(database)), failed };
         catalog.write(|_| Ok(()))?;
         Ok(catalog)
     }
@@ -89,10 +91,7 @@ impl Catalog {
 
     /// The size of the catalog's file in bytes.
     pub(crate) fn size(&self) -> Result<u64, CatalogError> {
-        let file = self
-            .disk
-            .open(FILE, Access::Read)
-            .map_err(|error| self.disk_error(error))?;
+        let file = self.disk.open(FILE, Access::Read).map_err(|error| self.disk_error(error))?;
         file.len().map_err(|error| self.disk_error(error))
     }
 
@@ -112,17 +111,14 @@ impl Catalog {
 
     /// Opens the database anew: what was committed is there, as after a crash.
     fn reopen(&self) -> Result<(), CatalogError> {
-        let mut guard = self
-            .database
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self.database.write().unwrap_or_else(PoisonError::into_inner);
         if !self.failed.load(Ordering::Acquire) && guard.is_some() {
             return Ok(());
         }
-        *guard = None;
+        close(guard.take());
         self.failed.store(false, Ordering::Release);
-        match open_database(&*self.disk, &self.failed) {
-            Ok((database, _)) => *guard = Some(database),
+        match open_database(&*self.disk, FILE, &self.failed) {
+            Ok(database) => *guard = Some(database),
             Err(error) => {
                 self.failed.store(true, Ordering::Release);
                 return Err(error);
@@ -148,28 +144,44 @@ fn guarded<T>(
     })
 }
 
+/// Closes a database. Where its pages are damaged that may panic too.
+fn close(database: Option<Database>) {
+    if catch_unwind(AssertUnwindSafe(|| drop(database))).is_err() {
+        tracing::warn!("the catalog's pages are damaged; it was not closed in good order");
+    }
+}
+
+impl Drop for Catalog {
+    fn drop(&mut self) {
+        close(self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+/// Opens the database's file. One that can't be opened as it is may be so after every page was
+/// checked and what follows from them made anew.
 fn open_database(
     disk: &dyn Disk,
+    name: &str,
     failed: &Arc<AtomicBool>,
-) -> Result<(Database, bool), CatalogError> {
-    let sort = |error| CatalogError::from(DiskError::new(disk.path(FILE), error));
-    let fresh = !disk.exists(FILE).map_err(sort)?;
-    let file = if fresh {
-        disk.create(FILE)
-    } else {
-        disk.open(FILE, Access::Write)
+) -> Result<Database, CatalogError> {
+    let open = |check: bool| {
+        let file = disk.open(name, Access::Write);
+        let file = file.map_err(|error| DiskError::new(disk.path(name), error))?;
+        guarded(failed, || {
+            let mut builder = Database::builder();
+            builder.set_cache_size(CACHE).set_check_integrity_on_open(check);
+            let file = CatalogFile { file, failed: Arc::clone(failed) };
+            builder.create_with_backend(file).map_err(refused)
+        })
+    };
+    match open(false) {
+        Err(CatalogError::Broken(reason)) => {
+            tracing::warn!(reason, "the catalog is damaged; all of it is checked");
+            failed.store(false, Ordering::Release);
+            open(true)
+        }
+        other => other,
     }
-    .map_err(sort)?;
-    let database = guarded(failed, || {
-        let mut builder = Database::builder();
-        builder.set_cache_size(CACHE);
-        let file = CatalogFile {
-            file,
-            failed: Arc::clone(failed),
-        };
-        builder.create_with_backend(file).map_err(refused)
-    })?;
-    Ok((database, fresh))
 }
 
 /// What the database says, in our words.
@@ -190,14 +202,8 @@ impl Snapshot {
         &self,
         name: Name,
     ) -> Result<Sheet<ReadOnlyTable<Bytes, Bytes>>, CatalogError> {
-        let table = self
-            .transaction
-            .open_table(name.definition())
-            .map_err(refused)?;
-        Ok(Sheet {
-            name: name.0,
-            table,
-        })
+        let table = self.transaction.open_table(name.definition()).map_err(refused)?;
+        Ok(Sheet { name: name.0, table })
     }
 }
 
@@ -221,10 +227,7 @@ impl<'t> Tables<'t> {
     fn open(transaction: &'t WriteTransaction) -> Result<Self, CatalogError> {
         let sheet = |name: Name| -> Result<_, CatalogError> {
             let table = transaction.open_table(name.definition()).map_err(refused)?;
-            Ok(Sheet {
-                name: name.0,
-                table,
-            })
+            Ok(Sheet { name: name.0, table })
         };
         Ok(Self {
             manifests: sheet(tables::MANIFESTS)?,

@@ -52,14 +52,7 @@ impl Store {
         dest: &Path,
         read_only: bool,
     ) -> Result<How, CheckoutError> {
-        self.write_out(
-            blob,
-            dest,
-            Manner {
-                read_only,
-                durable: false,
-            },
-        )
+        self.write_out(blob, dest, Manner { read_only, durable: false })
     }
 
     /// Writes a whole blob to `dest` as [`checkout`](Self::checkout) does, always as a checked
@@ -68,15 +61,7 @@ impl Store {
     /// # Errors
     /// When the blob isn't here as a whole or is damaged, or the file can't be written.
     pub fn deliver(&self, blob: BlobId, dest: &Path) -> Result<(), CheckoutError> {
-        self.write_out(
-            blob,
-            dest,
-            Manner {
-                read_only: false,
-                durable: true,
-            },
-        )
-        .map(|_| ())
+        self.write_out(blob, dest, Manner { read_only: false, durable: true }).map(|_| ())
     }
 
     /// Writes those files of a tree that `wanted` takes, each under its path in `dest`, which is
@@ -105,14 +90,7 @@ impl Store {
                 return Err(CheckoutError::WrongSize { path: path.clone() });
             }
             let file = make_folders(dest, path)?;
-            match self.write_out(
-                blob,
-                &file,
-                Manner {
-                    read_only,
-                    durable: false,
-                },
-            )? {
+            match self.write_out(blob, &file, Manner { read_only, durable: false })? {
                 How::Reflinked => done.reflinked += 1,
                 How::Copied => done.copied += 1,
             }
@@ -131,10 +109,7 @@ impl Store {
         getrandom::fill(&mut random)
             .map_err(|error| DiskError::new(dest, io::Error::other(error)))?;
         let name = format!(".weft-{:016x}.tmp", u64::from_le_bytes(random));
-        let temporary = Unfinished {
-            path: folder.join(name),
-            finished: false,
-        };
+        let temporary = Unfinished { path: folder.join(name), finished: false };
         let how = self.fill(blob, &temporary.path, manner)?;
         temporary.finish(dest, manner)?;
         if manner.durable {
@@ -150,11 +125,8 @@ impl Store {
         if !manner.durable && source.row.place == Place::File && self.reflink(blob, path) {
             return Ok(How::Reflinked);
         }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(path)
-            .map_err(failed)?;
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
         for index in 0..source.manifest.chunk_count() {
             file.write_all(&source.chunk(index)?).map_err(failed)?;
         }

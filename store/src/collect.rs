@@ -43,9 +43,7 @@ impl Plan {
     /// How many bytes the blobs have.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.blobs
-            .iter()
-            .fold(0, |sum, doomed| sum.saturating_add(doomed.size))
+        self.blobs.iter().fold(0, |sum, doomed| sum.saturating_add(doomed.size))
     }
 }
 
@@ -92,21 +90,14 @@ impl Store {
                 // It hasn't come yet, so that nothing has come on its account.
                 Err(ReadError::Unknown { .. }) => continue,
                 Err(source) => {
-                    return Err(CollectError::Tree {
-                        tree,
-                        source: Box::new(source),
-                    });
+                    return Err(CollectError::Tree { tree, source: Box::new(source) });
                 }
             };
             let read =
                 Tree::decode(&bytes).map_err(|source| CollectError::NotATree { tree, source })?;
             protected.extend(read.entries().values().map(|entry| entry.blob));
         }
-        let mut plan = Plan {
-            trees,
-            protected,
-            ..Plan::default()
-        };
+        let mut plan = Plan { trees, protected, ..Plan::default() };
         self.catalog.read(|snapshot| {
             let pins = snapshot.sheet(tables::PINS)?;
             let may_go = |blob: &BlobId, touched: u64| -> Result<bool, CatalogError> {
@@ -128,11 +119,7 @@ impl Store {
                 if let Ok(BlobRow { size, touched, .. }) = row
                     && may_go(&blob, touched)?
                 {
-                    doomed.push(Doomed {
-                        blob,
-                        size,
-                        whole: true,
-                    });
+                    doomed.push(Doomed { blob, size, whole: true });
                 }
                 Ok(())
             })?;
@@ -142,11 +129,7 @@ impl Store {
                 if let Ok(PartialRow { touched, .. }) = row
                     && may_go(&blob, touched)?
                 {
-                    doomed.push(Doomed {
-                        blob,
-                        size: 0,
-                        whole: false,
-                    });
+                    doomed.push(Doomed { blob, size: 0, whole: false });
                 }
                 Ok(())
             })?;
@@ -165,11 +148,7 @@ impl Store {
             let dir = names::fan(byte);
             let listed = self.disk.list(&dir);
             let listed = listed.map_err(|error| DiskError::new(self.disk.path(&dir), error))?;
-            files.extend(
-                listed
-                    .into_iter()
-                    .map(|name| (format!("{dir}/{name}"), name)),
-            );
+            files.extend(listed.into_iter().map(|name| (format!("{dir}/{name}"), name)));
         }
         Ok(self.catalog.read(|snapshot| {
             let blobs = snapshot.sheet(tables::BLOBS)?;
@@ -210,21 +189,14 @@ impl Store {
         };
         plan.blobs = gone;
         plan.strays.retain(|name| {
-            let id = name
-                .rsplit('/')
-                .next()
-                .and_then(|name| name.parse::<BlobId>().ok());
+            let id = name.rsplit('/').next().and_then(|name| name.parse::<BlobId>().ok());
             let known = id.map(|id| self.has(id).unwrap_or(true));
             known == Some(false)
         });
         let mut first_error = None;
         let files = plan.blobs.iter().map(|doomed| {
             self.opened.forget(&doomed.blob);
-            if doomed.whole {
-                names::blob(&doomed.blob)
-            } else {
-                names::partial(&doomed.blob)
-            }
+            if doomed.whole { names::blob(&doomed.blob) } else { names::partial(&doomed.blob) }
         });
         for name in files.chain(plan.strays.iter().cloned()) {
             match self.disk.remove(&name) {
@@ -249,10 +221,7 @@ impl Store {
         let touched = if doomed.whole {
             tables.blobs.row::<BlobRow>(key)?.map(|row| row.touched)
         } else {
-            tables
-                .partial
-                .row::<PartialRow>(key)?
-                .map(|row| row.touched)
+            tables.partial.row::<PartialRow>(key)?.map(|row| row.touched)
         };
         let mut pinned = false;
         tables.pins.scan(key, |key, content| {

@@ -132,9 +132,7 @@ pub(crate) struct RealDisk {
 
 impl RealDisk {
     pub(crate) fn new(root: &Path) -> Self {
-        Self {
-            root: root.to_path_buf(),
-        }
+        Self { root: root.to_path_buf() }
     }
 }
 
@@ -154,21 +152,14 @@ impl Disk for RealDisk {
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let mut options = OpenOptions::new();
-        let file = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(self.path(name))?;
+        let file =
+            options.read(true).write(true).create(true).truncate(true).open(self.path(name))?;
         Ok(Box::new(RealFile(file)))
     }
 
     fn open(&self, name: &str, access: Access) -> io::Result<Box<dyn DiskFile>> {
         let write = access == Access::Write;
-        let file = OpenOptions::new()
-            .read(true)
-            .write(write)
-            .open(self.path(name))?;
+        let file = OpenOptions::new().read(true).write(write).open(self.path(name))?;
         Ok(Box::new(RealFile(file)))
     }
 

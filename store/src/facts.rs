@@ -67,36 +67,21 @@ impl Batch {
     /// Pins a blob, as [`Store::pin`] does.
     #[must_use]
     pub fn pin(mut self, blob: BlobId, reason: impl Into<String>) -> Self {
-        self.pins.push(NewPin {
-            blob,
-            reason: reason.into(),
-            tree: false,
-            until: None,
-        });
+        self.pins.push(NewPin { blob, reason: reason.into(), tree: false, until: None });
         self
     }
 
     /// Pins a tree and all that it names, as [`Store::pin_tree`] does.
     #[must_use]
     pub fn pin_tree(mut self, tree: BlobId, reason: impl Into<String>) -> Self {
-        self.pins.push(NewPin {
-            blob: tree,
-            reason: reason.into(),
-            tree: true,
-            until: None,
-        });
+        self.pins.push(NewPin { blob: tree, reason: reason.into(), tree: true, until: None });
         self
     }
 
     /// Pins a blob until a moment in seconds since 1970, as [`Store::pin_until`] does.
     #[must_use]
     pub fn pin_until(mut self, blob: BlobId, reason: impl Into<String>, until: u64) -> Self {
-        self.pins.push(NewPin {
-            blob,
-            reason: reason.into(),
-            tree: false,
-            until: Some(until),
-        });
+        self.pins.push(NewPin { blob, reason: reason.into(), tree: false, until: Some(until) });
         self
     }
 
@@ -163,11 +148,8 @@ impl Store {
         if facts.is_empty() {
             return Ok(());
         }
-        self.catalog.write(|tables| {
-            facts
-                .iter()
-                .try_for_each(|(id, bytes)| tables.facts.put(&id.0, bytes))
-        })
+        self.catalog
+            .write(|tables| facts.iter().try_for_each(|(id, bytes)| tables.facts.put(&id.0, bytes)))
     }
 
     /// A fact's exact bytes.
@@ -175,20 +157,14 @@ impl Store {
     /// # Errors
     /// When the catalog can't be read, or the record is damaged.
     pub fn get_fact(&self, id: FactId) -> Result<Option<Vec<u8>>, CatalogError> {
-        self.catalog
-            .read(|snapshot| snapshot.sheet(tables::FACTS)?.get(&id.0))
+        self.catalog.read(|snapshot| snapshot.sheet(tables::FACTS)?.get(&id.0))
     }
 
     /// All facts, by id. They are read some at a time: what is put or removed meanwhile may be
     /// among them or not. A damaged one is an error in its place; the rest follows.
     #[must_use]
     pub fn all_facts(&self) -> Facts<'_> {
-        Facts {
-            store: self,
-            page: VecDeque::new(),
-            last: None,
-            over: false,
-        }
+        Facts { store: self, page: VecDeque::new(), last: None, over: false }
     }
 
     /// Removes facts; they stay removed when this returns.
@@ -220,8 +196,7 @@ impl Store {
     /// # Errors
     /// When the catalog can't be read, or the record is damaged.
     pub fn get_meta(&self, name: &str) -> Result<Option<Vec<u8>>, CatalogError> {
-        self.catalog
-            .read(|snapshot| snapshot.sheet(tables::META)?.get(name.as_bytes()))
+        self.catalog.read(|snapshot| snapshot.sheet(tables::META)?.get(name.as_bytes()))
     }
 }
 

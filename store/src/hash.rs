@@ -33,10 +33,7 @@ pub(crate) struct Sums {
 
 impl Sums {
     pub(crate) fn new() -> Self {
-        Self {
-            md5: Md5::new(),
-            xxh64: Xxh64::new(0),
-        }
+        Self { md5: Md5::new(), xxh64: Xxh64::new(0) }
     }
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {
@@ -110,14 +107,8 @@ mod tests {
             empty.blake3,
             "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
         );
-        assert_eq!(
-            hash_reader(&b"abc"[..]).unwrap().md5,
-            "900150983cd24fb0d6963f7d28e17f72"
-        );
-        assert_eq!(
-            hash_reader(&b"abc"[..]).unwrap().xxh64,
-            0x44bc_2cf5_ad77_0999_u64.to_string()
-        );
+        assert_eq!(hash_reader(&b"abc"[..]).unwrap().md5, "900150983cd24fb0d6963f7d28e17f72");
+        assert_eq!(hash_reader(&b"abc"[..]).unwrap().xxh64, 0x44bc_2cf5_ad77_0999_u64.to_string());
         // BLAKE3's vectors are over the bytes 0, 1, …, 250, 0, 1, …
         let pattern: Vec<u8> = (0..1025_u32).map(|n| (n % 251) as u8).collect();
         assert_eq!(

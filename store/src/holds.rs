@@ -18,10 +18,7 @@ impl Holds {
 
     pub(crate) fn hold(self: &Arc<Self>, blob: BlobId) -> Hold {
         *locked(&self.0).entry(blob).or_default() += 1;
-        Hold {
-            holds: Arc::clone(self),
-            blob,
-        }
+        Hold { holds: Arc::clone(self), blob }
     }
 }
 

@@ -59,11 +59,7 @@ impl Store {
     ) -> Result<Added, IngestError> {
         let mut each = |_: usize, bytes: u64| progress(bytes);
         let mut added = self.ingest_many(&[path], &mut each)?;
-        added.pop().unwrap_or_else(|| {
-            Err(IngestError::NotAFile {
-                path: path.to_path_buf(),
-            })
-        })
+        added.pop().unwrap_or_else(|| Err(IngestError::NotAFile { path: path.to_path_buf() }))
     }
 
     /// Takes many files in, with few commits. `progress` is told the position of a path and how
@@ -89,7 +85,7 @@ impl Store {
                 Ok(Found::Read(blob)) => {
                     batch.bytes += blob.manifest.size;
                     batch.positions.push(position);
-                    batch.blobs.push(blob);
+                    batch.blobs.push(*blob);
                 }
                 // The store's trouble is everybody's; a file's is its own.
                 Err(error @ (IngestError::Disk(_) | IngestError::Catalog(_))) => return Err(error),
@@ -201,7 +197,7 @@ impl Store {
             progress(looks.size);
             return Ok(Found::Remembered(id));
         }
-        self.read_file(path, chunker, progress).map(Found::Read)
+        Ok(Found::Read(Box::new(self.read_file(path, chunker, progress)?)))
     }
 
     /// The blob of a file that looks as it did when it was taken in; the blob is still here.
@@ -211,9 +207,7 @@ impl Store {
         };
         self.catalog.read(|snapshot| {
             // A record that can't be believed is no reason to trust the file's looks.
-            let row = snapshot
-                .sheet(tables::REMEMBERED)?
-                .row::<RememberedRow>(&key);
+            let row = snapshot.sheet(tables::REMEMBERED)?.row::<RememberedRow>(&key);
             let Some(row) = row.ok().flatten().filter(|row| row.looks == *looks) else {
                 return Ok(None);
             };
@@ -228,10 +222,7 @@ impl Store {
         chunker: &mut Chunker,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Prepared<'_>, IngestError> {
-        let failed = |source| IngestError::Source {
-            path: path.to_path_buf(),
-            source,
-        };
+        let failed = |source| IngestError::Source { path: path.to_path_buf(), source };
         // Before it's opened: opening a pipe would wait for a writer.
         metadata(path)?;
         let started = nanoseconds(SystemTime::now());
@@ -240,9 +231,7 @@ impl Store {
         let mut blob = self.prepare(&mut file, path, chunker, progress)?;
         let after = looks_of(&file.metadata().map_err(failed)?);
         if before != after || blob.manifest.size != before.size {
-            return Err(IngestError::Changed {
-                path: path.to_path_buf(),
-            });
+            return Err(IngestError::Changed { path: path.to_path_buf() });
         }
         if before.modified.max(before.changed) < started - SETTLED {
             blob.remember = path_key(path).map(|key| (key, before));
@@ -269,10 +258,7 @@ impl Store {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(source) => {
-                    return Err(IngestError::Source {
-                        path: path.to_path_buf(),
-                        source,
-                    });
+                    return Err(IngestError::Source { path: path.to_path_buf(), source });
                 }
             }
             while let Some(chunk) = chunker.next_chunk() {
@@ -291,7 +277,7 @@ impl Store {
 /// What a path turned out to be.
 enum Found<'s> {
     Remembered(BlobId),
-    Read(Prepared<'s>),
+    Read(Box<Prepared<'s>>),
 }
 
 /// What is put in place with one commit.
@@ -336,9 +322,7 @@ impl<'s, 'p> Builder<'s, 'p> {
 
     fn add(&mut self, chunk: &[u8]) -> Result<(), IngestError> {
         if self.chunks.len() >= MAX_CHUNKS as usize {
-            return Err(IngestError::TooLong {
-                path: self.path.to_path_buf(),
-            });
+            return Err(IngestError::TooLong { path: self.path.to_path_buf() });
         }
         self.sums.update(chunk);
         let id = ChunkId(*blake3::hash(chunk).as_bytes());
@@ -353,21 +337,13 @@ impl<'s, 'p> Builder<'s, 'p> {
             copy.write(self.size, chunk)?;
         }
         self.size += chunk.len() as u64;
-        self.chunks.push(ChunkRef {
-            id,
-            len: u32::try_from(chunk.len()).unwrap_or(u32::MAX),
-        });
+        self.chunks.push(ChunkRef { id, len: u32::try_from(chunk.len()).unwrap_or(u32::MAX) });
         Ok(())
     }
 
     fn finish(self) -> Prepared<'s> {
         let (md5, xxh64) = self.sums.finish();
-        let manifest = Manifest {
-            size: self.size,
-            md5,
-            xxh64,
-            chunks: self.chunks,
-        };
+        let manifest = Manifest { size: self.size, md5, xxh64, chunks: self.chunks };
         let encoded = manifest.encode();
         let id = Manifest::id_of(&encoded);
         Prepared {
@@ -387,15 +363,9 @@ impl<'s, 'p> Builder<'s, 'p> {
 /// What the system says of a path that must be a regular file, links followed.
 fn metadata(path: &Path) -> Result<Metadata, IngestError> {
     let path = || PathBuf::from(path);
-    let metadata = fs::metadata(path()).map_err(|source| IngestError::Source {
-        path: path(),
-        source,
-    })?;
-    if metadata.is_file() {
-        Ok(metadata)
-    } else {
-        Err(IngestError::NotAFile { path: path() })
-    }
+    let metadata =
+        fs::metadata(path()).map_err(|source| IngestError::Source { path: path(), source })?;
+    if metadata.is_file() { Ok(metadata) } else { Err(IngestError::NotAFile { path: path() }) }
 }
 
 fn path_key(path: &Path) -> Option<Vec<u8>> {
@@ -415,13 +385,7 @@ fn nanoseconds(time: SystemTime) -> i128 {
 
 fn looks_of(metadata: &Metadata) -> Looks {
     let modified = metadata.modified().map_or(0, nanoseconds);
-    let looks = Looks {
-        size: metadata.len(),
-        modified,
-        changed: 0,
-        device: 0,
-        inode: 0,
-    };
+    let looks = Looks { size: metadata.len(), modified, changed: 0, device: 0, inode: 0 };
     with_inode(looks, metadata)
 }
 
@@ -429,12 +393,7 @@ fn looks_of(metadata: &Metadata) -> Looks {
 fn with_inode(looks: Looks, metadata: &Metadata) -> Looks {
     use std::os::unix::fs::MetadataExt;
     let changed = i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec());
-    Looks {
-        changed,
-        device: metadata.dev(),
-        inode: metadata.ino(),
-        ..looks
-    }
+    Looks { changed, device: metadata.dev(), inode: metadata.ino(), ..looks }
 }
 
 #[cfg(not(unix))]

@@ -22,6 +22,7 @@ mod open;
 mod partial;
 mod pins;
 mod publish;
+mod receive;
 mod source;
 mod tables;
 mod verify;
@@ -67,6 +68,8 @@ pub struct Store {
     publishing: Mutex<()>,
     /// Numbers the files under `tmp/`.
     temporary: AtomicU64,
+    /// After how many received bytes of a blob the catalog is told. Tests tell it more often.
+    checkpoint: u64,
     /// The lock on the folder, where there is one.
     _lock: Option<File>,
 }
@@ -98,9 +101,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Seconds since 1970.
 fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use weft_protocol::ids::BlobId;
 use crate::catalog::Catalog;
 use crate::disk::{Access, Disk, RealDisk};
 use crate::error::{DiskError, OpenError};
+use crate::receive::CHECKPOINT;
 use crate::tables::{self, FORMAT};
 use crate::{Store, names, source};
 
@@ -32,9 +33,7 @@ fn take_lock(dir: &Path) -> Result<File, OpenError> {
         .map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
-            path: dir.to_path_buf(),
-        }),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: dir.to_path_buf() }),
         Err(TryLockError::Error(error)) => Err(failed(error).into()),
     }
 }
@@ -55,8 +54,7 @@ pub(crate) fn open_on(disk: Arc<dyn Disk>, lock: Option<File>) -> Result<Store, 
     }
     let catalog = Catalog::open(Arc::clone(&disk))?;
     if !marked {
-        disk.sync_dir(names::BLOBS)
-            .map_err(|error| failed(names::BLOBS, error))?;
+        disk.sync_dir(names::BLOBS).map_err(|error| failed(names::BLOBS, error))?;
         write_format(&*disk)?;
     }
     let store = Store {
@@ -67,6 +65,7 @@ pub(crate) fn open_on(disk: Arc<dyn Disk>, lock: Option<File>) -> Result<Store, 
         partials: Mutex::default(),
         publishing: Mutex::default(),
         temporary: AtomicU64::new(0),
+        checkpoint: CHECKPOINT,
         _lock: lock,
     };
     store.settle_partials()?;
@@ -87,8 +86,7 @@ fn read_format(disk: &dyn Disk) -> Result<bool, OpenError> {
         .ok()
         .and_then(|length| bytes.get_mut(..length))
         .ok_or_else(|| OpenError::NotAStore { path: path.clone() })?;
-    file.read_at(0, line)
-        .map_err(|error| DiskError::new(&path, error))?;
+    file.read_at(0, line).map_err(|error| DiskError::new(&path, error))?;
     let found: u32 = std::str::from_utf8(line)
         .ok()
         .and_then(|line| line.trim_end().strip_prefix(FORMAT_LINE))
@@ -96,10 +94,7 @@ fn read_format(disk: &dyn Disk) -> Result<bool, OpenError> {
         .ok_or(OpenError::NotAStore { path })?;
     match found {
         0..=FORMAT => Ok(true),
-        _ => Err(OpenError::Newer {
-            found,
-            supported: FORMAT,
-        }),
+        _ => Err(OpenError::Newer { found, supported: FORMAT }),
     }
 }
 
@@ -110,16 +105,14 @@ fn write_format(disk: &dyn Disk) -> Result<(), OpenError> {
     let failed = |error| DiskError::new(disk.path(names::FORMAT), error);
     let temporary = format!("{}/format", names::TEMPORARY);
     let file = disk.create(&temporary).map_err(failed)?;
-    file.write_at(0, format!("{FORMAT_LINE}{FORMAT}\n").as_bytes())
-        .map_err(failed)?;
+    file.write_at(0, format!("{FORMAT_LINE}{FORMAT}\n").as_bytes()).map_err(failed)?;
     file.sync().map_err(failed)?;
     disk.rename(&temporary, names::FORMAT).map_err(failed)?;
     Ok(disk.sync_dir("").map_err(failed)?)
 }
 
 fn list(disk: &dyn Disk, dir: &str) -> Result<Vec<String>, DiskError> {
-    disk.list(dir)
-        .map_err(|error| DiskError::new(disk.path(dir), error))
+    disk.list(dir).map_err(|error| DiskError::new(disk.path(dir), error))
 }
 
 fn remove(disk: &dyn Disk, name: &str) -> Result<(), DiskError> {

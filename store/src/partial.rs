@@ -1,26 +1,16 @@
-//! Receiving: blobs that come chunk by chunk, in any order, and survive restarts.
+//! A blob that is being received: what of it has come, and where that is.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use weft_protocol::content::{Bitmap, Manifest};
 use weft_protocol::ids::{BlobId, ChunkId};
 
-use crate::disk::{Access, DiskFile};
-use crate::error::{CatalogError, DiskError, ReadError, WriteError};
+use crate::disk::DiskFile;
+use crate::error::{DiskError, ReadError, WriteError};
 use crate::holds::Hold;
-use crate::publish::{Body, Prepared};
-use crate::source::decode_manifest;
-use crate::tables::{self, ChunkRow, PartialRow};
-use crate::{INLINE_MAX, Store, locked, names, now};
-
-/// After how many bytes the catalog is told which chunks are on disk. A restart fetches at most
-/// about as many again.
-const CHECKPOINT: u64 = 16 << 20;
-
-/// How many chunks are looked up at once when a blob begins.
-const LOOKUPS: usize = 1024;
+use crate::locked;
 
 /// A blob that is being received.
 #[derive(Debug)]
@@ -34,12 +24,13 @@ pub(crate) struct Partial {
     place: Place,
     progress: Mutex<Progress>,
     /// Held while the catalog is told, so that it is told the newest last.
-    telling: Mutex<()>,
+    pub(crate) telling: Mutex<()>,
     _hold: Hold,
 }
 
+/// Where the bytes go.
 #[derive(Debug)]
-enum Place {
+pub(crate) enum Place {
     /// A blob so small that it is put into the catalog when it is whole.
     Memory(Mutex<Vec<u8>>),
     File {
@@ -59,6 +50,52 @@ struct Progress {
 }
 
 impl Partial {
+    /// A blob of which `held` has come for certain. The manifest is the one that was decoded from
+    /// `encoded`.
+    pub(crate) fn new(
+        manifest: Manifest,
+        encoded: Vec<u8>,
+        place: Place,
+        held: Bitmap,
+        hold: Hold,
+    ) -> Self {
+        let mut twins: BTreeMap<ChunkId, Vec<u32>> = BTreeMap::new();
+        for (index, chunk) in (0_u32..).zip(&manifest.chunks) {
+            twins.entry(chunk.id).or_default().push(index);
+        }
+        twins.retain(|_, places| places.len() > 1);
+        let progress = Progress { synced: held.clone(), held, unsynced: 0 };
+        Self {
+            id: Manifest::id_of(&encoded),
+            offsets: manifest.offsets().collect(),
+            manifest,
+            encoded,
+            twins,
+            place,
+            progress: Mutex::new(progress),
+            telling: Mutex::default(),
+            _hold: hold,
+        }
+    }
+
+    pub(crate) fn id(&self) -> BlobId {
+        self.id
+    }
+
+    pub(crate) fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// What was synced, and would survive a crash if the catalog knew.
+    pub(crate) fn synced(&self) -> Bitmap {
+        locked(&self.progress).synced.clone()
+    }
+
+    /// How many bytes were written since the last sync.
+    pub(crate) fn unsynced(&self) -> u64 {
+        locked(&self.progress).unsynced
+    }
+
     pub(crate) fn encoded(&self) -> &[u8] {
         &self.encoded
     }
@@ -97,11 +134,7 @@ impl Partial {
         match result {
             Ok(()) => {
                 // What was found spoilt meanwhile stays out.
-                let Progress {
-                    held: still,
-                    synced,
-                    ..
-                } = &mut *progress;
+                let Progress { held: still, synced, .. } = &mut *progress;
                 *synced = held;
                 synced.keep_only(still);
                 Ok(())
@@ -117,10 +150,9 @@ impl Partial {
     pub(crate) fn chunk(&self, index: u32) -> Result<Vec<u8>, ReadError> {
         let blob = self.id;
         let position = index as usize;
-        let (Some(chunk), Some(&offset)) = (
-            self.manifest.chunks.get(position),
-            self.offsets.get(position),
-        ) else {
+        let (Some(chunk), Some(&offset)) =
+            (self.manifest.chunks.get(position), self.offsets.get(position))
+        else {
             return Err(ReadError::NoSuchChunk { blob, index });
         };
         if !locked(&self.progress).held.get(index) {
@@ -149,7 +181,7 @@ impl Partial {
     }
 
     /// Checks a chunk and writes it wherever the blob has it; which of its places are new.
-    fn write(&self, index: u32, bytes: &[u8]) -> Result<Vec<u32>, WriteError> {
+    pub(crate) fn write(&self, index: u32, bytes: &[u8]) -> Result<Vec<u32>, WriteError> {
         let blob = self.id;
         let chunk = self.manifest.chunks.get(index as usize);
         let chunk = chunk.ok_or(WriteError::NoSuchChunk { blob, index })?;
@@ -164,11 +196,7 @@ impl Partial {
             match &self.place {
                 Place::Memory(all) => *locked(all) = bytes.to_vec(),
                 Place::File { name, file } => {
-                    let offset = self
-                        .offsets
-                        .get(place as usize)
-                        .copied()
-                        .unwrap_or_default();
+                    let offset = self.offsets.get(place as usize).copied().unwrap_or_default();
                     let written = file.write_at(offset, bytes);
                     written.map_err(|error| DiskError::new(name, error))?;
                 }
@@ -180,371 +208,5 @@ impl Partial {
             }
         }
         Ok(new)
-    }
-}
-
-impl Store {
-    /// Begins to receive a blob, or goes on with it, and says which chunks are here already.
-    ///
-    /// Room for all of it is reserved, and chunks that other blobs in this store have are copied
-    /// at once: only what is missing in the result needs to be fetched. A blob that is whole gives
-    /// a full bitmap.
-    ///
-    /// # Errors
-    /// [`WriteError::WrongManifest`] before anything is stored; [`WriteError::Disk`] when there is
-    /// no room.
-    pub fn begin_partial(&self, blob: BlobId, manifest: &[u8]) -> Result<Bitmap, WriteError> {
-        let hold = self.hold(blob);
-        if Manifest::id_of(manifest) != blob {
-            return Err(WriteError::WrongManifest { blob });
-        }
-        if let Some(have) = self.have(blob).or_else(damaged_is_none)? {
-            return Ok(have);
-        }
-        let decoded = Manifest::decode(manifest)?;
-        let partial = {
-            let mut partials = locked(&self.partials);
-            if let Some(partial) = partials.get(&blob) {
-                return Ok(partial.held());
-            }
-            let partial = Arc::new(self.new_partial(blob, decoded, manifest.to_vec(), hold)?);
-            partials.insert(blob, Arc::clone(&partial));
-            partial
-        };
-        self.copy_known_chunks(&partial)?;
-        Ok(partial.held())
-    }
-
-    /// Which chunks of a blob are here: all of a whole one, some of one that is being received;
-    /// `None` if there is neither.
-    ///
-    /// # Errors
-    /// When the catalog can't be read.
-    pub fn have(&self, blob: BlobId) -> Result<Option<Bitmap>, CatalogError> {
-        if let Some(partial) = locked(&self.partials).get(&blob) {
-            return Ok(Some(partial.held()));
-        }
-        if self.has(blob)? {
-            let manifest = self.manifest(blob)?;
-            return Ok(manifest.map(|manifest| Bitmap::full(manifest.chunk_count())));
-        }
-        Ok(self.partial(&blob)?.map(|partial| partial.held()))
-    }
-
-    /// Stores a chunk that came, and says which chunks of the blob are new by that: none if it was
-    /// here, several if the blob has it several times.
-    ///
-    /// It is checked before it is written, and may be served from now on. It survives a crash
-    /// after the next checkpoint, some 16 MiB later, or when the blob is finished.
-    ///
-    /// # Errors
-    /// [`WriteError::Mismatch`]: these are other bytes, and nothing was stored.
-    pub fn write_chunk(
-        &self,
-        blob: BlobId,
-        index: u32,
-        bytes: &[u8],
-    ) -> Result<Vec<u32>, WriteError> {
-        let Some(partial) = self.partial(&blob)? else {
-            // It may have become whole meanwhile; then this chunk is of no use.
-            return if self.has(blob)? {
-                Ok(Vec::new())
-            } else {
-                Err(WriteError::Unknown { blob })
-            };
-        };
-        let new = partial.write(index, bytes)?;
-        if locked(&partial.progress).unsynced >= CHECKPOINT {
-            self.checkpoint(&partial)?;
-        }
-        Ok(new)
-    }
-
-    /// Makes a blob whole whose chunks have all come. When this returns it is durable.
-    ///
-    /// # Errors
-    /// [`WriteError::Incomplete`] if chunks are missing.
-    pub fn finish(&self, blob: BlobId) -> Result<(), WriteError> {
-        self.finish_many(&[blob])
-    }
-
-    /// Makes blobs whole whose chunks have all come, with one commit. When this returns they are
-    /// durable; one that was whole before stays so.
-    ///
-    /// # Errors
-    /// [`WriteError::Incomplete`] or [`WriteError::Unknown`] for one of them: then none is made
-    /// whole by this call.
-    pub fn finish_many(&self, blobs: &[BlobId]) -> Result<(), WriteError> {
-        let mut prepared = Vec::new();
-        for &blob in blobs {
-            let hold = self.hold(blob);
-            let Some(partial) = self.partial(&blob)? else {
-                if self.has(blob)? {
-                    continue;
-                }
-                return Err(WriteError::Unknown { blob });
-            };
-            prepared.push(ready(&partial, hold)?);
-        }
-        let synced = self.publish::<WriteError>(prepared);
-        synced.map(|_| ())
-    }
-
-    /// Stores small blobs, each handed over with its manifest and all its bytes, with one commit:
-    /// thousands of small files cost no more syncing than one.
-    ///
-    /// # Errors
-    /// On any of them nothing is stored. [`WriteError::NotSmall`] above [`INLINE_MAX`].
-    pub fn put_small(&self, blobs: &[(BlobId, &[u8], &[u8])]) -> Result<(), WriteError> {
-        let mut prepared = Vec::with_capacity(blobs.len());
-        for &(id, encoded, bytes) in blobs {
-            if Manifest::id_of(encoded) != id {
-                return Err(WriteError::WrongManifest { blob: id });
-            }
-            let manifest = Manifest::decode(encoded)?;
-            if manifest.size > INLINE_MAX as u64 || manifest.chunks.len() > 1 {
-                return Err(WriteError::NotSmall { blob: id });
-            }
-            let hash = manifest.chunks.first().map(|chunk| chunk.id.0);
-            let right = hash.is_none_or(|hash| *blake3::hash(bytes).as_bytes() == hash);
-            if bytes.len() as u64 != manifest.size || !right {
-                return Err(WriteError::Mismatch { blob: id, index: 0 });
-            }
-            prepared.push(Prepared {
-                id,
-                manifest,
-                encoded: encoded.to_vec(),
-                body: Body::Inline(bytes.to_vec()),
-                remember: None,
-                _hold: self.hold(id),
-            });
-        }
-        self.publish::<WriteError>(prepared).map(|_| ())
-    }
-
-    /// Gives up a blob that is not whole, and what was received of it. A whole one stays.
-    ///
-    /// # Errors
-    /// When the catalog or the disk refuses.
-    pub fn drop_partial(&self, blob: BlobId) -> Result<(), WriteError> {
-        let publishing = locked(&self.publishing);
-        let partial = locked(&self.partials).remove(&blob);
-        self.catalog.write(|tables| {
-            if tables.partial.remove(&blob.0)? && !tables.blobs.has(&blob.0)? {
-                tables.manifests.remove(&blob.0)?;
-            }
-            Ok(())
-        })?;
-        let name = names::partial(&blob);
-        let removed = match self.disk.remove(&name) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(DiskError::new(self.disk.path(&name), error).into())
-            }
-            _ => Ok(()),
-        };
-        drop(publishing);
-        drop(partial);
-        removed
-    }
-
-    /// A blob that is being received, from memory or from the catalog.
-    pub(crate) fn partial(&self, blob: &BlobId) -> Result<Option<Arc<Partial>>, CatalogError> {
-        if let Some(partial) = locked(&self.partials).get(blob) {
-            return Ok(Some(Arc::clone(partial)));
-        }
-        let found = self.catalog.read(|snapshot| {
-            let Some(row) = snapshot
-                .sheet(tables::PARTIAL)?
-                .row::<PartialRow>(&blob.0)?
-            else {
-                return Ok(None);
-            };
-            let manifest = snapshot.sheet(tables::MANIFESTS)?.get(&blob.0)?;
-            let manifest = manifest.ok_or(CatalogError::Damaged {
-                table: tables::MANIFESTS.0,
-            })?;
-            Ok(Some((row, manifest)))
-        })?;
-        let Some((row, encoded)) = found else {
-            return Ok(None);
-        };
-        let manifest = decode_manifest(blob, &encoded)?;
-        if row.held.len() != manifest.chunk_count() {
-            return Err(CatalogError::Damaged {
-                table: tables::PARTIAL.0,
-            });
-        }
-        let mut partials = locked(&self.partials);
-        if let Some(partial) = partials.get(blob) {
-            return Ok(Some(Arc::clone(partial)));
-        }
-        let name = names::partial(blob);
-        let file = match self.disk.open(&name, Access::Write) {
-            Ok(file) => file,
-            // It was finished or given up since the catalog was read.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(DiskError::new(self.disk.path(&name), error).into()),
-        };
-        let place = Place::File { name, file };
-        let partial = assemble(manifest, encoded, place, row.held, self.hold(*blob));
-        let partial = Arc::new(partial);
-        partials.insert(*blob, Arc::clone(&partial));
-        Ok(Some(partial))
-    }
-
-    fn new_partial(
-        &self,
-        blob: BlobId,
-        manifest: Manifest,
-        encoded: Vec<u8>,
-        hold: Hold,
-    ) -> Result<Partial, DiskError> {
-        let held = Bitmap::new(manifest.chunk_count());
-        // A stranger's small blob may still come in several chunks; it gets a file.
-        let place = if manifest.size <= INLINE_MAX as u64 && manifest.chunks.len() <= 1 {
-            Place::Memory(Mutex::default())
-        } else {
-            let name = names::partial(&blob);
-            let failed = |error| DiskError::new(self.disk.path(&name), error);
-            let file = self.disk.create(&name).map_err(failed)?;
-            if let Err(error) = file.allocate(manifest.size) {
-                // The message matters more than what is left of the file; opening removes it.
-                let _ = self.disk.remove(&name);
-                return Err(failed(error));
-            }
-            Place::File { name, file }
-        };
-        Ok(assemble(manifest, encoded, place, held, hold))
-    }
-
-    /// Copies the chunks that whole blobs of this store have.
-    fn copy_known_chunks(&self, partial: &Partial) -> Result<(), WriteError> {
-        let mut wanted = partial.held().missing().collect::<Vec<_>>().into_iter();
-        loop {
-            let some: Vec<u32> = wanted.by_ref().take(LOOKUPS).collect();
-            if some.is_empty() {
-                return Ok(());
-            }
-            let found = self.catalog.read(|snapshot| {
-                let sheet = snapshot.sheet(tables::CHUNKS)?;
-                let each = some.into_iter().map(|index| {
-                    let chunk = &partial.manifest.chunks[index as usize];
-                    let entry = sheet.page(&chunk.id.0, None, 1)?.pop();
-                    let place = entry.and_then(|(key, content)| {
-                        let blob = BlobId(*key.last_chunk()?);
-                        let row = tables::decode::<ChunkRow>(sheet.name, &content.ok()?).ok()?;
-                        Some((blob, row.index))
-                    });
-                    Ok((index, place))
-                });
-                each.collect::<Result<Vec<_>, _>>()
-            })?;
-            for (index, place) in found {
-                let Some((blob, there)) = place else { continue };
-                if partial.held().get(index) {
-                    continue;
-                }
-                // What can't be read here, or is damaged, will be fetched.
-                let Ok(Some(source)) = self.source(&blob) else {
-                    continue;
-                };
-                let Ok(bytes) = source.chunk(there) else {
-                    continue;
-                };
-                match partial.write(index, &bytes) {
-                    Ok(_) | Err(WriteError::Mismatch { .. }) => {}
-                    Err(error) => return Err(error),
-                }
-                if locked(&partial.progress).unsynced >= CHECKPOINT {
-                    self.checkpoint(partial)?;
-                }
-            }
-        }
-    }
-
-    /// Makes last what was received of a blob, and tells the catalog.
-    fn checkpoint(&self, partial: &Partial) -> Result<(), WriteError> {
-        let telling = locked(&partial.telling);
-        if locked(&partial.progress).unsynced < CHECKPOINT {
-            return Ok(());
-        }
-        partial.sync()?;
-        let held = locked(&partial.progress).synced.clone();
-        let key = &partial.id.0;
-        self.catalog.write(|tables| {
-            // Whoever made it whole meanwhile has told the catalog more than this.
-            if tables.blobs.has(key)? || !locked(&self.partials).contains_key(&partial.id) {
-                return Ok(());
-            }
-            if !tables.manifests.has(key)? {
-                tables.manifests.put(key, &partial.encoded)?;
-            }
-            tables.partial.put_row(
-                key,
-                &PartialRow {
-                    held,
-                    touched: now(),
-                },
-            )
-        })?;
-        drop(telling);
-        Ok(())
-    }
-}
-
-fn assemble(
-    manifest: Manifest,
-    encoded: Vec<u8>,
-    place: Place,
-    held: Bitmap,
-    hold: Hold,
-) -> Partial {
-    let mut twins: BTreeMap<ChunkId, Vec<u32>> = BTreeMap::new();
-    for (index, chunk) in (0_u32..).zip(&manifest.chunks) {
-        twins.entry(chunk.id).or_default().push(index);
-    }
-    twins.retain(|_, places| places.len() > 1);
-    Partial {
-        id: Manifest::id_of(&encoded),
-        offsets: manifest.offsets().collect(),
-        manifest,
-        encoded,
-        twins,
-        place,
-        progress: Mutex::new(Progress {
-            synced: held.clone(),
-            held,
-            unsynced: 0,
-        }),
-        telling: Mutex::default(),
-        _hold: hold,
-    }
-}
-
-/// A blob to be put in place, if all of it has come.
-fn ready<'s>(partial: &Arc<Partial>, hold: Hold) -> Result<Prepared<'s>, WriteError> {
-    let held = partial.held();
-    let missing = held.len() - held.count();
-    if missing > 0 {
-        return Err(WriteError::Incomplete {
-            blob: partial.id,
-            missing,
-        });
-    }
-    Ok(Prepared {
-        id: partial.id,
-        manifest: partial.manifest.clone(),
-        encoded: partial.encoded.clone(),
-        body: Body::Received(Arc::clone(partial)),
-        remember: None,
-        _hold: hold,
-    })
-}
-
-/// A record that can't be believed is none: the blob is received anew.
-fn damaged_is_none(error: CatalogError) -> Result<Option<Bitmap>, CatalogError> {
-    match error {
-        CatalogError::Damaged { .. } => Ok(None),
-        other => Err(other),
     }
 }

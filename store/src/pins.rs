@@ -45,14 +45,8 @@ pub(crate) fn check_length(name: &str) -> Result<(), CatalogError> {
 
 pub(crate) fn put_pin(tables: &mut Tables<'_>, pin: &NewPin) -> Result<(), CatalogError> {
     check_length(&pin.reason)?;
-    let row = PinRow {
-        tree: pin.tree,
-        since: now(),
-        until: pin.until,
-    };
-    tables
-        .pins
-        .put_row(&tables::join(&pin.blob.0, pin.reason.as_bytes()), &row)
+    let row = PinRow { tree: pin.tree, since: now(), until: pin.until };
+    tables.pins.put_row(&tables::join(&pin.blob.0, pin.reason.as_bytes()), &row)
 }
 
 /// Takes a pin away. The blob's time of grace begins now.
@@ -61,10 +55,7 @@ pub(crate) fn remove_pin(
     blob: &BlobId,
     reason: &str,
 ) -> Result<(), CatalogError> {
-    if tables
-        .pins
-        .remove(&tables::join(&blob.0, reason.as_bytes()))?
-    {
+    if tables.pins.remove(&tables::join(&blob.0, reason.as_bytes()))? {
         match touch(tables, blob) {
             // Such a blob's record is for verification to name.
             Err(CatalogError::Damaged { .. }) => {}
@@ -83,9 +74,7 @@ pub(crate) fn remove_reason(tables: &mut Tables<'_>, reason: &str) -> Result<(),
         }
         Ok(())
     })?;
-    blobs
-        .iter()
-        .try_for_each(|blob| remove_pin(tables, blob, reason))
+    blobs.iter().try_for_each(|blob| remove_pin(tables, blob, reason))
 }
 
 /// Reads a pin from its entry.
@@ -93,13 +82,7 @@ pub(crate) fn pin_in(key: &[u8], content: &[u8]) -> Result<Pin, CatalogError> {
     let blob = BlobId(tables::id_in(tables::PINS.0, key)?);
     let reason = String::from_utf8_lossy(&key[blob.0.len()..]).into_owned();
     let PinRow { tree, since, until } = tables::decode(tables::PINS.0, content)?;
-    Ok(Pin {
-        blob,
-        reason,
-        tree,
-        since,
-        until,
-    })
+    Ok(Pin { blob, reason, tree, since, until })
 }
 
 impl Store {

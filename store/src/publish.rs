@@ -72,12 +72,7 @@ impl Store {
         let name = format!("{}/{number}", names::TEMPORARY);
         let file = self.disk.create(&name);
         let file = file.map_err(|error| DiskError::new(self.disk.path(&name), error))?;
-        Ok(Temporary {
-            disk: &*self.disk,
-            name,
-            file,
-            moved: false,
-        })
+        Ok(Temporary { disk: &*self.disk, name, file, moved: false })
     }
 
     /// Puts blobs in place: their data synced, their files renamed, their folders synced, then
@@ -118,8 +113,7 @@ impl Store {
         }
         let added = self.catalog.write(|tables| {
             let each = prepared.iter().zip(&known);
-            each.map(|(blob, known)| record(tables, blob, *known))
-                .collect::<Result<Vec<_>, _>>()
+            each.map(|(blob, known)| record(tables, blob, *known)).collect::<Result<Vec<_>, _>>()
         })?;
         for blob in &prepared {
             self.opened.forget(&blob.id);
@@ -139,9 +133,7 @@ impl Store {
             let blobs = snapshot.sheet(tables::BLOBS)?;
             let each = prepared.iter();
             // What can't be believed is put in place anew.
-            Ok(each
-                .map(|blob| blobs.row::<BlobRow>(&blob.id.0).ok().flatten())
-                .collect::<Vec<_>>())
+            Ok(each.map(|blob| blobs.row::<BlobRow>(&blob.id.0).ok().flatten()).collect::<Vec<_>>())
         })?;
         let each = rows.into_iter().zip(prepared);
         Ok(each
@@ -192,13 +184,7 @@ impl Store {
 /// Notes that a whole blob is wanted now, if there is one of that id.
 pub(crate) fn touch(tables: &mut Tables<'_>, blob: &BlobId) -> Result<(), CatalogError> {
     if let Some(row) = tables.blobs.row::<BlobRow>(&blob.0)? {
-        tables.blobs.put_row(
-            &blob.0,
-            &BlobRow {
-                touched: now(),
-                ..row
-            },
-        )?;
+        tables.blobs.put_row(&blob.0, &BlobRow { touched: now(), ..row })?;
     }
     Ok(())
 }
@@ -219,11 +205,7 @@ fn record(
         Body::Received(partial) => partial.in_memory(),
         Body::Copy(_) => None,
     };
-    let place = if inline.is_some() {
-        Place::Inline
-    } else {
-        Place::File
-    };
+    let place = if inline.is_some() { Place::Inline } else { Place::File };
     if !known {
         tables.manifests.put(key, &blob.encoded)?;
         tables.md5.put(&tables::join(&manifest.md5, key), &[])?;
@@ -237,14 +219,8 @@ fn record(
                 bytes_added += u64::from(chunk.len);
             }
             if place == Place::File {
-                let row = ChunkRow {
-                    index,
-                    offset,
-                    len: chunk.len,
-                };
-                tables
-                    .chunks
-                    .put_row(&tables::join(&chunk.id.0, key), &row)?;
+                let row = ChunkRow { index, offset, len: chunk.len };
+                tables.chunks.put_row(&tables::join(&chunk.id.0, key), &row)?;
             }
         }
         if let Some(bytes) = inline {
@@ -265,13 +241,7 @@ fn record(
     }
     tables.partial.remove(key)?;
     if let Some((path, looks)) = &blob.remember {
-        tables.remembered.put_row(
-            path,
-            &RememberedRow {
-                looks: *looks,
-                blob: blob.id,
-            },
-        )?;
+        tables.remembered.put_row(path, &RememberedRow { looks: *looks, blob: blob.id })?;
     }
     Ok(Added {
         id: blob.id,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use weft_protocol::content::Manifest;
@@ -38,10 +39,9 @@ impl Source {
     pub(crate) fn chunk(&self, index: u32) -> Result<Vec<u8>, ReadError> {
         let blob = self.blob;
         let position = index as usize;
-        let (Some(chunk), Some(&offset)) = (
-            self.manifest.chunks.get(position),
-            self.offsets.get(position),
-        ) else {
+        let (Some(chunk), Some(&offset)) =
+            (self.manifest.chunks.get(position), self.offsets.get(position))
+        else {
             return Err(ReadError::NoSuchChunk { blob, index });
         };
         let corrupt = || ReadError::Corrupt { blob, index };
@@ -63,29 +63,32 @@ impl Source {
             }
             Bytes::Lost => return Err(corrupt()),
         };
-        if *blake3::hash(&bytes).as_bytes() == chunk.id.0 {
-            Ok(bytes)
-        } else {
-            Err(corrupt())
-        }
+        if *blake3::hash(&bytes).as_bytes() == chunk.id.0 { Ok(bytes) } else { Err(corrupt()) }
     }
 }
 
 /// The blobs that were read last.
 #[derive(Debug, Default)]
-pub(crate) struct Cache(Mutex<VecDeque<Arc<Source>>>);
+pub(crate) struct Cache {
+    open: Mutex<VecDeque<Arc<Source>>>,
+    /// How often a blob was forgotten: what was read from the catalog before that is not kept.
+    forgotten: AtomicU64,
+}
 
 impl Cache {
-    fn get(&self, blob: &BlobId) -> Option<Arc<Source>> {
-        let mut open = locked(&self.0);
+    pub(crate) fn get(&self, blob: &BlobId) -> Option<Arc<Source>> {
+        let mut open = locked(&self.open);
         let place = open.iter().position(|source| source.blob == *blob)?;
         let source = open.remove(place)?;
         open.push_front(Arc::clone(&source));
         Some(source)
     }
 
-    fn put(&self, source: Arc<Source>) {
-        let mut open = locked(&self.0);
+    fn put(&self, source: Arc<Source>, forgotten: u64) {
+        let mut open = locked(&self.open);
+        if self.forgotten.load(Ordering::Acquire) != forgotten {
+            return;
+        }
         open.retain(|other| other.blob != source.blob);
         open.push_front(source);
         open.truncate(OPEN_AT_ONCE);
@@ -93,7 +96,9 @@ impl Cache {
 
     /// Closes a blob that changed or is gone.
     pub(crate) fn forget(&self, blob: &BlobId) {
-        locked(&self.0).retain(|source| source.blob != *blob);
+        let mut open = locked(&self.open);
+        self.forgotten.fetch_add(1, Ordering::AcqRel);
+        open.retain(|source| source.blob != *blob);
     }
 }
 
@@ -103,6 +108,7 @@ impl Store {
         if let Some(source) = self.opened.get(blob) {
             return Ok(Some(source));
         }
+        let forgotten = self.opened.forgotten.load(Ordering::Acquire);
         let found = self.catalog.read(|snapshot| {
             let Some(row) = snapshot.sheet(tables::BLOBS)?.row::<BlobRow>(&blob.0)? else {
                 return Ok(None);
@@ -135,23 +141,15 @@ impl Store {
             }
         };
         let offsets = manifest.offsets().collect();
-        let source = Arc::new(Source {
-            blob: *blob,
-            manifest,
-            row,
-            offsets,
-            bytes,
-        });
-        self.opened.put(Arc::clone(&source));
+        let source = Arc::new(Source { blob: *blob, manifest, row, offsets, bytes });
+        self.opened.put(Arc::clone(&source), forgotten);
         Ok(Some(source))
     }
 }
 
 /// Reads a manifest that the catalog holds for a blob.
 pub(crate) fn decode_manifest(blob: &BlobId, encoded: &[u8]) -> Result<Manifest, CatalogError> {
-    let damaged = CatalogError::Damaged {
-        table: tables::MANIFESTS.0,
-    };
+    let damaged = CatalogError::Damaged { table: tables::MANIFESTS.0 };
     if Manifest::id_of(encoded) != *blob {
         return Err(damaged);
     }

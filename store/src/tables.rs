@@ -53,9 +53,8 @@ pub(crate) const META: Name = Name("meta");
 pub(crate) const REMEMBERED: Name = Name("remembered");
 
 /// All of them.
-pub(crate) const ALL: [Name; 10] = [
-    MANIFESTS, BLOBS, INLINE, CHUNKS, MD5, PARTIAL, PINS, FACTS, META, REMEMBERED,
-];
+pub(crate) const ALL: [Name; 10] =
+    [MANIFESTS, BLOBS, INLINE, CHUNKS, MD5, PARTIAL, PINS, FACTS, META, REMEMBERED];
 
 /// Where a whole blob's bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,9 +164,7 @@ impl<T: ReadableTable<Bytes, Bytes>> Sheet<T> {
 
     /// The content of a key's record, read as `R`.
     pub(crate) fn row<R: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<R>, CatalogError> {
-        self.get(key)?
-            .map(|content| decode(self.name, &content))
-            .transpose()
+        self.get(key)?.map(|content| decode(self.name, &content)).transpose()
     }
 
     /// Whether there is a record of that key, good or not.
@@ -193,10 +190,7 @@ impl<T: ReadableTable<Bytes, Bytes>> Sheet<T> {
         use std::ops::Bound::{Excluded, Included, Unbounded};
         let from = after.map_or(Included(prefix), Excluded);
         let mut entries = Vec::new();
-        let range = self
-            .table
-            .range::<&[u8]>((from, Unbounded))
-            .map_err(refused)?;
+        let range = self.table.range::<&[u8]>((from, Unbounded)).map_err(refused)?;
         for entry in range.take(limit) {
             let (key, record) = entry.map_err(refused)?;
             let key = key.value();
@@ -265,9 +259,7 @@ pub(crate) fn decode<R: DeserializeOwned>(
 
 /// The 32 bytes of an id at the beginning of a key.
 pub(crate) fn id_in(table: &'static str, key: &[u8]) -> Result<[u8; 32], CatalogError> {
-    key.first_chunk::<32>()
-        .copied()
-        .ok_or(CatalogError::Damaged { table })
+    key.first_chunk::<32>().copied().ok_or(CatalogError::Damaged { table })
 }
 
 /// A key of two parts.

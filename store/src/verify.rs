@@ -65,13 +65,7 @@ impl Store {
                     tables.manifests.remove(key)?;
                 }
                 Place::File => {
-                    tables.partial.put_row(
-                        key,
-                        &PartialRow {
-                            held,
-                            touched: now(),
-                        },
-                    )?;
+                    tables.partial.put_row(key, &PartialRow { held, touched: now() })?;
                 }
             }
             Ok(Some(row.place))
@@ -106,10 +100,7 @@ impl Store {
             self.catalog.read(|snapshot| {
                 snapshot.sheet(name)?.scan(&[], |key, content| {
                     if content.is_err() {
-                        damage.push(CatalogDamage {
-                            table: name.0,
-                            key: key.to_vec(),
-                        });
+                        damage.push(CatalogDamage { table: name.0, key: key.to_vec() });
                     }
                     Ok(())
                 })

@@ -1,8 +1,14 @@
 //! What must hold for the store as a whole.
 
+mod crash;
+mod damage;
+mod fake_disk;
+mod giving;
+mod keeping;
 mod opening;
 mod reading;
 mod receiving;
+mod speed;
 
 use std::path::Path;
 
@@ -71,9 +77,7 @@ impl Scratch {
 fn for_a_peer(store: &Store, blob: BlobId) -> (Vec<u8>, Vec<Vec<u8>>) {
     let encoded = store.manifest_bytes(blob).unwrap().unwrap();
     let count = Manifest::decode(&encoded).unwrap().chunk_count();
-    let chunks = (0..count)
-        .map(|index| store.read_chunk(blob, index).unwrap())
-        .collect();
+    let chunks = (0..count).map(|index| store.read_chunk(blob, index).unwrap()).collect();
     (encoded, chunks)
 }
 
@@ -93,4 +97,11 @@ fn files_below(dir: &Path) -> std::collections::BTreeMap<std::path::PathBuf, Vec
         }
     }
     files
+}
+
+/// Flips a bit of a file.
+fn flip(file: &Path, place: usize) {
+    let mut bytes = std::fs::read(file).unwrap();
+    bytes[place] ^= 0x10;
+    std::fs::write(file, bytes).unwrap();
 }

@@ -21,20 +21,8 @@ fn a_newer_store_is_refused_and_left_alone() {
     std::fs::write(scratch.folder().join("FORMAT"), "weft store 2\n").unwrap();
     let before = files_below(&scratch.folder());
     let error = Store::open(&scratch.folder()).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            OpenError::Newer {
-                found: 2,
-                supported: 1
-            }
-        ),
-        "{error:?}"
-    );
-    assert!(
-        before == files_below(&scratch.folder()),
-        "something was changed"
-    );
+    assert!(matches!(error, OpenError::Newer { found: 2, supported: 1 }), "{error:?}");
+    assert!(before == files_below(&scratch.folder()), "something was changed");
     std::fs::write(scratch.folder().join("FORMAT"), "something else").unwrap();
     let error = Store::open(&scratch.folder()).unwrap_err();
     assert!(matches!(error, OpenError::NotAStore { .. }), "{error:?}");
@@ -50,11 +38,7 @@ fn an_interrupted_making_is_completed() {
     scratch.close();
     std::fs::remove_file(scratch.folder().join("FORMAT")).unwrap();
     std::fs::write(scratch.folder().join("tmp/7"), "half a copy").unwrap();
-    std::fs::write(
-        scratch.folder().join("partial").join(id.to_string()),
-        "unknown",
-    )
-    .unwrap();
+    std::fs::write(scratch.folder().join("partial").join(id.to_string()), "unknown").unwrap();
     scratch.reopen();
     assert_eq!(scratch.read_all(id, 100).unwrap(), b"kept");
     let names: Vec<_> = files_below(&scratch.folder()).into_keys().collect();

@@ -13,52 +13,29 @@ fn a_liars_manifest_or_chunk_is_refused() {
     let mut lie = manifest.clone();
     lie[50] ^= 1;
     let refused = to.begin_partial(id, &lie);
-    assert!(
-        matches!(refused, Err(WriteError::WrongManifest { .. })),
-        "{refused:?}"
-    );
-    assert!(matches!(
-        to.write_chunk(id, 0, &chunks[0]),
-        Err(WriteError::Unknown { .. })
-    ));
+    assert!(matches!(refused, Err(WriteError::WrongManifest { .. })), "{refused:?}");
+    assert!(matches!(to.write_chunk(id, 0, &chunks[0]), Err(WriteError::Unknown { .. })));
     assert!(matches!(to.finish(id), Err(WriteError::Unknown { .. })));
     assert!(to.begin_partial(id, &manifest).unwrap().is_empty());
     for wrong in [&chunks[1][..], &chunks[0][1..], &[]] {
         let refused = to.write_chunk(id, 0, wrong);
-        assert!(
-            matches!(refused, Err(WriteError::Mismatch { .. })),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Err(WriteError::Mismatch { .. })), "{refused:?}");
     }
     let many = chunks.len() as u32;
-    assert!(matches!(
-        to.write_chunk(id, many, &[]),
-        Err(WriteError::NoSuchChunk { .. })
-    ));
+    assert!(matches!(to.write_chunk(id, many, &[]), Err(WriteError::NoSuchChunk { .. })));
     assert!(to.have(id).unwrap().unwrap().is_empty());
     assert_eq!(to.write_chunk(id, 0, &chunks[0]).unwrap(), [0]);
     assert_eq!(to.write_chunk(id, 0, &chunks[0]).unwrap(), []);
     assert!(to.read_chunk(id, 0).unwrap() == chunks[0]);
-    assert!(matches!(
-        to.read_chunk(id, 1),
-        Err(ReadError::NotHeld { .. })
-    ));
+    assert!(matches!(to.read_chunk(id, 1), Err(ReadError::NotHeld { .. })));
     let early = to.finish(id);
-    assert!(
-        matches!(early, Err(WriteError::Incomplete { .. })),
-        "{early:?}"
-    );
+    assert!(matches!(early, Err(WriteError::Incomplete { .. })), "{early:?}");
     assert!(!to.has(id).unwrap());
     assert_eq!(to.manifest_bytes(id).unwrap().unwrap(), manifest);
     assert_eq!(to.list_partial().unwrap(), [(id, 1, many)]);
     to.drop_partial(id).unwrap();
     assert!(to.have(id).unwrap().is_none());
-    assert!(
-        std::fs::read_dir(to.folder().join("partial"))
-            .unwrap()
-            .next()
-            .is_none()
-    );
+    assert!(std::fs::read_dir(to.folder().join("partial")).unwrap().next().is_none());
 }
 
 #[test]
@@ -74,8 +51,7 @@ fn chunks_that_other_blobs_have_are_not_fetched() {
     let missing: Vec<u32> = have.missing().collect();
     assert!(missing.len() <= 3 && have.count() > 10, "{have:?}");
     for index in missing {
-        to.write_chunk(added.id, index, &chunks[index as usize])
-            .unwrap();
+        to.write_chunk(added.id, index, &chunks[index as usize]).unwrap();
     }
     to.finish(added.id).unwrap();
     assert!(to.read_all(added.id, u64::MAX).unwrap() == new);
@@ -83,10 +59,7 @@ fn chunks_that_other_blobs_have_are_not_fetched() {
     let fresh = Scratch::new();
     fresh.ingest_bytes(&old).unwrap();
     let again = fresh.ingest_bytes(&new).unwrap();
-    assert!(
-        again.bytes_added < 3 << 20 && again.bytes_added > 0,
-        "{again:?}"
-    );
+    assert!(again.bytes_added < 3 << 20 && again.bytes_added > 0, "{again:?}");
 }
 
 #[test]
@@ -97,10 +70,7 @@ fn a_chunk_that_repeats_is_fetched_once() {
     assert_eq!(id.bytes_added, 1 << 20);
     let (manifest, chunks) = for_a_peer(&from, id.id);
     to.begin_partial(id.id, &manifest).unwrap();
-    assert_eq!(
-        to.write_chunk(id.id, 3, &chunks[3]).unwrap(),
-        [0, 1, 2, 3, 4]
-    );
+    assert_eq!(to.write_chunk(id.id, 3, &chunks[3]).unwrap(), [0, 1, 2, 3, 4]);
     to.finish(id.id).unwrap();
     assert!(to.read_all(id.id, u64::MAX).unwrap() == zeros);
 }
@@ -109,26 +79,17 @@ fn a_chunk_that_repeats_is_fetched_once() {
 fn small_blobs_come_at_once_and_many_with_one_commit() {
     let (from, to) = (Scratch::new(), Scratch::new());
     let bytes: Vec<Vec<u8>> = (0..100).map(|n| noise(n, n as usize * 150)).collect();
-    let ids: Vec<_> = bytes
-        .iter()
-        .map(|bytes| from.ingest_bytes(bytes).unwrap().id)
-        .collect();
+    let ids: Vec<_> = bytes.iter().map(|bytes| from.ingest_bytes(bytes).unwrap().id).collect();
     let manifests: Vec<_> = ids.iter().map(|id| for_a_peer(&from, *id).0).collect();
     let all: Vec<_> = ids.iter().zip(&manifests).zip(&bytes).collect();
-    let all: Vec<_> = all
-        .iter()
-        .map(|((id, m), b)| (**id, &m[..], &b[..]))
-        .collect();
+    let all: Vec<_> = all.iter().map(|((id, m), b)| (**id, &m[..], &b[..])).collect();
     to.put_small(&all).unwrap();
     for (id, bytes) in ids.iter().zip(&bytes) {
         assert!(to.read_all(*id, u64::MAX).unwrap() == *bytes);
     }
     let other = Scratch::new();
     let wrong = [(ids[5], &manifests[5][..], &bytes[6][..])];
-    assert!(matches!(
-        other.put_small(&wrong),
-        Err(WriteError::Mismatch { .. })
-    ));
+    assert!(matches!(other.put_small(&wrong), Err(WriteError::Mismatch { .. })));
     assert_eq!(other.stats().unwrap().blobs, 0);
     // The same, through the way of larger ones; an empty blob needs no chunk at all.
     for n in [0, 9] {
@@ -151,17 +112,14 @@ fn a_restart_loses_no_more_than_a_checkpoint() {
     let (manifest, chunks) = for_a_peer(&from, id);
     to.begin_partial(id, &manifest).unwrap();
     let most = chunks.len() - 1;
-    for index in 0..most {
-        to.write_chunk(id, index as u32, &chunks[index]).unwrap();
+    for (index, chunk) in (0..).zip(&chunks[..most]) {
+        to.write_chunk(id, index, chunk).unwrap();
     }
     to.reopen();
     let have = to.have(id).unwrap().unwrap();
     let kept: usize = have.held().map(|index| chunks[index as usize].len()).sum();
     let sent: usize = chunks[..most].iter().map(Vec::len).sum();
-    assert!(
-        sent - kept < 18 << 20 && kept >= 16 << 20,
-        "{kept} of {sent}"
-    );
+    assert!(sent - kept < 18 << 20 && kept >= 16 << 20, "{kept} of {sent}");
     assert_eq!(to.begin_partial(id, &manifest).unwrap(), have);
     for index in have.missing() {
         to.write_chunk(id, index, &chunks[index as usize]).unwrap();
@@ -184,16 +142,13 @@ fn a_blob_that_is_added_here_need_not_be_received() {
     to.finish(id).unwrap();
     assert!(to.begin_partial(id, &manifest).unwrap().is_full());
     assert!(to.read_all(id, u64::MAX).unwrap() == bytes);
-    assert!(
-        std::fs::read_dir(to.folder().join("partial"))
-            .unwrap()
-            .next()
-            .is_none()
-    );
+    assert!(std::fs::read_dir(to.folder().join("partial")).unwrap().next().is_none());
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig {
+        cases: 12, failure_persistence: None, ..ProptestConfig::default()
+    })]
     #[test]
     fn any_order_with_restarts_gives_the_bytes(
         seed in 0_u64..1000, size in 0_usize..8 << 20,

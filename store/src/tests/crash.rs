@@ -1,0 +1,166 @@
+//! Wherever the power fails, what was acknowledged is there afterwards, nothing reads wrong, and
+//! the store goes on. Where the disk is full, the same without the power failing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use weft_protocol::ids::FactId;
+
+use super::fake_disk::{FakeDisk, Survives};
+use super::*;
+use crate::{Batch, Disk};
+
+/// What a run was told is durable before the power failed.
+#[derive(Debug, Default)]
+struct Acknowledged {
+    blobs: Vec<BlobId>,
+    facts: u8,
+    deleted: Vec<BlobId>,
+}
+
+/// Bytes for each way in which a blob comes; two share most chunks.
+fn material() -> [Vec<u8>; 4] {
+    let large = noise(1, 1_500_000);
+    let mut similar = large.clone();
+    similar.splice(700_000..700_000, *b"inserted");
+    [large, noise(2, 300), similar, noise(3, 200_000)]
+}
+
+/// Does a bit of everything, until something fails.
+fn work(
+    store: &Store,
+    peer: &Store,
+    peers: &[BlobId],
+    done: &mut Acknowledged,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let [large, small, _, loose] = material();
+    done.blobs.push(store.ingest_bytes(&large)?.id);
+    put_fact(store, done)?;
+    done.blobs.push(store.ingest_bytes(&small)?.id);
+    let loose = store.ingest_bytes(&loose)?.id;
+    for blob in done.blobs.clone() {
+        store.pin(blob, "test")?;
+    }
+    for &blob in peers {
+        let (manifest, chunks) = for_a_peer(peer, blob);
+        let have = store.begin_partial(blob, &manifest)?;
+        for index in have.missing() {
+            store.write_chunk(blob, index, &chunks[index as usize])?;
+        }
+        store.pin(blob, "test")?;
+        store.finish(blob)?;
+        done.blobs.push(blob);
+        put_fact(store, done)?;
+    }
+    // It counts as here again once it is mended.
+    let mended = done.blobs.remove(0);
+    store.mark_damaged(mended, &[0])?;
+    store.ingest_bytes(&large)?;
+    done.blobs.push(mended);
+    store.collect(Duration::ZERO, false)?;
+    done.deleted.push(loose);
+    put_fact(store, done)?;
+    Ok(())
+}
+
+fn put_fact(store: &Store, done: &mut Acknowledged) -> Result<(), Box<dyn std::error::Error>> {
+    let n = done.facts + 1;
+    store.commit(&Batch::new().put_fact(FactId([n; 32]), [n]).put_meta("term", [n]))?;
+    done.facts = n;
+    Ok(())
+}
+
+fn open(disk: &FakeDisk) -> Result<Store, crate::OpenError> {
+    let mut store = crate::open::open_on(Arc::new(disk.clone()), None)?;
+    // So that what is received passes checkpoints.
+    store.checkpoint = 300_000;
+    Ok(store)
+}
+
+#[test]
+fn whatever_was_acknowledged_survives_a_crash_at_every_change() {
+    let peer = Scratch::new();
+    let peers: Vec<_> = material()[2..].iter().map(|b| peer.ingest_bytes(b).unwrap().id).collect();
+    let peers = &peers[..1];
+    let all = FakeDisk::default();
+    work(&open(&all).unwrap(), &peer, peers, &mut Acknowledged::default()).unwrap();
+    let changes = all.changes();
+    println!("{changes} changes");
+    let modes = [Survives::Synced, Survives::All, Survives::Names, Survives::Contents];
+    // Each change is met in one of the ways; in all four if asked for.
+    let every = std::env::var_os("WEFT_EVERY_CRASH").is_some();
+    for (start, survives) in modes.into_iter().enumerate() {
+        let (start, step) = if every { (0, 1) } else { (start, modes.len()) };
+        for fuse in (start..changes).step_by(step) {
+            let disk = FakeDisk::default();
+            disk.burn_after(fuse);
+            let mut done = Acknowledged::default();
+            if let Ok(store) = open(&disk) {
+                let _ = work(&store, &peer, peers, &mut done);
+            }
+            let disk = disk.after_crash(survives);
+            let what = format!("{survives:?} after {fuse} changes");
+            let store = open(&disk).unwrap_or_else(|error| panic!("{what}: {error}"));
+            check(&store, &done, &what);
+            // And all of it can be done on what is left.
+            let mut again = Acknowledged::default();
+            let result = work(&store, &peer, peers, &mut again);
+            result.unwrap_or_else(|error| panic!("{what}, again: {error}"));
+            check(&store, &again, &what);
+        }
+    }
+}
+
+fn check(store: &Store, done: &Acknowledged, what: &str) {
+    for (blob, bytes) in done.blobs.iter().map(|blob| (blob, store.read_all(*blob, u64::MAX))) {
+        let bytes = bytes.unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert!(material().contains(&bytes), "{what}: {} has other bytes", blob.short());
+    }
+    for n in 1..=done.facts {
+        let fact = store.get_fact(FactId([n; 32])).unwrap();
+        assert_eq!(fact.as_deref(), Some(&[n][..]), "{what}: fact {n}");
+    }
+    let term = store.get_meta("term").unwrap().map_or(0, |term| term[0]);
+    assert!(term >= done.facts, "{what}: {term} is less than {}", done.facts);
+    for blob in &done.deleted {
+        assert!(!store.has(*blob).unwrap(), "{what}: {} is back", blob.short());
+    }
+    for blob in store.list().unwrap() {
+        assert_eq!(store.verify_blob(blob.id).unwrap(), [], "{what}: {}", blob.id.short());
+    }
+    assert_eq!(store.verify_catalog().unwrap(), [], "{what}");
+}
+
+#[test]
+fn a_full_disk_is_said_and_loses_nothing() {
+    let disk = FakeDisk::default();
+    let store = open(&disk).unwrap();
+    let mut done = Acknowledged::default();
+    put_fact(&store, &mut done).unwrap();
+    let [large, small, ..] = material();
+    done.blobs.push(store.ingest_bytes(&large).unwrap().id);
+    for room in [0, 100_000, 1_000_000] {
+        disk.set_room(Some(disk.used() + room));
+        let refused = store.ingest_bytes(&noise(9, 2_000_000)).unwrap_err();
+        assert!(refused.is_no_space(), "{refused:?}");
+        assert!(refused.to_string().contains("no space left"), "{refused}");
+        let scratch = Scratch::new();
+        let other = scratch.ingest_bytes(&noise(9, 2_000_000)).unwrap().id;
+        let (manifest, _) = for_a_peer(&scratch, other);
+        let refused = store.begin_partial(other, &manifest).unwrap_err();
+        assert!(refused.is_no_space(), "{refused:?}");
+        check(&store, &done, "full");
+    }
+    // The catalog itself can't grow: facts are refused, and taken as soon as there is room.
+    disk.set_room(Some(disk.used()));
+    let large_fact = Batch::new().put_fact(FactId([200; 32]), noise(1, 9_000_000));
+    let refused = store.commit(&large_fact).unwrap_err();
+    assert!(refused.is_no_space(), "{refused:?}");
+    check(&store, &done, "full");
+    disk.set_room(None);
+    put_fact(&store, &mut done).unwrap();
+    store.commit(&large_fact).unwrap();
+    done.blobs.push(store.ingest_bytes(&small).unwrap().id);
+    check(&store, &done, "room again");
+    assert!(disk.list("tmp").unwrap().is_empty());
+}

@@ -1,0 +1,198 @@
+//! Whatever the disk flips, what is read is right or is an error.
+
+use proptest::prelude::*;
+use redb::ReadableTable;
+use weft_protocol::ids::FactId;
+
+use super::*;
+use crate::{Batch, ReadError, WriteError};
+
+#[test]
+fn a_flipped_bit_in_a_blob_is_found_not_served_and_mended() {
+    let (mut here, there) = (Scratch::new(), Scratch::new());
+    let bytes = noise(1, 5_000_000);
+    let id = here.ingest_bytes(&bytes).unwrap().id;
+    there.ingest_bytes(&bytes).unwrap();
+    let (manifest, chunks) = for_a_peer(&there, id);
+    assert_eq!(here.verify_blob(id).unwrap(), []);
+    flip(&here.folder().join(crate::names::blob(&id)), 3_000_000);
+    let bad = here.verify_blob(id).unwrap();
+    assert_eq!(bad.len(), 1);
+    let read = here.read_chunk(id, bad[0]);
+    assert!(matches!(read, Err(ReadError::Corrupt { .. })), "{read:?}");
+    assert!(here.read_all(id, u64::MAX).is_err());
+    assert!(here.read_chunk(id, 0).unwrap() == chunks[0], "the rest is served");
+    here.mark_damaged(id, &bad).unwrap();
+    assert!(!here.has(id).unwrap());
+    assert!(matches!(here.mark_damaged(id, &bad), Err(WriteError::Unknown { .. })));
+    for restart in [false, true] {
+        if restart {
+            here.reopen();
+        }
+        assert_eq!(here.have(id).unwrap().unwrap().missing().collect::<Vec<_>>(), bad);
+        assert!(here.read_chunk(id, 0).unwrap() == chunks[0], "the rest is served");
+    }
+    here.begin_partial(id, &manifest).unwrap();
+    here.write_chunk(id, bad[0], &chunks[bad[0] as usize]).unwrap();
+    here.finish(id).unwrap();
+    assert!(here.read_all(id, u64::MAX).unwrap() == bytes);
+    assert_eq!(here.verify_blob(id).unwrap(), []);
+}
+
+#[test]
+fn a_lost_or_shortened_file_is_damage_and_adding_it_again_mends() {
+    let scratch = Scratch::new();
+    let bytes = noise(1, 2_000_000);
+    let id = scratch.ingest_bytes(&bytes).unwrap().id;
+    let file = scratch.folder().join(crate::names::blob(&id));
+    std::fs::File::options().write(true).open(&file).unwrap().set_len(1_900_000).unwrap();
+    let count = scratch.manifest(id).unwrap().unwrap().chunk_count();
+    assert_eq!(scratch.verify_blob(id).unwrap(), [count - 1]);
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(scratch.verify_blob(id).unwrap().len() as u32, count);
+    assert_eq!(scratch.ingest_bytes(&bytes).unwrap().id, id);
+    assert_eq!(scratch.verify_blob(id).unwrap(), []);
+    std::fs::remove_file(&file).unwrap();
+    scratch.mark_damaged(id, &(0..count).collect::<Vec<_>>()).unwrap();
+    assert!(scratch.have(id).unwrap().unwrap().is_empty());
+    scratch.ingest_bytes(&bytes).unwrap();
+    assert!(scratch.read_all(id, u64::MAX).unwrap() == bytes);
+}
+
+#[test]
+fn a_spoilt_chunk_of_a_partial_blob_is_fetched_again() {
+    let (from, to) = (Scratch::new(), Scratch::new());
+    let id = from.ingest_bytes(&noise(1, 3_000_000)).unwrap().id;
+    let (manifest, chunks) = for_a_peer(&from, id);
+    to.begin_partial(id, &manifest).unwrap();
+    for (index, chunk) in (0..).zip(&chunks) {
+        to.write_chunk(id, index, chunk).unwrap();
+    }
+    flip(&to.folder().join(crate::names::partial(&id)), 10);
+    assert!(matches!(to.read_chunk(id, 0), Err(ReadError::Corrupt { .. })));
+    assert!(matches!(to.read_chunk(id, 0), Err(ReadError::NotHeld { .. })));
+    assert!(matches!(to.finish(id), Err(WriteError::Incomplete { missing: 1, .. })));
+    assert_eq!(to.write_chunk(id, 0, &chunks[0]).unwrap(), [0]);
+    to.finish(id).unwrap();
+}
+
+#[test]
+fn damaged_records_are_named_and_do_no_more_harm() {
+    let scratch = Scratch::new();
+    let bytes = b"a small one".to_vec();
+    let id = scratch.ingest_bytes(&bytes).unwrap().id;
+    let (manifest, _) = for_a_peer(&scratch, id);
+    let facts = [FactId([1; 32]), FactId([2; 32]), FactId([3; 32])];
+    scratch.put_facts(&facts.map(|id| (id, &b"fact"[..]))).unwrap();
+    // Records of another key or table don't pass for this one's.
+    let spoil = scratch.catalog.write(|tables| {
+        for (sheet, from, to) in [
+            (&mut tables.facts, facts[0].0, facts[1].0),
+            (&mut tables.blobs, id.0, id.0),
+            (&mut tables.inline, id.0, id.0),
+        ] {
+            let mut record = sheet.table.get(&from[..]).unwrap().unwrap().value().to_vec();
+            if from == to {
+                record[3] ^= 1;
+            }
+            sheet.table.insert(&to[..], &record[..]).unwrap();
+        }
+        Ok(())
+    });
+    spoil.unwrap();
+    scratch.opened.forget(&id);
+    let all: Vec<_> = scratch.all_facts().collect();
+    assert_eq!(all.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+    assert!(scratch.get_fact(facts[1]).is_err());
+    assert!(scratch.has(id).is_err() && scratch.read_all(id, 99).is_err());
+    let named = scratch.verify_catalog().unwrap();
+    let named: Vec<_> = named.iter().map(|damage| damage.table).collect();
+    assert_eq!(named, ["blobs", "inline", "facts"]);
+    assert!(scratch.collect(std::time::Duration::ZERO, false).unwrap().blobs.is_empty());
+    // It can be received again, as if it had never been here.
+    scratch.begin_partial(id, &manifest).unwrap();
+    scratch.write_chunk(id, 0, &bytes).unwrap();
+    scratch.finish(id).unwrap();
+    assert!(scratch.read_all(id, 99).unwrap() == bytes);
+}
+
+/// What a store holds before bits are flipped in its catalog.
+struct Sample {
+    blobs: Vec<(crate::Added, Vec<u8>)>,
+    files: std::collections::BTreeMap<std::path::PathBuf, Vec<u8>>,
+    /// The places of the catalog's bytes that aren't zero: flips elsewhere would hit nothing.
+    used: Vec<usize>,
+}
+
+fn sample() -> &'static Sample {
+    static SAMPLE: std::sync::OnceLock<Sample> = std::sync::OnceLock::new();
+    SAMPLE.get_or_init(|| {
+        let mut scratch = Scratch::new();
+        let mut blobs = Vec::new();
+        for n in 0..60 {
+            let bytes = noise(n, if n % 10 == 0 { 300_000 } else { n as usize * 40 });
+            blobs.push((scratch.ingest_bytes(&bytes).unwrap(), bytes));
+        }
+        let mut batch = Batch::new().put_meta("term", 77_u64.to_le_bytes());
+        for n in 0..200_u8 {
+            batch = batch.put_fact(FactId([n; 32]), vec![n; 300]);
+        }
+        scratch.commit(&batch).unwrap();
+        scratch.close();
+        let folder = scratch.folder();
+        let files = files_below(&folder).into_iter();
+        let files = files.map(|(path, bytes)| (path.strip_prefix(&folder).unwrap().into(), bytes));
+        let files: std::collections::BTreeMap<std::path::PathBuf, _> = files.collect();
+        let catalog = files[Path::new("catalog.redb")].iter().enumerate();
+        let used = catalog.filter(|(_, byte)| **byte != 0).map(|(place, _)| place).collect();
+        Sample { blobs, files, used }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 32, failure_persistence: None, ..ProptestConfig::default()
+    })]
+    /// Flips bits anywhere in the catalog's file: opening may fail, reading may fail, records may
+    /// be missing; what is returned is what was stored.
+    #[test]
+    fn flipped_bits_in_the_catalog_never_give_wrong_bytes(
+        flips in prop::collection::vec((any::<prop::sample::Index>(), 0_u32..8), 1..40),
+    ) {
+        let Sample { blobs, files, used } = sample();
+        let dir = tempfile::tempdir().unwrap();
+        for (path, bytes) in files {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let mut bytes = bytes.clone();
+            if path.ends_with("catalog.redb") {
+                for (place, bit) in &flips {
+                    bytes[used[place.index(used.len())]] ^= 1 << bit;
+                }
+            }
+            std::fs::write(path, bytes).unwrap();
+        }
+        let Ok(store) = Store::open(dir.path()) else { return Ok(()) };
+        for (added, bytes) in blobs {
+            if let Ok(read) = store.read_all(added.id, u64::MAX) {
+                prop_assert!(read == *bytes);
+            }
+            for found in store.find_md5(added.md5).unwrap_or_default() {
+                prop_assert_eq!(found, added.id);
+            }
+            if let Ok(Some(info)) = store.info(added.id) {
+                prop_assert_eq!((info.size, info.md5), (added.size, added.md5));
+            }
+        }
+        for (id, bytes) in store.all_facts().flatten() {
+            prop_assert!(id.0.iter().all(|byte| *byte == id.0[0]) && bytes == vec![id.0[0]; 300]);
+        }
+        if let Ok(Some(term)) = store.get_meta("term") {
+            prop_assert_eq!(term, 77_u64.to_le_bytes());
+        }
+        // What is added to it, if it takes anything, is kept as well as ever.
+        if let Ok(added) = store.ingest_bytes(b"another") {
+            prop_assert!(store.read_all(added.id, 99).map_or(true, |read| read == b"another"));
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Blobs and trees are written out whole or not at all, and never past the folder they go to.
+
+use std::fs;
+
+use weft_protocol::content::{Tree, TreeEntry, TreePath};
+use weft_protocol::job::task::FrameRun;
+
+use super::*;
+use crate::{CheckoutError, How, ReadError};
+
+#[test]
+fn a_blob_becomes_a_file() {
+    let scratch = Scratch::new();
+    for size in [0, 5, 3_000_000] {
+        let bytes = noise(1, size);
+        let id = scratch.ingest_bytes(&bytes).unwrap().id;
+        let dest = scratch.beside("out.exr");
+        scratch.checkout(id, &dest, true).unwrap();
+        assert!(fs::read(&dest).unwrap() == bytes);
+        assert!(fs::metadata(&dest).unwrap().permissions().readonly());
+        scratch.checkout(id, &dest, false).unwrap();
+        assert!(!fs::metadata(&dest).unwrap().permissions().readonly());
+        // Writing to the file leaves the blob alone.
+        fs::write(&dest, "changed").unwrap();
+        assert!(scratch.read_all(id, u64::MAX).unwrap() == bytes);
+        scratch.deliver(id, &dest).unwrap();
+        assert!(fs::read(&dest).unwrap() == bytes);
+    }
+    assert_eq!(fs::read_dir(scratch.dir.path()).unwrap().count(), 2, "temporary files are left");
+}
+
+#[test]
+fn a_failed_checkout_leaves_what_was_there() {
+    let scratch = Scratch::new();
+    let dest = scratch.beside("out");
+    fs::write(&dest, "before").unwrap();
+    let unknown = scratch.checkout(BlobId([1; 32]), &dest, false);
+    assert!(matches!(unknown, Err(CheckoutError::Read(ReadError::Unknown { .. }))));
+    let id = scratch.ingest_bytes(&noise(1, 500_000)).unwrap().id;
+    flip(&scratch.folder().join(crate::names::blob(&id)), 400_000);
+    let corrupt = scratch.deliver(id, &dest);
+    let is_corrupt = matches!(corrupt, Err(CheckoutError::Read(ReadError::Corrupt { .. })));
+    assert!(is_corrupt, "{corrupt:?}");
+    assert_eq!(fs::read(&dest).unwrap(), b"before");
+    assert!(scratch.checkout(id, &scratch.beside("no/such/folder"), false).is_err());
+    assert_eq!(fs::read_dir(scratch.dir.path()).unwrap().count(), 2, "temporary files are left");
+}
+
+#[test]
+fn a_tree_becomes_a_folder() {
+    let scratch = Scratch::new();
+    let (tree, all) = sample(&scratch);
+    let dest = scratch.beside("job/inputs");
+    let done = scratch.checkout_tree(&tree, &dest, true, &mut |_, _| true).unwrap();
+    assert_eq!(done.reflinked + done.copied, 3);
+    assert_eq!(done.bytes, tree.size());
+    for (path, bytes) in &all {
+        assert!(fs::read(dest.join(path)).unwrap() == *bytes);
+    }
+    let some = scratch.beside("some");
+    let frames = [4];
+    scratch.checkout_tree(&tree, &some, true, &mut |_, e| e.needed_for(&frames)).unwrap();
+    assert_eq!(files_below(&some).len(), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_on_the_way_is_not_followed() {
+    let scratch = Scratch::new();
+    let (tree, _) = sample(&scratch);
+    let (dest, outside) = (scratch.beside("dest"), scratch.beside("outside"));
+    fs::create_dir_all(&dest).unwrap();
+    fs::create_dir_all(&outside).unwrap();
+    std::os::unix::fs::symlink(&outside, dest.join("textures")).unwrap();
+    let refused = scratch.checkout_tree(&tree, &dest, false, &mut |_, _| true);
+    assert!(matches!(refused, Err(CheckoutError::InTheWay { .. })), "{refused:?}");
+    assert!(files_below(&outside).is_empty());
+    // A link where the file itself goes is replaced, not written through.
+    fs::remove_file(dest.join("textures")).unwrap();
+    fs::write(outside.join("precious"), "precious").unwrap();
+    let _ = fs::remove_file(dest.join("scene.ma"));
+    std::os::unix::fs::symlink(outside.join("precious"), dest.join("scene.ma")).unwrap();
+    scratch.checkout_tree(&tree, &dest, false, &mut |_, _| true).unwrap();
+    assert_eq!(fs::read(outside.join("precious")).unwrap(), b"precious");
+}
+
+#[test]
+fn a_size_that_the_tree_lies_about_is_refused() {
+    let scratch = Scratch::new();
+    let blob = scratch.ingest_bytes(b"four").unwrap().id;
+    let entry = TreeEntry { blob, size: 5, frames: None };
+    let tree = Tree::new([(TreePath::new("a").unwrap(), entry)].into()).unwrap();
+    let refused = scratch.checkout_tree(&tree, &scratch.beside("x"), false, &mut |_, _| true);
+    assert!(matches!(refused, Err(CheckoutError::WrongSize { .. })), "{refused:?}");
+}
+
+#[test]
+fn how_says_what_the_disk_shares() {
+    let scratch = Scratch::new();
+    let id = scratch.ingest_bytes(&noise(1, 500_000)).unwrap().id;
+    let file = scratch.folder().join(crate::names::blob(&id));
+    let shares = reflink_copy::reflink(file, scratch.beside("probe")).is_ok();
+    let how = scratch.checkout(id, &scratch.beside("out"), false).unwrap();
+    assert_eq!(how, if shares { How::Reflinked } else { How::Copied });
+}
+
+fn sample(store: &Store) -> (Tree, Vec<(&'static str, Vec<u8>)>) {
+    let all = vec![
+        ("scene.ma", noise(1, 700_000)),
+        ("textures/wood.exr", noise(2, 90_000)),
+        ("textures/deep/small.txt", b"small".to_vec()),
+    ];
+    let entries = all.iter().map(|(path, bytes)| {
+        let added = store.ingest_bytes(bytes).unwrap();
+        let run = FrameRun { start: 1, end: 3, step: 1 };
+        let frames = path.ends_with(".txt").then(|| vec![run]);
+        (TreePath::new(*path).unwrap(), TreeEntry { blob: added.id, size: added.size, frames })
+    });
+    (Tree::new(entries.collect()).unwrap(), all)
+}
