@@ -236,7 +236,11 @@ impl Client {
                 let fact = Fact::sign(&membership.studio.id, body, &membership.keys);
                 data_encoding::HEXLOWER.encode(fact.as_bytes())
             };
-            let mut facts = vec![sign(&FactBody::Spec(Box::new(prepared.spec.clone())))];
+            // Who has never run a daemon is known to nobody yet: the certificate goes first.
+            let mut facts = vec![
+                sign(&FactBody::Certificate(Box::new(membership.chain.clone()))),
+                sign(&FactBody::Spec(Box::new(prepared.spec.clone()))),
+            ];
             // Whenever a daemon runs on this home it delivers; until then, whoever watches does.
             facts.extend(output.map(|folder| {
                 let folder = folder.display().to_string();

@@ -1,6 +1,8 @@
 //! A farm of several nodes on this machine.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -9,12 +11,17 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::call::Call;
+use crate::events::{self, Event};
 use crate::node::Node;
 use crate::turn::Turn;
-use crate::{SCRIPT_ENDING, demo_scene, script_engine, wait_for, write_file};
+use crate::{SCRIPT_ENDING, demo_scene, engines, wait_for, write_file};
 
 /// How long nodes may take to find each other and a leader.
 const AGREEMENT: Duration = Duration::from_secs(30);
+/// How long files may take to be where they belong once they are done.
+const DELIVERY: Duration = Duration::from_secs(30);
+/// How long what a killed daemon was just starting may go on. No other node takes its place sooner.
+const LAST_WORDS: Duration = Duration::from_millis(300);
 /// How much of a node's log is shown when a test fails, in bytes.
 const TAIL: usize = 6000;
 
@@ -29,8 +36,8 @@ pub struct Farm {
 
 impl Farm {
     /// A studio of `count` nodes that are up, see each other and follow one leader. The first one
-    /// founded it and is its admin, the others are workers; each has the engine of
-    /// [`script_engine`].
+    /// founded it and is its admin, the others are workers; each has the engines
+    /// `script` and `marked`, which note what they do.
     ///
     /// # Panics
     /// When that takes too long.
@@ -81,7 +88,7 @@ impl Farm {
     pub fn add(&mut self, more: &str) -> usize {
         let name = format!("node{}", self.nodes.len() + 1);
         let node = Node::new(self.folder.path(), &name);
-        let config = format!("{}\n{more}", script_engine(&name, &self.marks()));
+        let config = format!("{}\n{more}", engines::tables(&name, &self.marks()));
         write_file(node.home().join("weft.toml"), config);
         self.nodes.push(node);
         self.nodes.len()
@@ -124,26 +131,51 @@ impl Farm {
         self.folder.path()
     }
 
-    /// Where the script engine notes what it starts.
+    /// A folder that is the same for all nodes, as no real farm has one: for what tests and engines
+    /// tell each other.
     #[must_use]
     pub fn marks(&self) -> PathBuf {
         self.folder.path().join("marks")
     }
 
-    /// The names of the nodes that started the script engine on a frame, in order, a name a start.
-    #[must_use]
-    pub fn starts(&self, frame: i64) -> Vec<String> {
-        let marks = std::fs::read_to_string(self.marks().join(frame.to_string()));
-        marks.unwrap_or_default().lines().map(str::to_owned).collect()
+    fn notes(&self) -> PathBuf {
+        self.marks().join("events")
     }
 
-    /// Forgets what the script engine started.
+    /// What happened since the farm was founded or [`Farm::forget_starts`] was called.
+    #[must_use]
+    pub fn events(&self) -> Vec<Event> {
+        events::read(&std::fs::read_to_string(self.notes()).unwrap_or_default())
+    }
+
+    /// The names of the nodes that started an engine on a frame, in order, a name a start.
+    #[must_use]
+    pub fn starts(&self, frame: i64) -> Vec<String> {
+        let started = |event| match event {
+            Event::Start { frame: of, node } if of == frame => Some(node),
+            _ => None,
+        };
+        self.events().into_iter().filter_map(started).collect()
+    }
+
+    /// The frames that engines were started on.
+    #[must_use]
+    pub fn started(&self) -> BTreeSet<i64> {
+        let frame = |event| match event {
+            Event::Start { frame, .. } => Some(frame),
+            _ => None,
+        };
+        self.events().into_iter().filter_map(frame).collect()
+    }
+
+    /// Forgets what happened so far.
     ///
     /// # Panics
     /// When the notes can't be removed.
     pub fn forget_starts(&self) {
-        std::fs::remove_dir_all(self.marks()).expect("notes can be removed");
-        std::fs::create_dir(self.marks()).expect("folders can be made");
+        if self.notes().exists() {
+            std::fs::remove_file(self.notes()).expect("notes can be removed");
+        }
     }
 
     /// Writes a scene of the script engine, outside of every home.
@@ -183,12 +215,29 @@ impl Farm {
         self.node(at).call(&["submit"]).arg(scene).args(options)
     }
 
-    /// Ends a node's daemon as a crash does.
+    /// Ends a node's daemon as a crash does, notes that, and says when it was.
     ///
     /// # Panics
     /// When it is down already.
-    pub fn kill9(&mut self, number: usize) {
-        self.nodes[number - 1].kill9();
+    pub fn kill9(&mut self, number: usize) -> Instant {
+        self.kill9_all(&[number])
+    }
+
+    /// Ends several nodes' daemons as a power cut does, notes that, and says when it was.
+    ///
+    /// # Panics
+    /// When one is down already.
+    pub fn kill9_all(&mut self, numbers: &[usize]) -> Instant {
+        let now = Instant::now();
+        numbers.iter().for_each(|number| self.nodes[number - 1].kill9());
+        // An engine that was being started just then still notes it, and then is ended as well.
+        std::thread::sleep(LAST_WORDS);
+        for number in numbers {
+            let notes = File::options().create(true).append(true).open(self.notes());
+            let line = format!("killed {}\n", self.node(*number).name());
+            notes.and_then(|mut notes| notes.write_all(line.as_bytes())).expect("notes are taken");
+        }
+        now
     }
 
     /// Asks a node's daemon to end, and waits until it has.
@@ -304,10 +353,39 @@ impl Farm {
     /// # Panics
     /// When that takes too long.
     pub fn wait_for_end(&self, job: &str, deadline: Duration) -> Value {
-        self.wait_for_job(job, deadline, "the job is over", |document| {
-            ["completed", "failed", "cancelled"].iter().any(|status| document["status"] == *status)
-        })
+        self.wait_for_job(job, deadline, "the job is over", is_over)
     }
+
+    /// Waits until a folder holds exactly the files of those names.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    pub fn wait_for_files(&self, folder: &Path, names: impl IntoIterator<Item = String>) {
+        let (names, begun) = (names.into_iter().collect::<BTreeSet<_>>(), Instant::now());
+        loop {
+            let files = files_in(folder);
+            if files == names {
+                return;
+            }
+            let folder = folder.display();
+            assert!(begun.elapsed() < DELIVERY, "{folder} has {files:?}, and not {names:?}");
+            std::thread::sleep(crate::LOOK);
+        }
+    }
+}
+
+/// Whether a job's document tells of one that is over.
+#[must_use]
+pub fn is_over(job: &Value) -> bool {
+    ["completed", "failed", "cancelled"].iter().any(|status| job["status"] == *status)
+}
+
+/// The names of what is in a folder, without what is hidden.
+#[must_use]
+pub fn files_in(folder: &Path) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| !name.starts_with('.')).collect()
 }
 
 /// The frames of a job's document that have a status.

@@ -9,17 +9,21 @@
 mod binary;
 mod call;
 mod engines;
+mod events;
 mod farm;
 mod http;
 mod node;
+mod random;
 mod scenes;
 mod turn;
 mod wait;
 
 pub use binary::weft_binary;
 pub use call::{Call, Output, Running};
-pub use engines::{SCRIPT_ENDING, script_engine};
-pub use farm::{Farm, frames_of, in_status};
+pub use engines::SCRIPT_ENDING;
+pub use events::Event;
+pub use farm::{Farm, files_in, frames_of, in_status, is_over};
 pub use node::Node;
+pub use random::Random;
 pub use scenes::{demo_scene, write_file};
 pub use wait::{LOOK, wait_for};

@@ -301,6 +301,13 @@ pub(super) async fn invite(
         RoleName::Artist => Role::Artist,
         RoleName::Admin => Role::Admin,
     };
+    // Right after the start the addresses are not known yet, and a code without one is of no use.
+    for _ in 0..40 {
+        if !node.addresses().is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let membership =
         Membership { keys: node.keys.clone(), chain: node.chain(), studio: node.studio.clone() };
     let code = admission::invite(

@@ -41,7 +41,13 @@ impl Machine {
         let (mut new, mut whole) = (Vec::new(), true);
         for fact in facts {
             match self.ledger.check(&fact, self.verifier.as_ref()) {
-                Verdict::New => new.push(fact),
+                Verdict::New => {
+                    // It proves itself: what its subject signed may stand right behind it.
+                    if let Ok(Some(Body::Certificate(chain))) = fact.body() {
+                        self.ledger.members.add(&chain);
+                    }
+                    new.push(fact);
+                }
                 Verdict::Known => {}
                 Verdict::UnknownAuthor => {
                     whole = false;

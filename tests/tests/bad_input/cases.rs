@@ -1,14 +1,16 @@
 //! Cases of the table, tried one by one; what doesn't hold is told at the end, all at once.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use serde_json::{Value, json};
-use weft_tests::{Farm, Output};
+use weft_tests::{Farm, Output, wait_for};
 
 use crate::table::{Row, Table};
 
 /// The longest sentence that people are asked to read, in bytes; paths of tests are long.
 const MAX_SENTENCE: usize = 500;
+/// How long facts may take to be known to every node.
+const AGREEMENT: Duration = Duration::from_secs(20);
 
 /// The table's rows, and what was seen.
 pub(crate) struct Cases {
@@ -29,7 +31,10 @@ impl Cases {
         let output = call();
         let after = state(farm);
         if before != after {
-            self.wrong.push(format!("{case}: it changed\n{before:#}\nto\n{after:#}"));
+            let less = before.difference(&after).collect::<Vec<_>>();
+            let more = after.difference(&before).collect::<Vec<_>>();
+            let said = format!("`{:.300}` ended with {}", output.call, output.status);
+            self.wrong.push(format!("{case}: it changed {less:#?} to {more:#?}\n  {said}"));
         }
         self.check(case, &output);
     }
@@ -75,16 +80,21 @@ impl Cases {
     }
 }
 
-/// What of the studio bad input could change.
-fn state(farm: &Farm) -> Value {
-    let jobs = farm.node(1).get("/v1/jobs?all=true").expect("a node lists its jobs");
-    let jobs: Vec<Value> = jobs
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|job| json!([job["job"], job["name"], job["status"], job["frames_total"]]))
-        .collect();
-    json!({ "jobs": jobs, "members": farm.node(1).get("/v1/members") })
+/// What of the studio bad input could change: its jobs and its members, once two nodes agree on them.
+fn state(farm: &Farm) -> BTreeSet<String> {
+    wait_for(AGREEMENT, "two nodes tell the same of jobs and members", || {
+        let state = seen_by(farm, 1)?;
+        (seen_by(farm, 2)? == state).then_some(state)
+    })
+}
+
+fn seen_by(farm: &Farm, number: usize) -> Option<BTreeSet<String>> {
+    let list = |path: &str| farm.node(number).get(path)?.as_array().cloned();
+    let jobs = list("/v1/jobs?all=true")?.into_iter().map(|job| {
+        let fields = ["job", "name", "status", "priority", "frames_total", "frames_done"];
+        fields.map(|field| job[field].to_string()).join(" ")
+    });
+    Some(jobs.chain(list("/v1/members")?.into_iter().map(|member| member.to_string())).collect())
 }
 
 fn complaints(row: &Row, output: &Output) -> Vec<String> {

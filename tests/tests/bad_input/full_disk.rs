@@ -84,7 +84,7 @@ pub(crate) fn try_all(farm: &mut Farm, cases: &mut Cases) {
     let job = farm.wait_for_end(&job, Duration::from_secs(60));
     let elsewhere = job["frames"].as_array().into_iter().flatten();
     let id = cramped.id();
-    let elsewhere = elsewhere.filter(|frame| frame["node"] != Value::from(id.as_str())).count();
+    let elsewhere = elsewhere.filter(|frame| frame["node"] != id.as_str()).count();
     let fine = job["status"] == "completed" && elsewhere == 8;
     cases.require(fine, &format!("a full disk elsewhere spoils a job: {job:#}"));
 

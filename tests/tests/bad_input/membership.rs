@@ -139,11 +139,14 @@ fn peers(farm: &Farm, cases: &mut Cases) {
 }
 
 fn revoked(farm: &Farm, cases: &mut Cases) {
-    // It joined before, and never ran.
+    // It joined before, and never ran a node.
     let home = new_home(farm, "friend");
-    _ = farm.node(1).run(&["revoke", "friend", "--reason", "a test"]).ok();
     let address = farm.node(1).address();
     let ask = || Call::new(&home, &["--peer", &address, "jobs"]).run();
+    let before = ask();
+    cases.require(before.status == 0, &format!("a member without a node: {before:?}"));
+    let revoke = farm.node(1).run(&["revoke", "friend", "--reason", "a test"]);
+    cases.require(revoke.status == 0, &format!("revoking a member without a node: {revoke:?}"));
     cases.refused(farm, "revoked certificate", ask);
 }
 
