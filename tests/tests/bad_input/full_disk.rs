@@ -5,7 +5,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use serde_json::Value;
 use weft_tests::{Farm, write_file};
 
 use crate::cases::Cases;
