@@ -20,7 +20,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
@@ -33,6 +33,8 @@ pub(crate) use forward::PEER_HEADER;
 pub(crate) use listen::ServeError;
 pub(crate) use listen::{clean_up, connect_local, serve};
 
+/// The longest refusal of axum's that is passed on, in bytes.
+const MAX_REFUSAL: usize = 4096;
 /// The largest body that is taken, in bytes.
 const MAX_BODY: usize = 8 << 20;
 
@@ -45,6 +47,20 @@ impl IntoResponse for ApiError {
             StatusCode::from_u16(self.code.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         (status, Json(json!({ "error": self }))).into_response()
     }
+}
+
+/// What axum itself refuses (no JSON, an unknown field, too large) is told like everything else.
+async fn as_document(response: Response) -> Response {
+    let status = response.status();
+    let content = response.headers().get(header::CONTENT_TYPE);
+    let is_text = content.is_some_and(|value| value.as_bytes().starts_with(b"text/plain"));
+    if !status.is_client_error() || !is_text {
+        return response;
+    }
+    let text = axum::body::to_bytes(response.into_body(), MAX_REFUSAL).await.unwrap_or_default();
+    let why = String::from_utf8_lossy(&text);
+    let error = ApiError::new(Code::Invalid, format!("{why}; nothing was changed"));
+    (status, Json(json!({ "error": error }))).into_response()
 }
 
 fn router(node: Arc<Shared>) -> Router {
@@ -81,5 +97,6 @@ fn router(node: Arc<Shared>) -> Router {
         .fallback(|| async { ApiError::new(Code::NotFound, "there is nothing at this path") })
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&node), forward::to_peer))
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(axum::middleware::map_response(as_document))
         .with_state(node)
 }

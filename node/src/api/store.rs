@@ -41,7 +41,12 @@ pub(super) async fn overview(node: State) -> Answer {
         }
         let references: Vec<Value> = by
             .into_iter()
-            .map(|(blob, reasons)| json!({ "id": blob, "count": reasons.len(), "by": reasons }))
+            .map(|(blob, reasons)| {
+                json!({
+                    "id": blob, "path": null, "type": null, "added_by": null,
+                    "count": reasons.len(), "by": reasons,
+                })
+            })
             .collect();
         Ok(json!({
             "blobs": stats.blobs,
