@@ -104,6 +104,12 @@ impl Farm {
         self.node(1).run(&args).ok().stdout.trim().to_owned()
     }
 
+    /// What `weft init --json` printed.
+    #[must_use]
+    pub const fn founder(&self) -> &Value {
+        &self.founder
+    }
+
     /// The studio's recovery key.
     ///
     /// # Panics

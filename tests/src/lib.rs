@@ -13,6 +13,8 @@ mod events;
 mod farm;
 mod http;
 mod node;
+#[cfg(target_os = "linux")]
+mod processes;
 mod random;
 mod scenes;
 mod turn;
@@ -24,6 +26,8 @@ pub use engines::SCRIPT_ENDING;
 pub use events::Event;
 pub use farm::{Farm, files_in, frames_of, in_status, is_over};
 pub use node::Node;
+#[cfg(target_os = "linux")]
+pub use processes::processes;
 pub use random::Random;
 pub use scenes::{demo_scene, write_file};
 pub use wait::{LOOK, wait_for};
