@@ -93,6 +93,10 @@ pub(super) async fn submit(
     Json(request): Json<SubmitRequest>,
 ) -> Answer {
     access.require_user("submitting files")?;
+    if request.scene.as_os_str().is_empty() {
+        let why = "the request names no scene; nothing was submitted";
+        return Err(ApiError::new(Code::Invalid, why));
+    }
     let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(64);
     let progress = sender.clone();
     tokio::spawn(async move {
