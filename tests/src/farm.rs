@@ -246,6 +246,16 @@ impl Farm {
         now
     }
 
+    /// Makes a node's daemon stand still, as a machine that sleeps does, or go on. What it started
+    /// goes on meanwhile.
+    ///
+    /// # Panics
+    /// When it is down.
+    #[cfg(unix)]
+    pub fn stand_still(&self, number: usize, still: bool) {
+        self.node(number).stand_still(still);
+    }
+
     /// Asks a node's daemon to end, and waits until it has.
     ///
     /// # Panics

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+#[cfg(unix)]
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::call::{Call, Output, Running};
@@ -171,6 +173,13 @@ impl Node {
         child.wait().expect("a child can be waited for");
     }
 
+    /// Makes its daemon stand still, as a machine that sleeps does, or go on.
+    #[cfg(unix)]
+    pub(crate) fn stand_still(&self, still: bool) {
+        let child = self.child.as_ref().unwrap_or_else(|| panic!("{} is down", self.name));
+        signal(child, if still { Signal::STOP } else { Signal::CONT });
+    }
+
     /// Asks its daemon to end.
     pub(crate) fn ask_to_end(&mut self) {
         if let Some(child) = &mut self.child {
@@ -195,12 +204,18 @@ impl Node {
 }
 
 #[cfg(unix)]
-fn ask_to_end(child: &Child) {
-    use rustix::process::{Pid, Signal, kill_process};
+fn signal(child: &Child, signal: Signal) {
     if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
         // It was not waited for yet, so that the id still means this very process.
-        _ = kill_process(pid, Signal::TERM);
+        _ = kill_process(pid, signal);
     }
+}
+
+#[cfg(unix)]
+fn ask_to_end(child: &Child) {
+    signal(child, Signal::TERM);
+    // One that stands still hears nothing.
+    signal(child, Signal::CONT);
 }
 
 #[cfg(not(unix))]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use weft_tests::{Event, Farm, Random, frames_of, in_status, is_over, wait_for};
 
-use super::{END, assert_started_again_only_after_deaths, names, others};
+use super::{END, assert_started_again_only_after_deaths, names, others, successor};
 
 /// How many leaders are killed.
 const KILLS: usize = 20;
@@ -70,21 +70,6 @@ fn leaders_are_killed_at_random_moments_of_jobs() {
 
 fn agreement(farm: &Farm) -> (usize, u64) {
     wait_for(END, "the nodes follow one leader", || farm.agreed())
-}
-
-/// Waits until all nodes that are left follow one of them, in a higher term.
-fn successor(farm: &Farm, dead: usize, term: u64) -> usize {
-    let left = others(farm, dead);
-    wait_for(END, "another node leads", || {
-        let statuses: Option<Vec<_>> =
-            left.iter().map(|number| farm.node(*number).get("/v1/status")).collect();
-        let statuses = statuses?;
-        let leader = &statuses[0]["leader"];
-        let same = statuses.iter().all(|status| status["leader"] == *leader);
-        let later = statuses.iter().all(|status| status["term"].as_u64() > Some(term));
-        let at = statuses.iter().position(|status| status["node"] == *leader)?;
-        (same && later).then_some(left[at])
-    })
 }
 
 /// What was done before a death isn't started after it. `done` holds what was done before each.

@@ -3,13 +3,16 @@
 mod everybody;
 mod failures;
 mod leader;
+#[cfg(unix)]
+mod sleeper;
 mod submitter;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use weft_tests::{Event, Farm};
+use weft_tests::{Event, Farm, wait_for};
 
 /// How long a job of a few seconds may take when machines die meanwhile.
 const END: Duration = Duration::from_secs(60);
@@ -32,7 +35,7 @@ fn names(stem: &str, last: i64, ending: &str) -> Vec<String> {
 /// Nothing was started twice for no reason: whenever a frame is started again, the node that had
 /// started it was killed in between.
 fn assert_started_again_only_after_deaths(events: &[Event]) {
-    let mut running: std::collections::BTreeMap<i64, String> = std::collections::BTreeMap::new();
+    let mut running: BTreeMap<i64, String> = BTreeMap::new();
     for event in events {
         match event {
             Event::Start { frame, node } => {
@@ -47,4 +50,19 @@ fn assert_started_again_only_after_deaths(events: &[Event]) {
             Event::End { .. } => {}
         }
     }
+}
+
+/// Waits until all nodes that are left follow one of them, in a higher term.
+fn successor(farm: &Farm, dead: usize, term: u64) -> usize {
+    let left = others(farm, dead);
+    wait_for(END, "another node leads", || {
+        let statuses: Option<Vec<_>> =
+            left.iter().map(|number| farm.node(*number).get("/v1/status")).collect();
+        let statuses = statuses?;
+        let leader = &statuses[0]["leader"];
+        let same = statuses.iter().all(|status| status["leader"] == *leader);
+        let later = statuses.iter().all(|status| status["term"].as_u64() > Some(term));
+        let at = statuses.iter().position(|status| status["node"] == *leader)?;
+        (same && later).then_some(left[at])
+    })
 }
