@@ -1,12 +1,12 @@
 //! Jobs submitted from a folder that is gone once they are acknowledged.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use weft_tests::{Farm, Node, Output, Running, in_status, wait_for};
+use weft_tests::{Call, Farm, Node, Output, Running, in_status, wait_for};
 
 /// How long a job of a few small frames may take, on a machine that does other things as well.
 const END: Duration = Duration::from_secs(180);
@@ -52,11 +52,17 @@ impl Submission {
 
     /// Submits with `-o` and `--watch`, and removes the scene's folder as soon as it is acknowledged.
     pub(crate) fn start(self, farm: &Farm, at: usize) -> Acknowledged {
+        let call = farm.node(at).call(&[]);
+        self.start_with(farm, call)
+    }
+
+    /// The same, with a call of `weft` to which only the subcommand is to be added.
+    fn start_with(self, farm: &Farm, call: Call) -> Acknowledged {
         let count = std::fs::read_dir(farm.folder()).map_or(0, Iterator::count);
         let out = farm.folder().join(format!("out{count}"));
         let options: Vec<&str> = self.options.iter().map(String::as_str).collect();
-        let call = farm.submission(at, &self.scene, &options).args(&["--watch", "-o"]).arg(&out);
-        let mut call = call.start();
+        let call = call.arg("submit").arg(&self.scene).args(&options);
+        let mut call = call.args(&["--watch", "-o"]).arg(&out).start();
         let id = wait_for(BEGIN, "the submission is acknowledged", || {
             let said = call.stdout();
             if let Some((id, _)) = said.split_once(": ").filter(|_| said.contains(" is queued")) {
@@ -73,6 +79,13 @@ impl Submission {
     /// Submits, removes the scene's folder, and waits until the job is over.
     pub(crate) fn watch(self, farm: &Farm, at: usize) -> Job {
         let submission = self.start(farm, at);
+        let id = submission.id.clone();
+        submission.wait(farm, id)
+    }
+
+    /// The same, from a member's home on which no daemon runs, at the node with an address.
+    pub(crate) fn watch_from(self, farm: &Farm, home: &Path, address: &str) -> Job {
+        let submission = self.start_with(farm, Call::new(home, &["--peer", address]));
         let id = submission.id.clone();
         submission.wait(farm, id)
     }

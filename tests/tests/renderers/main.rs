@@ -11,7 +11,7 @@ mod sources;
 
 use std::path::Path;
 
-use weft_tests::Farm;
+use weft_tests::{Call, Farm};
 
 use by_hand::{blender_by_hand, povray_by_hand};
 use jobs::{Job, Submission, workers};
@@ -38,7 +38,12 @@ fn textured_scenes_render_on_every_node_as_by_hand() {
     assert_same(&pictures(&job.out, "cube"), &expected);
     assert_eq!(workers(&job.document).len(), 3, "every node renders: {:#}", job.document);
 
-    let job = Submission::of(compressed, "cube_zstd.blend").options(&["-f", "3-5"]).watch(&farm, 3);
+    // From a machine that is a member and runs no node.
+    let laptop = farm.folder().join("laptop");
+    let code = farm.invite(&["--role", "artist"]);
+    _ = Call::new(&laptop, &["join", &code, "--name", "laptop"]).run().ok();
+    let job = Submission::of(compressed, "cube_zstd.blend").options(&["-f", "3-5"]);
+    let job = job.watch_from(&farm, &laptop, &farm.node(3).address());
     job.assert_completed(3);
     let expected = expected.into_iter().filter(|(frame, _)| (3..=5).contains(frame)).collect();
     assert_same(&pictures(&job.out, "cube_zstd"), &expected);
