@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use weft_tests::{Farm, write_file};
+use weft_tests::{Farm, wait_for, write_file};
 
 use crate::cases::Cases;
 
@@ -55,10 +55,10 @@ pub(crate) fn try_all(farm: &mut Farm, cases: &mut Cases) {
     let number = farm.add("");
     let home = farm.node(number).home().to_owned();
     let Some(disk) = SmallDisk::at(&home) else {
-        _ = writeln!(
-            std::io::stderr(),
-            "SKIPPED: no small disk can be mounted here, so that none can be filled (root may)"
-        );
+        // Past the capture of a passing test's output.
+        let line =
+            "SKIPPED: no small disk can be mounted here (root may), so that none is filled\n";
+        _ = std::io::stderr().write_all(line.as_bytes());
         cases.skipped(submitting);
         cases.skipped(adding);
         return;
@@ -87,16 +87,22 @@ pub(crate) fn try_all(farm: &mut Farm, cases: &mut Cases) {
     let fine = job["status"] == "completed" && elsewhere == 8;
     cases.require(fine, &format!("a full disk elsewhere spoils a job: {job:#}"));
 
-    // Not a byte is left.
-    fill(&home.join("filler"));
-    cases.refused(farm, submitting, || farm.submission(number, &small, &noop).run());
+    // Not a byte is left, once what it tried to fetch is gone.
+    let filler = home.join("filler");
+    wait_for(Duration::from_secs(30), "the full node gives up the large file", || {
+        (cramped.ask(&["store"])["partial"] == 0).then_some(())
+    });
+    cases.refused(farm, submitting, || {
+        fill(&filler);
+        farm.submission(number, &small, &noop).run()
+    });
     cases.require(cramped.run(&["jobs", "--all"]).status == 0, "a full node tells nothing");
     let job = farm.submit(2, &small, &noop);
     let job = farm.wait_for_end(&job, Duration::from_secs(60));
     cases.require(job["status"] == "completed", &format!("a full node spoils a job: {job:#}"));
 
     // With room again, it works again.
-    std::fs::remove_file(home.join("filler")).expect("a file can be removed");
+    std::fs::remove_file(filler).expect("a file can be removed");
     let job = farm.submit(number, &small, &noop);
     let job = farm.wait_for_end(&job, Duration::from_secs(60));
     cases.require(job["status"] == "completed", &format!("with room again it fails: {job:#}"));
@@ -106,7 +112,8 @@ pub(crate) fn try_all(farm: &mut Farm, cases: &mut Cases) {
 
 /// Writes until the disk is full.
 fn fill(path: &Path) {
-    let mut file = std::fs::File::create(path).expect("there is room for an empty file");
+    let file = std::fs::File::options().create(true).append(true).open(path);
+    let mut file = file.expect("there is room for an empty file");
     for size in [64 << 10, 4 << 10, 1] {
         let piece = vec![0; size];
         while file.write_all(&piece).is_ok() {}
