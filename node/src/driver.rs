@@ -11,7 +11,7 @@ use weft_protocol::ids::{FactId, JobId, NodeId};
 use weft_protocol::machine::{Command, Input, TICK};
 use weft_protocol::replicate::Goods;
 use weft_protocol::wire::control::{FACT_BATCH, Message};
-use weft_protocol::worker::Event;
+use weft_protocol::worker::{Event, PATIENCE};
 use weft_store::Batch;
 
 use crate::network::News;
@@ -37,7 +37,7 @@ pub(crate) struct Driver {
     node: Arc<Shared>,
     writes: mpsc::Sender<Write>,
     /// What the worker's machine asked before the job's spec was here.
-    early: VecDeque<Event>,
+    early: VecDeque<(tokio::time::Instant, Event)>,
     next_dial: tokio::time::Instant,
 }
 
@@ -115,7 +115,7 @@ impl Driver {
                     let _ = self.writes.send(Write { token, term, facts }).await;
                 }
                 Command::Forget(job, obsolete) => self.forget(job, obsolete),
-                Command::Work(event) => self.work(event),
+                Command::Work(event) => self.work(tokio::time::Instant::now(), event),
                 Command::Store { from, token, goods, job } => self.keep(from, token, goods, job),
                 Command::Answer(request, answer) => self.node.answer(request, answer),
                 Command::Changed(job) => self.node.changed(job),
@@ -131,14 +131,15 @@ impl Driver {
         }
     }
 
-    fn work(&mut self, event: Event) {
+    /// Does what the worker's machine asks; `since` is when it asked.
+    fn work(&mut self, since: tokio::time::Instant, event: Event) {
         let job = match &event {
             Event::Prepare { attempt, .. } | Event::Kill(attempt) => attempt.job,
             Event::Start { lease, .. } => lease.attempt.job,
         };
         let spec = self.node.spec(&job);
         if spec.is_none() && !matches!(event, Event::Kill(_)) {
-            self.early.push_back(event);
+            self.early.push_back((since, event));
             return;
         }
         let peers = self.node.connected();
@@ -146,8 +147,11 @@ impl Driver {
     }
 
     async fn retry_early(&mut self) {
-        for event in std::mem::take(&mut self.early) {
-            self.work(event);
+        for (since, event) in std::mem::take(&mut self.early) {
+            // The machine has handed the attempt back by then.
+            if since.elapsed() < PATIENCE {
+                self.work(since, event);
+            }
         }
     }
 
@@ -240,9 +244,9 @@ fn write_all(node: &Shared, mut queue: mpsc::Receiver<Write>) {
             tracing::error!(%error, "the catalog could not be written: nothing of it took effect");
         }
         for write in writes {
-            let input = match committed {
+            let input = match &committed {
                 Ok(()) => Input::Written(write.token),
-                Err(_) => Input::WriteFailed(write.token),
+                Err(error) => Input::WriteFailed(write.token, error.to_string()),
             };
             if node.inputs.blocking_send(input).is_err() {
                 return;

@@ -50,6 +50,8 @@ struct Attempt {
     lease: Lease,
     term: u64,
     phase: Phase,
+    /// When it was taken on.
+    taken: Time,
     /// When its inputs were here; it starts once the facts let it.
     ready: Option<Time>,
 }
@@ -98,6 +100,7 @@ impl Worker {
     /// The leader that is followed assigned something; the caller has checked that it is obeyed.
     pub fn assign(
         &mut self,
+        now: Time,
         term: u64,
         seq: u64,
         lease: Lease,
@@ -110,7 +113,8 @@ impl Worker {
         if twice || self.attempts.len() >= MAX_ATTEMPTS {
             return Vec::new();
         }
-        self.attempts.insert(key, Attempt { lease, term, phase: Phase::Preparing, ready: None });
+        let attempt = Attempt { lease, term, phase: Phase::Preparing, taken: now, ready: None };
+        self.attempts.insert(key, attempt);
         vec![Event::Prepare { attempt: key, term, providers }]
     }
 
@@ -147,6 +151,12 @@ impl Worker {
                     .is_some_and(|task| task.generation > key.generation);
             if ended && attempt.phase != Phase::Finishing {
                 events.push(Event::Kill(*key));
+                dropped.push(*key);
+                continue;
+            }
+            // A node that can't take facts in, its disk being full, must not hold what others can do.
+            let unknown = job.is_none() && attempt.phase == Phase::Preparing;
+            if unknown && now.since(attempt.taken) >= PATIENCE {
                 dropped.push(*key);
                 continue;
             }

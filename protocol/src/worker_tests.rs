@@ -30,8 +30,8 @@ fn an_attempt_is_prepared_started_and_reported() {
     let lease = lease(job, 2);
     let key = lease.attempt;
     let prepare = Event::Prepare { attempt: key, term: 4, providers: vec![node(9)] };
-    assert_eq!(worker.assign(4, 1, lease.clone(), vec![node(9)]), [prepare]);
-    assert_eq!(worker.assign(4, 1, lease.clone(), Vec::new()), [], "the same twice");
+    assert_eq!(worker.assign(Time(0), 4, 1, lease.clone(), vec![node(9)]), [prepare]);
+    assert_eq!(worker.assign(Time(0), 4, 1, lease.clone(), Vec::new()), [], "the same twice");
     let start = Event::Start { lease, term: 4 };
     assert_eq!(worker.prepared(Time(5), &key, inputs, &jobs), [start]);
     worker.progress(&key, 500);
@@ -48,14 +48,28 @@ fn no_frame_starts_before_the_test_frames_are_known_here() {
     let (jobs, job, inputs) = table(true);
     let mut worker = Worker::new();
     let key = lease(job, 1).attempt;
-    worker.assign(1, 1, lease(job, 1), Vec::new());
+    worker.assign(Time(0), 1, 1, lease(job, 1), Vec::new());
     assert_eq!(worker.prepared(Time(0), &key, inputs, &jobs), []);
     assert_eq!(worker.running(), 1);
     worker.review(Time(0) + PATIENCE, &jobs);
     assert_eq!(worker.running(), 0, "handed back");
     let key = lease(job, 5).attempt;
-    worker.assign(1, 2, lease(job, 5), Vec::new());
+    worker.assign(Time(0), 1, 2, lease(job, 5), Vec::new());
     assert_eq!(worker.prepared(Time(9000), &key, inputs, &jobs).len(), 1);
+}
+
+#[test]
+fn an_attempt_of_a_job_that_does_not_become_known_is_handed_back() {
+    let (jobs, job, _) = table(false);
+    let mut worker = Worker::new();
+    worker.assign(Time(100), 1, 1, lease(job, 1), Vec::new());
+    let nothing = Jobs::new();
+    worker.review(Time(99) + PATIENCE, &nothing);
+    assert_eq!(worker.running(), 1);
+    worker.review(Time(100) + PATIENCE, &jobs);
+    assert_eq!(worker.running(), 1, "known: its inputs may take as long as they take");
+    worker.review(Time(100) + PATIENCE, &nothing);
+    assert_eq!(worker.report(1).running, []);
 }
 
 #[test]
@@ -63,9 +77,9 @@ fn pause_spares_what_renders_and_cancel_ends_it() {
     let (mut jobs, job, inputs) = table(false);
     let mut worker = Worker::new();
     let (renders, waits) = (lease(job, 1).attempt, lease(job, 2).attempt);
-    worker.assign(1, 1, lease(job, 1), Vec::new());
+    worker.assign(Time(0), 1, 1, lease(job, 1), Vec::new());
     worker.prepared(Time(0), &renders, inputs, &jobs);
-    worker.assign(1, 2, lease(job, 2), Vec::new());
+    worker.assign(Time(0), 1, 2, lease(job, 2), Vec::new());
     say(&mut jobs, job, 1, Action::Pause);
     assert_eq!(worker.prepared(Time(0), &waits, inputs, &jobs), []);
     assert_eq!(worker.attempts().map(|(key, _)| *key).collect::<Vec<_>>(), [renders]);
@@ -79,7 +93,7 @@ fn a_retry_ends_an_attempt_of_the_round_before() {
     let (mut jobs, job, inputs) = table(false);
     let mut worker = Worker::new();
     let key = lease(job, 3).attempt;
-    worker.assign(1, 1, lease(job, 3), Vec::new());
+    worker.assign(Time(0), 1, 1, lease(job, 3), Vec::new());
     worker.prepared(Time(0), &key, inputs, &jobs);
     say(&mut jobs, job, 1, Action::Retry { step: 0, frames: vec![run(3, 3)], generation: 1 });
     assert_eq!(worker.review(Time(1), &jobs), [Event::Kill(key)]);

@@ -143,7 +143,8 @@ async fn run(
         FactBody::Delivery(Delivery { job, node: node.me, folder: folder.display().to_string() })
     }));
     let copies = node.author(bodies, Vec::new(), goods).await.map_err(|why| {
-        ApiError::new(Code::Failed, format!("the job could not be submitted: {why}"))
+        ApiError::new(Code::Failed, format!("{why}; nothing was submitted"))
+            .hint("mend what it names and submit again, or submit to another node with --peer")
     })?;
     Ok(result(&prepared, job, "queued", copies.len(), fitting))
 }
@@ -213,7 +214,8 @@ pub(super) async fn submit_signed(
         .await
         .map_err(|why| ApiError::new(Code::Failed, format!("{why}; nothing was submitted")))?;
     let copies = node.author(Vec::new(), facts, goods).await.map_err(|why| {
-        ApiError::new(Code::Failed, format!("the job could not be submitted: {why}"))
+        ApiError::new(Code::Failed, format!("{why}; nothing was submitted"))
+            .hint("mend what it names and submit again, or submit to another node with --peer")
     })?;
     let document = json!({
         "job": job, "name": spec.name, "status": "queued",

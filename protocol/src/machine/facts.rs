@@ -117,11 +117,11 @@ impl Machine {
         self.write(AfterWrite { facts, request, tell: true, ..AfterWrite::nothing() });
     }
 
-    pub(super) fn write_failed(&mut self, token: u64) {
+    pub(super) fn write_failed(&mut self, token: u64, why: &str) {
         let Some(after) = self.writes.remove(&token) else {
             return;
         };
-        let why = "it could not be written to this node's disk".to_owned();
+        let why = format!("it could not be written to this node's disk: {why}");
         if let Some((request, _)) = after.request {
             self.out.push(Command::Answer(request, Err(why.clone())));
         }

@@ -45,8 +45,8 @@ pub enum Input {
     Gossip(NodeId, gossip::Message),
     /// What [`Command::Write`] named is on disk.
     Written(u64),
-    /// It could not be written: nothing of it took effect.
-    WriteFailed(u64),
+    /// It could not be written, and why: nothing of it took effect.
+    WriteFailed(u64, String),
     /// This node's own advert changed.
     Advert(Box<Advert>),
     /// Somebody here wants facts to be known, with the blobs that they name.
@@ -266,7 +266,7 @@ impl Machine {
             }
             Input::Gossip(from, message) => self.gossip(now, from, message),
             Input::Written(token) => self.written(now, token),
-            Input::WriteFailed(token) => self.write_failed(token),
+            Input::WriteFailed(token, why) => self.write_failed(token, &why),
             Input::Advert(advert) => self.own_advert(*advert),
             Input::Author { request, bodies, signed, goods } => {
                 self.author(request, &bodies, signed, goods);
@@ -417,7 +417,7 @@ impl Machine {
                         // Its spec is on its way, or was missed: comparing facts brings it.
                         self.send_root(from);
                     }
-                    let events = self.worker.assign(term, seq, lease, providers);
+                    let events = self.worker.assign(now, term, seq, lease, providers);
                     self.worker_events(now, events);
                 }
             }

@@ -108,7 +108,7 @@ pub(crate) fn try_all(farm: &mut Farm, cases: &mut Cases) {
         let job = submitted.json()["job"].as_str().map(str::to_owned);
         acknowledged.push(job.expect("an acknowledgement names the job"));
     };
-    let taken_in = refused.stderr.contains("could not be submitted");
+    let taken_in = refused.stderr.contains("could not be written to this node");
     cases.check(if taken_in { writing } else { submitting }, &refused);
     let more = count() - before;
     let all = more == acknowledged.len();
