@@ -16,6 +16,7 @@ mod node;
 #[cfg(target_os = "linux")]
 mod processes;
 mod random;
+mod requirements;
 mod scenes;
 mod turn;
 mod wait;
@@ -29,5 +30,6 @@ pub use node::Node;
 #[cfg(target_os = "linux")]
 pub use processes::processes;
 pub use random::Random;
+pub use requirements::{installed, skip};
 pub use scenes::{demo_scene, write_file};
 pub use wait::{LOOK, wait_for};

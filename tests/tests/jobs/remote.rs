@@ -1,0 +1,59 @@
+//! A machine that holds a certificate and runs no daemon submits all the same.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use weft_tests::{Call, Farm, Output};
+
+use super::END;
+
+fn join(farm: &Farm, name: &str, role: &str) -> PathBuf {
+    let home = farm.folder().join(name);
+    let code = farm.invite(&["--role", role]);
+    _ = Call::new(&home, &["join", &code, "--name", name]).run().ok();
+    home
+}
+
+fn ask(home: &std::path::Path, address: &str, args: &[&str]) -> Output {
+    Call::new(home, &["--peer", address, "--json"]).args(args).run()
+}
+
+#[test]
+fn a_home_without_a_daemon_submits_to_a_peer_and_gets_its_frames() {
+    let farm = Farm::found(3);
+    let home = join(&farm, "laptop", "artist");
+    let address = farm.node(2).address();
+    let out = farm.folder().join("out");
+    let scene = farm.scene("ball", 48, 4).display().to_string();
+    let submit = ["submit", &scene, "-f", "1-6", "-e", "marked"];
+    let acknowledged = ask(&home, &address, &submit).ok().json();
+    assert!(acknowledged["copies"].as_u64() >= Some(2), "{acknowledged}");
+    let job = acknowledged["job"].as_str().unwrap();
+    let document = farm.wait_for_end(job, END);
+    assert_eq!(document["status"], "completed", "{document:#}");
+    assert_eq!(document["submitter"], "laptop");
+    let shown = ask(&home, &address, &["job", job]).ok().json();
+    assert_eq!(shown["frames_done"], 6);
+    let to = out.display().to_string();
+    _ = ask(&home, &address, &["outputs", job, "--to", &to]).ok();
+    let names =
+        |stem: &str| (1..=6).map(|frame| format!("{stem}_{frame:04}.png")).collect::<Vec<_>>();
+    farm.wait_for_files(&out, names("ball"));
+
+    // Whoever watches gets the frames, since no daemon of this home brings them.
+    let out = farm.folder().join("watched");
+    let folder = out.display().to_string();
+    let watch = [&submit[..], &["-n", "again", "-o", &folder, "--watch"]].concat();
+    let watched = Call::new(&home, &["--peer", &address, "--json"]).args(&watch).within(END).run();
+    assert_eq!(watched.ok().json()["status"], "completed");
+    assert_eq!(weft_tests::files_in(&out).len(), 6);
+
+    // Such a home is no node: nobody waits for it, or counts it.
+    farm.leader();
+    assert_eq!(farm.node(1).ask(&["nodes"]).as_array().map(Vec::len), Some(3));
+    // It controls its jobs, too.
+    let job = ask(&home, &address, &submit).ok().json()["job"].as_str().unwrap().to_owned();
+    _ = ask(&home, &address, &["cancel", &job]);
+    let over = farm.wait_for_end(&job, Duration::from_secs(20));
+    assert!(["cancelled", "completed"].iter().any(|status| over["status"] == *status), "{over:#}");
+}
