@@ -163,6 +163,8 @@ impl Store {
         if batch.remembered.is_empty() {
             return Ok(());
         }
+        // Held before they are looked up: what an intake relies on must not go meanwhile.
+        let _holds: Vec<_> = batch.remembered.iter().map(|(_, id)| self.hold(*id)).collect();
         let remembered = self.catalog.write(|tables| {
             let each = batch.remembered.into_iter().map(|(position, id)| {
                 let row = tables.blobs.row::<BlobRow>(&id.0)?;

@@ -149,3 +149,19 @@ fn unfinished_and_stray_files_are_collected() {
 fn fact(n: u32) -> FactId {
     FactId(*blake3::hash(&n.to_le_bytes()).as_bytes())
 }
+
+#[test]
+fn what_is_taken_in_stays_until_it_can_be_pinned() {
+    let scratch = Scratch::new();
+    let old = scratch.ingest_bytes(b"here before").unwrap().id;
+    let intake = scratch.intake();
+    let again = scratch.ingest_bytes(b"here before").unwrap().id;
+    let new = scratch.ingest_bytes(&noise(3, 300_000)).unwrap().id;
+    assert_eq!(again, old);
+    assert_eq!(scratch.collect(NO_GRACE, false).unwrap().blobs, []);
+    scratch.pin(new, "job").unwrap();
+    drop(intake);
+    let gone: Vec<_> =
+        scratch.collect(NO_GRACE, false).unwrap().blobs.iter().map(|doomed| doomed.blob).collect();
+    assert_eq!(gone, [old]);
+}
