@@ -12,12 +12,14 @@ mod engines;
 mod events;
 mod farm;
 mod http;
+pub mod invariants;
 mod node;
 #[cfg(target_os = "linux")]
 mod processes;
 mod random;
 mod requirements;
 mod scenes;
+pub mod sim;
 mod turn;
 mod wait;
 

@@ -1,0 +1,110 @@
+//! After the faults stop: a leader that everyone follows within 10 s, equal replicas within 30 s,
+//! and every frame that can be rendered is, within a time that follows from what is left.
+//!
+//! Design, rule 1: "the leader optimises; it is never an authority"; "Repair: a node that slept
+//! for a week catches up by itself".
+
+use std::collections::BTreeSet;
+
+use weft_protocol::ids::NodeId;
+use weft_protocol::job::status::startable;
+
+use super::Invariant;
+use crate::sim::{Moment, SECOND, World};
+
+/// How long a leader may be wanting.
+const LEADER: Moment = 10 * SECOND;
+/// How long replicas may differ.
+const REPLICAS: Moment = 30 * SECOND;
+/// What a frame may take besides its engine: leasing, fetching, a second copy, handing in, and a
+/// try that was in vain.
+const OVERHEAD: Moment = 30 * SECOND;
+
+/// Until when all work must be done.
+#[derive(Default)]
+pub(super) struct Recovery {
+    due: Option<Moment>,
+}
+
+impl Recovery {
+    fn one_leader(world: &World) -> Result<(), String> {
+        let leaders: BTreeSet<Option<NodeId>> = world
+            .up()
+            .map(|(_, _, machine)| machine.election.claim().map(|claim| claim.leader))
+            .collect();
+        let leads = world.up().filter(|(.., machine)| machine.election.leads()).count();
+        match leaders.len() == 1 && leads == 1 {
+            true => Ok(()),
+            false => Err(format!("{leads} lead, and these are followed: {leaders:?}")),
+        }
+    }
+
+    fn equal_replicas(world: &World) -> Result<(), String> {
+        let old = |at: Moment| at + REPLICAS < world.now;
+        for (id, _) in world.record.born.iter().filter(|(_, at)| old(**at)) {
+            let mut holders = BTreeSet::new();
+            let mut lack = BTreeSet::new();
+            for (number, _, machine) in world.up() {
+                match machine.ledger.ids().contains(id) {
+                    true => holders.insert(number),
+                    false => lack.insert(number),
+                };
+            }
+            if !holders.is_empty() && !lack.is_empty() {
+                return Err(format!("{id:?} is known to {holders:?} and not to {lack:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// How long everything that can be rendered may take, one after the other on the slowest.
+    fn bound(world: &World) -> Moment {
+        let mut bound = 60 * SECOND;
+        let Some((.., machine)) = world.up().next() else { return bound };
+        for (id, job, spec) in machine.ledger.jobs.iter() {
+            let longest = world.record.longest.get(&id).copied().unwrap_or(10) * SECOND * 5 / 2;
+            let tasks = job.open().count() as u64;
+            bound += tasks * (longest + OVERHEAD) * u64::from(spec.retries + 2) / 2;
+        }
+        bound
+    }
+
+    fn left(world: &World) -> Option<String> {
+        world.up().find_map(|(number, node, machine)| {
+            let waiting = machine.ledger.jobs.iter().find_map(|(id, job, _)| {
+                let key = startable(job).next()?;
+                Some(format!("node{number} sees frame {} of {id:?} wait", key.frame))
+            });
+            let running = node.runs.keys().next();
+            waiting.or_else(|| running.map(|key| format!("node{number} is at {key:?}")))
+        })
+    }
+}
+
+impl Invariant for Recovery {
+    fn name(&self) -> &'static str {
+        "recovery"
+    }
+
+    fn look(&mut self, world: &World) -> Result<(), String> {
+        if world.calm_for() > LEADER {
+            Self::one_leader(world)?;
+        }
+        if world.calm_for() > REPLICAS && world.now / SECOND % 10 == 0 {
+            Self::equal_replicas(world)?;
+        }
+        Ok(())
+    }
+
+    fn finished(&mut self, world: &World) -> Result<bool, String> {
+        let due = *self.due.get_or_insert_with(|| world.now + Self::bound(world));
+        if world.calm_for() < 2 * REPLICAS {
+            return Ok(false);
+        }
+        match Self::left(world) {
+            None => Ok(true),
+            Some(what) if world.now > due => Err(format!("work is left over: {what}")),
+            Some(_) => Ok(false),
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Members that lie: they hold a valid certificate, and say what is not so. They don't have other
+//! members' keys.
+
+use weft_protocol::content::TreePath;
+use weft_protocol::election::Claim;
+use weft_protocol::fact::{Body, Delivery, Fact, Outcomes, Removal, Revocation};
+use weft_protocol::ids::{BlobId, JobId, NodeId};
+use weft_protocol::job::control::{Action, Control};
+use weft_protocol::job::outcome::{Ending, Outcome, OutputFile};
+use weft_protocol::job::task::TaskKey;
+use weft_protocol::membership::{Liveness, Update};
+use weft_protocol::sign::Signer;
+use weft_protocol::time::Unix;
+use weft_protocol::wire::control::{AttemptKey, Lease, Message, Phase, Report, Sync};
+use weft_protocol::wire::gossip;
+
+use super::clock::SECOND;
+use super::event::Event;
+use super::world::World;
+
+/// Signs in another's name, without the key for it.
+struct Forger(NodeId);
+
+impl Signer for Forger {
+    fn author(&self) -> NodeId {
+        self.0
+    }
+
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        let mut signature = [7; 64];
+        signature[..32].copy_from_slice(blake3::hash(message).as_bytes());
+        signature
+    }
+}
+
+impl World {
+    /// Whether a machine lies just now.
+    #[must_use]
+    pub fn lies_now(&self, number: usize) -> bool {
+        self.nodes[number].liar && self.calm_since.is_none()
+    }
+
+    /// A liar lies, and later one lies again.
+    pub(super) fn lie(&mut self) {
+        if self.calm_since.is_some() {
+            return;
+        }
+        let pause = self.between(SECOND / 4, 8 * SECOND);
+        self.after(pause, Event::Lie);
+        let count = self.nodes.len();
+        let liar = self.random.below(count);
+        let victim = self.random.below(count);
+        let able = self.nodes[liar].is_up() && self.lies_now(liar) && victim != liar;
+        if !able || !self.nodes[liar].links.contains_key(&victim) {
+            return;
+        }
+        self.record.lies += 1;
+        let kind = self.random.below(14);
+        self.trace.say(self.now, || format!("node{liar} lies to node{victim}, kind {kind}"));
+        match kind {
+            0..4 => self.forge(liar, victim),
+            4 | 5 => self.claim_absurdly(liar, victim),
+            6 | 7 => self.assign_stale(liar, victim),
+            8 => {
+                let bytes = (0..self.random.below(200)).map(|n| (n * 37 % 256) as u8).collect();
+                self.send_bytes(liar, victim, bytes);
+            }
+            9 => self.boast(liar, victim),
+            10 => self.slander(liar, victim),
+            11 => self.promise_falsely(liar, victim),
+            12 => self.author_beyond_rights(liar, victim),
+            _ => self.compare_falsely(liar, victim),
+        }
+    }
+
+    fn any_job(&mut self) -> JobId {
+        let jobs: Vec<JobId> = self.record.longest.keys().copied().collect();
+        let at = self.random.below(jobs.len().max(1));
+        jobs.get(at).copied().unwrap_or(JobId([9; 32]))
+    }
+
+    fn invented_outcome(&mut self, job: JobId) -> Outcome {
+        let frame = 1 + i32::try_from(self.random.below(20)).unwrap_or(0);
+        let blob = BlobId(*blake3::hash(&self.random.next().to_le_bytes()).as_bytes());
+        let path = TreePath::new("shot_0001.png").expect("a valid path");
+        let file = OutputFile { path, blob, size: 1, md5: [0; 16], xxh64: 0 };
+        let _ = job;
+        Outcome {
+            task: TaskKey::frame(frame),
+            generation: 0,
+            attempt: 1,
+            term: 1,
+            started: Unix(0),
+            render_ms: 1,
+            peak_memory: 0,
+            log: None,
+            holders: self.nodes.iter().take(2).map(|node| node.id).collect(),
+            ending: Ending::Done(vec![file]),
+        }
+    }
+
+    /// Facts in another member's name, or with a bit turned.
+    fn forge(&mut self, liar: usize, victim: usize) {
+        let job = self.any_job();
+        let count = self.nodes.len();
+        let author = self.nodes[self.random.below(count)].id;
+        let outcome = self.invented_outcome(job);
+        let body = match self.random.below(5) {
+            0 => Body::Outcomes(Outcomes { job, outcomes: vec![outcome] }),
+            1 => Body::Removal(Removal { job }),
+            2 => Body::Revocation(Revocation { node: author, reason: "so I say".into() }),
+            3 => {
+                let action = Action::Cancel;
+                let by = "nobody".into();
+                Body::Control(Control { job, version: 900, at: Unix(0), by, action })
+            }
+            _ => {
+                let mut chain = self.nodes[liar].chain.clone();
+                chain.leaf.statement.role = weft_protocol::certificate::Role::Admin;
+                Body::Certificate(Box::new(chain))
+            }
+        };
+        let fact = match self.random.below(2) {
+            0 => Fact::sign(&self.studio, &body, &Forger(author)).as_bytes().to_vec(),
+            _ => {
+                // One that a member did sign, changed on its way.
+                let real = self.nodes[liar].disk.facts.values().next();
+                let mut bytes = real.map(|fact| fact.as_bytes().to_vec()).unwrap_or_default();
+                let at = self.random.below(bytes.len().max(1));
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte ^= 1 << self.random.below(8);
+                }
+                bytes
+            }
+        };
+        if self.random.below(3) == 0 {
+            self.publish(liar, &gossip::Message::Facts(vec![fact]));
+        } else {
+            let token = (self.random.below(2) == 0).then_some(7);
+            self.send(liar, victim, &Message::Facts(token, vec![fact]));
+        }
+    }
+
+    /// What it signs itself, and may not write; or may, and is not true.
+    fn author_beyond_rights(&mut self, liar: usize, victim: usize) {
+        let job = self.any_job();
+        let outcome = self.invented_outcome(job);
+        let other = self.nodes[victim].id;
+        let body = match self.random.below(4) {
+            0 => Body::Revocation(Revocation { node: other, reason: "so I say".into() }),
+            1 => Body::Delivery(Delivery { job, node: other, folder: "/etc".into() }),
+            _ => Body::Outcomes(Outcomes { job, outcomes: vec![outcome] }),
+        };
+        let admin = self.nodes[liar].role() == weft_protocol::certificate::Role::Admin;
+        if admin && matches!(body, Body::Revocation(_)) {
+            // An admin may. That is no lie, and a studio of none is no test.
+            return;
+        }
+        let fact = Fact::sign(&self.studio, &body, &self.nodes[liar].keys);
+        self.send(liar, victim, &Message::Facts(None, vec![fact.as_bytes().to_vec()]));
+    }
+
+    fn claim_absurdly(&mut self, liar: usize, victim: usize) {
+        let known = self.nodes[liar].machine.as_ref().map_or(0, |m| m.election.term());
+        let term = match self.random.below(4) {
+            0 => u64::MAX,
+            1 => known + (1 << 20) + 5,
+            2 => known.saturating_sub(1),
+            _ => known + 1 + self.random.next() % 50,
+        };
+        let claim = match self.random.below(3) {
+            0 => Claim::sign(&self.studio, term, &Forger(self.nodes[victim].id)),
+            _ => Claim::sign(&self.studio, term, &self.nodes[liar].keys),
+        };
+        match self.random.below(3) {
+            0 => self.publish(liar, &gossip::Message::Claim(claim)),
+            1 => self.send(liar, victim, &Message::Lost(term, true, term)),
+            _ => self.send(liar, victim, &Message::Claim(claim)),
+        }
+    }
+
+    /// An assignment by who doesn't lead, or of a term that is over.
+    fn assign_stale(&mut self, liar: usize, victim: usize) {
+        let machine = self.nodes[liar].machine.as_ref();
+        let known = machine.map_or(0, |machine| machine.election.term());
+        let open = machine.and_then(|machine| {
+            let mut jobs = machine.ledger.jobs.iter();
+            jobs.find_map(|(id, job, _)| Some((id, job.open().next()?)))
+        });
+        let Some((job, task)) = open else { return };
+        let term = known.saturating_sub(self.random.next() % 3);
+        let attempt = AttemptKey { job, task, generation: 0, attempt: 1 };
+        let lease = Lease { attempt, cores: 1, ram: 1, gpus: Vec::new() };
+        let providers = vec![self.nodes[liar].id];
+        let seq = self.random.next() % 100;
+        self.send(liar, victim, &Message::Assign { term, seq, lease, providers });
+    }
+
+    /// It works on everything, it says.
+    fn boast(&mut self, liar: usize, victim: usize) {
+        let job = self.any_job();
+        let running = (1..=5).map(|frame| {
+            let task = TaskKey::frame(frame);
+            (AttemptKey { job, task, generation: 0, attempt: 1 }, 1, Phase::Rendering(999))
+        });
+        let report = Report {
+            seq: self.random.next() % 10_000,
+            assigned: self.random.next() % 100,
+            running: running.collect(),
+            held: vec![BlobId([3; 32]); 10],
+        };
+        self.send(liar, victim, &Message::Report(Box::new(report)));
+    }
+
+    /// Others are dead, it says.
+    fn slander(&mut self, liar: usize, victim: usize) {
+        let count = self.nodes.len();
+        let node = self.nodes[self.random.below(count)].id;
+        let incarnation = match self.random.below(2) {
+            0 => self.random.next() % 1_000,
+            _ => u64::MAX - 1,
+        };
+        let liveness = Liveness::Dead;
+        let update = Update { node, liveness, incarnation };
+        self.send(liar, victim, &Message::Ping(1, vec![update; 3]));
+    }
+
+    fn promise_falsely(&mut self, liar: usize, victim: usize) {
+        let token = self.random.next() % 200;
+        for token in token..token + 20 {
+            let message = match self.random.below(4) {
+                0 => Message::Kept(token, Ok(())),
+                1 => Message::FactsStored(token),
+                2 => Message::Reported(token % 9, token),
+                _ => Message::Keeping(token),
+            };
+            self.send(liar, victim, &message);
+        }
+    }
+
+    fn compare_falsely(&mut self, liar: usize, victim: usize) {
+        let id = weft_protocol::ids::FactId([self.random.below(256) as u8; 32]);
+        let sync = match self.random.below(4) {
+            0 => Sync::Root([1; 8]),
+            1 => Sync::Ask(vec![vec![1, 2, 3], vec![0; 40]]),
+            2 => Sync::Want(vec![id; 600]),
+            _ => {
+                let ids = weft_protocol::fact::digest::Summary::Ids(vec![id; 64]);
+                Sync::Summary(vec![id.0[0]], ids)
+            }
+        };
+        self.send(liar, victim, &Message::Sync(sync));
+    }
+}

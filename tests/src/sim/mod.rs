@@ -1,0 +1,33 @@
+//! The simulator: a studio of machines in one thread, from one seed. The daemon's own state
+//! machines run over a network and disks that only exist here, and that fail in every way that
+//! real ones do. See `docs/simulator.md`.
+
+mod clock;
+mod disk;
+mod event;
+mod faults;
+mod keys;
+mod liar;
+mod links;
+mod network;
+mod node;
+mod people;
+mod plant;
+mod planted;
+mod queue;
+mod record;
+mod run;
+mod shell;
+mod trace;
+mod work;
+mod world;
+
+pub use clock::{MILLI, Moment, SECOND, micros};
+pub use disk::Disk;
+pub use keys::{Check, Keys};
+pub use node::{Node, Run};
+pub use planted::Planted;
+pub use record::{Notice, Promise, Record};
+pub use run::{Figures, Outcome, Setup, run};
+pub use trace::Trace;
+pub use world::World;

@@ -1,0 +1,182 @@
+//! One machine of the studio: its disk, its daemon while that runs, and what the daemon is at.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use weft_protocol::certificate::{Chain, Role};
+use weft_protocol::fact::Fact;
+use weft_protocol::hardware::Hardware;
+use weft_protocol::ids::NodeId;
+use weft_protocol::machine::{Input, Machine};
+use weft_protocol::sign::Signer as _;
+use weft_protocol::wire::control::{Advert, AttemptKey, Lease};
+use weft_protocol::worker;
+
+use super::clock::{Clock, MILLI, Moment};
+use super::disk::Disk;
+use super::event::Event;
+use super::keys::Keys;
+
+/// The engine that every machine that renders has.
+pub(super) const ENGINE: &str = "demo";
+
+/// An engine that runs.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub(super) number: u64,
+    /// What it was leased.
+    pub lease: Lease,
+    pub(super) started: Moment,
+}
+
+/// One machine.
+pub struct Node {
+    /// Its daemon's id.
+    pub id: NodeId,
+    /// Its certificate.
+    pub chain: Chain,
+    /// Its disk.
+    pub disk: Disk,
+    /// The daemon, while it runs.
+    pub machine: Option<Machine>,
+    /// Whether it never comes back.
+    pub gone: bool,
+    /// Whether it was revoked by somebody.
+    pub revoked: bool,
+    /// Whether it is of a later release, which writes facts of kinds that others don't know.
+    pub newer: bool,
+    /// Whether it lies in storms.
+    pub liar: bool,
+    /// Whether it stands still; what comes waits.
+    pub paused: bool,
+    /// What its engines are at.
+    pub runs: BTreeMap<AttemptKey, Run>,
+    pub(super) keys: Keys,
+    pub(super) clock: Clock,
+    /// Counts the daemon's lives: what an earlier one began is nothing to this one.
+    pub(super) life: u64,
+    /// How many times as long its engines take as the fastest machine's, in tenths.
+    pub(super) slowness: u64,
+    /// How late its ticks come at most.
+    pub(super) lag: Moment,
+    pub(super) inbox: VecDeque<Event>,
+    pub(super) links: BTreeMap<usize, BTreeSet<u64>>,
+    /// What the worker's machine asked before the job's spec was here, and when.
+    pub(super) early: VecDeque<(Moment, worker::Event)>,
+    /// Machines that its configuration or its last life names.
+    pub(super) known: BTreeSet<usize>,
+    pub(super) price: u32,
+    /// In which term each attempt was really assigned, where a planted bug hides it.
+    pub(super) real_terms: BTreeMap<AttemptKey, u64>,
+    /// Facts in the order in which they came, where a planted bug goes by that.
+    pub(super) arrived: Vec<Fact>,
+}
+
+impl Node {
+    pub(super) fn new(keys: Keys, chain: Chain, clock: Clock, slowness: u64, price: u32) -> Self {
+        Self {
+            id: keys.author(),
+            chain,
+            disk: Disk::default(),
+            machine: None,
+            gone: false,
+            revoked: false,
+            newer: false,
+            liar: false,
+            paused: false,
+            runs: BTreeMap::new(),
+            keys,
+            clock,
+            life: 0,
+            slowness,
+            lag: MILLI,
+            inbox: VecDeque::new(),
+            links: BTreeMap::new(),
+            early: VecDeque::new(),
+            known: BTreeSet::new(),
+            price,
+            real_terms: BTreeMap::new(),
+            arrived: Vec::new(),
+        }
+    }
+
+    /// Whether the daemon runs and goes on.
+    #[must_use]
+    pub const fn is_up(&self) -> bool {
+        self.machine.is_some() && !self.paused
+    }
+
+    /// Whether it counts on being treated as a member.
+    #[must_use]
+    pub const fn is_member(&self) -> bool {
+        !self.gone && !self.revoked
+    }
+
+    /// What its certificate lets it do.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        self.chain.leaf.statement.role
+    }
+
+    pub(super) fn advert(&self, number: usize, now: Moment) -> Advert {
+        let engine = (ENGINE.to_owned(), "1".to_owned());
+        Advert {
+            node: self.id,
+            name: format!("node{number}"),
+            role: self.role(),
+            revision: (self.clock.wall(now).0, 0),
+            release: if self.newer { "0.2.0" } else { "0.1.0" }.to_owned(),
+            hardware: Hardware { cpu_cores: 4, ram: 1 << 34, ..Hardware::default() },
+            engines: std::iter::once(engine).collect(),
+            tags: BTreeSet::new(),
+            price: self.price,
+            addresses: vec![format!("/memory/{number}")],
+        }
+    }
+
+    /// The daemon is gone, with all that was in its memory.
+    pub(super) fn stop(&mut self) {
+        self.machine = None;
+        self.paused = false;
+        self.life += 1;
+        self.runs.clear();
+        self.inbox.clear();
+        self.links.clear();
+        self.early.clear();
+        self.real_terms.clear();
+        self.arrived.clear();
+    }
+
+    /// Whether it may talk to a peer: not to one that it knows to be revoked.
+    pub(super) fn admits(&self, peer: &NodeId) -> bool {
+        let known = self.machine.as_ref().map(|machine| &machine.ledger.members);
+        known.is_some_and(|members| !members.is_revoked(peer))
+    }
+
+    /// The smallest connection to a peer, if there is any.
+    pub(super) fn link_to(&self, peer: usize) -> Option<u64> {
+        self.links.get(&peer).and_then(|links| links.first().copied())
+    }
+}
+
+/// What happens within one machine, apart from the network: only for the life that began it.
+#[derive(Clone, Debug)]
+pub(super) enum Chore {
+    /// Time for a tick.
+    Tick,
+    /// Time to dial who is known and not connected.
+    Dial,
+    /// The disk has finished a commit.
+    Synced,
+    /// Something tells the machine.
+    Tell(Box<Input>),
+    /// Inputs are sought for the n-th time.
+    Bring(AttemptKey, Vec<NodeId>, u32),
+    /// An engine ends.
+    EngineEnds(AttemptKey, u64),
+    /// Blobs for a peer have come, or not.
+    Fetched(Box<super::shell::Fetch>),
+    /// Facts are read and sent.
+    SendFacts(usize, Vec<weft_protocol::ids::FactId>),
+    /// Facts that mean nothing any more are deleted.
+    Forget(Vec<weft_protocol::ids::FactId>),
+}

@@ -1,0 +1,100 @@
+//! What the simulator knows and no node does: what was promised to whom, and what is true.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use weft_protocol::fact::Fact;
+use weft_protocol::ids::{BlobId, FactId, JobId, NodeId};
+use weft_protocol::wire::control::{AttemptKey, Lease};
+
+use super::clock::Moment;
+
+/// Something that somebody asked for, and was told is safe.
+#[derive(Clone, Debug)]
+pub struct Promise {
+    /// When it was answered.
+    pub at: Moment,
+    /// The job.
+    pub job: Option<JobId>,
+    /// The blobs that it names.
+    pub blobs: Vec<BlobId>,
+    /// The facts.
+    pub facts: Vec<FactId>,
+    /// The nodes on whose disks it is said to be.
+    pub copies: Vec<NodeId>,
+}
+
+/// A request that has not been answered yet.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) job: Option<JobId>,
+    pub(super) blobs: Vec<BlobId>,
+    pub(super) signed: Vec<FactId>,
+}
+
+/// What the simulator writes down.
+#[derive(Default)]
+pub struct Record {
+    /// What was promised.
+    pub promises: Vec<Promise>,
+    /// When each fact was first on any disk.
+    pub born: BTreeMap<FactId, Moment>,
+    /// Jobs whose removal is on some disk.
+    pub removed: BTreeSet<JobId>,
+    /// Facts of kinds that no node here knows, with their jobs.
+    pub foreign: BTreeMap<FactId, Option<JobId>>,
+    /// How long frames of a job take on the fastest machine at most, in seconds.
+    pub longest: BTreeMap<JobId, u64>,
+    /// How many engines were started, and how many results were signed.
+    pub started: u64,
+    /// How many faults struck, and how many lies were told.
+    pub faults: u64,
+    /// Lies told.
+    pub lies: u64,
+    pub(super) asked: BTreeMap<u64, Asked>,
+    pub(super) requests: u64,
+}
+
+/// What the invariants are told of as it happens.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// A daemon has started with what is on its disk.
+    Up(usize),
+    /// A daemon has ended, or its machine has.
+    Down(usize),
+    /// A commit is on a disk, and the machine was or will be told.
+    Committed {
+        /// Whose.
+        node: usize,
+        /// The term that it wrote.
+        term: Option<u64>,
+        /// The facts that it wrote.
+        facts: Vec<Fact>,
+    },
+    /// A node spoke in its own name as leader of a term.
+    Led {
+        /// Who.
+        node: usize,
+        /// Which.
+        term: u64,
+    },
+    /// An engine was started.
+    Started {
+        /// Where.
+        node: usize,
+        /// For what.
+        lease: Box<Lease>,
+        /// The term in which it was leased.
+        term: u64,
+    },
+    /// An attempt's engine was killed.
+    Killed {
+        /// Where.
+        node: usize,
+        /// Which.
+        attempt: AttemptKey,
+    },
+    /// Somebody was told that something is safe: the number of the promise.
+    Promised(usize),
+    /// A job changed in the eyes of a node.
+    Changed(usize, JobId),
+}

@@ -1,0 +1,195 @@
+//! Engines: inputs brought, frames that take their time, files made or not.
+
+use weft_protocol::content::TreePath;
+use weft_protocol::ids::{BlobId, NodeId};
+use weft_protocol::job::outcome::{Ending, FailureKind, Outcome, OutputFile};
+use weft_protocol::machine::Input;
+use weft_protocol::time::Unix;
+use weft_protocol::wire::control::{AttemptKey, Lease};
+use weft_protocol::worker::{Event, PATIENCE};
+
+use super::clock::{MILLI, Moment, SECOND, micros};
+use super::node::{Chore, Run};
+use super::planted::Planted;
+use super::record::Notice;
+use super::shell::{Fetch, Purpose};
+use super::world::World;
+
+/// How often a job's inputs are sought before an attempt fails, and how long apart, as in the daemon.
+const BRING_TRIES: u32 = 4;
+const BRING_AGAIN: Moment = SECOND;
+
+/// A number that belongs to an attempt at a place, the same in every run.
+fn fate(attempt: &AttemptKey, what: u8, node: Option<&NodeId>) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&attempt.job.0).update(&attempt.task.frame.to_le_bytes());
+    hasher.update(&[what, u8::try_from(attempt.task.step % 256).unwrap_or(0)]);
+    if let Some(node) = node {
+        hasher.update(&node.0).update(&attempt.attempt.to_le_bytes());
+        hasher.update(&attempt.generation.to_le_bytes());
+    }
+    let mut number = [0; 8];
+    number.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    u64::from_le_bytes(number)
+}
+
+impl World {
+    /// Does what the worker's machine asks; `since` is when it asked.
+    pub(super) fn work(&mut self, number: usize, since: Moment, event: Event) {
+        let job = match &event {
+            Event::Prepare { attempt, .. } | Event::Kill(attempt) => attempt.job,
+            Event::Start { lease, .. } => lease.attempt.job,
+        };
+        let machine = self.nodes[number].machine.as_ref();
+        let known = machine.and_then(|machine| machine.ledger.jobs.get(&job)?.spec()).is_some();
+        if !known && !matches!(event, Event::Kill(_)) {
+            self.nodes[number].early.push_back((since, event));
+            return;
+        }
+        match event {
+            Event::Prepare { attempt, term: _, providers } => {
+                self.bring(number, attempt, providers, 1)
+            }
+            Event::Start { lease, term } => self.start_engine(number, lease, term),
+            Event::Kill(attempt) => {
+                if self.nodes[number].runs.remove(&attempt).is_some() {
+                    self.notices.push(Notice::Killed { node: number, attempt });
+                }
+            }
+        }
+    }
+
+    pub(super) fn retry_early(&mut self, number: usize) {
+        for (since, event) in std::mem::take(&mut self.nodes[number].early) {
+            if self.now - since < micros(PATIENCE) {
+                self.work(number, since, event);
+            }
+        }
+    }
+
+    pub(super) fn bring(
+        &mut self,
+        number: usize,
+        attempt: AttemptKey,
+        providers: Vec<NodeId>,
+        tries: u32,
+    ) {
+        let machine = self.nodes[number].machine.as_ref();
+        let spec = machine.and_then(|machine| machine.ledger.jobs.get(&attempt.job)?.spec());
+        let Some(inputs) = spec.map(|spec| spec.inputs) else { return };
+        let nodes = providers.iter().filter_map(|node| self.node(node)).collect();
+        let purpose = Purpose::Attempt(attempt, providers, tries);
+        let fetch = Fetch { blobs: vec![inputs], providers: nodes, from: None, tries: 0, purpose };
+        self.fetch(number, fetch);
+    }
+
+    pub(super) fn brought(
+        &mut self,
+        number: usize,
+        attempt: AttemptKey,
+        providers: Vec<NodeId>,
+        tries: u32,
+        good: bool,
+    ) {
+        let machine = self.nodes[number].machine.as_ref();
+        let spec = machine.and_then(|machine| machine.ledger.jobs.get(&attempt.job)?.spec());
+        let Some(inputs) = spec.map(|spec| spec.inputs) else { return };
+        if good {
+            if self.planted == Some(Planted::GateIgnored) {
+                let lease = Lease { attempt, cores: 4, ram: 1 << 34, gpus: Vec::new() };
+                let term = machine.and_then(|machine| machine.worker.term_of(&attempt));
+                self.start_engine(number, lease, term.unwrap_or(0));
+            }
+            self.tell(number, Input::Prepared(attempt, inputs));
+        } else if tries < BRING_TRIES {
+            self.chore(BRING_AGAIN, number, Chore::Bring(attempt, providers, tries + 1));
+        } else {
+            let why = "its files could not be brought to this node".to_owned();
+            let ending = Ending::Failed { kind: FailureKind::Inputs, message: why };
+            let outcome =
+                outcome(attempt, ending, None, self.nodes[number].clock.wall(self.now), 0);
+            self.tell(number, Input::Ended(attempt, Box::new(outcome)));
+        }
+    }
+
+    fn start_engine(&mut self, number: usize, lease: Lease, term: u64) {
+        let attempt = lease.attempt;
+        if self.nodes[number].runs.contains_key(&attempt) {
+            return;
+        }
+        let term = self.nodes[number].real_terms.get(&attempt).copied().unwrap_or(term);
+        self.record.started += 1;
+        let run = Run { number: self.record.started, lease: lease.clone(), started: self.now };
+        self.trace.event(self.now, number, 11, &attempt.task.frame.to_le_bytes());
+        self.trace.say(self.now, || {
+            let (job, frame) = (attempt.job.short(), attempt.task.frame);
+            format!("node{number} renders {job} frame {frame}, leased in term {term}")
+        });
+        let longest = self.record.longest.get(&attempt.job).copied().unwrap_or(10).max(2);
+        let shortest = (longest / 3).max(1);
+        let seconds = shortest + fate(&attempt, 1, None) % (longest - shortest + 1);
+        let takes = seconds * SECOND * self.nodes[number].slowness / 10;
+        self.chore(takes, number, Chore::EngineEnds(attempt, run.number));
+        let half = Input::Progress(attempt, 500);
+        self.chore(takes / 2, number, Chore::Tell(Box::new(half)));
+        self.nodes[number].runs.insert(attempt, run);
+        self.notices.push(Notice::Started { node: number, lease: Box::new(lease), term });
+    }
+
+    pub(super) fn engine_ends(&mut self, number: usize, attempt: AttemptKey, run: u64) {
+        let node = &mut self.nodes[number];
+        if node.runs.get(&attempt).is_none_or(|running| running.number != run) {
+            return;
+        }
+        let Some(run) = node.runs.remove(&attempt) else { return };
+        let name = |what: u8| {
+            let bytes = [&attempt.job.0[..], &node.id.0, &run.number.to_le_bytes(), &[what]];
+            BlobId(*blake3::hash(&bytes.concat()).as_bytes())
+        };
+        let (picture, log) = (name(0), name(1));
+        // Some frames fail anywhere, some once in a while; what can't be kept is not done.
+        let broken = fate(&attempt, 2, None) % 40 == 0;
+        let unlucky = fate(&attempt, 3, Some(&node.id)) % 25 == 0;
+        let path = TreePath::new(&format!("shot_{:04}.png", attempt.task.frame));
+        let failed = |kind, message: &str| Ending::Failed { kind, message: message.to_owned() };
+        let (ending, log) = match path {
+            _ if node.disk.full => {
+                (failed(FailureKind::MissingOutput, "its results could not be kept"), None)
+            }
+            _ if broken || unlucky => (failed(FailureKind::ExitCode(1), "it broke"), Some(log)),
+            Ok(path) => {
+                let file = OutputFile { path, blob: picture, size: 1, md5: [0; 16], xxh64: 0 };
+                (Ending::Done(vec![file]), Some(log))
+            }
+            Err(_) => (failed(FailureKind::Start, "a path"), None),
+        };
+        let started = node.clock.wall(run.started);
+        let took = u32::try_from((self.now - run.started) / 1000).unwrap_or(u32::MAX);
+        let outcome = outcome(attempt, ending, log, started, took);
+        node.disk.blobs.extend(outcome.blobs());
+        let delay = self.between(2 * MILLI, 40 * MILLI);
+        let ended = Input::Ended(attempt, Box::new(outcome));
+        self.chore(delay, number, Chore::Tell(Box::new(ended)));
+    }
+}
+
+fn outcome(
+    attempt: AttemptKey,
+    ending: Ending,
+    log: Option<BlobId>,
+    started: Unix,
+    render_ms: u32,
+) -> Outcome {
+    Outcome {
+        task: attempt.task,
+        generation: attempt.generation,
+        attempt: attempt.attempt,
+        term: 0,
+        started,
+        render_ms,
+        peak_memory: 0,
+        log,
+        holders: Vec::new(),
+        ending,
+    }
+}
