@@ -228,6 +228,21 @@ impl Machine {
         self.me
     }
 
+    /// How much waits in each of this machine's queues, by name: for diagnosis and for bounds.
+    #[must_use]
+    pub fn queues(&self) -> [(&'static str, usize); 8] {
+        [
+            ("orders", self.orders.len()),
+            ("replicator", self.replicator.open()),
+            ("lonely", self.lonely.len()),
+            ("keeping", self.keeping.len()),
+            ("writes", self.writes.len()),
+            ("reported", self.reported.len()),
+            ("deferred", self.deferred.len()),
+            ("attempts", self.worker.running()),
+        ]
+    }
+
     /// The peers that are connected.
     #[must_use]
     pub const fn connected(&self) -> &BTreeSet<NodeId> {

@@ -2,9 +2,18 @@
 
 use crate::sim::{Moment, Notice, World};
 
+mod acknowledged;
+mod authorship;
+mod bounds;
+mod copies;
+mod counts;
+mod done;
 mod fencing;
+mod joins;
 mod recovery;
+mod releases;
 mod terms;
+mod test_frames;
 
 /// A rule that is watched.
 pub trait Invariant {
@@ -81,6 +90,15 @@ impl Invariants {
         Self(vec![
             Box::<terms::Terms>::default(),
             Box::<fencing::Fencing>::default(),
+            Box::<acknowledged::Acknowledged>::default(),
+            Box::<done::Done>::default(),
+            Box::<copies::Copies>::default(),
+            Box::<authorship::Authorship>::default(),
+            Box::<joins::Joins>::default(),
+            Box::<test_frames::TestFrames>::default(),
+            Box::<counts::Counts>::default(),
+            Box::<bounds::Bounds>::default(),
+            Box::<releases::Releases>::default(),
             Box::<recovery::Recovery>::default(),
         ])
     }

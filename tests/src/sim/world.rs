@@ -179,9 +179,8 @@ impl World {
         match event.machine() {
             Some(node) if self.nodes[node].paused => {
                 // A machine that stands still takes things in when it goes on; ticks are not owed.
-                if !matches!(event, Event::Chore { chore: Chore::Tick | Chore::Dial, .. })
-                    && self.nodes[node].inbox.len() < 4 * QUEUE
-                {
+                // What peers send backs up at their side, where it is bounded.
+                if !matches!(event, Event::Chore { chore: Chore::Tick | Chore::Dial, .. }) {
                     self.nodes[node].inbox.push_back(event);
                 }
             }
@@ -258,6 +257,11 @@ impl World {
             .flat_map(|(peer, links)| links.iter().map(|link| (*peer, *link)))
             .collect();
         let committed = self.nodes[number].disk.crash(survives);
+        for event in std::mem::take(&mut self.nodes[number].inbox) {
+            if let Event::Arrives { to, from, .. } = event {
+                self.arrived(to, from);
+            }
+        }
         self.nodes[number].stop();
         self.trace.event(self.now, number, 2, &[]);
         self.trace.say(self.now, || format!("node{number} is gone (power {power})"));
@@ -316,10 +320,14 @@ impl World {
         !arrivals.is_empty()
     }
 
-    fn arrives(&mut self, to: usize, from: usize, link: u64, bytes: &[u8]) {
+    fn arrived(&mut self, to: usize, from: usize) {
         if let Some(under_way) = self.network.under_way.get_mut(&(from, to)) {
             *under_way = under_way.saturating_sub(1);
         }
+    }
+
+    fn arrives(&mut self, to: usize, from: usize, link: u64, bytes: &[u8]) {
+        self.arrived(to, from);
         let alive = self.network.links.get(&link).is_some_and(|link| {
             let side = link.side(to);
             !link.closed[side] && link.lives[side] == self.nodes[to].life

@@ -1,0 +1,60 @@
+//! Queues and memory stay bounded, and what waited is gone once nothing fails any more.
+//!
+//! Style, "Bound everything: queues, in-flight bytes per peer, lengths before allocation".
+
+use super::Invariant;
+use crate::sim::{SECOND, World};
+
+/// More than this in one queue of one machine is not the simulated load's, which is small.
+const MOST: usize = 2048;
+/// More than this between all machines likewise.
+const MOST_EVENTS: usize = 50_000;
+/// When, after the last fault, nothing may wait any more but what runs.
+const EMPTY: u64 = 60 * SECOND;
+
+/// Nothing to remember.
+#[derive(Default)]
+pub(super) struct Bounds;
+
+impl Invariant for Bounds {
+    fn name(&self) -> &'static str {
+        "queues are bounded"
+    }
+
+    fn look(&mut self, world: &World) -> Result<(), String> {
+        if world.queued() > MOST_EVENTS {
+            return Err(format!("{} things are still to happen", world.queued()));
+        }
+        for (number, node, machine) in world.up() {
+            let full = machine.queues().into_iter().find(|(_, length)| *length > MOST);
+            if let Some((queue, length)) = full {
+                return Err(format!("node{number} has {length} in '{queue}'"));
+            }
+            if node.disk.waiting() > MOST {
+                return Err(format!("{} writes wait for node{number}'s disk", node.disk.waiting()));
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, world: &World) -> Result<(), String> {
+        if world.calm_for() < EMPTY {
+            return Ok(());
+        }
+        for (number, node, machine) in world.up() {
+            for (queue, length) in machine.queues() {
+                // What runs at the end, and the copies of what has just ended, come and go.
+                let stuck = matches!(queue, "deferred" | "lonely" | "keeping" | "orders");
+                if stuck && length > 0 {
+                    return Err(format!("node{number} still has {length} in '{queue}'"));
+                }
+            }
+            let joined = machine.ledger.ids();
+            let left = node.disk.facts.keys().filter(|id| !joined.contains(*id)).count();
+            if left > 0 && node.disk.waiting() == 0 {
+                return Err(format!("node{number} has {left} facts on its disk that mean nothing"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,93 @@
+//! What counts as done is on two disks, or on one where only one node was reachable, and then on
+//! two soon after.
+//!
+//! Design, rule 2: "a task is done when its output and its outcome are on two (one, where only one
+//! is reachable, and then it is said, and made good as soon as another comes)".
+
+use weft_protocol::fact::{Body, Fact};
+use weft_protocol::ids::BlobId;
+use weft_protocol::job::outcome::{Ending, Outcome};
+
+use super::Invariant;
+use crate::sim::{Notice, World};
+
+/// Nothing to remember: the disks do.
+#[derive(Default)]
+pub(super) struct Copies;
+
+impl Copies {
+    /// Whoever is named as a holder holds it.
+    fn held(world: &World, author: usize, outcome: &Outcome) -> Result<(), String> {
+        for number in outcome.holders.iter().filter_map(|holder| world.node(holder)) {
+            let node = &world.nodes[number];
+            let here = |blob: BlobId| node.disk.blobs.contains(&blob);
+            if !node.liar && !outcome.blobs().all(here) {
+                let frame = outcome.task.frame;
+                return Err(format!(
+                    "node{author} says that node{number} holds frame {frame}, and it doesn't"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn signed(world: &World, fact: &Fact, node: usize) -> Result<(), String> {
+        let author = world.node(&fact.author());
+        if author != Some(node) || world.nodes[node].liar {
+            return Ok(());
+        }
+        let Ok(Some(Body::Outcomes(batch))) = fact.body() else { return Ok(()) };
+        let done = batch.outcomes.iter().filter(|o| matches!(o.ending, Ending::Done(_)));
+        for outcome in done {
+            if !outcome.holders.contains(&fact.author()) {
+                return Err(format!("node{node} signed a result that it does not hold itself"));
+            }
+            Self::held(world, node, outcome)?;
+        }
+        Ok(())
+    }
+}
+
+impl Invariant for Copies {
+    fn name(&self) -> &'static str {
+        "done is on two disks"
+    }
+
+    fn notice(&mut self, world: &World, notice: &Notice) -> Result<(), String> {
+        match notice {
+            Notice::Committed { node, facts, .. } => {
+                facts.iter().try_for_each(|fact| Self::signed(world, fact, *node))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn end(&mut self, world: &World) -> Result<(), String> {
+        let Some((.., machine)) = world.up().next() else { return Ok(()) };
+        for (id, job, _) in machine.ledger.jobs.iter() {
+            for (key, done) in job.tasks().filter_map(|(k, t)| Some((k, t.done.as_deref()?))) {
+                let author = world.node(&done.author);
+                // What liars say that they made is nobody's to keep; who left took theirs along.
+                if author.is_none_or(|author| {
+                    world.nodes[author].liar || !world.nodes[author].is_member()
+                }) {
+                    continue;
+                }
+                let blobs: Vec<BlobId> =
+                    done.files.iter().map(|file| file.blob).chain(done.log).collect();
+                let whole = |node: &&crate::sim::Node| {
+                    blobs.iter().all(|blob| node.disk.blobs.contains(blob))
+                };
+                let copies = world.nodes.iter().filter(whole).count();
+                let lied = done.holders.iter().any(|holder| {
+                    world.node(holder).is_some_and(|number| world.nodes[number].liar)
+                });
+                if copies < 2 && !lied {
+                    let frame = key.frame;
+                    return Err(format!("frame {frame} of {id:?} is on {copies} disks at the end"));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! Cancel and completion, pause and resume, removal, join as the design says.
+//!
+//! Design, "How facts join": "A job whose tasks are all done is completed even if it was cancelled
+//! elsewhere; otherwise cancel wins and what is done is kept. Controls carry 1 + the highest version
+//! seen; equal versions: pause before resume, then author, then hash." What follows from that is
+//! worked out here from the facts on a node's disk, in the plainest way, and compared.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use weft_protocol::fact::{Body, Fact};
+use weft_protocol::ids::{FactId, JobId, NodeId};
+use weft_protocol::job::control::Action;
+use weft_protocol::job::status::{Activity, Status, status};
+use weft_protocol::job::task::{TaskKey, unfold};
+use weft_protocol::machine::Machine;
+
+use super::Invariant;
+use crate::sim::World;
+
+/// What is plainly known of a job.
+#[derive(Default)]
+struct Plain {
+    tasks: BTreeSet<TaskKey>,
+    known: bool,
+    removed: bool,
+    cancelled: bool,
+    /// Pause or resume, by the order of controls.
+    switch: Option<((u64, bool, NodeId, FactId), bool)>,
+    /// Every result: task, generation, then what ranks it.
+    results: BTreeMap<TaskKey, BTreeMap<u32, BTreeSet<(u32, NodeId, FactId)>>>,
+    generations: BTreeMap<TaskKey, u32>,
+    extended: Vec<Action>,
+    retried: Vec<Action>,
+}
+
+fn plain(facts: impl Iterator<Item = Fact>) -> BTreeMap<JobId, Plain> {
+    let mut jobs: BTreeMap<JobId, Plain> = BTreeMap::new();
+    for fact in facts {
+        let (Ok(Some(body)), Some(id)) = (fact.body(), fact.scope()) else { continue };
+        let job = jobs.entry(id).or_default();
+        match body {
+            Body::Spec(spec) => {
+                job.known = true;
+                for (step, frames) in (0..).zip(spec.steps.iter().map(|step| &step.frames)) {
+                    let keys = unfold(frames).map(|n| TaskKey { step, ..TaskKey::frame(n) });
+                    job.tasks.extend(keys);
+                }
+            }
+            Body::Removal(_) => job.removed = true,
+            Body::Control(control) => {
+                let pause = control.action == Action::Pause;
+                let rank = (control.version, pause, fact.author(), fact.id());
+                match control.action {
+                    Action::Cancel => job.cancelled = true,
+                    Action::Pause | Action::Resume => {
+                        job.switch = job.switch.max(Some((rank, pause)));
+                    }
+                    Action::Extend { .. } => job.extended.push(control.action),
+                    Action::Retry { .. } => job.retried.push(control.action),
+                    Action::Approve | Action::Priority(_) => {}
+                }
+            }
+            Body::Outcomes(batch) => {
+                for outcome in batch.outcomes.iter().filter(|outcome| outcome.is_done()) {
+                    let results = job.results.entry(outcome.task).or_default();
+                    let results = results.entry(outcome.generation).or_default();
+                    results.insert((outcome.attempt, fact.author(), fact.id()));
+                }
+            }
+            _ => {}
+        }
+    }
+    for job in jobs.values_mut() {
+        for action in &job.extended {
+            if let Action::Extend { step, frames } = action {
+                let keys = unfold(frames).map(|n| TaskKey { step: *step, ..TaskKey::frame(n) });
+                job.tasks.extend(keys);
+            }
+        }
+        for action in &job.retried {
+            if let Action::Retry { step, frames, generation } = action {
+                for n in unfold(frames) {
+                    let key = TaskKey { step: *step, ..TaskKey::frame(n) };
+                    let known = job.generations.entry(key).or_default();
+                    *known = (*known).max(*generation);
+                }
+            }
+        }
+    }
+    jobs
+}
+
+fn compare(number: usize, machine: &Machine, id: JobId, plain: &Plain) -> Result<(), String> {
+    let wrong = |what: String| Err(format!("node{number}, {id:?}: {what}"));
+    let jobs = &machine.ledger.jobs;
+    if plain.removed != jobs.is_removed(&id) {
+        return wrong(format!("removed is {}, and was {}", jobs.is_removed(&id), plain.removed));
+    }
+    let Some(job) = jobs.get(&id).filter(|_| plain.known) else {
+        return Ok(());
+    };
+    let mut done = 0;
+    for key in &plain.tasks {
+        let generations = plain.results.get(key);
+        let best = generations.and_then(|generations| generations.last_key_value());
+        let best = best.and_then(|(generation, all)| Some((*generation, *all.first()?)));
+        let shown = job.task(key).and_then(|task| task.done.as_deref());
+        let shown = shown.map(|done| (done.generation, (done.attempt, done.author, done.fact)));
+        if best != shown {
+            return wrong(format!("frame {} should be {best:?}, and is {shown:?}", key.frame));
+        }
+        let wanted = plain.generations.get(key).copied().unwrap_or(0);
+        done += usize::from(best.is_some_and(|(generation, _)| generation >= wanted));
+    }
+    let paused = plain.switch.is_some_and(|(_, pause)| pause);
+    if job.switches().paused != paused {
+        return wrong(format!("paused should be {paused}"));
+    }
+    let status = status(job, Activity::default());
+    let completed = done == plain.tasks.len();
+    match status {
+        Some(Status::Completed) if completed => Ok(()),
+        Some(Status::Completed) => wrong(format!("completed with {done} done")),
+        _ if completed => wrong(format!("{status:?} with all done")),
+        Some(Status::Cancelled) if plain.cancelled => Ok(()),
+        _ if plain.cancelled => wrong(format!("{status:?}, and was cancelled")),
+        _ => Ok(()),
+    }
+}
+
+/// Nothing to remember: the disks do.
+#[derive(Default)]
+pub(super) struct Joins {
+    looks: u64,
+}
+
+impl Joins {
+    fn all(world: &World, stride: u64) -> Result<(), String> {
+        for (number, node, machine) in world.up() {
+            if (number as u64 + world.now / 1_000_000) % stride != 0 || node.disk.waiting() > 0 {
+                continue;
+            }
+            // A fact that is on the disk and not joined yet would be no mistake.
+            let ids = machine.ledger.ids();
+            let facts = node.disk.facts.values().filter(|fact| ids.contains(&fact.id())).cloned();
+            for (id, plain) in plain(facts) {
+                compare(number, machine, id, &plain)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Invariant for Joins {
+    fn name(&self) -> &'static str {
+        "facts join as the design says"
+    }
+
+    fn look(&mut self, world: &World) -> Result<(), String> {
+        self.looks += 1;
+        match self.looks % 20 {
+            0 => Self::all(world, 3),
+            _ => Ok(()),
+        }
+    }
+
+    fn end(&mut self, world: &World) -> Result<(), String> {
+        Self::all(world, 1)
+    }
+}
