@@ -211,7 +211,9 @@ impl Election {
         let ours = self.claim().map(Claim::order);
         let pending = self.incoming.as_ref().map(Claim::order);
         let worse = ours.max(pending).is_some_and(|known| claim.order() <= known);
-        if worse || claim.term < self.written || claim.leader == self.me {
+        // A higher term of our own is on its way to the disk: a lower one must not follow it there.
+        let below = matches!(self.state, State::Claiming { term } if claim.term < term);
+        if worse || below || claim.term < self.written || claim.leader == self.me {
             return Vec::new();
         }
         if claim.term > self.highest.saturating_add(MAX_RAISE)

@@ -145,6 +145,20 @@ fn nothing_is_followed_before_its_term_is_on_disk() {
 }
 
 #[test]
+fn a_lower_term_never_follows_a_higher_one_to_the_disk() {
+    let key = KeyPair::from_secret(&[1; 32]);
+    let other = KeyPair::from_secret(&[2; 32]);
+    let alone = BTreeSet::from([key.public()]);
+    let mut node = Election::new(key.public(), STUDIO, 3, Time(0));
+    assert_eq!(node.answered(Time(1), other.public(), 3, true, 5), []);
+    assert_eq!(node.tick(Time(1200), &alone, &alone), [Event::Write(6)]);
+    let lower = Claim::sign(&STUDIO, 5, &other);
+    assert_eq!(node.claimed(Time(1300), lower, &Ed25519), [], "6 is on its way already");
+    let higher = Claim::sign(&STUDIO, 7, &other);
+    assert_eq!(node.claimed(Time(1300), higher, &Ed25519), [Event::Write(7)]);
+}
+
+#[test]
 fn forged_absurd_and_stale_claims_are_ignored() {
     let key = KeyPair::from_secret(&[1; 32]);
     let other = KeyPair::from_secret(&[2; 32]);
