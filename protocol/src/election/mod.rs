@@ -260,6 +260,15 @@ impl Election {
         Vec::new()
     }
 
+    /// A term could not be written: nothing comes of the claim that waited for it. Others' claims
+    /// will be heard again.
+    pub fn write_failed(&mut self, now: Time, term: u64) {
+        self.incoming.take_if(|claim| claim.term == term);
+        if self.state == (State::Claiming { term }) {
+            self.state = State::Leaderless { since: now };
+        }
+    }
+
     /// A peer asks whether the leader of `term` is lost from here as well.
     #[must_use]
     pub fn asked(&self, now: Time, from: NodeId, term: u64) -> Vec<Event> {

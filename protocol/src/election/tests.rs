@@ -159,6 +159,22 @@ fn a_lower_term_never_follows_a_higher_one_to_the_disk() {
 }
 
 #[test]
+fn a_term_that_could_not_be_written_is_tried_again() {
+    let key = KeyPair::from_secret(&[1; 32]);
+    let other = KeyPair::from_secret(&[2; 32]);
+    let alone = BTreeSet::from([key.public()]);
+    let mut node = Election::new(key.public(), STUDIO, 3, Time(0));
+    let claim = Claim::sign(&STUDIO, 7, &other);
+    assert_eq!(node.claimed(Time(1), claim.clone(), &Ed25519), [Event::Write(7)]);
+    node.write_failed(Time(2), 7);
+    assert_eq!(node.claimed(Time(3), claim.clone(), &Ed25519), [Event::Write(7)]);
+    node.write_failed(Time(4), 7);
+    assert_eq!(node.tick(Time(1500), &alone, &alone), [Event::Write(8)]);
+    node.write_failed(Time(1600), 8);
+    assert_eq!(node.tick(Time(3000), &alone, &alone), [Event::Write(9)], "it does not stand still");
+}
+
+#[test]
 fn forged_absurd_and_stale_claims_are_ignored() {
     let key = KeyPair::from_secret(&[1; 32]);
     let other = KeyPair::from_secret(&[2; 32]);

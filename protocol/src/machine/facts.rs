@@ -117,10 +117,13 @@ impl Machine {
         self.write(AfterWrite { facts, request, tell: true, ..AfterWrite::nothing() });
     }
 
-    pub(super) fn write_failed(&mut self, token: u64, why: &str) {
+    pub(super) fn write_failed(&mut self, now: Time, token: u64, why: &str) {
         let Some(after) = self.writes.remove(&token) else {
             return;
         };
+        if let Some(term) = after.term {
+            self.election.write_failed(now, term);
+        }
         let why = format!("it could not be written to this node's disk: {why}");
         if let Some((request, _)) = after.request {
             self.out.push(Command::Answer(request, Err(why.clone())));

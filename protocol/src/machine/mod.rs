@@ -281,7 +281,7 @@ impl Machine {
             }
             Input::Gossip(from, message) => self.gossip(now, from, message),
             Input::Written(token) => self.written(now, token),
-            Input::WriteFailed(token, why) => self.write_failed(token, &why),
+            Input::WriteFailed(token, why) => self.write_failed(now, token, &why),
             Input::Advert(advert) => self.own_advert(*advert),
             Input::Author { request, bodies, signed, goods } => {
                 self.author(request, &bodies, signed, goods);
