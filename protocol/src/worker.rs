@@ -64,13 +64,15 @@ pub struct Worker {
     reports: u64,
     /// The last assignment taken in, and of which term.
     assigned: (u64, u64),
+    /// The highest term on this node's disk: nothing starts for a lower one.
+    fence: u64,
 }
 
 impl Worker {
     /// A machine that works on nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { attempts: BTreeMap::new(), held: Vec::new(), reports: 0, assigned: (0, 0) }
+        Self { attempts: BTreeMap::new(), held: Vec::new(), reports: 0, assigned: (0, 0), fence: 0 }
     }
 
     /// How many attempts it works on.
@@ -95,6 +97,24 @@ impl Worker {
         if self.assigned.0 != term {
             self.assigned = (term, 0);
         }
+    }
+
+    /// A term is on this node's disk.
+    pub fn fence(&mut self, term: u64) {
+        self.fence = self.fence.max(term);
+    }
+
+    /// The leader of `term` has taken a report in: what waits here is leased by it from now on.
+    /// Whatever was leased in an earlier term was in that report.
+    pub fn adopted(&mut self, now: Time, term: u64, jobs: &Jobs) -> Vec<Event> {
+        let mut earlier = false;
+        for attempt in self.attempts.values_mut() {
+            if attempt.phase == Phase::Preparing && attempt.term < term {
+                attempt.term = term;
+                earlier = true;
+            }
+        }
+        if earlier { self.review(now, jobs) } else { Vec::new() }
     }
 
     /// The leader that is followed assigned something; the caller has checked that it is obeyed.
@@ -163,7 +183,8 @@ impl Worker {
             let (Phase::Preparing, Some(ready)) = (attempt.phase, attempt.ready) else {
                 continue;
             };
-            if job.is_some_and(|job| may_start(job, &key.task)) {
+            let fenced = attempt.term < self.fence;
+            if !fenced && job.is_some_and(|job| may_start(job, &key.task)) {
                 attempt.phase = Phase::Rendering(0);
                 events.push(Event::Start { lease: attempt.lease.clone(), term: attempt.term });
             } else if job.is_some_and(|job| job.switches().paused) || now.since(ready) >= PATIENCE {

@@ -44,6 +44,19 @@ fn an_attempt_is_prepared_started_and_reported() {
 }
 
 #[test]
+fn what_waits_starts_only_once_the_leader_of_the_highest_term_knows_of_it() {
+    let (jobs, job, inputs) = table(false);
+    let mut worker = Worker::new();
+    let lease = lease(job, 2);
+    let key = lease.attempt;
+    worker.assign(Time(0), 4, 1, lease.clone(), Vec::new());
+    worker.fence(5);
+    assert_eq!(worker.prepared(Time(5), &key, inputs, &jobs), [], "term 4 is over");
+    assert_eq!(worker.adopted(Time(6), 4, &jobs), []);
+    assert_eq!(worker.adopted(Time(7), 5, &jobs), [Event::Start { lease, term: 5 }]);
+}
+
+#[test]
 fn no_frame_starts_before_the_test_frames_are_known_here() {
     let (jobs, job, inputs) = table(true);
     let mut worker = Worker::new();

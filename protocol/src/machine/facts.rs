@@ -142,6 +142,7 @@ impl Machine {
         };
         if let Some(term) = after.term {
             let events = self.election.written(now, term, self.signer.as_ref());
+            self.worker.fence(self.election.term());
             self.election_events(now, events);
         }
         for fact in &after.facts {

@@ -425,7 +425,13 @@ impl Machine {
             }
             Message::Claim(claim) => self.claimed(now, claim),
             Message::Report(report) => self.take_report(now, from, &report),
-            Message::Reported(term, _) => self.election.heard_leader(now, &from, term),
+            Message::Reported(term, _) => {
+                self.election.heard_leader(now, &from, term);
+                if self.election.obeys(&from, term) {
+                    let events = self.worker.adopted(now, term, &self.ledger.jobs);
+                    self.worker_events(now, events);
+                }
+            }
             Message::Assign { term, seq, lease, providers } => {
                 if self.election.obeys(&from, term) {
                     if self.ledger.jobs.get(&lease.attempt.job).is_none() {
