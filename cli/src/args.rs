@@ -101,6 +101,14 @@ pub(crate) enum Command {
     Has(commands::has::Args),
     /// What the store holds, and why
     Store,
+    /// Keep a blob on this node until it is unpinned
+    Pin(commands::pin::Args),
+    /// Keep a blob no longer for your sake
+    Unpin(commands::pin::Args),
+    /// Delete what nobody refers to
+    Gc(commands::gc::Args),
+    /// Read every stored byte again, and heal from other nodes what the disk has spoilt
+    Scrub,
 
     /// List the studio's members
     Members,

@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod demo_render;
 pub(crate) mod engines;
 pub(crate) mod extend;
+pub(crate) mod gc;
 pub(crate) mod get;
 pub(crate) mod hardware;
 pub(crate) mod has;
@@ -22,13 +23,16 @@ pub(crate) mod members;
 pub(crate) mod node;
 pub(crate) mod nodes;
 pub(crate) mod outputs;
+pub(crate) mod pin;
 pub(crate) mod priority;
 pub(crate) mod recover;
 pub(crate) mod retry;
 pub(crate) mod revoke;
+pub(crate) mod scrub;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod submit;
+pub(crate) mod unpin;
 pub(crate) mod up;
 pub(crate) mod verify;
 pub(crate) mod watch;
@@ -73,6 +77,10 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
         Command::Get(args) => get::run(args, context).await,
         Command::Has(args) => has::run(args, context).await,
         Command::Store => store::run(context).await,
+        Command::Pin(args) => pin::run(&args, context).await,
+        Command::Unpin(args) => unpin::run(&args, context).await,
+        Command::Gc(args) => gc::run(&args, context).await,
+        Command::Scrub => scrub::run(context).await,
         Command::Members => members::run(context).await,
         Command::Revoke(args) => revoke::run(&args, context).await,
         Command::Completions(args) => completions::run(&args, context),

@@ -14,6 +14,7 @@ mod openapi;
 mod store;
 mod studio;
 mod submission;
+mod upkeep;
 
 use std::sync::Arc;
 
@@ -93,6 +94,9 @@ fn router(node: Arc<Shared>) -> Router {
         .route("/v1/store", get(store::overview))
         .route("/v1/store/add", post(store::add))
         .route("/v1/store/has", post(store::has))
+        .route("/v1/store/collect", post(upkeep::collect))
+        .route("/v1/store/scrub", post(upkeep::scrub))
+        .route("/v1/store/pins/{blob}", post(upkeep::pin).delete(upkeep::unpin))
         .route("/v1/blobs/{blob}", get(store::blob))
         .fallback(|| async { ApiError::new(Code::NotFound, "there is nothing at this path") })
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&node), forward::to_peer))

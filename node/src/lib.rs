@@ -22,5 +22,6 @@ pub mod setup;
 pub mod studio;
 pub mod submit;
 mod transfer;
+mod upkeep;
 
 pub use node::{DEFAULT_PORT, Options, Ready, RunError, run};

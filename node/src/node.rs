@@ -30,7 +30,7 @@ use crate::network::{Network, Setup};
 use crate::render::Renderer;
 use crate::studio::Studio;
 use crate::transfer::{Fetcher, Traffic};
-use crate::{admission, api, delivery, renewal, transfer};
+use crate::{admission, api, delivery, renewal, transfer, upkeep};
 
 /// The port that a node listens on where it is free and nothing else was asked for.
 pub const DEFAULT_PORT: u16 = 7920;
@@ -237,12 +237,7 @@ impl Shared {
     ) -> Result<(), String> {
         let mut providers = from.to_vec();
         providers.extend(self.connected().into_iter().filter(|node| !from.contains(node)));
-        for tree in &goods.trees {
-            let fetched = self.fetcher.tree(*tree, None, &providers).await;
-            fetched.map_err(|error| error.to_string())?;
-        }
-        let fetched = self.fetcher.blobs(&goods.blobs, &providers).await;
-        fetched.map_err(|error| error.to_string())?;
+        let intake = upkeep::bring(self, &goods.trees, &goods.blobs, &providers).await?;
         let (store, goods, reason) =
             (Arc::clone(&self.store), goods.clone(), crate::pins::job(job));
         let pinned = tokio::task::spawn_blocking(move || {
@@ -253,7 +248,9 @@ impl Shared {
             for blob in &goods.blobs {
                 batch = batch.pin(*blob, reason.clone());
             }
-            store.commit(&batch)
+            let committed = store.commit(&batch);
+            drop(intake);
+            committed
         });
         pinned.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
@@ -409,6 +406,7 @@ pub async fn run(
         tokio::spawn(delivery::run(Arc::clone(&shared))),
         tokio::spawn(renewal::run(Arc::clone(&shared))),
         tokio::spawn(remember_peers(Arc::clone(&shared))),
+        tokio::spawn(upkeep::run(Arc::clone(&shared))),
     ];
     ready(&Ready { node: me, name, studio: membership.studio.name.clone(), api });
     shutdown.await;

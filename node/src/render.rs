@@ -335,6 +335,7 @@ impl Renderer {
         let reason = crate::pins::job(&attempt.job);
         let work = self.attempt_folder(&attempt).join("work");
         let taken = tokio::task::spawn_blocking(move || {
+            let _intake = store.intake();
             let log = log.and_then(|path| Some(store.ingest_file(&path, &mut |_| ()).ok()?.id));
             let mut pins = log.iter().fold(Batch::new(), |batch, log| batch.pin(*log, &reason));
             let ending = match ended.ending {

@@ -17,7 +17,7 @@ use super::{Access, Answer, State};
 use crate::error::{ApiError, Code};
 use crate::node::Shared;
 
-fn failed(error: impl std::fmt::Display) -> ApiError {
+pub(super) fn failed(error: impl std::fmt::Display) -> ApiError {
     ApiError::new(Code::Failed, error.to_string())
 }
 
@@ -70,6 +70,8 @@ pub(super) async fn add(node: State, access: Access, Json(request): Json<AddRequ
     let store = Arc::clone(&node.store);
     let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(16);
     tokio::task::spawn_blocking(move || {
+        // What is added is kept until it is pinned.
+        let _intake = store.intake();
         let say = |document: Value| {
             let _ = sender.blocking_send(Ok(format!("{document}\n").into()));
         };
@@ -181,7 +183,10 @@ pub(super) async fn has(node: State, Json(request): Json<HasRequest>) -> Answer 
 }
 
 /// A blob by its id (64 hex digits) or its MD5 (32).
-fn look_up(store: &weft_store::Store, hash: &str) -> Result<Option<(BlobId, u64)>, ApiError> {
+pub(super) fn look_up(
+    store: &weft_store::Store,
+    hash: &str,
+) -> Result<Option<(BlobId, u64)>, ApiError> {
     let id = if let Ok(id) = hash.parse::<BlobId>() {
         Some(id)
     } else {

@@ -121,6 +121,8 @@ async fn run(
     let output = request.output.clone();
     let (worker, engines, offered) = (Arc::clone(node), node.config.engines.clone(), offered(node));
     let owner = super::jobs::owner(node);
+    // What is taken in is kept until the job has pinned it.
+    let _intake = node.store.intake();
     let prepared = super::store::blocking(move || {
         let mut told = std::time::Instant::now();
         submit::prepare(&request, &worker.store, &engines, &offered, &owner, &mut |at| {

@@ -77,6 +77,7 @@ impl Ready {
         if done.covers(frames) {
             return Ok(());
         }
+        let intake = self.store.intake();
         let tree = fetcher
             .tree(inputs, Some(frames), providers)
             .await
@@ -86,6 +87,7 @@ impl Ready {
         let every_frame = tree.entries().values().all(|entry| entry.frames.is_none());
         let laid_out = tokio::task::spawn_blocking(move || {
             store.pin_tree(inputs, &reason).map_err(|error| error.to_string())?;
+            drop(intake);
             store
                 .checkout_tree(&tree, &folder, true, &mut |_, entry| entry.needed_for(&wanted))
                 .map(drop)

@@ -1,0 +1,192 @@
+//! What a user keeps, what goes, and what is read again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::Path;
+use axum::response::IntoResponse;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use weft_protocol::content::Tree;
+use weft_protocol::content::tree::MAX_ENCODED as MAX_TREE;
+use weft_protocol::ids::{BlobId, NodeId};
+
+use super::store::{blocking, failed, look_up};
+use super::{Access, Answer, State};
+use crate::error::{ApiError, Code};
+use crate::node::Shared;
+use crate::{pins, upkeep};
+
+/// How often a scrub tells how far it is.
+const TELL: Duration = Duration::from_millis(100);
+
+/// The blob that somebody names: by its id, its MD5, or a unique beginning of its id.
+async fn named(node: &Shared, text: &str) -> Result<BlobId, ApiError> {
+    if let Ok(id) = text.parse::<BlobId>() {
+        return Ok(id);
+    }
+    let (store, name) = (Arc::clone(&node.store), text.to_owned());
+    blocking(move || {
+        if name.len() == 32
+            && let Some((id, _)) = look_up(&store, &name)?
+        {
+            return Ok(id);
+        }
+        let found = store.find_prefix(&name).map_err(failed)?;
+        match found[..] {
+            [id] => Ok(id),
+            [] => Err(ApiError::new(
+                Code::NotFound,
+                format!("no blob '{name}' is known here; nothing was changed"),
+            )
+            .hint("a whole id (64 hex digits) is looked for on the other nodes too")),
+            _ => Err(ApiError::new(
+                Code::Invalid,
+                format!("{} blobs begin with '{name}'; nothing was changed", found.len()),
+            )),
+        }
+    })
+    .await
+}
+
+pub(super) async fn pin(node: State, access: Access, Path(blob): Path<String>) -> Answer {
+    access.require_user("pinning")?;
+    let id = named(&node, &blob).await?;
+    let peers: Vec<NodeId> = node.connected().into_iter().collect();
+    let unavailable = |why: String| {
+        ApiError::new(Code::NotFound, format!("the blob can't be had: {why}; nothing was changed"))
+    };
+    let mut intake = upkeep::bring(&node, &[], &[id], &peers).await.map_err(unavailable)?;
+    let store = Arc::clone(&node.store);
+    let tree = blocking(move || match store.info(id).map_err(failed)? {
+        // A tree keeps what it names.
+        Some(info) if info.size <= MAX_TREE as u64 => {
+            let bytes = store.read_all(id, MAX_TREE as u64).map_err(failed)?;
+            Ok(Tree::decode(&bytes).is_ok())
+        }
+        _ => Ok(false),
+    })
+    .await?;
+    if tree {
+        intake = upkeep::bring(&node, &[id], &[], &peers).await.map_err(unavailable)?;
+    }
+    let store = Arc::clone(&node.store);
+    blocking(move || {
+        match tree {
+            true => store.pin_tree(id, pins::USER),
+            false => store.pin(id, pins::USER),
+        }
+        .map_err(failed)
+    })
+    .await?;
+    drop(intake);
+    Ok(Json(json!({ "id": id, "pinned": true })).into_response())
+}
+
+pub(super) async fn unpin(node: State, access: Access, Path(blob): Path<String>) -> Answer {
+    access.require_user("unpinning")?;
+    let id = named(&node, &blob).await?;
+    let store = Arc::clone(&node.store);
+    let still = blocking(move || {
+        let pins = store.pins(id).map_err(failed)?;
+        if !pins.iter().any(|pin| pin.reason == pins::USER) {
+            return Err(ApiError::new(
+                Code::NotFound,
+                format!("no user has pinned {} here; nothing was changed", id.short()),
+            ));
+        }
+        store.unpin(id, pins::USER).map_err(failed)?;
+        let others = pins.into_iter().map(|pin| pin.reason);
+        Ok(others.filter(|reason| reason != pins::USER).collect::<Vec<_>>())
+    })
+    .await?;
+    Ok(Json(json!({ "id": id, "pinned": false, "still_kept_by": still })).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CollectRequest {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+pub(super) async fn collect(
+    node: State,
+    access: Access,
+    Json(request): Json<CollectRequest>,
+) -> Answer {
+    access.require_user("deleting what nobody keeps")?;
+    let plan = upkeep::collect(&node, Duration::ZERO, request.dry_run).await.map_err(|why| {
+        ApiError::new(Code::Failed, format!("{why}; what it names is kept"))
+            .hint("`weft scrub` finds what the disk has spoilt, and heals it from the other nodes")
+    })?;
+    let blobs: Vec<Value> = plan
+        .blobs
+        .iter()
+        .map(|blob| {
+            let why = match blob.whole {
+                true => "no job, result or user refers to it",
+                false => "it came in part, and nobody waits for the rest",
+            };
+            json!({ "id": blob.blob, "size": blob.size, "why": why })
+        })
+        .collect();
+    Ok(Json(json!({
+        "dry_run": request.dry_run, "blobs": blobs, "bytes": plan.bytes(),
+        "strays": plan.strays.len(),
+    }))
+    .into_response())
+}
+
+pub(super) async fn scrub(node: State, access: Access) -> Answer {
+    access.require_user("scrubbing")?;
+    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(16);
+    let node = Arc::clone(&node);
+    tokio::spawn(async move {
+        let line = |document: Value| Ok(format!("{document}\n").into());
+        let last = match scrub_all(&node, &sender).await {
+            Ok(Some(result)) => json!({ "result": result }),
+            // Whoever asked has gone away.
+            Ok(None) => return,
+            Err(error) => json!({ "error": error }),
+        };
+        let _ = sender.send(line(last)).await;
+    });
+    let stream = futures::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|line| (line, receiver))
+    });
+    Ok(super::jobs::lines(Body::from_stream(stream)))
+}
+
+type Lines = tokio::sync::mpsc::Sender<Result<Bytes, std::io::Error>>;
+
+async fn scrub_all(node: &Shared, lines: &Lines) -> Result<Option<Value>, ApiError> {
+    let store = Arc::clone(&node.store);
+    let (blobs, records) = blocking(move || {
+        Ok((store.list().map_err(failed)?, store.verify_catalog().map_err(failed)?))
+    })
+    .await?;
+    let total: u64 = blobs.iter().map(|blob| blob.size).sum();
+    let (mut bytes, mut damaged) = (0_u64, Vec::new());
+    let mut told = Instant::now();
+    for blob in &blobs {
+        damaged.extend(upkeep::check(node, blob).await);
+        bytes += blob.size;
+        if told.elapsed() >= TELL {
+            told = Instant::now();
+            let progress = json!({ "progress": { "bytes": bytes, "bytes_total": total } });
+            if lines.send(Ok(format!("{progress}\n").into())).await.is_err() {
+                return Ok(None);
+            }
+        }
+    }
+    let healed = damaged.iter().filter(|damage| damage.healed).count();
+    let records: Vec<Value> =
+        records.iter().map(|record| json!({ "table": record.table })).collect();
+    Ok(Some(json!({
+        "blobs": blobs.len(), "bytes": bytes, "damaged": damaged, "healed": healed,
+        "damaged_records": records,
+    })))
+}

@@ -1,0 +1,166 @@
+//! Upkeep of the store: what nobody keeps goes, and what the disk has spoilt is found and healed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use weft_protocol::content::Tree;
+use weft_protocol::content::tree::MAX_ENCODED as MAX_TREE;
+use weft_protocol::ids::{BlobId, NodeId};
+use weft_store::{BlobInfo, CollectError, Intake, Plan, ReadError, Store};
+
+use crate::node::Shared;
+
+/// How often the daemon looks at its disk.
+const PERIOD: Duration = Duration::from_secs(60);
+/// What nobody refers to stays this long all the same, while there is room: a scene that is
+/// submitted again the same day need not travel again.
+const KEPT_UNUSED: Duration = Duration::from_secs(24 * 3600);
+/// How many bytes are read again in each period, at most: 64 MiB a minute are about 1 MiB/s, and
+/// 90 GiB a day.
+const SCRUBBED: u64 = 64 << 20;
+/// A disk of which less than this is free is full: the inverse of the share, so a tenth.
+const FULL_SHARE: u64 = 10;
+
+/// A blob of which something was spoilt.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Damage {
+    /// The blob.
+    pub(crate) id: BlobId,
+    /// Its size in bytes.
+    pub(crate) size: u64,
+    /// How many of its chunks were spoilt.
+    pub(crate) chunks: usize,
+    /// Whether the bytes were had from a peer.
+    pub(crate) healed: bool,
+    /// Who needs it: the reasons for which it is pinned.
+    pub(crate) needed_by: Vec<String>,
+    /// Why it could not be healed.
+    pub(crate) why: Option<String>,
+}
+
+/// Collects and scrubs for as long as the node runs.
+pub(crate) async fn run(node: Arc<Shared>) {
+    let mut every = tokio::time::interval(PERIOD);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut last = None;
+    loop {
+        every.tick().await;
+        // Whatever goes wrong here is told, and tried again: an upkeep that stops is found too late.
+        let grace = if is_full(&node.store) { Duration::ZERO } else { KEPT_UNUSED };
+        match collect(&node, grace, false).await {
+            Ok(plan) if plan.blobs.is_empty() => {}
+            Ok(plan) => {
+                let (files, bytes) = (plan.blobs.len(), plan.bytes());
+                tracing::info!(files, bytes, "what nobody refers to was deleted");
+            }
+            Err(why) => tracing::warn!(%why, "nothing could be collected"),
+        }
+        last = scrub_some(&node, last).await;
+    }
+}
+
+/// Whether the disk of a store is nearly full. One that can't be asked isn't.
+fn is_full(store: &Store) -> bool {
+    let path = store.path();
+    let (free, all) = (fs4::available_space(&path), fs4::total_space(&path));
+    matches!((free, all), (Ok(free), Ok(all)) if free < all / FULL_SHARE)
+}
+
+/// Deletes what nobody keeps and nobody touched for `grace`, or says what that would be.
+pub(crate) async fn collect(node: &Shared, grace: Duration, dry_run: bool) -> Result<Plan, String> {
+    let store = Arc::clone(&node.store);
+    let collected = tokio::task::spawn_blocking(move || store.collect(grace, dry_run));
+    let words = |error: CollectError| error.to_string();
+    collected.await.map_err(|error| error.to_string())?.map_err(words)
+}
+
+/// Reads the next blobs again, by id, and says with which to go on.
+async fn scrub_some(node: &Shared, last: Option<BlobId>) -> Option<BlobId> {
+    let store = Arc::clone(&node.store);
+    let Ok(Ok(mut blobs)) = tokio::task::spawn_blocking(move || store.list()).await else {
+        return last;
+    };
+    blobs.retain(|blob| last.is_none_or(|last| blob.id > last));
+    let mut read = 0;
+    for blob in blobs {
+        if read >= SCRUBBED {
+            return Some(blob.id);
+        }
+        read += blob.size;
+        if let Some(damage) = check(node, &blob).await {
+            let Damage { id, chunks, healed, needed_by, why, .. } = damage;
+            let why = why.unwrap_or_default();
+            tracing::error!(blob = %id.short(), chunks, healed, ?needed_by, why, "the disk has spoilt a file");
+        }
+    }
+    None
+}
+
+/// Reads a blob again. What is spoilt is fetched from peers.
+pub(crate) async fn check(node: &Shared, blob: &BlobInfo) -> Option<Damage> {
+    let (store, id) = (Arc::clone(&node.store), blob.id);
+    let spoilt = tokio::task::spawn_blocking(move || {
+        let chunks = match store.verify_blob(id) {
+            Ok(chunks) if chunks.is_empty() => return None,
+            Ok(chunks) => Ok(chunks),
+            // It was collected meanwhile.
+            Err(ReadError::Unknown { .. }) => return None,
+            Err(error) => Err(error.to_string()),
+        };
+        let pins = store.pins(id).unwrap_or_default();
+        let needed_by = pins.into_iter().map(|pin| pin.reason).collect::<Vec<_>>();
+        let marked = chunks.and_then(|chunks| {
+            let marked = store.mark_damaged(id, &chunks).map_err(|error| error.to_string());
+            marked.map(|()| chunks.len())
+        });
+        Some((marked, needed_by))
+    });
+    let (marked, needed_by) = spoilt.await.ok()??;
+    let mut damage = Damage { id, size: blob.size, chunks: 0, healed: false, needed_by, why: None };
+    match marked {
+        Ok(chunks) => {
+            damage.chunks = chunks;
+            let peers: Vec<NodeId> = node.connected().into_iter().collect();
+            match node.fetcher.blobs(&[id], &peers).await {
+                Ok(()) => damage.healed = true,
+                Err(error) => damage.why = Some(error.to_string()),
+            }
+        }
+        Err(why) => damage.why = Some(why),
+    }
+    Some(damage)
+}
+
+/// Brings blobs and trees here with all that they name, for somebody who is about to pin them. They
+/// stay at least as long as what is returned.
+///
+/// # Errors
+/// When something can be had nowhere, or not be written.
+pub(crate) async fn bring(
+    node: &Shared,
+    trees: &[BlobId],
+    blobs: &[BlobId],
+    providers: &[NodeId],
+) -> Result<Intake, String> {
+    let intake = node.store.intake();
+    // Held before anything is looked up: what is here already must not go between the two.
+    let _holds: Vec<_> = trees.iter().chain(blobs).map(|blob| node.store.hold(*blob)).collect();
+    for tree in trees {
+        node.fetcher.blobs(&[*tree], providers).await.map_err(|error| error.to_string())?;
+        let (store, id) = (Arc::clone(&node.store), *tree);
+        let read = tokio::task::spawn_blocking(move || {
+            let bytes = store.read_all(id, MAX_TREE as u64).map_err(|error| error.to_string())?;
+            let tree = Tree::decode(&bytes).map_err(|error| error.to_string())?;
+            for entry in tree.entries().values() {
+                drop(store.hold(entry.blob));
+            }
+            Ok::<_, String>(())
+        });
+        read.await.map_err(|error| error.to_string())??;
+        let fetched = node.fetcher.tree(*tree, None, providers).await;
+        fetched.map_err(|error| error.to_string())?;
+    }
+    node.fetcher.blobs(blobs, providers).await.map_err(|error| error.to_string())?;
+    Ok(intake)
+}

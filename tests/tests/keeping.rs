@@ -1,0 +1,105 @@
+//! What a node keeps, what it lets go, and what it mends.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use weft_tests::{Farm, Random, wait_for, write_file};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The file in which a node keeps a larger blob.
+fn blob_file(home: &Path, id: &str) -> PathBuf {
+    home.join("store/blobs").join(&id[..2]).join(id)
+}
+
+#[test]
+fn what_nobody_refers_to_goes_and_what_is_pinned_stays() {
+    let farm = Farm::found(2);
+    let node = farm.node(1);
+    let kept = write_file(farm.folder().join("kept.bin"), Random::seeded(1).bytes(3 << 20));
+    let unwanted = write_file(farm.folder().join("unwanted.bin"), Random::seeded(2).bytes(2 << 20));
+    let added = node.call(&["add", "--json"]).arg(&kept).arg(&unwanted).run().json();
+    let id = |file: usize| added[file]["id"].as_str().unwrap().to_owned();
+
+    let nothing = node.ask(&["gc"]);
+    assert_eq!(nothing["blobs"].as_array().unwrap().len(), 0, "added files are pinned: {nothing}");
+    node.run(&["unpin", &id(1)[..12]]).ok();
+    let plan = node.ask(&["gc", "--dry-run"]);
+    assert_eq!(plan["blobs"][0]["id"], id(1).as_str(), "{plan}");
+    assert_eq!(plan["bytes"], 2 << 20);
+    assert!(blob_file(node.home(), &id(1)).is_file(), "a dry run deletes nothing");
+    assert_eq!(node.ask(&["gc"])["bytes"], 2 << 20);
+    assert!(!blob_file(node.home(), &id(1)).exists());
+    let has = node.ask(&["has", &id(0), &id(1)]);
+    assert_eq!((&has["existing"][0]["id"], &has["missing"][0]), (&added[0]["id"], &added[1]["id"]));
+
+    // Pinned elsewhere, it is fetched; unpinned twice is once too often.
+    let other = farm.node(2);
+    other.run(&["pin", &id(0)]).ok();
+    assert!(blob_file(other.home(), &id(0)).is_file());
+    other.run(&["unpin", &id(0)]).ok();
+    let refused = other.run(&["unpin", &id(0)]);
+    assert_eq!(refused.status, 1, "{}", refused.stderr);
+    assert!(refused.stderr.contains("nothing was changed"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_job_keeps_its_files_until_it_is_removed() {
+    let farm = Farm::found(2);
+    let scene = write_file(farm.folder().join("scene.bin"), Random::seeded(3).bytes(1 << 20));
+    let job = farm.submit(1, &scene, &["-e", "noop", "-f", "1-4"]);
+    farm.wait_for_end(&job, MINUTE);
+    for node in [1, 2] {
+        let collected = farm.node(node).ask(&["gc"]);
+        assert_eq!(collected["blobs"].as_array().unwrap().len(), 0, "node {node}: {collected}");
+    }
+    farm.node(2).run(&["rm", &job]).ok();
+    for node in [1, 2] {
+        let asked = farm.node(node);
+        wait_for(MINUTE, "the removed job's files go", || {
+            asked.ask(&["gc"]);
+            (asked.ask(&["store"])["blobs"] == 0).then_some(())
+        });
+    }
+}
+
+#[test]
+fn what_the_disk_spoils_is_healed_from_a_peer_or_named() {
+    let farm = Farm::found(2);
+    let (node, other) = (farm.node(1), farm.node(2));
+    let both = write_file(farm.folder().join("both.bin"), Random::seeded(4).bytes(3 << 20));
+    let alone = write_file(farm.folder().join("alone.bin"), Random::seeded(5).bytes(1 << 20));
+    let added = node.call(&["add", "--json"]).arg(&both).arg(&alone).run().json();
+    let id = |file: usize| added[file]["id"].as_str().unwrap().to_owned();
+    other.run(&["pin", &id(0)]).ok();
+    assert_eq!(node.run(&["scrub"]).status, 0, "a healthy store");
+
+    for file in [0, 1] {
+        let path = blob_file(node.home(), &id(file));
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[700_000] ^= 1;
+        fs::write(&path, bytes).unwrap();
+    }
+    let scrubbed = node.run(&["scrub", "--json"]);
+    assert_eq!(scrubbed.status, 1, "one file can't be healed: {}", scrubbed.stderr);
+    let document = scrubbed.json();
+    let damaged = |file: usize| {
+        let found = document["damaged"].as_array().unwrap().iter();
+        found.clone().find(|blob| blob["id"] == id(file).as_str()).cloned().unwrap()
+    };
+    assert_eq!(damaged(0)["healed"], true, "{document}");
+    assert_eq!(damaged(1)["healed"], false, "{document}");
+    assert_eq!(damaged(1)["needed_by"][0], "user");
+    assert!(damaged(1)["why"].as_str().unwrap().contains("no node"), "{document}");
+
+    // What was healed is right again, and what was not is given to nobody.
+    let copy = farm.folder().join("copy.bin");
+    node.call(&["get", &id(0), "--to"]).arg(&copy).run().ok();
+    assert_eq!(fs::read(&copy).unwrap(), fs::read(&both).unwrap());
+    let lost = node.call(&["get", &id(1), "--to"]).arg(&copy).run();
+    assert_ne!(lost.status, 0);
+    // Added again, it is whole again.
+    node.call(&["add"]).arg(&alone).run().ok();
+    assert_eq!(node.run(&["scrub"]).status, 0);
+}
