@@ -216,12 +216,15 @@ impl Election {
         if worse || below || claim.term < self.written || claim.leader == self.me {
             return Vec::new();
         }
-        if claim.term > self.highest.saturating_add(MAX_RAISE)
-            || !claim.is_genuine(&self.studio, verifier)
-        {
+        if !claim.is_genuine(&self.studio, verifier) {
             return Vec::new();
         }
-        self.highest = self.highest.max(claim.term);
+        // Who was raised further, step by step, must be caught up with in steps as well.
+        let furthest = self.highest.saturating_add(MAX_RAISE);
+        self.highest = self.highest.max(claim.term.min(furthest));
+        if claim.term > furthest {
+            return Vec::new();
+        }
         if claim.term > self.written {
             let term = claim.term;
             self.incoming = Some(claim);
@@ -272,7 +275,10 @@ impl Election {
     /// A peer asks whether the leader of `term` is lost from here as well.
     #[must_use]
     pub fn asked(&self, now: Time, from: NodeId, term: u64) -> Vec<Event> {
-        let lost = self.claim().is_none_or(|claim| claim.term <= term) && self.leader_lost(now);
+        // Who has written a higher term can't follow our leader any more: for it, it is lost.
+        let below = self.claim().is_some_and(|claim| claim.term < term);
+        let above = self.claim().is_some_and(|claim| claim.term > term);
+        let lost = below || (!above && self.leader_lost(now));
         let mut events = vec![Event::Send(from, Message::Lost(term, lost, self.highest))];
         if let Some(claim) = self.claim().filter(|claim| !lost && claim.term >= term) {
             events.push(Event::Send(from, Message::Claim(claim.clone())));

@@ -175,6 +175,28 @@ fn a_term_that_could_not_be_written_is_tried_again() {
 }
 
 #[test]
+fn who_has_written_a_higher_term_than_the_leaders_is_let_stand() {
+    let keys: Vec<KeyPair> = (1..=3).map(|n| KeyPair::from_secret(&[n; 32])).collect();
+    let asker = keys[2].public();
+    let mut node = Election::new(keys[0].public(), STUDIO, 5, Time(0));
+    node.claimed(Time(0), Claim::sign(&STUDIO, 5, &keys[1]), &Ed25519);
+    let says = |term, lost| Event::Send(asker, Message::Lost(term, lost, 5));
+    assert_eq!(node.asked(Time(1), asker, 5)[0], says(5, false));
+    assert_eq!(node.asked(Time(1), asker, 8), [says(8, true)]);
+}
+
+#[test]
+fn a_studio_that_was_raised_far_is_caught_up_with_in_steps() {
+    let key = KeyPair::from_secret(&[1; 32]);
+    let far = Claim::sign(&STUDIO, 2 * MAX_RAISE + 7, &KeyPair::from_secret(&[2; 32]));
+    let mut node = Election::new(key.public(), STUDIO, 5, Time(0));
+    for _ in 0..2 {
+        assert_eq!(node.claimed(Time(1), far.clone(), &Ed25519), []);
+    }
+    assert_eq!(node.claimed(Time(2), far.clone(), &Ed25519), [Event::Write(far.term)]);
+}
+
+#[test]
 fn forged_absurd_and_stale_claims_are_ignored() {
     let key = KeyPair::from_secret(&[1; 32]);
     let other = KeyPair::from_secret(&[2; 32]);
