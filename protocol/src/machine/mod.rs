@@ -27,7 +27,7 @@ use crate::worker::{self, Worker};
 pub const TICK: Duration = Duration::from_millis(100);
 /// How often something that is on this disk alone is brought to a second one, where there is one.
 pub const MAKE_GOOD_PERIOD: Duration = Duration::from_secs(2);
-/// How often facts are compared with a random peer.
+/// How often facts, and claims of leadership, are compared with a random peer.
 pub const SYNC_PERIOD: Duration = Duration::from_secs(2);
 
 /// What happens to a node.
@@ -259,7 +259,13 @@ impl Machine {
             }
         }
         for fact in later {
-            self.ledger.apply(&fact);
+            let applied = self.ledger.apply(&fact);
+            // A job may have been removed just before the end, and its facts be there still.
+            if let Some(job) = fact.scope()
+                && !applied.obsolete.is_empty()
+            {
+                self.out.push(Command::Forget(job, applied.obsolete));
+            }
         }
         self.find_lonely();
     }
@@ -348,6 +354,10 @@ impl Machine {
             let peers: Vec<NodeId> = self.peers().collect();
             for peer in self.random.sample(peers, 1) {
                 self.send_root(peer);
+                // Claims as well: one that was lost would leave two leaders side by side.
+                if let Some(claim) = self.election.claim().cloned() {
+                    self.send(peer, Message::Claim(claim));
+                }
             }
         }
         if now >= self.next_good {
@@ -433,7 +443,8 @@ impl Machine {
                 }
             }
             Message::Assign { term, seq, lease, providers } => {
-                if self.election.obeys(&from, term) {
+                let renders = self.adverts.get(&self.me).is_some_and(|me| me.role.renders());
+                if renders && self.election.obeys(&from, term) {
                     if self.ledger.jobs.get(&lease.attempt.job).is_none() {
                         // Its spec is on its way, or was missed: comparing facts brings it.
                         self.send_root(from);
