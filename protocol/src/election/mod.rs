@@ -24,6 +24,8 @@ use crate::wire::control::Message;
 pub const SILENCE: Duration = Duration::from_millis(2500);
 /// The same where the connection to it is closed and does not come back.
 pub const SILENCE_UNCONNECTED: Duration = Duration::from_millis(900);
+/// How long a leader that was lost here, and that others still see, may take to answer.
+pub const AGAIN: Duration = Duration::from_millis(1200);
 /// How long a node that starts listens before it takes the chair itself.
 pub const LISTEN: Duration = Duration::from_millis(1200);
 /// How long peers may take to say whether they have lost the leader too.
@@ -106,6 +108,9 @@ enum State {
         heard: Time,
         connected: bool,
         unconnected_since: Time,
+        /// Whether the leader itself was heard, or claimed only now: what others tell of a leader
+        /// that was lost here is no sign of life, and must not go in circles.
+        confirmed: bool,
     },
     Asking {
         since: Time,
@@ -133,6 +138,8 @@ pub struct Election {
     /// A claim that waits until its term is on disk.
     incoming: Option<Claim>,
     lost_leader: Option<NodeId>,
+    /// The claim that was lost last.
+    lost: Option<(u64, NodeId)>,
 }
 
 impl Election {
@@ -140,7 +147,8 @@ impl Election {
     #[must_use]
     pub const fn new(me: NodeId, studio: StudioId, written: u64, now: Time) -> Self {
         let state = State::Leaderless { since: now };
-        Self { me, studio, written, highest: written, state, incoming: None, lost_leader: None }
+        let (incoming, lost_leader, lost) = (None, None, None);
+        Self { me, studio, written, highest: written, state, incoming, lost_leader, lost }
     }
 
     /// The leader that this node follows or is, with its claim.
@@ -174,11 +182,11 @@ impl Election {
 
     /// The leader that is followed answered.
     pub fn heard_leader(&mut self, now: Time, from: &NodeId, term: u64) {
-        if let State::Following { claim, heard, .. } = &mut self.state
+        if let State::Following { claim, heard, confirmed, .. } = &mut self.state
             && claim.leader == *from
             && claim.term == term
         {
-            *heard = now;
+            (*heard, *confirmed) = (now, true);
         }
     }
 
@@ -235,11 +243,13 @@ impl Election {
 
     fn follow(&mut self, now: Time, claim: Claim) -> Vec<Event> {
         self.lost_leader = None;
+        let again = self.lost == Some((claim.term, claim.leader));
         self.state = State::Following {
             claim: claim.clone(),
-            heard: now,
+            heard: if again { now - (SILENCE - AGAIN) } else { now },
             connected: true,
             unconnected_since: now,
+            confirmed: !again,
         };
         vec![Event::Follow(claim)]
     }
@@ -278,7 +288,8 @@ impl Election {
         // Who has written a higher term can't follow our leader any more: for it, it is lost.
         let below = self.claim().is_some_and(|claim| claim.term < term);
         let above = self.claim().is_some_and(|claim| claim.term > term);
-        let lost = below || (!above && self.leader_lost(now));
+        let unsure = matches!(self.state, State::Following { confirmed: false, .. });
+        let lost = below || (!above && (unsure || self.leader_lost(now)));
         let mut events = vec![Event::Send(from, Message::Lost(term, lost, self.highest))];
         if let Some(claim) = self.claim().filter(|claim| !lost && claim.term >= term) {
             events.push(Event::Send(from, Message::Claim(claim.clone())));
@@ -334,6 +345,7 @@ impl Election {
         match &self.state {
             State::Following { claim, .. } if self.leader_lost(now) => {
                 self.lost_leader = Some(claim.leader);
+                self.lost = Some((claim.term, claim.leader));
                 // The wait before a claim counts from now; the silence was long enough already.
                 self.state = State::Leaderless { since: now - LISTEN };
                 let mut events = vec![Event::Lost];

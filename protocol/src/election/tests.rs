@@ -197,6 +197,23 @@ fn a_studio_that_was_raised_far_is_caught_up_with_in_steps() {
 }
 
 #[test]
+fn a_lost_leader_does_not_live_on_in_what_others_tell() {
+    let keys: Vec<KeyPair> = (1..=3).map(|n| KeyPair::from_secret(&[n; 32])).collect();
+    let (leader, asker) = (keys[1].public(), keys[2].public());
+    let ids: BTreeSet<NodeId> = keys.iter().map(KeyPair::public).collect();
+    let mut node = Election::new(keys[0].public(), STUDIO, 5, Time(0));
+    let claim = Claim::sign(&STUDIO, 5, &keys[1]);
+    node.claimed(Time(0), claim.clone(), &Ed25519);
+    assert_eq!(node.tick(Time(2500), &ids, &ids)[0], Event::Lost);
+    // Another still followed it: this node tries again, and does not vouch for it.
+    assert_eq!(node.claimed(Time(2600), claim.clone(), &Ed25519), [Event::Follow(claim.clone())]);
+    let lost = |lost| Event::Send(asker, Message::Lost(5, lost, 5));
+    assert_eq!(node.asked(Time(2700), asker, 5), [lost(true)]);
+    node.heard_leader(Time(2800), &leader, 5);
+    assert_eq!(node.asked(Time(2900), asker, 5)[0], lost(false));
+}
+
+#[test]
 fn forged_absurd_and_stale_claims_are_ignored() {
     let key = KeyPair::from_secret(&[1; 32]);
     let other = KeyPair::from_secret(&[2; 32]);
