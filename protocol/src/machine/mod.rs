@@ -27,7 +27,7 @@ use crate::worker::{self, Worker};
 pub const TICK: Duration = Duration::from_millis(100);
 /// How often something that is on this disk alone is brought to a second one, where there is one.
 pub const MAKE_GOOD_PERIOD: Duration = Duration::from_secs(2);
-/// How often facts, and claims of leadership, are compared with a random peer.
+/// How often facts are compared with a random peer, and a leader tells all that it leads.
 pub const SYNC_PERIOD: Duration = Duration::from_secs(2);
 
 /// What happens to a node.
@@ -352,11 +352,13 @@ impl Machine {
         if now >= self.next_sync {
             self.next_sync = now + SYNC_PERIOD;
             let peers: Vec<NodeId> = self.peers().collect();
-            for peer in self.random.sample(peers, 1) {
+            for peer in self.random.sample(peers.clone(), 1) {
                 self.send_root(peer);
-                // Claims as well: one that was lost would leave two leaders side by side.
-                if let Some(claim) = self.election.claim().cloned() {
-                    self.send(peer, Message::Claim(claim));
+            }
+            // A claim that was lost would leave two leaders side by side.
+            if let Some(claim) = self.election.claim().filter(|_| self.election.leads()).cloned() {
+                for peer in peers {
+                    self.send(peer, Message::Claim(claim.clone()));
                 }
             }
         }

@@ -87,7 +87,8 @@ impl Invariant for Recovery {
     }
 
     fn look(&mut self, world: &World) -> Result<(), String> {
-        if world.calm_for() > LEADER {
+        // Whoever comes or goes meanwhile has that time as well.
+        if world.calm_for() > LEADER && world.now > world.record.stirred + LEADER {
             Self::one_leader(world)?;
         }
         if world.calm_for() > REPLICAS && world.now / SECOND % 10 == 0 {

@@ -245,6 +245,7 @@ impl World {
     fn join_studio(&mut self) {
         if self.nodes.len() < MAX_MACHINES {
             let number = self.enrol();
+            self.record.stirred = self.now + SECOND;
             self.trace.say(self.now, || format!("node{number} joins the studio"));
             self.after(SECOND, Event::Mend(Mend::Start(number)));
         }
@@ -260,6 +261,7 @@ impl World {
         if self.may_lose(number) {
             self.stop(number, false);
             self.nodes[number].gone = true;
+            self.record.stirred = self.now;
             self.trace.say(self.now, || format!("node{number} leaves for ever"));
         }
     }
@@ -272,6 +274,7 @@ impl World {
         }
         let node = self.nodes[victim].id;
         self.nodes[victim].revoked = true;
+        self.record.stirred = self.now;
         self.trace.say(self.now, || format!("node{number} revokes node{victim}"));
         let body = Body::Revocation(Revocation { node, reason: "it was stolen".into() });
         self.ask(number, None, vec![body], Vec::new(), Goods::default());

@@ -48,6 +48,8 @@ pub struct Record {
     pub started: u64,
     /// How many faults struck, and how many lies were told.
     pub faults: u64,
+    /// When a machine last came to the studio or left it for ever.
+    pub stirred: Moment,
     /// Lies told.
     pub lies: u64,
     pub(super) asked: BTreeMap<u64, Asked>,

@@ -333,6 +333,10 @@ impl World {
             !link.closed[side] && link.lives[side] == self.nodes[to].life
         });
         if !alive {
+            // A machine that runs and knows nothing of the connection says so.
+            if self.nodes[to].machine.is_some() && !self.network.way(to, from).cut {
+                self.after(MILLI, Event::LinkDown { node: from, link });
+            }
             return;
         }
         self.trace.event(self.now, to, 4, &bytes[..bytes.len().min(8)]);
