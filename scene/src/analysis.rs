@@ -3,10 +3,14 @@
 //! The readers of every application fill these same types. Their JSON is what `weft analyse --json`
 //! prints.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
+use weft_protocol::job::task::FrameRun;
+
+use crate::sequence;
 
 /// The settings that a scene file holds, as its application would list them.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -120,6 +124,18 @@ pub struct Asset {
     /// same order.
     #[serde(skip)]
     pub frames: Option<Vec<i64>>,
+    /// Which frames of the scene read each of `files`, in the same order, one run or more. `None`:
+    /// every frame may read all of them, or nothing tells which do.
+    #[serde(skip)]
+    pub needed_by: Option<Vec<Vec<FrameRun>>>,
+}
+
+impl Asset {
+    /// The files, each with the frames that read it; `None` for a file that every frame may read.
+    pub fn files_by_frame(&self) -> impl Iterator<Item = (&Path, Option<&[FrameRun]>)> {
+        let needed_by = |at: usize| self.needed_by.as_ref()?.get(at).map(Vec::as_slice);
+        self.files.iter().enumerate().map(move |(at, file)| (file.as_path(), needed_by(at)))
+    }
 }
 
 /// A file that the scene names and that isn't where the scene says.
@@ -133,6 +149,18 @@ pub struct Missing {
     pub reason: String,
     /// Whether the render of the active scene may read it.
     pub required: bool,
+    /// The frames that would read it; `None`: every frame may.
+    #[serde(skip)]
+    pub frames: Option<Vec<FrameRun>>,
+}
+
+impl Missing {
+    /// Whether one of these frames would read it.
+    #[must_use]
+    pub fn needed_for(&self, frames: &[i32]) -> bool {
+        let read = |run: &FrameRun| frames.iter().any(|frame| run.contains(*frame));
+        self.frames.as_ref().is_none_or(|runs| runs.iter().any(read))
+    }
 }
 
 /// All that reading a scene tells.
@@ -142,10 +170,44 @@ pub struct Analysis {
     pub scene_info: SceneInfo,
     /// The files it names, those of linked and referenced files included.
     pub assets: Vec<Asset>,
-    /// Those that are missing.
+    /// Those that are missing; of sequences, those that the scene's own range of frames reads.
     pub missing: Vec<Missing>,
+    /// Files of sequences that are missing and that only frames outside of the scene's own range
+    /// read.
+    #[serde(skip)]
+    pub missing_beyond: Vec<Missing>,
     /// What else a person should know before rendering.
     pub warnings: Vec<String>,
+}
+
+impl Analysis {
+    /// What is missing for a render of these frames, whatever the scene's own range.
+    pub fn missing_for<'a>(&'a self, frames: &'a [i32]) -> impl Iterator<Item = &'a Missing> {
+        let all = self.missing.iter().chain(&self.missing_beyond);
+        all.filter(|missing| missing.needed_for(frames))
+    }
+
+    /// Every file that was found, once, with the frames that read it: `None` for a file that every
+    /// frame may read. A file that several assets name is read by the frames of all of them.
+    #[must_use]
+    pub fn files_by_frame(&self) -> BTreeMap<&Path, Option<Vec<FrameRun>>> {
+        let mut files: BTreeMap<&Path, Option<Vec<FrameRun>>> = BTreeMap::new();
+        for (file, runs) in self.assets.iter().flat_map(Asset::files_by_frame) {
+            let known = files.entry(file).or_insert_with(|| Some(Vec::new()));
+            *known = join_frames(known.take(), runs.map(<[_]>::to_vec));
+        }
+        files
+    }
+}
+
+/// The frames of two reasons to read one file, as in [`Analysis::files_by_frame`]: `None` stands for
+/// all of them.
+#[must_use]
+pub fn join_frames(
+    one: Option<Vec<FrameRun>>,
+    other: Option<Vec<FrameRun>>,
+) -> Option<Vec<FrameRun>> {
+    Some(sequence::tidied([one?, other?].concat()))
 }
 
 /// Why a scene couldn't be read.
@@ -204,6 +266,41 @@ mod tests {
     use super::*;
 
     #[test]
+    fn files_have_the_frames_of_all_who_name_them() {
+        let run = |start, end| FrameRun { start, end, step: 1 };
+        let asset = |files: &[&str], needed_by: Option<Vec<Vec<FrameRun>>>| Asset {
+            path: "x".into(),
+            kind: AssetKind::ImageSequence,
+            exists: true,
+            node: "x".into(),
+            files: files.iter().map(PathBuf::from).collect(),
+            required: true,
+            frames: None,
+            needed_by,
+        };
+        let analysis = Analysis {
+            assets: vec![
+                asset(
+                    &["a", "b", "c"],
+                    Some(vec![vec![run(1, 1)], vec![run(2, 2)], vec![run(5, 9)]]),
+                ),
+                asset(&["b", "c"], Some(vec![vec![run(3, 3)], vec![run(1, 5)]])),
+                asset(&["a"], None),
+            ],
+            ..Analysis::default()
+        };
+        let files: Vec<_> = analysis.files_by_frame().into_iter().collect();
+        assert_eq!(
+            files,
+            [
+                (Path::new("a"), None),
+                (Path::new("b"), Some(vec![run(2, 3)])),
+                (Path::new("c"), Some(vec![run(1, 9)])),
+            ]
+        );
+    }
+
+    #[test]
     fn json_has_the_documented_names() {
         let analysis = Analysis {
             scene_info: SceneInfo { by_frame: 1.0, fps: 23.976, ..SceneInfo::default() },
@@ -215,6 +312,7 @@ mod tests {
                 files: vec!["/a/tex.png".into()],
                 required: true,
                 frames: None,
+                needed_by: None,
             }],
             ..Analysis::default()
         };

@@ -15,7 +15,10 @@ mod group;
 mod input;
 mod locate;
 mod number;
+mod numbered;
 mod path_fields;
+mod players;
+mod plays;
 mod read;
 mod record;
 mod rewrite;
@@ -79,8 +82,7 @@ pub fn analyse_scene(scene: &Path, name: Option<&str>) -> Result<Analysis, Analy
         );
     }
     warn_of(&scene_info, &mut search.warnings);
-    let (assets, missing, warnings) = search.into_report();
-    Ok(Analysis { scene_info, assets, missing, warnings })
+    Ok(Analysis { scene_info, ..search.into_report() })
 }
 
 /// Where a path leads that is spelled so in the `.blend` file at `holder`: `//` means its folder.

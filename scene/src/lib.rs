@@ -6,3 +6,4 @@ pub mod demo;
 pub mod engine;
 pub mod frames;
 pub mod maya;
+mod sequence;

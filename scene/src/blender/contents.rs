@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::analysis::AssetKind;
+use crate::sequence::Play;
 
 use super::block::Version;
 use super::locate;
@@ -23,6 +24,9 @@ pub(super) struct Contents {
     pub(super) by_name: HashMap<Vec<u8>, u32>,
     /// The address of the scene that was active when the file was saved; 0 if unknown.
     pub(super) active_scene: u64,
+    /// Whether something in the file is animated that says which file of a sequence is shown, so
+    /// that the settings alone don't tell.
+    pub(super) sequences_animated: bool,
 }
 
 /// A datablock.
@@ -38,6 +42,8 @@ pub(super) struct Id {
     pub(super) needs: Vec<u32>,
     /// The files it names.
     pub(super) files: Vec<FileUse>,
+    /// How it plays image sequences: by the address of the image's datablock.
+    pub(super) plays: Vec<(u64, ImagePlay)>,
     /// Whether it has simulations that are cached on disk, beside the file.
     pub(super) has_disk_cache: bool,
 }
@@ -87,6 +93,21 @@ pub(super) struct SceneSettings {
     /// The address of its camera, 0 if none, then those of the cameras that markers switch to.
     pub(super) cameras: Vec<u64>,
     pub(super) view_layers: Vec<String>,
+    /// Whether pictures are blurred by motion: the frames around one are looked at too.
+    pub(super) motion_blur: bool,
+    /// Whether frames of the scene stand for other times: a stretched time line, or strips that
+    /// play scenes.
+    pub(super) time_moved: bool,
+}
+
+/// How one user of an image plays its sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ImagePlay {
+    pub(super) play: Play,
+    /// Whether the picture follows the frame in every renderer. Cycles asks for the frame's own
+    /// picture anyhow; others show the number `saved` for ever.
+    pub(super) follows: bool,
+    pub(super) saved: i64,
 }
 
 /// A path in a datablock, or a family of files that it stands for.
@@ -103,13 +124,22 @@ pub(super) struct FileUse {
 pub(super) enum Family {
     Single,
     /// One file a frame, numbered in place of the last digits of the name.
-    Sequence,
+    Sequence(Numbering),
     /// One file a tile; these are the tiles' numbers, from 1001.
     Tiles(Vec<u32>),
     /// The files with these names in the path, which is a folder; frames of a strip, in order.
     Listed(Vec<Vec<u8>>),
     /// Everything in a folder, which a cache fills once it is made.
     Folder,
+}
+
+/// Who says which numbers of a sequence are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Numbering {
+    /// The datablock itself.
+    Here(Play),
+    /// Those that use it, each for itself.
+    ByUsers,
 }
 
 impl Contents {

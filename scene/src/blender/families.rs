@@ -1,13 +1,17 @@
 //! The files on this machine that a path stands for: one, or a whole family.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use weft_protocol::job::task::FrameRun;
+
 use crate::analysis::{Asset, AssetKind, Missing};
+use crate::sequence::{Holes, Outside, Play, Range, frames_of, holes};
 
 use super::contents::{Family, FileUse};
 use super::locate::{locate, text};
-use super::path_fields;
+use super::{numbered, path_fields};
 
 /// The most files of one family.
 const MAX_FAMILY: usize = 200_000;
@@ -15,14 +19,33 @@ const MAX_FAMILY: usize = 200_000;
 const MAX_DEPTH: usize = 8;
 
 /// What was found of a [`FileUse`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) files: Vec<PathBuf>,
     pub(super) frames: Option<Vec<i64>>,
+    /// The frames that read each of `files`; `None` if all read all.
+    needed_by: Option<Vec<Vec<FrameRun>>>,
     /// What isn't there: the path as spelled, and why it is missing.
     pub(super) missing: Vec<(String, String)>,
+    /// What isn't there of a sequence of which something is.
+    holes: Holes,
     /// What isn't there and may have to be: a cache that nobody has made yet. For people.
     pub(super) doubt: Option<String>,
+    /// What a person should know of it besides.
+    pub(super) notice: Option<String>,
+}
+
+/// Who plays a sequence, and when.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Playing {
+    /// All who play it as far as known; what they ask for must be there.
+    pub(super) plays: Vec<Play>,
+    /// Other numbers that may be read, and need not be there.
+    pub(super) also: Vec<Play>,
+    /// Whether nobody else plays it.
+    pub(super) complete: bool,
+    /// The frames that the scene is made of.
+    pub(super) range: Range,
 }
 
 /// The folder of the disk caches of the file at `holder`, as that file would spell it (ptcache_path
@@ -33,7 +56,8 @@ pub(super) fn disk_cache(holder: &Path) -> Vec<u8> {
 }
 
 /// Looks for what `wanted` stands for. `//` means `folder`, that of the file which spells the path.
-pub(super) fn find(wanted: &FileUse, folder: &Path) -> Found {
+/// Of a sequence, `playing` says what is needed.
+pub(super) fn find(wanted: &FileUse, folder: &Path, playing: &Playing) -> Found {
     let spelled = text(&wanted.path);
     let mut found = Found::default();
     match &wanted.family {
@@ -41,18 +65,7 @@ pub(super) fn find(wanted: &FileUse, folder: &Path) -> Found {
             let path = locate(folder, &wanted.path);
             found.one(path, spelled);
         }
-        Family::Sequence => {
-            let path = locate(folder, &wanted.path);
-            let numbered = numbered_files(&path);
-            if numbered.is_empty() {
-                let reason = format!("no numbered file like {} was found", path.display());
-                found.missing.push((spelled, reason));
-            } else {
-                let (frames, files) = numbered.into_iter().unzip();
-                found.frames = Some(frames);
-                found.files = files;
-            }
-        }
+        Family::Sequence(_) => found.sequence(wanted, locate(folder, &wanted.path), playing),
         Family::Tiles(tiles) => {
             for &tile in tiles.iter().take(MAX_FAMILY) {
                 let path = locate(folder, &tile_path(&wanted.path, tile));
@@ -93,6 +106,58 @@ pub(super) fn find(wanted: &FileUse, folder: &Path) -> Found {
 }
 
 impl Found {
+    fn sequence(&mut self, wanted: &FileUse, path: PathBuf, playing: &Playing) {
+        let mut numbered = numbered::files(&path);
+        if numbered.is_empty() {
+            let reason = format!("no numbered file like {} was found", path.display());
+            self.missing.push((text(&wanted.path), reason));
+            return;
+        }
+        let pattern = path.file_name().and_then(|name| numbered::decode(name.as_encoded_bytes()));
+        if let (Some(pattern), Some(spelled)) = (pattern, numbered::decode(&wanted.path)) {
+            let told = |number: i64| {
+                let file = pattern.with(number);
+                let file = path.with_file_name(String::from_utf8_lossy(&file).as_ref());
+                Missing {
+                    node: String::new(),
+                    path: text(&spelled.with(number)),
+                    reason: format!("{} {}", file.display(), lack(&file)),
+                    required: true,
+                    frames: None,
+                }
+            };
+            let present: BTreeSet<i64> = numbered.iter().map(|(number, _)| *number).collect();
+            self.holes = holes(&present, &playing.plays, playing.range, &told);
+            let plays = [&playing.plays[..], &playing.also].concat();
+            if playing.complete {
+                // What no frame reads needn't be there.
+                let mut needed_by = Vec::new();
+                numbered.retain(|(number, _)| {
+                    let runs = frames_of(*number, &plays);
+                    let read = !runs.is_empty();
+                    needed_by.extend(read.then_some(runs));
+                    read
+                });
+                self.needed_by = Some(needed_by);
+            }
+            let zero = playing.plays.iter().find(|play| {
+                play.outside == Outside::NearestOrZero
+                    && playing.range.start < play.start
+                    && !present.contains(&play.offset.max(0))
+            });
+            self.notice = zero.map(|play| {
+                format!(
+                    "frames before {} ask for {}, which does not exist",
+                    play.start,
+                    told(play.offset).path
+                )
+            });
+        }
+        let (frames, files) = numbered.into_iter().unzip();
+        self.frames = Some(frames);
+        self.files = files;
+    }
+
     fn one(&mut self, path: PathBuf, spelled: String) {
         if path.is_file() {
             self.files.push(path);
@@ -102,13 +167,14 @@ impl Found {
         }
     }
 
-    /// The asset, and what is missing of it, for the datablock called `node`.
+    /// The asset, and what is missing of it, in the scene's frames and beyond, for the datablock
+    /// called `node`.
     pub(super) fn report(
         self,
         wanted: &FileUse,
         node: String,
         required: bool,
-    ) -> (Asset, Vec<Missing>) {
+    ) -> (Asset, Vec<Missing>, Vec<Missing>) {
         let path = match &wanted.family {
             Family::Listed(names) => {
                 let first = names.first().map(Vec::as_slice).unwrap_or_default();
@@ -116,20 +182,23 @@ impl Found {
             }
             _ => text(&wanted.path),
         };
-        let exists = !self.files.is_empty() || wanted.family == Family::Folder;
-        let missing = self
-            .missing
-            .into_iter()
-            .map(|(path, reason)| Missing { node: node.clone(), path, reason, required })
-            .collect();
-        let frames = self.frames;
+        let found = !self.files.is_empty() || self.frames.is_some();
+        let exists = found || wanted.family == Family::Folder;
+        let of = |missing: Missing| Missing { node: node.clone(), required, ..missing };
+        let missing = self.missing.into_iter().map(|(path, reason)| {
+            of(Missing { node: String::new(), path, reason, required, frames: None })
+        });
+        let missing = missing.chain(self.holes.needed.into_iter().map(of)).collect();
+        let beyond = self.holes.beyond.into_iter().map(of).collect();
+        let (frames, needed_by) = (self.frames, self.needed_by);
         let kind = match (wanted.kind, &wanted.family) {
             (AssetKind::ImageSequence, Family::Listed(names)) if names.len() == 1 => {
                 AssetKind::Image
             }
             (kind, _) => kind,
         };
-        (Asset { path, kind, exists, node, files: self.files, required, frames }, missing)
+        let files = self.files;
+        (Asset { path, kind, exists, node, files, required, frames, needed_by }, missing, beyond)
     }
 }
 
@@ -173,49 +242,6 @@ fn tile_path(path: &[u8], tile: u32) -> Vec<u8> {
 fn replace(path: &[u8], token: &[u8], with: &[u8]) -> Option<Vec<u8>> {
     let at = path.windows(token.len()).position(|window| window == token)?;
     Some([&path[..at], with, &path[at + token.len()..]].concat())
-}
-
-/// The files that differ from `path` in the last number of its name only, and that number, in order.
-/// As in Blender (BLI_path_sequence_decode), the extension's digits don't count. A name without
-/// digits stands for itself, as frame 0.
-fn numbered_files(path: &Path) -> Vec<(i64, PathBuf)> {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Vec::new();
-    };
-    let name = name.as_encoded_bytes();
-    let stem_end = name.iter().rposition(|&byte| byte == b'.').unwrap_or(name.len());
-    let Some(last) = name[..stem_end].iter().rposition(u8::is_ascii_digit) else {
-        return if path.is_file() { vec![(0, path.to_path_buf())] } else { Vec::new() };
-    };
-    let first = name[..last].iter().rposition(|byte| !byte.is_ascii_digit()).map_or(0, |at| at + 1);
-    let (head, digits, tail) = (&name[..first], last + 1 - first, &name[last + 1..]);
-    let Ok(entries) = fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let mut found = Vec::new();
-    for entry in entries.flatten() {
-        let candidate = entry.file_name();
-        let candidate = candidate.as_encoded_bytes();
-        let number = candidate.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail));
-        let Some(number) = number else { continue };
-        // Numbers that outgrow their padding are written without zeros.
-        let padded = number.len() == digits || number.len() > digits && number[0] != b'0';
-        if !padded || !number.iter().all(u8::is_ascii_digit) {
-            continue;
-        }
-        let Some(frame) = std::str::from_utf8(number).ok().and_then(|text| text.parse().ok())
-        else {
-            continue;
-        };
-        if entry.path().is_file() {
-            found.push((frame, entry.path()));
-        }
-        if found.len() >= MAX_FAMILY {
-            break;
-        }
-    }
-    found.sort();
-    found
 }
 
 fn files_below(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {

@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use crate::analysis::AssetKind;
 
-use super::contents::{Family, FileUse, Id, IdKind, SceneSettings};
+use super::contents::{Family, FileUse, Id, IdKind, ImagePlay, Numbering, SceneSettings};
 use super::path_fields::{self, PathField};
 use super::record::{Record, until_nul};
-use super::settings;
+use super::{plays, settings};
 
 // Object.type of a camera (OB_CAMERA in DNA_object_types.h).
 const OB_CAMERA: i64 = 11;
@@ -22,6 +22,7 @@ const CLIP_SEQUENCE: i64 = 1;
 // Sequence.type (SEQ_TYPE_* in DNA_sequence_types.h).
 const STRIP_IMAGE: i64 = 0;
 const STRIP_MOVIE: i64 = 3;
+const STRIP_SCENE: i64 = 4;
 // Text.flags: registered to run on load (TXT_ISSCRIPT in DNA_text_types.h).
 const TEXT_IS_SCRIPT: i64 = 1 << 4;
 // NodeShaderTexIES.mode and NodeShaderScript.mode: from a file (NODE_*_EXTERNAL).
@@ -58,6 +59,14 @@ pub(super) struct Group {
     strips: Strips,
     /// Where loose texts with paths of folders will be.
     folder_texts: HashSet<u64>,
+    /// Where loose texts will be that say what an animation curve moves.
+    curve_texts: HashSet<u64>,
+    /// Whether one of them moves a sequence.
+    pub(super) animates_sequences: bool,
+    /// Nodes that use a datablock: its address, and that of the node's own settings.
+    nodes: Vec<(u64, u64)>,
+    /// From the addresses of nodes' settings to how they play a sequence.
+    node_plays: HashMap<u64, ImagePlay>,
 }
 
 impl Group {
@@ -71,6 +80,7 @@ impl Group {
                 home: None,
                 needs: Vec::new(),
                 files: Vec::new(),
+                plays: Vec::new(),
                 has_disk_cache: false,
             },
             library_address: record
@@ -82,6 +92,10 @@ impl Group {
             tiled: false,
             strips: Strips::default(),
             folder_texts: HashSet::new(),
+            curve_texts: HashSet::new(),
+            animates_sequences: false,
+            nodes: Vec::new(),
+            node_plays: HashMap::new(),
         };
         if linked {
             group.id.kind = IdKind::Linked { library: None };
@@ -101,6 +115,13 @@ impl Group {
                 let path = path_fields::of_struct("Library").and_then(|field| field.find(record));
                 let path = path.map(|(_, path)| path.to_vec()).unwrap_or_default();
                 group.id.kind = IdKind::Library { path, packed: is_packed(record) };
+            }
+            "Tex" => {
+                if let (Some(image), Some(play)) =
+                    (record.pointer("ima"), plays::of_image_user(record, "iuser."))
+                {
+                    group.id.plays.push((image, play));
+                }
             }
             _ => {}
         }
@@ -167,6 +188,22 @@ impl Group {
                     self.id.has_disk_cache = true;
                 }
             }
+            "bNode" => {
+                if let (Some(id @ 1..), Some(storage @ 1..)) =
+                    (record.pointer("id"), record.pointer("storage"))
+                {
+                    self.nodes.push((id, storage));
+                }
+            }
+            "NodeTexImage" | "NodeTexEnvironment" => {
+                let play = plays::of_image_user(record, "iuser.");
+                self.node_plays.extend(play.map(|play| (address, play)));
+            }
+            "ImageUser" => {
+                let play = plays::of_image_user(record, "");
+                self.node_plays.extend(play.map(|play| (address, play)));
+            }
+            "FCurve" => self.curve_texts.extend(record.pointer("rna_path")),
             "NodesModifierBake" => self.folder_texts.extend(record.pointer("directory")),
             _ => self.path_of(record),
         }
@@ -174,12 +211,18 @@ impl Group {
 
     /// Whether the loose data at `address` may be a path.
     pub(super) fn wants_text(&self, address: u64, length: u64) -> bool {
-        address != 0 && length <= MAX_LOOSE_PATH && self.folder_texts.contains(&address)
+        address != 0
+            && length <= MAX_LOOSE_PATH
+            && (self.folder_texts.contains(&address) || self.curve_texts.contains(&address))
     }
 
-    /// Takes a path from loose data.
-    pub(super) fn text(&mut self, bytes: &[u8]) {
-        self.add(until_nul(bytes), AssetKind::Cache, Family::Folder);
+    /// Takes a path from the loose data at `address`.
+    pub(super) fn text(&mut self, address: u64, bytes: &[u8]) {
+        if self.curve_texts.contains(&address) {
+            self.animates_sequences |= plays::is_moved_by(until_nul(bytes));
+        } else {
+            self.add(until_nul(bytes), AssetKind::Cache, Family::Folder);
+        }
     }
 
     /// Notes that the datablock points at another.
@@ -195,6 +238,9 @@ impl Group {
             + self.strips.strips.len()
             + self.strips.data.len()
             + self.strips.names.len()
+            + self.curve_texts.len()
+            + self.nodes.len()
+            + self.node_plays.len()
     }
 
     /// The datablock, once all its data has been seen.
@@ -212,6 +258,9 @@ impl Group {
         let mut strips = std::mem::take(&mut self.strips);
         for (kind, data) in std::mem::take(&mut strips.strips) {
             // Two strips never share their data, so it can be taken out.
+            if let (STRIP_SCENE, IdKind::Scene(settings)) = (kind, &mut self.id.kind) {
+                settings.time_moved = true;
+            }
             let Some((folder, names)) = strips.data.remove(&data) else {
                 continue;
             };
@@ -234,6 +283,10 @@ impl Group {
                 }),
                 _ => {}
             }
+        }
+        for (image, storage) in &self.nodes {
+            let play = self.node_plays.get(storage);
+            self.id.plays.extend(play.map(|&play| (*image, play)));
         }
         self.id.needs = self.needs.into_iter().collect();
         self.id.needs.sort_unstable();
@@ -267,9 +320,6 @@ impl Group {
         record: &Record<'_>,
         path: &[u8],
     ) -> Option<(AssetKind, Family)> {
-        let numbered = |yes: bool| {
-            if yes { Family::Sequence } else { Family::Single }
-        };
         if is_packed(record) {
             return None;
         }
@@ -277,7 +327,7 @@ impl Group {
         Some(match record.name() {
             "Image" => match record.int("source").unwrap_or_default() {
                 SOURCE_GENERATED | SOURCE_VIEWER => return None,
-                SOURCE_SEQUENCE => (AssetKind::ImageSequence, Family::Sequence),
+                SOURCE_SEQUENCE => (AssetKind::ImageSequence, Family::Sequence(Numbering::ByUsers)),
                 SOURCE_MOVIE => (AssetKind::Movie, Family::Single),
                 SOURCE_TILED => {
                     self.tiled = true;
@@ -286,13 +336,13 @@ impl Group {
                 _ => (AssetKind::Image, Family::Single),
             },
             "MovieClip" if record.int("source") == Some(CLIP_SEQUENCE) => {
-                (AssetKind::ImageSequence, Family::Sequence)
+                (AssetKind::ImageSequence, plays::family(plays::of_clip(record, path)))
             }
-            "Volume" => (AssetKind::Volume, numbered(record.int("is_sequence") == Some(1))),
+            "Volume" => (AssetKind::Volume, plays::family(plays::of_volume(record, path))),
             "CacheFile" => {
                 let is_alembic = path.to_ascii_lowercase().ends_with(b".abc");
                 let kind = if is_alembic { AssetKind::Alembic } else { AssetKind::Cache };
-                (kind, numbered(record.int("is_sequence") == Some(1)))
+                (kind, plays::family(plays::of_cache(record, path)))
             }
             "VFont" if path == b"<builtin>" => return None,
             "NodeShaderTexIES" | "NodeShaderScript" if !external() => return None,

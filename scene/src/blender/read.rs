@@ -62,6 +62,7 @@ pub(super) fn read(path: &Path) -> Result<Contents, AnalyseError> {
             by_address: HashMap::new(),
             by_name: HashMap::new(),
             active_scene: 0,
+            sequences_animated: false,
         },
         group: None,
         library: None,
@@ -246,7 +247,7 @@ impl Pass<'_> {
         let mut bytes = vec![0; usize::try_from(block.length).unwrap_or(0)];
         reader.read_exact(&mut bytes)?;
         if group.wants_text(block.address, block.length) {
-            group.text(&bytes);
+            group.text(block.address, &bytes);
         }
         for word in bytes.chunks_exact(plan.layout.pointer.bytes()) {
             let address = plan.layout.pointer(word);
@@ -275,6 +276,7 @@ impl Pass<'_> {
             return Ok(());
         };
         let library_address = group.library_address;
+        self.contents.sequences_animated |= group.animates_sequences;
         let mut id: Id = group.finish();
         let index = u32::try_from(self.contents.ids.len()).unwrap_or(u32::MAX);
         match &mut id.kind {
@@ -327,6 +329,10 @@ fn is_link(block: &Block) -> bool {
 fn is_no_need(structure: &str, field: &str) -> bool {
     structure == "ID" && matches!(field, "next" | "prev" | "newid" | "orig_id")
         || structure == "Library" && field == "archive_parent_library"
+        // Where the scene was at when it was drawn last.
+        || structure == "ImageUser" && field == "scene"
+        // Pictures behind a camera are seen in the interface only.
+        || structure == "CameraBGImage"
         || TOOL_STRUCTS.contains(&structure)
 }
 
@@ -344,5 +350,9 @@ fn is_of_interest(name: &str) -> bool {
             | "StripElem"
             | "NodesModifierData"
             | "NodesModifierBake"
+            | "NodeTexImage"
+            | "NodeTexEnvironment"
+            | "ImageUser"
+            | "FCurve"
     ) || super::path_fields::of_struct(name).is_some()
 }

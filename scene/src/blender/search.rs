@@ -8,10 +8,12 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::analysis::{AnalyseError, Asset, AssetKind, Missing};
+use crate::analysis::{AnalyseError, Analysis, Asset, AssetKind, Missing};
 
-use super::contents::{Contents, Family, FileUse, Id, IdKind};
-use super::{families, locate, read};
+use super::contents::{Contents, Family, FileUse, Id, IdKind, Numbering};
+use super::families::{self, Playing};
+use super::players::Players;
+use super::{locate, read};
 
 /// The most library files that are opened for one scene.
 const MAX_FILES: usize = 2_000;
@@ -19,16 +21,22 @@ const MAX_FILES: usize = 2_000;
 const MAX_ASSETS: usize = 1_000_000;
 
 /// A datablock: the index of a file, and that of the datablock in it.
-type Place = (usize, u32);
+pub(super) type Place = (usize, u32);
 
 /// A search under way, and what it has found.
 pub(super) struct Search {
     files: Vec<Loaded>,
     /// By canonical path; `None` for those that couldn't be read.
     by_path: HashMap<PathBuf, Option<usize>>,
+    /// The scene that is rendered.
+    scene: Option<u32>,
     queue: Vec<Place>,
     assets: Vec<(Place, Asset)>,
     missing: Vec<(Place, Missing)>,
+    missing_beyond: Vec<(Place, Missing)>,
+    /// Sequences whose files are looked for once all who play them are known.
+    sequences: Vec<Place>,
+    players: Players,
     /// The files whose disk caches are among the assets already.
     disk_caches: HashSet<PathBuf>,
     /// Camera objects, in linked files too.
@@ -51,17 +59,22 @@ impl Search {
         Self {
             files: vec![Loaded::new(contents)],
             by_path,
+            scene: None,
             queue: Vec::new(),
             assets: Vec::new(),
             missing: Vec::new(),
+            missing_beyond: Vec::new(),
+            sequences: Vec::new(),
+            players: Players::default(),
             disk_caches: HashSet::new(),
             cameras: Vec::new(),
             warnings: Vec::new(),
         }
     }
 
-    /// Everything that `start`, a datablock of the scene's own file, needs.
+    /// Everything that `start`, a scene of the scene's own file, needs.
     pub(super) fn required_by(&mut self, start: u32) -> Result<(), AnalyseError> {
+        self.scene = Some(start);
         self.queue.push((0, start));
         self.run(true)
     }
@@ -98,9 +111,37 @@ impl Search {
                 )),
                 _ => {}
             }
+            self.players.seen(place);
             self.files_of(place, required)?;
         }
-        Ok(())
+        self.sequences(required)
+    }
+
+    /// Looks for the files of the sequences found, of which is known by now who plays them.
+    fn sequences(&mut self, required: bool) -> Result<(), AnalyseError> {
+        let places = std::mem::take(&mut self.sequences);
+        let mut players = std::mem::take(&mut self.players);
+        if !places.is_empty() {
+            players.learn(self);
+        }
+        for place in places {
+            let contents = &self.files[place.0].contents;
+            let id = &contents.ids[place.1 as usize];
+            let folder = contents.holder_of(id).parent().unwrap_or(Path::new(".")).to_path_buf();
+            let files = id.files.iter().filter_map(|wanted| match wanted.family {
+                Family::Sequence(numbering) => Some((wanted.clone(), numbering)),
+                _ => None,
+            });
+            for (wanted, numbering) in files.collect::<Vec<_>>() {
+                let playing = match numbering {
+                    Numbering::Here(play) => players.alone(play),
+                    Numbering::ByUsers => players.of_image(place),
+                };
+                self.look_for(place, &wanted, &folder, &playing, required);
+            }
+        }
+        self.players = players;
+        self.check_size()
     }
 
     /// Looks for the files that a datablock names.
@@ -115,19 +156,43 @@ impl Search {
                 kind: AssetKind::Cache,
                 family: Family::Folder,
             });
-        for wanted in id.files.iter().chain(&disk_cache) {
-            let found = families::find(wanted, folder);
-            if let Some(doubt) = &found.doubt {
-                if required {
-                    self.warnings.push(format!("{}: {doubt}", id.label()));
-                }
-                continue;
-            }
-            let (asset, missing) = found.report(wanted, id.label(), required);
-            self.assets.push((place, asset));
-            self.missing.extend(missing.into_iter().map(|missing| (place, missing)));
+        let folder = folder.to_path_buf();
+        let files: Vec<FileUse> = id.files.iter().chain(&disk_cache).cloned().collect();
+        if files.iter().any(|file| matches!(file.family, Family::Sequence(_))) {
+            self.sequences.push(place);
         }
-        if self.assets.len() + self.missing.len() > MAX_ASSETS {
+        for wanted in &files {
+            if !matches!(wanted.family, Family::Sequence(_)) {
+                self.look_for(place, wanted, &folder, &Playing::default(), required);
+            }
+        }
+        self.check_size()
+    }
+
+    fn look_for(
+        &mut self,
+        place: Place,
+        wanted: &FileUse,
+        folder: &Path,
+        playing: &Playing,
+        required: bool,
+    ) {
+        let label = self.files[place.0].contents.ids[place.1 as usize].label();
+        let found = families::find(wanted, folder, playing);
+        if let Some(said) = found.doubt.as_ref().or(found.notice.as_ref()).filter(|_| required) {
+            self.warnings.push(format!("{label}: {said}"));
+        }
+        if found.doubt.is_some() {
+            return;
+        }
+        let (asset, missing, beyond) = found.report(wanted, label, required);
+        self.assets.push((place, asset));
+        self.missing.extend(missing.into_iter().map(|missing| (place, missing)));
+        self.missing_beyond.extend(beyond.into_iter().map(|missing| (place, missing)));
+    }
+
+    fn check_size(&self) -> Result<(), AnalyseError> {
+        if self.assets.len() + self.missing.len() + self.missing_beyond.len() > MAX_ASSETS {
             return Err(AnalyseError::TooLarge(format!("it names more than {MAX_ASSETS} files")));
         }
         Ok(())
@@ -201,6 +266,7 @@ impl Search {
                         path: locate::text(spelled),
                         reason: format!("it cannot be read as a library: {error}"),
                         required: true,
+                        frames: None,
                     };
                     self.missing.push((place, missing));
                     None
@@ -213,20 +279,47 @@ impl Search {
         Ok(opened)
     }
 
-    /// The files' contents, in the order they were opened; the scene's own is the first.
+    /// The scene's own file.
     pub(super) fn contents(&self) -> &Contents {
         &self.files[0].contents
     }
 
+    /// The contents of every file that was read; the scene's own is the first.
+    pub(super) fn all_contents(&self) -> impl Iterator<Item = &Contents> {
+        self.files.iter().map(|loaded| &loaded.contents)
+    }
+
+    /// The datablock at a place.
+    pub(super) fn id(&self, place: Place) -> Option<&Id> {
+        self.files.get(place.0)?.contents.ids.get(place.1 as usize)
+    }
+
+    /// The datablock that a file knows by its address, where it is defined.
+    pub(super) fn at_address(&self, file: usize, address: u64) -> Option<Place> {
+        let index = self.files.get(file)?.contents.by_address.get(&address)?;
+        self.origin((file, *index))
+    }
+
+    /// The scene that is rendered, where it is defined.
+    pub(super) fn scene(&self) -> Option<&Id> {
+        Some(self.resolved(self.scene?)?.1)
+    }
+
     /// Follows a stand-in at `index` of the scene's own file to what it stands for.
     pub(super) fn resolved(&self, index: u32) -> Option<(&Contents, &Id)> {
-        let (mut file, mut index) = (0, index);
+        let place = self.origin((0, index))?;
+        Some((&self.files[place.0].contents, self.id(place)?))
+    }
+
+    /// Follows a stand-in to what it stands for.
+    pub(super) fn origin(&self, place: Place) -> Option<Place> {
+        let (mut file, mut index) = place;
         // Stand-ins can stand for stand-ins, but not in circles for ever.
         for _ in 0..64 {
             let loaded = self.files.get(file)?;
             let id = loaded.contents.ids.get(index as usize)?;
             let IdKind::Linked { library: Some(library) } = id.kind else {
-                return Some((&loaded.contents, id));
+                return Some((file, index));
             };
             file = (*loaded.libraries.get(&library)?)?;
             index = *self.files.get(file)?.contents.by_name.get(&id.name)?;
@@ -249,14 +342,19 @@ impl Search {
     }
 
     /// The assets and what is missing, in the order of the files.
-    pub(super) fn into_report(mut self) -> (Vec<Asset>, Vec<Missing>, Vec<String>) {
+    pub(super) fn into_report(mut self) -> Analysis {
         self.assets.sort_by_key(|(place, _)| *place);
-        self.missing.sort_by_key(|(place, _)| *place);
-        (
-            self.assets.into_iter().map(|(_, asset)| asset).collect(),
-            self.missing.into_iter().map(|(_, missing)| missing).collect(),
-            self.warnings,
-        )
+        let in_order = |mut missing: Vec<(Place, Missing)>| -> Vec<Missing> {
+            missing.sort_by_key(|(place, _)| *place);
+            missing.into_iter().map(|(_, missing)| missing).collect()
+        };
+        Analysis {
+            assets: self.assets.into_iter().map(|(_, asset)| asset).collect(),
+            missing: in_order(self.missing),
+            missing_beyond: in_order(self.missing_beyond),
+            warnings: self.warnings,
+            ..Analysis::default()
+        }
     }
 }
 

@@ -31,6 +31,11 @@ const FORMATS: &[(i64, &str)] = &[
     (35, "WEBP"),
 ];
 
+/// RenderData.mode: motion blur (R_MBLUR in DNA_scene_types.h).
+const MOTION_BLUR: i64 = 1 << 14;
+/// SceneEEVEE.flag: the same for EEVEE alone, until 4.1 (SCE_EEVEE_MOTION_BLUR_ENABLED).
+const EEVEE_MOTION_BLUR: i64 = 1 << 9;
+
 /// Blender's renderer since 2.80.
 const EEVEE: &str = "BLENDER_EEVEE";
 
@@ -76,5 +81,8 @@ pub(super) fn read(record: &Record<'_>) -> SceneSettings {
         format: format.map_or("", |(_, name)| name).to_owned(),
         cameras: vec![record.pointer("camera").unwrap_or(0)],
         view_layers: Vec::new(),
+        motion_blur: int("r.mode").is_some_and(|mode| mode & MOTION_BLUR != 0)
+            || int("eevee.flag").is_some_and(|flag| flag & EEVEE_MOTION_BLUR != 0),
+        time_moved: int("r.framapto") != int("r.images"),
     }
 }

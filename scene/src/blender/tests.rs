@@ -5,3 +5,4 @@ mod hostile;
 mod made_by_blender;
 mod made_up;
 mod real_scenes;
+mod sequences;

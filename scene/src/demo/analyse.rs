@@ -69,6 +69,7 @@ pub fn analyse(path: &Path) -> Result<Analysis, AnalyseError> {
             },
             required: true,
             frames: None,
+            needed_by: None,
         });
         if let Err(reason) = found {
             analysis.missing.push(Missing {
@@ -76,6 +77,7 @@ pub fn analyse(path: &Path) -> Result<Analysis, AnalyseError> {
                 path: texture.path.clone(),
                 reason,
                 required: true,
+                frames: None,
             });
         }
     }

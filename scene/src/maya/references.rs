@@ -231,6 +231,7 @@ impl Tree<'_> {
                 path: path.clone(),
                 reason: found.reason,
                 required,
+                frames: None,
             });
         }
         let framed = found.frames.is_some();
@@ -246,6 +247,7 @@ impl Tree<'_> {
             files: found.files,
             required,
             frames: found.frames,
+            needed_by: None,
         });
         Ok(())
     }

@@ -66,6 +66,23 @@ const STRUCTS: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     ("FileGlobal", &[("Scene", "*curscene")]),
+    (
+        "ImageUser",
+        &[
+            ("Scene", "*scene"),
+            ("int", "framenr"),
+            ("int", "frames"),
+            ("int", "offset"),
+            ("int", "sfra"),
+            ("char", "cycl"),
+            ("char", "pad"),
+            ("short", "flag"),
+            ("int", "pad2"),
+        ],
+    ),
+    ("NodeTexImage", &[("ImageUser", "iuser")]),
+    ("bNode", &[("ID", "*id"), ("void", "*storage")]),
+    ("FCurve", &[("char", "*rna_path")]),
 ];
 
 const TYPES: &[(&str, usize)] =

@@ -84,7 +84,9 @@ def cube(name, *images):
     material = bpy.data.materials.new(name)
     material.use_nodes = True
     for picture in images:
-        material.node_tree.nodes.new("ShaderNodeTexImage").image = picture
+        node = material.node_tree.nodes.new("ShaderNodeTexImage")
+        node.image = picture
+        node.image_user.frame_duration = 3
     mesh.materials.append(material)
     return bpy.data.objects.new(name, mesh)
 
