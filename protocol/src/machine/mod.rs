@@ -415,7 +415,7 @@ impl Machine {
     fn message(&mut self, now: Time, from: NodeId, message: Message) {
         match message {
             Message::Hello { advert, claim, known } => {
-                self.learn_advert(from, *advert);
+                self.learn_advert(from, *advert, true);
                 for (node, addresses) in known.into_iter().take(64) {
                     self.learn_contact(node, addresses);
                 }
@@ -484,7 +484,7 @@ impl Machine {
                 }
             }
             gossip::Message::Claim(claim) => self.claimed(now, claim),
-            gossip::Message::Advert(advert) => self.learn_advert(from, *advert),
+            gossip::Message::Advert(advert) => self.learn_advert(from, *advert, false),
         }
     }
 
@@ -496,16 +496,19 @@ impl Machine {
         }
     }
 
-    fn learn_advert(&mut self, from: NodeId, advert: Advert) {
+    /// `direct` says whether the node introduced itself, rather than being heard of by gossip.
+    fn learn_advert(&mut self, from: NodeId, advert: Advert, direct: bool) {
         // A node speaks for itself only.
         if advert.node != from || from == self.me {
             return;
         }
         let known = self.adverts.get(&from).map(|known| known.revision);
-        if known.is_some_and(|known| known >= advert.revision) {
+        let restarted = known.is_some_and(|known| known.0 != advert.revision.0);
+        // A machine whose clock was set back starts with a lower number than the last time.
+        let back = direct && restarted;
+        if known.is_some_and(|known| known >= advert.revision) && !back {
             return;
         }
-        let restarted = known.is_some_and(|known| known.0 != advert.revision.0);
         if restarted {
             // Where its old connection outlived it, nobody has introduced this node to it yet.
             self.hello(from);

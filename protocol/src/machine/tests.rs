@@ -412,3 +412,21 @@ fn two_that_come_at_the_same_moment_hear_of_each_other() {
         assert!(knows.contains_key(&newcomers[other]), "{knows:?}");
     }
 }
+
+#[test]
+fn who_starts_again_with_its_clock_set_back_is_introduced_to_its_peers() {
+    let mut world = World::new(2);
+    world.run(Duration::from_secs(3));
+    let (first, second) = (world.all()[0], world.all()[1]);
+    let mut advert = world.nodes[&second].adverts[&second].clone();
+    advert.revision = (0, 0);
+    let hello = Message::Hello { advert: Box::new(advert), claim: None, known: Vec::new() };
+    let now = world.now;
+    let machine = world.nodes.get_mut(&first).unwrap();
+    let commands = machine.handle(now, Input::Message(second, hello));
+    let greets = |command: &Command| {
+        matches!(command, Command::Send(to, Message::Hello { .. }) if *to == second)
+    };
+    assert!(commands.iter().any(greets), "{commands:?}");
+    assert_eq!(machine.adverts[&second].revision, (0, 0));
+}
