@@ -83,8 +83,8 @@ fn read_head(head: &[u8]) -> Result<(Header, String), AnalyseError> {
     let binary = [&b"FOR4"[..], b"FOR8", b"FORM"];
     if binary.iter().any(|magic| head.starts_with(magic)) {
         return Err(AnalyseError::Unsupported(
-            "this is a Maya Binary scene (.mb), which can't be read without Maya; save it as Maya \
-             ASCII (.ma) to have its settings and files found"
+            "this is a Maya Binary scene (.mb), which only Maya's own mayapy can read; save it as Maya \
+             ASCII (.ma), in Maya or by mayapy where Maya is installed, and give that file instead"
                 .to_owned(),
         ));
     }
@@ -327,7 +327,7 @@ mod tests {
     #[test]
     fn other_files_are_refused() {
         let error = read(b"FOR8\0\0\0\0").unwrap_err().to_string();
-        assert!(error.contains("Maya Binary"), "{error}");
+        assert!(error.contains("Maya Binary") && error.contains("mayapy"), "{error}");
         for other in [&b""[..], b"BLENDER-v304", b"\xff\xfe\x00"] {
             assert!(matches!(read(other), Err(AnalyseError::Corrupt { position: 0, .. })));
         }
