@@ -52,6 +52,19 @@ pub trait Disk: Debug + Send + Sync {
     /// What the system reports.
     fn sync_dir(&self, dir: &str) -> io::Result<()>;
 
+    /// Whether [`sync_all`](Self::sync_all) does anything here.
+    fn can_sync_all(&self) -> bool {
+        false
+    }
+
+    /// Makes all that was written, created, renamed and removed last, in one go.
+    ///
+    /// # Errors
+    /// What the system reports; `Unsupported` where it can't.
+    fn sync_all(&self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Where a name is, for reflinks and for messages.
     fn path(&self, name: &str) -> PathBuf;
 
@@ -128,11 +141,12 @@ pub trait DiskFile: Debug + Send + Sync {
 #[derive(Debug)]
 pub(crate) struct RealDisk {
     root: PathBuf,
+    whole: whole::Whole,
 }
 
 impl RealDisk {
     pub(crate) fn new(root: &Path) -> Self {
-        Self { root: root.to_path_buf() }
+        Self { root: root.to_path_buf(), whole: whole::Whole::new(root) }
     }
 }
 
@@ -175,6 +189,14 @@ impl Disk for RealDisk {
         sync_folder(&self.path(dir))
     }
 
+    fn can_sync_all(&self) -> bool {
+        self.whole.can_sync()
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.whole.sync()
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         let mut path = self.root.clone();
         path.extend(name.split('/'));
@@ -183,6 +205,67 @@ impl Disk for RealDisk {
 
     fn exists(&self, name: &str) -> io::Result<bool> {
         self.path(name).try_exists()
+    }
+}
+
+/// Syncing a whole file system.
+#[cfg(target_os = "linux")]
+mod whole {
+    use std::fs::File;
+    use std::io;
+    use std::path::Path;
+
+    /// The first kernel whose `syncfs` reports that something could not be written.
+    const TELLS_ERRORS: (u32, u32) = (5, 8);
+
+    /// The store's folder, opened before anything is written: what goes wrong from then on is
+    /// told to whoever syncs through it.
+    #[derive(Debug)]
+    pub(super) struct Whole(Option<File>);
+
+    impl Whole {
+        pub(super) fn new(root: &Path) -> Self {
+            let release = rustix::system::uname();
+            let release = release.release().to_string_lossy().into_owned();
+            let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+            let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+            Self((version >= TELLS_ERRORS).then(|| File::open(root).ok()).flatten())
+        }
+
+        pub(super) fn can_sync(&self) -> bool {
+            self.0.is_some()
+        }
+
+        pub(super) fn sync(&self) -> io::Result<()> {
+            match &self.0 {
+                Some(root) => Ok(rustix::fs::syncfs(root)?),
+                None => Err(io::ErrorKind::Unsupported.into()),
+            }
+        }
+    }
+}
+
+/// Elsewhere nothing does that and tells when it failed.
+#[cfg(not(target_os = "linux"))]
+mod whole {
+    use std::io;
+    use std::path::Path;
+
+    #[derive(Debug)]
+    pub(super) struct Whole;
+
+    impl Whole {
+        pub(super) fn new(_root: &Path) -> Self {
+            Self
+        }
+
+        pub(super) fn can_sync(&self) -> bool {
+            false
+        }
+
+        pub(super) fn sync(&self) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
     }
 }
 

@@ -80,7 +80,10 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// A newer release wrote it. Nothing was changed.
-    #[error("this store has format {found}; this release knows formats up to {supported}")]
+    #[error(
+        "this store has format {found}; this release knows formats up to {supported}; \
+             nothing was changed"
+    )]
     Newer {
         /// Its format.
         found: u32,
@@ -88,7 +91,7 @@ pub enum OpenError {
         supported: u32,
     },
     /// The file that names its format doesn't. Nothing was changed.
-    #[error("'{}' does not say which format this store has", path.display())]
+    #[error("'{}' does not say which format this store has; nothing was changed", path.display())]
     NotAStore {
         /// That file.
         path: PathBuf,
@@ -137,6 +140,13 @@ pub enum IngestError {
     /// The catalog could not be read or written.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+}
+
+impl IngestError {
+    /// Whether it would hinder other files too.
+    pub(crate) fn is_the_stores(&self) -> bool {
+        matches!(self, Self::Disk(_) | Self::Catalog(_))
+    }
 }
 
 /// A blob or chunk could not be read.

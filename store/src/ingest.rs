@@ -1,32 +1,44 @@
-//! Taking bytes in: one read gives the chunks, all hashes and the copy.
+//! Taking bytes in: files, many at once, with few commits.
 
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::SystemTime;
 
-use weft_protocol::content::chunker::chunks;
-use weft_protocol::content::{ChunkRef, Chunker, MAX_CHUNKS, Manifest};
-use weft_protocol::ids::{BlobId, ChunkId};
+use weft_protocol::content::ChunkRef;
+use weft_protocol::ids::BlobId;
 
+use crate::Store;
+use crate::catalog::Tables;
 use crate::error::{CatalogError, IngestError};
-use crate::hash::Sums;
-use crate::publish::{Body, Prepared, Temporary, touch};
-use crate::tables::{self, BlobRow, Looks, RememberedRow};
-use crate::{INLINE_MAX, Store};
+use crate::intake::{Intake, Keep};
+use crate::looks::{is_settled, looks_of, metadata, nanoseconds, path_key};
+use crate::publish::{Body, Prepared, touch};
+use crate::tables::{self, BlobRow, Looks, Place, RememberedRow};
 
 /// How many files are put in place with one commit at most.
-const BATCH_FILES: usize = 1024;
+const BATCH_FILES: usize = 16_384;
 
 /// How many bytes are put in place with one commit at most, give or take a file.
 const BATCH_BYTES: u64 = 256 << 20;
 
-/// How old a file's last change must be, in nanoseconds, for the file to be remembered: a second
-/// change within the same tick of the file system's clock would not show.
-const SETTLED: i128 = 2_000_000_000;
+/// How many bytes of small blobs wait in memory for one commit at most, give or take a file.
+const BATCH_MEMORY: u64 = 48 << 20;
 
-/// The longest path that is remembered, in bytes.
-const LONGEST_PATH: usize = 4096;
+/// How many files are read at once at most.
+const READERS: usize = 4;
+
+/// How many results wait for the one that writes: what readers hold in memory is bounded.
+const QUEUE: usize = 256;
+
+/// From how many bytes on it is told how much of a file was read, before it's done.
+const INTERESTING: u64 = 4 << 20;
+
+/// How many of the blobs that begin with a chunk are looked at, to find one that a file may be.
+const LIKELY: usize = 8;
 
 /// A blob that was taken in. It is durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +55,14 @@ pub struct Added {
     pub bytes_added: u64,
     /// Whether the blob was here before.
     pub already_known: bool,
+}
+
+/// How files are taken in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AddOptions {
+    /// Whether files are read even if they look as they did when they were taken in last.
+    pub rehash: bool,
 }
 
 impl Store {
@@ -63,7 +83,8 @@ impl Store {
     }
 
     /// Takes many files in, with few commits. `progress` is told the position of a path and how
-    /// many bytes of that file were read so far. The results stand in the order of the paths.
+    /// many bytes of that file were read so far: all before it are done. The results stand in
+    /// the order of the paths.
     ///
     /// # Errors
     /// The outer error is the store's: what came before it in earlier batches is kept. The inner
@@ -73,36 +94,53 @@ impl Store {
         paths: &[P],
         progress: &mut dyn FnMut(usize, u64),
     ) -> Result<Vec<Result<Added, IngestError>>, IngestError> {
-        let mut results: Vec<Option<Result<Added, IngestError>>> = Vec::new();
-        results.resize_with(paths.len(), || None);
-        let mut batch = Batch::default();
-        let mut chunker = Chunker::new();
-        for (position, path) in paths.iter().enumerate() {
-            let path = path.as_ref();
-            let mut each = |bytes| progress(position, bytes);
-            match self.prepare_file(path, &mut chunker, &mut each) {
-                Ok(Found::Remembered(id)) => batch.remembered.push((position, id)),
-                Ok(Found::Read(blob)) => {
-                    batch.bytes += blob.manifest.size;
-                    batch.positions.push(position);
-                    batch.blobs.push(*blob);
-                }
-                // The store's trouble is everybody's; a file's is its own.
-                Err(error @ (IngestError::Disk(_) | IngestError::Catalog(_))) => return Err(error),
-                Err(error) => results[position] = Some(Err(error)),
+        self.ingest_with(paths, &AddOptions::default(), progress)
+    }
+
+    /// Takes many files in as [`ingest_many`](Self::ingest_many) does, with options. Some are
+    /// read at once; one thread, the caller's, writes to the catalog.
+    ///
+    /// # Errors
+    /// As for [`ingest_many`](Self::ingest_many).
+    pub fn ingest_with<P: AsRef<Path>>(
+        &self,
+        paths: &[P],
+        options: &AddOptions,
+        progress: &mut dyn FnMut(usize, u64),
+    ) -> Result<Vec<Result<Added, IngestError>>, IngestError> {
+        let paths: Vec<&Path> = paths.iter().map(AsRef::as_ref).collect();
+        let mut taking = Taking::new(self, paths.len(), progress);
+        let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let readers = thread::available_parallelism().map_or(1, usize::from).min(READERS);
+        thread::scope(|scope| {
+            let (sender, told) = sync_channel(QUEUE);
+            for _ in 0..readers.min(paths.len()) {
+                let sender = sender.clone();
+                let (paths, next, stop) = (&paths, &next, &stop);
+                scope.spawn(move || {
+                    let mut intake = Intake::new(self);
+                    while !stop.load(Ordering::Relaxed)
+                        && let position = next.fetch_add(1, Ordering::Relaxed)
+                        && let Some(path) = paths.get(position)
+                    {
+                        let mut each = tell_some(&sender, position);
+                        let found = self.prepare_file(path, options, &mut intake, &mut each);
+                        if sender.send(Told::Done(position, found)).is_err() {
+                            break;
+                        }
+                    }
+                });
             }
-            if batch.is_full() || position + 1 == paths.len() {
-                self.take_batch(std::mem::take(&mut batch), &mut results)?;
-            }
-        }
+            drop(sender);
+            let result = taking.take_all(told);
+            stop.store(true, Ordering::Relaxed);
+            result
+        })?;
+        let Taking { results, progress, .. } = taking;
         let missing = |(position, result): (usize, Option<_>)| {
-            // Only a remembered blob that went meanwhile has no result yet: it is read after all.
+            // Only what was thought to be here, and went meanwhile, has no result yet.
             result.map_or_else(
-                || {
-                    let path = paths[position].as_ref();
-                    let each = &mut |bytes| progress(position, bytes);
-                    self.reread(path, &mut chunker, each)
-                },
+                || self.reread(paths[position], &mut |bytes| progress(position, bytes)),
                 Ok,
             )
         };
@@ -114,11 +152,7 @@ impl Store {
     /// # Errors
     /// When they can't be written.
     pub fn ingest_bytes(&self, bytes: &[u8]) -> Result<Added, IngestError> {
-        let mut builder = Builder::new(self, Path::new("(memory)"));
-        for chunk in chunks(bytes) {
-            builder.add(&bytes[chunk])?;
-        }
-        self.publish_one(builder.finish())
+        self.ingest_from(&mut &*bytes, Path::new("(memory)"))
     }
 
     /// Takes in all that `source` gives.
@@ -126,14 +160,18 @@ impl Store {
     /// # Errors
     /// When it can't be read, or the bytes can't be written.
     pub fn ingest_reader(&self, source: &mut dyn Read) -> Result<Added, IngestError> {
-        let path = Path::new("(stream)");
-        let blob = self.prepare(source, path, &mut Chunker::new(), &mut |_| {})?;
+        self.ingest_from(source, Path::new("(stream)"))
+    }
+
+    fn ingest_from(&self, source: &mut dyn Read, path: &Path) -> Result<Added, IngestError> {
+        let copy = &mut |_: &ChunkRef| Keep::Copy;
+        let blob = Intake::new(self).take(source, path, copy, &mut |_| {})?;
         self.publish_one(blob)
     }
 
     fn publish_one(&self, blob: Prepared<'_>) -> Result<Added, IngestError> {
-        let added = self.publish::<IngestError>(vec![blob])?;
-        added.into_iter().next().ok_or_else(|| {
+        let added = self.publish::<IngestError>(vec![blob], |_| Ok(()))?;
+        added.into_iter().flatten().next().ok_or_else(|| {
             CatalogError::Broken("it kept nothing of what it was told".into()).into()
         })
     }
@@ -141,65 +179,57 @@ impl Store {
     fn reread(
         &self,
         path: &Path,
-        chunker: &mut Chunker,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Result<Added, IngestError>, IngestError> {
-        match self.read_file(path, chunker, progress) {
+        let copy = &mut |_: &ChunkRef| Keep::Copy;
+        match self.read_file(path, &mut Intake::new(self), copy, progress) {
             Ok(blob) => self.publish_one(blob).map(Ok),
-            Err(error @ (IngestError::Disk(_) | IngestError::Catalog(_))) => Err(error),
+            Err(error) if error.is_the_stores() => Err(error),
             Err(error) => Ok(Err(error)),
         }
     }
 
-    fn take_batch(
-        &self,
-        batch: Batch<'_>,
-        results: &mut [Option<Result<Added, IngestError>>],
-    ) -> Result<(), IngestError> {
-        let added = self.publish::<IngestError>(batch.blobs)?;
-        for (position, added) in batch.positions.into_iter().zip(added) {
-            results[position] = Some(Ok(added));
+    fn prepare_file<'s>(
+        &'s self,
+        path: &Path,
+        options: &AddOptions,
+        intake: &mut Intake<'s>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Found<'s>, IngestError> {
+        let looks = looks_of(&metadata(path)?);
+        if !options.rehash
+            && let Some(id) = self.remembered(path, &looks)?
+        {
+            return Ok(Found::Remembered(id, looks.size));
         }
-        if batch.remembered.is_empty() {
-            return Ok(());
+        let begun = &mut |first: &ChunkRef| {
+            if self.is_likely(first, looks.size) { Keep::Nothing } else { Keep::Copy }
+        };
+        let blob = self.read_file(path, intake, begun, progress)?;
+        if !matches!(blob.body, Body::Elsewhere) || self.has(blob.id).unwrap_or(false) {
+            return Ok(Found::Read(Box::new(blob)));
         }
-        // Held before they are looked up: what an intake relies on must not go meanwhile.
-        let _holds: Vec<_> = batch.remembered.iter().map(|(_, id)| self.hold(*id)).collect();
-        let remembered = self.catalog.write(|tables| {
-            let each = batch.remembered.into_iter().map(|(position, id)| {
-                let row = tables.blobs.row::<BlobRow>(&id.0)?;
-                touch(tables, &id)?;
-                Ok((position, id, row))
-            });
-            each.collect::<Result<Vec<_>, _>>()
-        })?;
-        for (position, id, row) in remembered {
-            results[position] = row.map(|row| {
-                Ok(Added {
-                    id,
-                    size: row.size,
-                    md5: row.md5,
-                    xxh64: row.xxh64,
-                    bytes_added: 0,
-                    already_known: true,
-                })
-            });
-        }
-        Ok(())
+        drop(blob);
+        let copy = &mut |_: &ChunkRef| Keep::Copy;
+        Ok(Found::Read(Box::new(self.read_file(path, intake, copy, progress)?)))
     }
 
-    fn prepare_file(
-        &self,
-        path: &Path,
-        chunker: &mut Chunker,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<Found<'_>, IngestError> {
-        let looks = looks_of(&metadata(path)?);
-        if let Some(id) = self.remembered(path, &looks)? {
-            progress(looks.size);
-            return Ok(Found::Remembered(id));
-        }
-        Ok(Found::Read(Box::new(self.read_file(path, chunker, progress)?)))
+    /// Whether there is a blob that begins with a chunk and has a size. A file like that is read
+    /// without copying it: it is likely to be that blob under another name.
+    fn is_likely(&self, first: &ChunkRef, size: u64) -> bool {
+        let found = self.catalog.read(|snapshot| {
+            let blobs = snapshot.sheet(tables::BLOBS)?;
+            for (key, _) in snapshot.sheet(tables::CHUNKS)?.page(&first.id.0, None, LIKELY)? {
+                let Some(blob) = key.last_chunk().map(|id| BlobId(*id)) else { continue };
+                let row = blobs.row::<BlobRow>(&blob.0).ok().flatten();
+                if row.is_some_and(|row| row.size == size && row.place == Place::File) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        });
+        // Whatever the trouble is, the copy doesn't need this.
+        found.unwrap_or(false)
     }
 
     /// The blob of a file that looks as it did when it was taken in; the blob is still here.
@@ -218,68 +248,52 @@ impl Store {
         })
     }
 
-    fn read_file(
-        &self,
+    /// Reads a file, and sees to it that it didn't change meanwhile.
+    fn read_file<'s>(
+        &'s self,
         path: &Path,
-        chunker: &mut Chunker,
+        intake: &mut Intake<'s>,
+        begun: &mut dyn FnMut(&ChunkRef) -> Keep,
         progress: &mut dyn FnMut(u64),
-    ) -> Result<Prepared<'_>, IngestError> {
+    ) -> Result<Prepared<'s>, IngestError> {
         let failed = |source| IngestError::Source { path: path.to_path_buf(), source };
         // Before it's opened: opening a pipe would wait for a writer.
         metadata(path)?;
         let started = nanoseconds(SystemTime::now());
         let mut file = File::open(path).map_err(failed)?;
         let before = looks_of(&file.metadata().map_err(failed)?);
-        let mut blob = self.prepare(&mut file, path, chunker, progress)?;
+        let mut blob = intake.take(&mut file, path, begun, progress)?;
         let after = looks_of(&file.metadata().map_err(failed)?);
         if before != after || blob.manifest.size != before.size {
             return Err(IngestError::Changed { path: path.to_path_buf() });
         }
-        if before.modified.max(before.changed) < started - SETTLED {
+        if is_settled(&before, started) {
             blob.remember = path_key(path).map(|key| (key, before));
         }
         Ok(blob)
-    }
-
-    fn prepare(
-        &self,
-        source: &mut dyn Read,
-        path: &Path,
-        chunker: &mut Chunker,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<Prepared<'_>, IngestError> {
-        let mut builder = Builder::new(self, path);
-        let mut read = 0;
-        chunker.reset();
-        loop {
-            match source.read(chunker.spare()) {
-                Ok(0) => break,
-                Ok(bytes) => {
-                    chunker.filled(bytes);
-                    read += bytes as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(source) => {
-                    return Err(IngestError::Source { path: path.to_path_buf(), source });
-                }
-            }
-            while let Some(chunk) = chunker.next_chunk() {
-                builder.add(chunk)?;
-            }
-            progress(read);
-        }
-        chunker.end();
-        while let Some(chunk) = chunker.next_chunk() {
-            builder.add(chunk)?;
-        }
-        Ok(builder.finish())
     }
 }
 
 /// What a path turned out to be.
 enum Found<'s> {
-    Remembered(BlobId),
+    Remembered(BlobId, u64),
     Read(Box<Prepared<'s>>),
+}
+
+/// What a reader tells about the path at a position.
+enum Told<'s> {
+    Progress(usize, u64),
+    Done(usize, Result<Found<'s>, IngestError>),
+}
+
+/// Tells how much of a long file was read.
+fn tell_some<'a>(sender: &'a SyncSender<Told<'_>>, position: usize) -> impl FnMut(u64) + 'a {
+    move |bytes| {
+        if bytes >= INTERESTING {
+            // Whoever doesn't listen any more needs no telling.
+            let _ = sender.send(Told::Progress(position, bytes));
+        }
+    }
 }
 
 /// What is put in place with one commit.
@@ -289,116 +303,133 @@ struct Batch<'s> {
     /// The positions of the blobs' paths.
     positions: Vec<usize>,
     bytes: u64,
+    memory: u64,
     remembered: Vec<(usize, BlobId)>,
 }
 
 impl Batch<'_> {
     fn is_full(&self) -> bool {
-        self.blobs.len() + self.remembered.len() >= BATCH_FILES || self.bytes >= BATCH_BYTES
+        self.blobs.len() + self.remembered.len() >= BATCH_FILES
+            || self.bytes >= BATCH_BYTES
+            || self.memory >= BATCH_MEMORY
     }
 }
 
-/// A blob that is being read: its chunks so far, and the copy, unless it turns out to be small.
-struct Builder<'s, 'p> {
+/// Many files on their way in.
+struct Taking<'s, 'p> {
     store: &'s Store,
-    path: &'p Path,
-    sums: Sums,
-    chunks: Vec<ChunkRef>,
-    size: u64,
-    inline: Vec<u8>,
-    copy: Option<Temporary<'s>>,
+    results: Vec<Option<Result<Added, IngestError>>>,
+    batch: Batch<'s>,
+    /// How many bytes of each were read, and once that was all, whether it went well.
+    read: Vec<(u64, Option<bool>)>,
+    /// The first one that was not read to its end.
+    first: usize,
+    progress: &'p mut dyn FnMut(usize, u64),
 }
 
-impl<'s, 'p> Builder<'s, 'p> {
-    fn new(store: &'s Store, path: &'p Path) -> Self {
-        Self {
-            store,
-            path,
-            sums: Sums::new(),
-            chunks: Vec::new(),
-            size: 0,
-            inline: Vec::new(),
-            copy: None,
-        }
+impl<'s, 'p> Taking<'s, 'p> {
+    fn new(store: &'s Store, count: usize, progress: &'p mut dyn FnMut(usize, u64)) -> Self {
+        let mut results = Vec::new();
+        results.resize_with(count, || None);
+        let read = vec![(0, None); count];
+        Self { store, results, batch: Batch::default(), read, first: 0, progress }
     }
 
-    fn add(&mut self, chunk: &[u8]) -> Result<(), IngestError> {
-        if self.chunks.len() >= MAX_CHUNKS as usize {
-            return Err(IngestError::TooLong { path: self.path.to_path_buf() });
+    /// Puts in place what readers tell of, until they have ended.
+    fn take_all(&mut self, told: Receiver<Told<'s>>) -> Result<(), IngestError> {
+        for told in told {
+            match told {
+                Told::Progress(position, bytes) => {
+                    self.read[position].0 = bytes;
+                    if position == self.first {
+                        (self.progress)(position, bytes);
+                    }
+                }
+                Told::Done(position, found) => {
+                    self.take(position, found)?;
+                    if self.batch.is_full() {
+                        self.settle()?;
+                    }
+                }
+            }
         }
-        self.sums.update(chunk);
-        let id = ChunkId(*blake3::hash(chunk).as_bytes());
-        // Only a file's last chunk is shorter than the shortest: a small first one is all.
-        if self.chunks.is_empty() && chunk.len() <= INLINE_MAX {
-            self.inline = chunk.to_vec();
-        } else {
-            let copy = match &mut self.copy {
-                Some(copy) => copy,
-                none => none.insert(self.store.temporary()?),
-            };
-            copy.write(self.size, chunk)?;
+        self.settle()
+    }
+
+    fn take(
+        &mut self,
+        position: usize,
+        found: Result<Found<'s>, IngestError>,
+    ) -> Result<(), IngestError> {
+        let failed = found.is_err();
+        let batch = &mut self.batch;
+        match found {
+            Ok(Found::Remembered(id, size)) => {
+                self.read[position].0 = size;
+                batch.remembered.push((position, id));
+            }
+            Ok(Found::Read(blob)) => {
+                self.read[position].0 = blob.manifest.size;
+                batch.memory += blob.encoded.len() as u64 * 2;
+                match &blob.body {
+                    Body::Inline(bytes) => batch.memory += bytes.len() as u64,
+                    _ => batch.bytes += blob.manifest.size,
+                }
+                batch.positions.push(position);
+                batch.blobs.push(*blob);
+            }
+            // The store's trouble is everybody's; a file's is its own.
+            Err(error) if error.is_the_stores() => return Err(error),
+            Err(error) => self.results[position] = Some(Err(error)),
         }
-        self.size += chunk.len() as u64;
-        self.chunks.push(ChunkRef { id, len: u32::try_from(chunk.len()).unwrap_or(u32::MAX) });
+        self.read[position].1 = Some(!failed);
+        while let Some(&(bytes, Some(went_well))) = self.read.get(self.first) {
+            if went_well {
+                (self.progress)(self.first, bytes);
+            }
+            self.first += 1;
+        }
         Ok(())
     }
 
-    fn finish(self) -> Prepared<'s> {
-        let (md5, xxh64) = self.sums.finish();
-        let manifest = Manifest { size: self.size, md5, xxh64, chunks: self.chunks };
-        let encoded = manifest.encode();
-        let id = Manifest::id_of(&encoded);
-        Prepared {
-            id,
-            manifest,
-            encoded,
-            body: match self.copy {
-                Some(copy) => Body::Copy(copy),
-                None => Body::Inline(self.inline),
-            },
-            remember: None,
-            _hold: self.store.hold(id),
+    /// Puts the batch in place.
+    fn settle(&mut self) -> Result<(), IngestError> {
+        let Batch { blobs, positions, mut remembered, .. } = std::mem::take(&mut self.batch);
+        if blobs.is_empty() && remembered.is_empty() {
+            return Ok(());
         }
+        // In the order of their ids neighbours share the table's pages.
+        remembered.sort_by_key(|(_, id)| *id);
+        let mut rows = Vec::new();
+        let settle = |tables: &mut Tables<'_>| {
+            for (position, id) in remembered {
+                rows.push((position, id, tables.blobs.row::<BlobRow>(&id.0)?));
+                touch(tables, &id)?;
+            }
+            Ok(())
+        };
+        // Of two that are the same, the first path's is the new one.
+        let mut blobs: Vec<_> = positions.into_iter().zip(blobs).collect();
+        blobs.sort_by_key(|(position, _)| *position);
+        let (positions, blobs): (Vec<_>, Vec<_>) = blobs.into_iter().unzip();
+        let added = self.store.publish::<IngestError>(blobs, settle)?;
+        for (position, added) in positions.into_iter().zip(added) {
+            self.results[position] = added.map(Ok);
+        }
+        for (position, id, row) in rows {
+            self.results[position] = row.map(|row| Ok(known(id, &row)));
+        }
+        Ok(())
     }
 }
 
-/// What the system says of a path that must be a regular file, links followed.
-fn metadata(path: &Path) -> Result<Metadata, IngestError> {
-    let path = || PathBuf::from(path);
-    let metadata =
-        fs::metadata(path()).map_err(|source| IngestError::Source { path: path(), source })?;
-    if metadata.is_file() { Ok(metadata) } else { Err(IngestError::NotAFile { path: path() }) }
-}
-
-fn path_key(path: &Path) -> Option<Vec<u8>> {
-    let absolute = std::path::absolute(path).ok()?;
-    let key = absolute.as_os_str().as_encoded_bytes();
-    (key.len() <= LONGEST_PATH).then(|| key.to_vec())
-}
-
-fn nanoseconds(time: SystemTime) -> i128 {
-    let signed =
-        |duration: std::time::Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(since) => signed(since),
-        Err(before) => -signed(before.duration()),
+fn known(id: BlobId, row: &BlobRow) -> Added {
+    Added {
+        id,
+        size: row.size,
+        md5: row.md5,
+        xxh64: row.xxh64,
+        bytes_added: 0,
+        already_known: true,
     }
-}
-
-fn looks_of(metadata: &Metadata) -> Looks {
-    let modified = metadata.modified().map_or(0, nanoseconds);
-    let looks = Looks { size: metadata.len(), modified, changed: 0, device: 0, inode: 0 };
-    with_inode(looks, metadata)
-}
-
-#[cfg(unix)]
-fn with_inode(looks: Looks, metadata: &Metadata) -> Looks {
-    use std::os::unix::fs::MetadataExt;
-    let changed = i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec());
-    Looks { changed, device: metadata.dev(), inode: metadata.ino(), ..looks }
-}
-
-#[cfg(not(unix))]
-fn with_inode(looks: Looks, _metadata: &Metadata) -> Looks {
-    looks
 }

@@ -17,6 +17,8 @@ mod facts;
 mod hash;
 mod holds;
 mod ingest;
+mod intake;
+mod looks;
 mod names;
 mod open;
 mod partial;

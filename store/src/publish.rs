@@ -9,13 +9,16 @@ use weft_protocol::content::Manifest;
 use weft_protocol::ids::BlobId;
 
 use crate::catalog::Tables;
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{CatalogError, DiskError};
 use crate::holds::Hold;
 use crate::ingest::Added;
 use crate::partial::Partial;
 use crate::tables::{self, BlobRow, ChunkRow, Looks, Place, RememberedRow};
 use crate::{Store, locked, names, now};
+
+/// From how many files on, all that the file system holds is synced instead of each of them.
+const MANY: usize = 32;
 
 /// A blob whose bytes are all here, and which the catalog doesn't know yet.
 #[derive(Debug)]
@@ -39,6 +42,8 @@ pub(crate) enum Body<'s> {
     Copy(Temporary<'s>),
     /// In the file they were received into.
     Received(Arc<Partial>),
+    /// In place already, it is thought.
+    Elsewhere,
 }
 
 /// A file under `tmp/`, removed unless it is moved into place.
@@ -46,13 +51,16 @@ pub(crate) enum Body<'s> {
 pub(crate) struct Temporary<'s> {
     disk: &'s dyn Disk,
     name: String,
-    pub(crate) file: Box<dyn DiskFile>,
+    file: Option<Arc<dyn DiskFile>>,
+    /// Whether all that was written to it lasts.
+    pub(crate) synced: bool,
     moved: bool,
 }
 
 impl Drop for Temporary<'_> {
     fn drop(&mut self) {
         if !self.moved {
+            self.file = None;
             // If this fails, opening the store will do it.
             let _ = self.disk.remove(&self.name);
         }
@@ -61,8 +69,30 @@ impl Drop for Temporary<'_> {
 
 impl Temporary<'_> {
     pub(crate) fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
-        let written = self.file.write_at(offset, bytes);
-        written.map_err(|error| DiskError::new(self.disk.path(&self.name), error))
+        let file = self.file.as_ref();
+        let written = file.map_or(Ok(()), |file| file.write_at(offset, bytes));
+        written.map_err(|error| self.failed(error))
+    }
+
+    /// The file, until it's closed.
+    pub(crate) fn file(&self) -> Option<Arc<dyn DiskFile>> {
+        self.file.clone()
+    }
+
+    /// Closes it: handles are few, and many files may wait for one commit.
+    pub(crate) fn close(mut self) -> Self {
+        self.file = None;
+        self
+    }
+
+    pub(crate) fn failed(&self, error: io::Error) -> DiskError {
+        DiskError::new(self.disk.path(&self.name), error)
+    }
+
+    /// Makes what was written to it last.
+    fn sync(&self) -> Result<(), DiskError> {
+        let synced = self.disk.open(&self.name, Access::Write).and_then(|file| file.sync());
+        synced.map_err(|error| self.failed(error))
     }
 }
 
@@ -72,48 +102,58 @@ impl Store {
         let name = format!("{}/{number}", names::TEMPORARY);
         let file = self.disk.create(&name);
         let file = file.map_err(|error| DiskError::new(self.disk.path(&name), error))?;
-        Ok(Temporary { disk: &*self.disk, name, file, moved: false })
+        let file = Some(Arc::from(file));
+        Ok(Temporary { disk: &*self.disk, name, file, synced: false, moved: false })
     }
 
     /// Puts blobs in place: their data synced, their files renamed, their folders synced, then
     /// the catalog told, in one commit. When this returns they are durable. On an error none of
     /// them is known; files that were moved by then are collected as unknown ones.
+    ///
+    /// The results stand in the order of the blobs; `None` only for one that was thought to be in
+    /// place and isn't.
     pub(crate) fn publish<E: From<DiskError> + From<CatalogError>>(
         &self,
         mut prepared: Vec<Prepared<'_>>,
-    ) -> Result<Vec<Added>, E> {
-        if prepared.is_empty() {
-            return Ok(Vec::new());
-        }
-        // Syncing is slow: as much as possible is done before others have to wait.
-        let known = self.known(&prepared)?;
-        let mut synced = vec![false; prepared.len()];
-        for ((blob, known), synced) in prepared.iter().zip(&known).zip(&mut synced) {
-            if !known {
-                self.sync_body(blob)?;
-                *synced = true;
+        settle: impl FnOnce(&mut Tables<'_>) -> Result<(), CatalogError>,
+    ) -> Result<Vec<Option<Added>>, E> {
+        // Where many files wait, the whole file system is synced once instead of each of them.
+        let many = prepared.iter().filter(|blob| blob.waits_for_sync()).count() >= MANY;
+        let together = many && self.disk.can_sync_all();
+        if !together && prepared.iter().any(|blob| !matches!(blob.body, Body::Inline(_))) {
+            // Syncing is slow: as much as possible is done before others have to wait.
+            let known = self.known(&prepared)?;
+            for (blob, known) in prepared.iter_mut().zip(&known) {
+                if !known {
+                    sync_body(blob)?;
+                }
             }
         }
         let publishing = locked(&self.publishing);
         let known = self.known(&prepared)?;
         let mut dirs = BTreeSet::new();
-        for ((blob, known), synced) in prepared.iter_mut().zip(&known).zip(synced) {
+        for (blob, known) in prepared.iter_mut().zip(&known) {
             if !known {
-                if !synced {
-                    self.sync_body(blob)?;
+                if !together {
+                    sync_body(blob)?;
                 }
                 if self.move_body(blob)? {
                     dirs.insert(names::blob_dir(&blob.id));
                 }
             }
         }
-        for dir in dirs {
-            let synced = self.disk.sync_dir(&dir);
-            synced.map_err(|error| DiskError::new(self.disk.path(&dir), error))?;
+        if together && !dirs.is_empty() {
+            let synced = self.disk.sync_all();
+            synced.map_err(|error| DiskError::new(self.disk.path(names::BLOBS), error))?;
+        } else {
+            for dir in dirs {
+                let synced = self.disk.sync_dir(&dir);
+                synced.map_err(|error| DiskError::new(self.disk.path(&dir), error))?;
+            }
         }
         let added = self.catalog.write(|tables| {
-            let each = prepared.iter().zip(&known);
-            each.map(|(blob, known)| record(tables, blob, *known)).collect::<Result<Vec<_>, _>>()
+            settle(tables)?;
+            record_all(tables, &prepared, &known)
         })?;
         for blob in &prepared {
             self.opened.forget(&blob.id);
@@ -145,23 +185,12 @@ impl Store {
             .collect())
     }
 
-    fn sync_body(&self, blob: &Prepared<'_>) -> Result<(), DiskError> {
-        match &blob.body {
-            Body::Inline(_) => Ok(()),
-            Body::Copy(copy) => {
-                let synced = copy.file.sync();
-                synced.map_err(|error| DiskError::new(self.disk.path(&copy.name), error))
-            }
-            Body::Received(partial) => partial.sync(),
-        }
-    }
-
     /// Renames a blob's file into place, and says whether it has one.
     fn move_body(&self, blob: &mut Prepared<'_>) -> Result<bool, DiskError> {
         let to = names::blob(&blob.id);
         let failed = |error| DiskError::new(self.disk.path(&to), error);
         match &mut blob.body {
-            Body::Inline(_) => return Ok(false),
+            Body::Inline(_) | Body::Elsewhere => return Ok(false),
             Body::Copy(copy) => {
                 self.disk.rename(&copy.name, &to).map_err(failed)?;
                 copy.moved = true;
@@ -181,6 +210,26 @@ impl Store {
     }
 }
 
+impl Prepared<'_> {
+    fn waits_for_sync(&self) -> bool {
+        matches!(&self.body, Body::Copy(copy) if !copy.synced)
+    }
+}
+
+/// Makes a blob's bytes last, unless they do.
+fn sync_body(blob: &mut Prepared<'_>) -> Result<(), DiskError> {
+    match &mut blob.body {
+        Body::Inline(_) | Body::Elsewhere => Ok(()),
+        Body::Copy(copy) if copy.synced => Ok(()),
+        Body::Copy(copy) => {
+            copy.sync()?;
+            copy.synced = true;
+            Ok(())
+        }
+        Body::Received(partial) => partial.sync(),
+    }
+}
+
 /// Notes that a whole blob is wanted now, if there is one of that id.
 pub(crate) fn touch(tables: &mut Tables<'_>, blob: &BlobId) -> Result<(), CatalogError> {
     if let Some(row) = tables.blobs.row::<BlobRow>(&blob.0)? {
@@ -189,43 +238,91 @@ pub(crate) fn touch(tables: &mut Tables<'_>, blob: &BlobId) -> Result<(), Catalo
     Ok(())
 }
 
+/// Tells the catalog about blobs.
+fn record_all(
+    tables: &mut Tables<'_>,
+    prepared: &[Prepared<'_>],
+    known: &[bool],
+) -> Result<Vec<Option<Added>>, CatalogError> {
+    // In the order of their ids neighbours share the tables' pages.
+    let mut order: Vec<usize> = (0..prepared.len()).collect();
+    order.sort_by_key(|&position| prepared[position].id);
+    let mut added = vec![None; prepared.len()];
+    for &position in &order {
+        added[position] = record(tables, &prepared[position], known[position])?;
+    }
+    Ok(added)
+}
+
 /// Tells the catalog about one blob.
 fn record(
     tables: &mut Tables<'_>,
     blob: &Prepared<'_>,
     known: bool,
-) -> Result<Added, CatalogError> {
+) -> Result<Option<Added>, CatalogError> {
     let key = &blob.id.0;
     let manifest = &blob.manifest;
     // Of two that are the same in one batch, the second is known by now.
     let already_known = known || tables.blobs.row::<BlobRow>(key).ok().flatten().is_some();
-    let mut bytes_added = 0;
+    let received;
     let inline = match &blob.body {
-        Body::Inline(bytes) => Some(bytes.clone()),
-        Body::Received(partial) => partial.in_memory(),
-        Body::Copy(_) => None,
+        Body::Inline(bytes) => Some(bytes),
+        Body::Received(partial) => {
+            received = partial.in_memory();
+            received.as_ref()
+        }
+        Body::Elsewhere if !known => return Ok(None),
+        Body::Copy(_) | Body::Elsewhere => None,
     };
+    let bytes_added = if known {
+        touch(tables, &blob.id)?;
+        0
+    } else {
+        record_new(tables, blob, inline, already_known)?
+    };
+    tables.partial.remove(key)?;
+    if let Some((path, looks)) = &blob.remember {
+        tables.remembered.put_row(path, &RememberedRow { looks: *looks, blob: blob.id })?;
+    }
+    Ok(Some(Added {
+        id: blob.id,
+        size: manifest.size,
+        md5: manifest.md5,
+        xxh64: manifest.xxh64,
+        bytes_added,
+        already_known,
+    }))
+}
+
+/// Tells the catalog about a blob that it doesn't know, and says how many bytes of it are new.
+fn record_new(
+    tables: &mut Tables<'_>,
+    blob: &Prepared<'_>,
+    inline: Option<&Vec<u8>>,
+    already_known: bool,
+) -> Result<u64, CatalogError> {
+    let key = &blob.id.0;
+    let manifest = &blob.manifest;
     let place = if inline.is_some() { Place::Inline } else { Place::File };
-    if !known {
-        tables.manifests.put(key, &blob.encoded)?;
-        tables.md5.put(&tables::join(&manifest.md5, key), &[])?;
-        for ((index, chunk), offset) in (0_u32..).zip(&manifest.chunks).zip(manifest.offsets()) {
-            if tables.chunks.any(&chunk.id.0)? {
-                // The first place in this blob stands; another blob's doesn't matter here.
-                if place == Place::Inline || tables.chunks.has(&tables::join(&chunk.id.0, key))? {
-                    continue;
-                }
-            } else if !already_known {
-                bytes_added += u64::from(chunk.len);
+    let mut bytes_added = 0;
+    tables.manifests.put(key, &blob.encoded)?;
+    tables.md5.put(&tables::join(&manifest.md5, key), &[])?;
+    for ((index, chunk), offset) in (0_u32..).zip(&manifest.chunks).zip(manifest.offsets()) {
+        if tables.chunks.any(&chunk.id.0)? {
+            // The first place in this blob stands; another blob's doesn't matter here.
+            if place == Place::Inline || tables.chunks.has(&tables::join(&chunk.id.0, key))? {
+                continue;
             }
-            if place == Place::File {
-                let row = ChunkRow { index, offset, len: chunk.len };
-                tables.chunks.put_row(&tables::join(&chunk.id.0, key), &row)?;
-            }
+        } else if !already_known {
+            bytes_added += u64::from(chunk.len);
         }
-        if let Some(bytes) = inline {
-            tables.inline.put(key, &bytes)?;
+        if place == Place::File {
+            let row = ChunkRow { index, offset, len: chunk.len };
+            tables.chunks.put_row(&tables::join(&chunk.id.0, key), &row)?;
         }
+    }
+    if let Some(bytes) = inline {
+        tables.inline.put(key, bytes)?;
     }
     let row = BlobRow {
         place,
@@ -234,21 +331,6 @@ fn record(
         xxh64: manifest.xxh64,
         touched: now(),
     };
-    if known {
-        touch(tables, &blob.id)?;
-    } else {
-        tables.blobs.put_row(key, &row)?;
-    }
-    tables.partial.remove(key)?;
-    if let Some((path, looks)) = &blob.remember {
-        tables.remembered.put_row(path, &RememberedRow { looks: *looks, blob: blob.id })?;
-    }
-    Ok(Added {
-        id: blob.id,
-        size: manifest.size,
-        md5: manifest.md5,
-        xxh64: manifest.xxh64,
-        bytes_added,
-        already_known,
-    })
+    tables.blobs.put_row(key, &row)?;
+    Ok(bytes_added)
 }

@@ -134,8 +134,7 @@ impl Store {
             };
             prepared.push(ready(&partial, hold)?);
         }
-        let synced = self.publish::<WriteError>(prepared);
-        synced.map(|_| ())
+        self.publish_received(prepared)
     }
 
     /// Stores small blobs, each handed over with its manifest and all its bytes, with one commit:
@@ -167,7 +166,14 @@ impl Store {
                 _hold: self.hold(id),
             });
         }
-        self.publish::<WriteError>(prepared).map(|_| ())
+        self.publish_received(prepared)
+    }
+
+    fn publish_received(&self, prepared: Vec<Prepared<'_>>) -> Result<(), WriteError> {
+        if prepared.is_empty() {
+            return Ok(());
+        }
+        self.publish::<WriteError>(prepared, |_| Ok(())).map(|_| ())
     }
 
     /// Gives up a blob that is not whole, and what was received of it. A whole one stays.
