@@ -49,7 +49,7 @@ pub use error::{
 pub use facts::{Batch, Facts};
 pub use hash::{FileHashes, hash_file, hash_reader, md5_hex};
 pub use holds::{Hold, Intake};
-pub use ingest::Added;
+pub use ingest::{AddOptions, Added};
 pub use pins::Pin;
 pub use verify::CatalogDamage;
 

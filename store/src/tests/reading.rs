@@ -86,6 +86,33 @@ fn a_files_trouble_is_its_own() {
 }
 
 #[test]
+fn looks_are_doubted_when_asked() {
+    let scratch = Scratch::new();
+    let path = scratch.beside("file");
+    std::fs::write(&path, noise(5, 5_000_000)).unwrap();
+    let mut doubting = crate::AddOptions::default();
+    doubting.rehash = true;
+    let mut ids = Vec::new();
+    for options in [crate::AddOptions::default(), doubting] {
+        let added = scratch.ingest_with(&[&path], &options, &mut |_, _| {}).unwrap();
+        ids.push(added[0].as_ref().unwrap().id);
+        // Moved, it is read and not copied.
+        let moved = scratch.beside("moved");
+        std::fs::rename(&path, &moved).unwrap();
+        let added = scratch.ingest_file(&moved, &mut |_| {}).unwrap();
+        assert_eq!((added.bytes_added, added.already_known), (0, true));
+        std::fs::rename(&moved, &path).unwrap();
+    }
+    assert_eq!(ids[0], ids[1]);
+    // One that only begins like it and is as long is another blob.
+    let mut other = noise(5, 5_000_000);
+    other[4_999_999] ^= 1;
+    std::fs::write(&path, &other).unwrap();
+    let id = scratch.ingest_file(&path, &mut |_| {}).unwrap().id;
+    assert!(id != ids[0] && scratch.read_all(id, u64::MAX).unwrap() == other);
+}
+
+#[test]
 fn a_file_that_changes_while_it_is_read_is_refused() {
     let scratch = Scratch::new();
     let path = scratch.beside("growing");
