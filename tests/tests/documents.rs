@@ -342,9 +342,9 @@ fn files_and_the_store() {
     for reference in items(&store["references"]) {
         let fields = [
             ("id", Id),
-            ("path?", Text),
-            ("type?", Text),
-            ("added_by?", Text),
+            ("path", Text),
+            ("type", Text),
+            ("added_by", Text),
             ("count", Count),
             ("by", Texts),
         ];

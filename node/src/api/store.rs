@@ -11,9 +11,9 @@ use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use weft_protocol::ids::{BlobId, NodeId};
-use weft_store::md5_hex;
+use weft_store::{Batch, md5_hex};
 
-use super::{Access, Answer, State};
+use super::{Access, Answer, State, references};
 use crate::error::{ApiError, Code};
 use crate::node::Shared;
 
@@ -30,24 +30,11 @@ pub(super) async fn blocking<T: Send + 'static>(
 
 pub(super) async fn overview(node: State) -> Answer {
     let store = Arc::clone(&node.store);
+    let jobs = references::FromJobs::of(&node);
     let document = blocking(move || {
         let stats = store.stats().map_err(failed)?;
         let partial = store.list_partial().map_err(failed)?;
-        let pins = store.all_pins().map_err(failed)?;
-        let mut by: std::collections::BTreeMap<BlobId, Vec<String>> =
-            std::collections::BTreeMap::new();
-        for pin in pins {
-            by.entry(pin.blob).or_default().push(pin.reason);
-        }
-        let references: Vec<Value> = by
-            .into_iter()
-            .map(|(blob, reasons)| {
-                json!({
-                    "id": blob, "path": null, "type": null, "added_by": null,
-                    "count": reasons.len(), "by": reasons,
-                })
-            })
-            .collect();
+        let references = references::list(&store, jobs).map_err(failed)?;
         Ok(json!({
             "blobs": stats.blobs,
             "bytes": stats.bytes,
@@ -68,6 +55,7 @@ pub(super) struct AddRequest {
 pub(super) async fn add(node: State, access: Access, Json(request): Json<AddRequest>) -> Answer {
     access.require_user("adding files")?;
     let store = Arc::clone(&node.store);
+    let owner = super::jobs::owner(&node);
     let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(16);
     tokio::task::spawn_blocking(move || {
         // What is added is kept until it is pinned.
@@ -75,7 +63,7 @@ pub(super) async fn add(node: State, access: Access, Json(request): Json<AddRequ
         let say = |document: Value| {
             let _ = sender.blocking_send(Ok(format!("{document}\n").into()));
         };
-        match add_all(&store, request.paths, &say) {
+        match add_all(&store, request.paths, &owner, &say) {
             Ok(added) => say(json!({ "result": added })),
             Err(error) => say(json!({ "error": error })),
         }
@@ -89,6 +77,7 @@ pub(super) async fn add(node: State, access: Access, Json(request): Json<AddRequ
 fn add_all(
     store: &weft_store::Store,
     paths: Vec<PathBuf>,
+    owner: &str,
     say: &dyn Fn(Value),
 ) -> Result<Vec<Value>, ApiError> {
     let mut files = Vec::new();
@@ -116,16 +105,17 @@ fn add_all(
             }
         })
         .map_err(not_added)?;
-    let mut documents = Vec::with_capacity(added.len());
+    let (mut documents, mut pins) = (Vec::with_capacity(added.len()), Batch::new());
     for (path, added) in sources.into_iter().zip(added) {
         let added = added.map_err(not_added)?;
-        store.pin(added.id, crate::pins::USER).map_err(failed)?;
+        pins = references::keep(pins, added.id, &path.to_string_lossy(), owner);
         documents.push(json!({
             "path": path, "id": added.id, "size": added.size,
             "hash": md5_hex(&added.md5), "xxhash": added.xxh64.to_string(),
             "bytes_added": added.bytes_added,
         }));
     }
+    store.commit(&pins).map_err(failed)?;
     Ok(documents)
 }
 

@@ -97,7 +97,7 @@ pub(super) async fn unpin(node: State, access: Access, Path(blob): Path<String>)
                 format!("no user has pinned {} here; nothing was changed", id.short()),
             ));
         }
-        store.unpin(id, pins::USER).map_err(failed)?;
+        store.commit(&super::references::release(id)).map_err(failed)?;
         let others = pins.into_iter().map(|pin| pin.reason);
         Ok(others.filter(|reason| reason != pins::USER).collect::<Vec<_>>())
     })

@@ -1,0 +1,120 @@
+//! What each kept blob is, and for whom it is kept: `weft store`.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use weft_protocol::content::Tree;
+use weft_protocol::content::tree::MAX_ENCODED as MAX_TREE;
+use weft_protocol::ids::BlobId;
+use weft_store::{Batch, CatalogError, Store};
+
+use crate::node::Shared;
+use crate::pins;
+
+/// Under which name the catalog remembers what a user added: its path, and who did.
+fn added(blob: &BlobId) -> String {
+    format!("added/{blob}")
+}
+
+/// Keeps a file that a user added, and remembers what it was.
+pub(super) fn keep(batch: Batch, blob: BlobId, path: &str, owner: &str) -> Batch {
+    // Neither has a line end: an owner is a user's and a machine's name.
+    let remembered = format!("{owner}\n{path}");
+    batch.pin(blob, pins::USER).put_meta(added(&blob), remembered.into_bytes())
+}
+
+/// Keeps it no longer for a user's sake.
+pub(super) fn release(blob: BlobId) -> Batch {
+    Batch::new().unpin(blob, pins::USER).remove_meta(added(&blob))
+}
+
+/// What a blob is.
+#[derive(Clone)]
+struct Known {
+    path: String,
+    kind: &'static str,
+    added_by: String,
+}
+
+/// What a job's facts say of blobs, and which trees it has by their owners.
+#[derive(Default)]
+pub(super) struct FromJobs {
+    known: BTreeMap<BlobId, Known>,
+    /// Trees of inputs, with the job's scenes.
+    trees: BTreeMap<BlobId, (Vec<String>, String)>,
+}
+
+impl FromJobs {
+    /// Collects what all jobs say.
+    pub(super) fn of(node: &Shared) -> Self {
+        let mut all = Self::default();
+        for (_, job, spec) in node.machine().ledger.jobs.iter() {
+            let mut say = |blob: BlobId, path: &str, kind| {
+                let known = Known { path: path.to_owned(), kind, added_by: spec.owner.clone() };
+                all.known.entry(blob).or_insert(known);
+            };
+            say(spec.inputs, &spec.name, "tree");
+            for (key, task) in job.tasks() {
+                for file in task.done.iter().flat_map(|done| &done.files) {
+                    say(file.blob, file.path.as_str(), "output");
+                }
+                let logs = task.done.iter().filter_map(|done| done.log);
+                for log in logs.chain(task.failures.values().filter_map(|failure| failure.log)) {
+                    say(log, &format!("{} frame {}", spec.name, key.frame), "log");
+                }
+            }
+            let scenes = spec.steps.iter().map(|step| step.scene.as_str().to_owned()).collect();
+            all.trees.insert(spec.inputs, (scenes, spec.owner.clone()));
+        }
+        all
+    }
+}
+
+/// Every blob that is kept for something, with what it is, where that is known.
+pub(super) fn list(store: &Store, mut jobs: FromJobs) -> Result<Vec<Value>, CatalogError> {
+    let mut by: BTreeMap<BlobId, Vec<String>> = BTreeMap::new();
+    for pin in store.all_pins()? {
+        if pin.tree
+            && let Ok(bytes) = store.read_all(pin.blob, MAX_TREE as u64)
+            && let Ok(tree) = Tree::decode(&bytes)
+        {
+            let (scenes, owner) = jobs.trees.get(&pin.blob).cloned().unwrap_or_default();
+            for (path, entry) in tree.entries() {
+                let path = path.as_str();
+                let kind = if scenes.iter().any(|scene| scene == path) { "scene" } else { "asset" };
+                let known = Known { path: path.to_owned(), kind, added_by: owner.clone() };
+                jobs.known.entry(entry.blob).or_insert(known);
+                by.entry(entry.blob).or_default().push(pin.reason.clone());
+            }
+        }
+        by.entry(pin.blob).or_default().push(pin.reason);
+    }
+    let mut references = Vec::with_capacity(by.len());
+    for (blob, mut reasons) in by {
+        // A tree may name a blob more than once.
+        reasons.sort();
+        reasons.dedup();
+        let known = match jobs.known.remove(&blob) {
+            Some(known) => Some(known),
+            None => by_hand(store, &blob)?,
+        };
+        references.push(json!({
+            "id": blob,
+            "path": known.as_ref().map(|known| &known.path),
+            "type": known.as_ref().map(|known| known.kind),
+            "added_by": known.as_ref().map(|known| &known.added_by),
+            "count": reasons.len(),
+            "by": reasons,
+        }));
+    }
+    Ok(references)
+}
+
+fn by_hand(store: &Store, blob: &BlobId) -> Result<Option<Known>, CatalogError> {
+    let remembered = store.get_meta(&added(blob))?;
+    let remembered = remembered.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    Ok(remembered.and_then(|text| {
+        let (owner, path) = text.split_once('\n')?;
+        Some(Known { path: path.to_owned(), kind: "file", added_by: owner.to_owned() })
+    }))
+}
