@@ -90,8 +90,7 @@ fn looks_are_doubted_when_asked() {
     let scratch = Scratch::new();
     let path = scratch.beside("file");
     std::fs::write(&path, noise(5, 5_000_000)).unwrap();
-    let mut doubting = crate::AddOptions::default();
-    doubting.rehash = true;
+    let doubting = crate::AddOptions { rehash: true };
     let mut ids = Vec::new();
     for options in [crate::AddOptions::default(), doubting] {
         let added = scratch.ingest_with(&[&path], &options, &mut |_, _| {}).unwrap();
