@@ -11,6 +11,7 @@ mod jobs;
 mod listen;
 mod logs;
 mod openapi;
+mod references;
 mod store;
 mod studio;
 mod submission;
