@@ -152,9 +152,10 @@ pub fn prepare(
     if let Some(folder) = &request.output {
         check_output(folder)?;
     }
+    let wanted: Vec<i32> = frames.iter().filter_map(|frame| i32::try_from(*frame).ok()).collect();
     let mut spec = draft(request, &engine, frames, test_frames, output, owner)?;
     spec.steps[0].engine_version = version(&engine, offered);
-    let (mut warnings, gathered) = gather(request, &scene, analysis.as_ref())?;
+    let (mut warnings, gathered) = gather(request, &scene, analysis.as_ref(), &wanted)?;
     if spec.steps[0].engine_version.is_empty() {
         warnings.push(format!("no node has the engine '{engine}' just now"));
     }
@@ -478,10 +479,12 @@ fn gather(
     request: &SubmitRequest,
     scene: &Path,
     analysis: Option<&Analysis>,
+    frames: &[i32],
 ) -> Result<(Vec<String>, collect::Gathered), ApiError> {
     let mut warnings = analysis.map(|analysis| analysis.warnings.clone()).unwrap_or_default();
-    let missing = analysis.map(|analysis| analysis.missing.as_slice()).unwrap_or_default();
-    let line = |missing: &weft_scene::analysis::Missing| {
+    // What other frames of the scene lack doesn't matter to this job.
+    let missing: Vec<_> = analysis.iter().flat_map(|all| all.missing_for(frames)).collect();
+    let line = |missing: &&weft_scene::analysis::Missing| {
         format!("{} (asked for by {}): {}", missing.path, missing.node, missing.reason)
     };
     let required: Vec<String> = missing.iter().filter(|m| m.required).map(line).collect();
@@ -560,7 +563,7 @@ fn take_in(
         };
         new += added.bytes_added;
         known += added.size - added.bytes_added;
-        let entry = TreeEntry { blob: added.id, size: added.size, frames: None };
+        let entry = TreeEntry { blob: added.id, size: added.size, frames: file.frames.clone() };
         entries.insert(file.path.clone(), entry);
     }
     let tree = Tree::new(entries).map_err(|error| {

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 use weft_protocol::content::TreePath;
-use weft_scene::analysis::{AnalyseError, Analysis};
+use weft_protocol::job::task::FrameRun;
+use weft_scene::analysis::{AnalyseError, Analysis, join_frames};
 use weft_scene::{blender, demo, maya};
 
 use super::invalid;
@@ -28,6 +29,8 @@ pub(super) struct GatheredFile {
     pub(super) size: u64,
     /// Whether it is the scene itself.
     pub(super) is_scene: bool,
+    /// The frames that read it; none where every frame may.
+    pub(super) frames: Option<Vec<FrameRun>>,
     /// Other bytes that travel in its place: a `.blend` with paths rewritten.
     pub(super) rewritten: Option<Vec<u8>>,
 }
@@ -64,13 +67,20 @@ pub(super) fn gather(
     project: Option<&Path>,
 ) -> Result<Gathered, ApiError> {
     let scene = canonical(scene)?;
-    let mut sources = BTreeSet::from([scene.clone()]);
-    for file in analysis.iter().flat_map(|a| &a.assets).flat_map(|asset| &asset.files) {
-        sources.insert(canonical(file)?);
+    let mut sources = BTreeSet::new();
+    let mut by_frame: BTreeMap<PathBuf, Option<Vec<FrameRun>>> = BTreeMap::new();
+    for (file, frames) in analysis.iter().flat_map(|analysis| analysis.files_by_frame()) {
+        // Two ways to spell a path may lead to one file.
+        let known = by_frame.entry(canonical(file)?).or_insert_with(|| Some(Vec::new()));
+        *known = join_frames(known.take(), frames);
     }
+    sources.insert(scene.clone());
     for asset in assets {
         add_all(&canonical(asset)?, &mut sources)?;
     }
+    // The scene itself and what the user names are for every frame.
+    by_frame.retain(|file, _| !sources.contains(file));
+    sources.extend(by_frame.keys().cloned());
     let root = match project {
         Some(project) => canonical(project)?,
         None => common_folder(&sources).unwrap_or_default(),
@@ -110,6 +120,7 @@ pub(super) fn gather(
             path: path.clone(),
             size,
             is_scene,
+            frames: by_frame.remove(source).flatten().filter(|runs| !runs.is_empty()),
             rewritten,
         });
     }
