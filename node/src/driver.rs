@@ -223,6 +223,7 @@ impl Driver {
 
 /// The one writer: it takes whatever waits, commits it with one sync, and says so.
 fn write_all(node: &Shared, mut queue: mpsc::Receiver<Write>) {
+    let mut on_disk = 0;
     while let Some(first) = queue.blocking_recv() {
         let mut writes = vec![first];
         while let Ok(next) = queue.try_recv() {
@@ -236,12 +237,17 @@ fn write_all(node: &Shared, mut queue: mpsc::Receiver<Write>) {
                 batch = batch.put_fact(fact.id(), fact.as_bytes().to_vec());
             }
         }
-        if let Some((term, ())) = terms.last_key_value() {
+        // Whatever order the writes come in, the term on the disk never falls.
+        let highest = terms.last_key_value().map(|(term, ())| *term).filter(|term| *term > on_disk);
+        if let Some(term) = highest {
             batch = batch.put_meta(TERM, term.to_le_bytes().to_vec());
         }
         let committed = if batch.is_empty() { Ok(()) } else { node.store.commit(&batch) };
         if let Err(error) = &committed {
             tracing::error!(%error, "the catalog could not be written: nothing of it took effect");
+        }
+        if committed.is_ok() {
+            on_disk = highest.unwrap_or(on_disk);
         }
         for write in writes {
             let input = match &committed {
