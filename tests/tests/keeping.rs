@@ -24,7 +24,7 @@ fn what_nobody_refers_to_goes_and_what_is_pinned_stays() {
 
     let nothing = node.ask(&["gc"]);
     assert_eq!(nothing["blobs"].as_array().unwrap().len(), 0, "added files are pinned: {nothing}");
-    node.run(&["unpin", &id(1)[..12]]).ok();
+    _ = node.run(&["unpin", &id(1)[..12]]).ok();
     let plan = node.ask(&["gc", "--dry-run"]);
     assert_eq!(plan["blobs"][0]["id"], id(1).as_str(), "{plan}");
     assert_eq!(plan["bytes"], 2 << 20);
@@ -36,9 +36,9 @@ fn what_nobody_refers_to_goes_and_what_is_pinned_stays() {
 
     // Pinned elsewhere, it is fetched; unpinned twice is once too often.
     let other = farm.node(2);
-    other.run(&["pin", &id(0)]).ok();
+    _ = other.run(&["pin", &id(0)]).ok();
     assert!(blob_file(other.home(), &id(0)).is_file());
-    other.run(&["unpin", &id(0)]).ok();
+    _ = other.run(&["unpin", &id(0)]).ok();
     let refused = other.run(&["unpin", &id(0)]);
     assert_eq!(refused.status, 1, "{}", refused.stderr);
     assert!(refused.stderr.contains("nothing was changed"), "{}", refused.stderr);
@@ -54,11 +54,11 @@ fn a_job_keeps_its_files_until_it_is_removed() {
         let collected = farm.node(node).ask(&["gc"]);
         assert_eq!(collected["blobs"].as_array().unwrap().len(), 0, "node {node}: {collected}");
     }
-    farm.node(2).run(&["rm", &job]).ok();
+    _ = farm.node(2).run(&["rm", &job]).ok();
     for node in [1, 2] {
         let asked = farm.node(node);
         wait_for(MINUTE, "the removed job's files go", || {
-            asked.ask(&["gc"]);
+            _ = asked.ask(&["gc"]);
             (asked.ask(&["store"])["blobs"] == 0).then_some(())
         });
     }
@@ -72,7 +72,7 @@ fn what_the_disk_spoils_is_healed_from_a_peer_or_named() {
     let alone = write_file(farm.folder().join("alone.bin"), Random::seeded(5).bytes(1 << 20));
     let added = node.call(&["add", "--json"]).arg(&both).arg(&alone).run().json();
     let id = |file: usize| added[file]["id"].as_str().unwrap().to_owned();
-    other.run(&["pin", &id(0)]).ok();
+    _ = other.run(&["pin", &id(0)]).ok();
     assert_eq!(node.run(&["scrub"]).status, 0, "a healthy store");
 
     for file in [0, 1] {
@@ -95,11 +95,11 @@ fn what_the_disk_spoils_is_healed_from_a_peer_or_named() {
 
     // What was healed is right again, and what was not is given to nobody.
     let copy = farm.folder().join("copy.bin");
-    node.call(&["get", &id(0), "--to"]).arg(&copy).run().ok();
+    _ = node.call(&["get", &id(0), "--to"]).arg(&copy).run().ok();
     assert_eq!(fs::read(&copy).unwrap(), fs::read(&both).unwrap());
     let lost = node.call(&["get", &id(1), "--to"]).arg(&copy).run();
     assert_ne!(lost.status, 0);
     // Added again, it is whole again.
-    node.call(&["add"]).arg(&alone).run().ok();
+    _ = node.call(&["add"]).arg(&alone).run().ok();
     assert_eq!(node.run(&["scrub"]).status, 0);
 }

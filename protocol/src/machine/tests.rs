@@ -424,9 +424,7 @@ fn who_starts_again_with_its_clock_set_back_is_introduced_to_its_peers() {
     let now = world.now;
     let machine = world.nodes.get_mut(&first).unwrap();
     let commands = machine.handle(now, Input::Message(second, hello));
-    let greets = |command: &Command| {
-        matches!(command, Command::Send(to, Message::Hello { .. }) if *to == second)
-    };
+    let greets = |command: &Command| matches!(command, Command::Send(to, Message::Hello { .. }) if *to == second);
     assert!(commands.iter().any(greets), "{commands:?}");
     assert_eq!(machine.adverts[&second].revision, (0, 0));
 }

@@ -90,7 +90,7 @@ impl Invariant for Acknowledged {
 
     fn look(&mut self, world: &World) -> Result<(), String> {
         self.checked += 1;
-        if self.checked % 60 != 0 {
+        if !self.checked.is_multiple_of(60) {
             return Ok(());
         }
         world.record.promises.iter().try_for_each(|promise| Self::stands(world, promise))

@@ -17,6 +17,9 @@ use weft_protocol::machine::Machine;
 use super::Invariant;
 use crate::sim::World;
 
+/// What ranks a result among those of its generation: attempt, author, fact.
+type Rank = (u32, NodeId, FactId);
+
 /// What is plainly known of a job.
 #[derive(Default)]
 struct Plain {
@@ -26,8 +29,8 @@ struct Plain {
     cancelled: bool,
     /// Pause or resume, by the order of controls.
     switch: Option<((u64, bool, NodeId, FactId), bool)>,
-    /// Every result: task, generation, then what ranks it.
-    results: BTreeMap<TaskKey, BTreeMap<u32, BTreeSet<(u32, NodeId, FactId)>>>,
+    /// Every result, by task and generation.
+    results: BTreeMap<TaskKey, BTreeMap<u32, BTreeSet<Rank>>>,
     generations: BTreeMap<TaskKey, u32>,
     extended: Vec<Action>,
     retried: Vec<Action>,
@@ -137,7 +140,9 @@ pub(super) struct Joins {
 impl Joins {
     fn all(world: &World, stride: u64) -> Result<(), String> {
         for (number, node, machine) in world.up() {
-            if (number as u64 + world.now / 1_000_000) % stride != 0 || node.disk.waiting() > 0 {
+            if !(number as u64 + world.now / 1_000_000).is_multiple_of(stride)
+                || node.disk.waiting() > 0
+            {
                 continue;
             }
             // A fact that is on the disk and not joined yet would be no mistake.

@@ -91,7 +91,7 @@ impl Invariant for Recovery {
         if world.calm_for() > LEADER && world.now > world.record.stirred + LEADER {
             Self::one_leader(world)?;
         }
-        if world.calm_for() > REPLICAS && world.now / SECOND % 10 == 0 {
+        if world.calm_for() > REPLICAS && (world.now / SECOND).is_multiple_of(10) {
             Self::equal_replicas(world)?;
         }
         Ok(())

@@ -41,7 +41,7 @@ impl Invariant for Releases {
     }
 
     fn look(&mut self, world: &World) -> Result<(), String> {
-        match world.calm_for() > SPREAD && world.now / SECOND % 15 == 0 {
+        match world.calm_for() > SPREAD && (world.now / SECOND).is_multiple_of(15) {
             true => Self::check(world),
             false => Ok(()),
         }

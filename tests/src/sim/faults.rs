@@ -24,7 +24,7 @@ impl World {
 
     /// Even numbers begin storms, odd ones end them.
     pub(super) fn weather(&mut self, number: usize) {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             self.trace.say(self.now, || "a storm begins".into());
             self.calm_since = None;
             self.after(0, Event::Fault);

@@ -148,9 +148,9 @@ impl World {
         };
         let (picture, log) = (name(0), name(1));
         // Some frames fail anywhere, some once in a while; what can't be kept is not done.
-        let broken = fate(&attempt, 2, None) % 40 == 0;
-        let unlucky = fate(&attempt, 3, Some(&node.id)) % 25 == 0;
-        let path = TreePath::new(&format!("shot_{:04}.png", attempt.task.frame));
+        let broken = fate(&attempt, 2, None).is_multiple_of(40);
+        let unlucky = fate(&attempt, 3, Some(&node.id)).is_multiple_of(25);
+        let path = TreePath::new(format!("shot_{:04}.png", attempt.task.frame));
         let failed = |kind, message: &str| Ending::Failed { kind, message: message.to_owned() };
         let (ending, log) = match path {
             _ if node.disk.full => {
