@@ -80,8 +80,8 @@ mod tests {
             ],
         });
         insta::assert_snapshot!(words(&spoilt, Style::default()), @r"
-        id             size  now                                                needed by
-        0123456789  2.0 KiB  healed from another node                           user
+        id             size  now                                            needed by
+        0123456789  2.0 KiB  healed from another node                       user
         fedcba9876  1.0 KiB  lost here: no node that can be reached has it  job/1
 
         4.0 KiB in 3 files read: the disk has spoilt 2 of them
