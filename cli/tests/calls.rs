@@ -53,6 +53,10 @@ fn help_lists_what_there_is() {
       get          Fetch a file from the store
       has          Ask which hashes the store has
       store        What the store holds, and why
+      pin          Keep a blob on this node until it is unpinned
+      unpin        Keep a blob no longer for your sake
+      gc           Delete what nobody refers to
+      scrub        Read every stored byte again, and heal from other nodes what the disk has spoilt
       members      List the studio's members
       revoke       Take a member's rights away, for good
       completions  Print a shell's completions
