@@ -24,8 +24,10 @@ fn build() -> PathBuf {
     let test = std::env::current_exe().expect("the test has a path");
     // target/[triple/]PROFILE/deps/TEST
     let profile = test.ancestors().nth(2).expect("tests lie two folders deep");
-    let target = profile.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
-    let target = target.expect("Cargo marks its target folder");
+    let above = profile.parent().expect("a profile's folder lies in another");
+    // Cargo marks the target folders that it makes; in one that was there before, it is the one above.
+    let marked = profile.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    let target = marked.unwrap_or(above);
     let name = |folder: &Path| folder.file_name().unwrap_or_default().to_owned();
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
@@ -39,7 +41,6 @@ fn build() -> PathBuf {
         Some(profile) => drop(command.args(["--profile", profile])),
         None => panic!("{} names no profile", profile.display()),
     }
-    let above = profile.parent().expect("a profile's folder lies in another");
     if above != target {
         command.arg("--target").arg(name(above));
     }
