@@ -1,0 +1,268 @@
+//! One stream of a peer that fetches: its requests in, replies out, and news of what there is more
+//! of here.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::stream::FuturesOrdered;
+use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use weft_protocol::content::Bitmap;
+use weft_protocol::ids::{BlobId, NodeId};
+use weft_protocol::wire::transfer::{Chunk, MAX_OPEN, MAX_REQUEST, MAX_WHOLE, Reply, Request};
+use weft_store::Store;
+
+use super::origins::{Origins, Part};
+use super::queue::{Queue, Work};
+use crate::network::{Stream, frames};
+use crate::transfer::{Traffic, pack};
+
+/// How many answers are made ready while one is being written: the disk and the cipher work side by
+/// side, and little is read in vain when the peer goes.
+const READY: usize = 4;
+/// How often a peer hears what there is more of.
+const TELL: Duration = Duration::from_millis(100);
+/// How many blobs a peer may follow over one stream.
+const MAX_FOLLOWED: usize = 64 * 1024;
+
+/// What one stream's two directions share.
+struct Shared {
+    node: NodeId,
+    store: Arc<Store>,
+    traffic: Traffic,
+    origins: Origins,
+    queue: Queue,
+    /// The blobs that the peer fetches and that are here as a whole.
+    parts: Mutex<BTreeMap<BlobId, Part>>,
+}
+
+/// A conversation with one peer.
+pub(super) struct Conversation {
+    shared: Arc<Shared>,
+    /// What the peer was told of blobs that are not here as a whole.
+    told: BTreeMap<BlobId, Option<Bitmap>>,
+}
+
+/// An answer, and the bytes behind it.
+type Answer = (Reply, Vec<u8>);
+
+impl Conversation {
+    pub(super) fn new(node: NodeId, store: Arc<Store>, traffic: Traffic, origins: Origins) -> Self {
+        let (queue, parts) = (Queue::default(), Mutex::default());
+        let shared = Shared { node, store, traffic, origins, queue, parts };
+        Self { shared: Arc::new(shared), told: BTreeMap::new() }
+    }
+
+    /// Answers until the peer closes the stream.
+    ///
+    /// # Errors
+    /// When the stream breaks, or what comes is no request.
+    pub(super) async fn run(mut self, stream: Stream) -> io::Result<()> {
+        let (reader, writer) = stream.split();
+        let shared = Arc::clone(&self.shared);
+        let reading = tokio::spawn(async move {
+            let result = shared.read(reader).await;
+            shared.queue.end();
+            result
+        });
+        let written = self.write(writer).await;
+        if written.is_err() {
+            reading.abort();
+            return written;
+        }
+        reading.await.map_err(io::Error::other)?
+    }
+
+    async fn write(&mut self, mut writer: futures::io::WriteHalf<Stream>) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let mut ready: FuturesOrdered<JoinHandle<Answer>> = FuturesOrdered::new();
+        let mut changes = shared.traffic.changes();
+        let mut seen = *changes.borrow();
+        let mut tell_at = Instant::now();
+        loop {
+            while ready.len() < READY
+                && let Some(work) = shared.queue.pop()
+            {
+                let shared = Arc::clone(&shared);
+                ready.push_back(tokio::task::spawn_blocking(move || shared.answer(work)));
+            }
+            if ready.is_empty() {
+                if shared.queue.is_over() {
+                    return writer.close().await;
+                }
+                writer.flush().await?;
+            }
+            // Only peers that wait for something are told, and none too often.
+            let waits = !self.told.is_empty();
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(tell_at), if waits && *changes.borrow() != seen => {
+                    tell_at = Instant::now() + TELL;
+                    let since = std::mem::replace(&mut seen, *changes.borrow_and_update());
+                    for reply in self.news(since).await? {
+                        frames::write(&mut writer, &reply).await?;
+                    }
+                }
+                Some(answer) = ready.next() => {
+                    let (reply, bytes) = answer.map_err(io::Error::other)?;
+                    self.note(&reply);
+                    frames::write(&mut writer, &reply).await?;
+                    if !bytes.is_empty() {
+                        writer.write_all(&bytes).await?;
+                    }
+                }
+                () = shared.queue.filled() => {}
+                Ok(()) = changes.changed(), if waits => {}
+            }
+        }
+    }
+
+    /// Remembers what the peer is told.
+    fn note(&mut self, reply: &Reply) {
+        let (blob, told) = match reply {
+            Reply::Manifest(blob, _, bitmap) | Reply::Holds(blob, bitmap) => (blob, Some(bitmap)),
+            Reply::Unknown(blob) => (blob, None),
+            _ => return,
+        };
+        if told.is_some_and(Bitmap::is_full) {
+            self.told.remove(blob);
+        } else if self.told.len() < MAX_FOLLOWED || self.told.contains_key(blob) {
+            self.told.insert(*blob, told.cloned());
+        }
+    }
+
+    /// What there is more of than the peer was told, since a change.
+    async fn news(&mut self, since: u64) -> io::Result<Vec<Reply>> {
+        let mut changed = self.shared.traffic.since(since);
+        changed.retain(|blob| self.told.contains_key(blob));
+        if changed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let store = Arc::clone(&self.shared.store);
+        let look = move || {
+            let have = |blob: BlobId| Some((blob, store.have(blob).ok()??));
+            changed.into_iter().filter_map(have).collect::<Vec<_>>()
+        };
+        let have = tokio::task::spawn_blocking(look).await.map_err(io::Error::other)?;
+        let mut news = Vec::new();
+        for (blob, bitmap) in have {
+            let reply = match self.told.get(&blob) {
+                Some(Some(before)) => {
+                    let gained: Vec<u32> =
+                        bitmap.held().filter(|chunk| !before.get(*chunk)).collect();
+                    if gained.is_empty() {
+                        continue;
+                    }
+                    // A chunk takes some bytes in a list and a bit in a bitmap.
+                    match gained.len() > bitmap.as_bytes().len() / 2 {
+                        true => Reply::Holds(blob, bitmap.clone()),
+                        false => Reply::Gained(blob, gained),
+                    }
+                }
+                _ => {
+                    // Both fetch it now: each can help the other.
+                    self.shared.traffic.asks(self.shared.node, &blob);
+                    Reply::Holds(blob, bitmap.clone())
+                }
+            };
+            if bitmap.is_full() {
+                self.told.remove(&blob);
+            } else {
+                self.told.insert(blob, Some(bitmap));
+            }
+            news.push(reply);
+        }
+        Ok(news)
+    }
+}
+
+impl Shared {
+    async fn read(&self, mut reader: futures::io::ReadHalf<Stream>) -> io::Result<()> {
+        while let Some(request) = frames::read::<_, Request>(&mut reader, MAX_REQUEST).await? {
+            match request {
+                Request::Open(blobs) => {
+                    for blob in blobs.into_iter().take(MAX_OPEN) {
+                        self.queue.push(Work::Open(blob)).await;
+                    }
+                }
+                Request::Follow(blob) => self.queue.push(Work::Follow(blob)).await,
+                Request::Want { blob, chunk, exact } => {
+                    self.queue.push(Work::Want { blob, chunk, exact }).await;
+                }
+                Request::Cancel(blob, chunk) => self.queue.cancel(blob, chunk),
+                Request::Hold(blob, bitmap) => self.with_part(&blob, |part| part.held(&bitmap)),
+                Request::Gained(blob, chunks) => self.with_part(&blob, |part| part.gained(&chunks)),
+            }
+        }
+        Ok(())
+    }
+
+    fn with_part<T: Default>(&self, blob: &BlobId, act: impl FnOnce(&Part) -> T) -> T {
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.get(blob).map(act).unwrap_or_default()
+    }
+
+    fn answer(&self, work: Work) -> Answer {
+        let reply = match work {
+            Work::Open(blob) => self.open(blob).unwrap_or(Reply::Unknown(blob)),
+            Work::Follow(blob) => self.follow(blob).unwrap_or(Reply::Unknown(blob)),
+            Work::Spared(blob, chunk) => Reply::Spared(blob, chunk),
+            Work::Want { blob, chunk, exact } => return self.chunk(blob, chunk, exact),
+        };
+        if let Reply::Whole(_, _, bytes) = &reply {
+            self.traffic.sent(bytes.len());
+        }
+        (reply, Vec::new())
+    }
+
+    fn open(&self, blob: BlobId) -> Option<Reply> {
+        self.traffic.asks(self.node, &blob);
+        let manifest = self.store.manifest_bytes(blob).ok()??;
+        let info = self.store.info(blob).ok()?;
+        if info.is_some_and(|info| info.size <= MAX_WHOLE) {
+            let bytes = self.store.read_all(blob, MAX_WHOLE).ok()?;
+            return Some(Reply::Whole(blob, manifest, bytes));
+        }
+        Some(Reply::Manifest(blob, manifest, self.have(blob)?))
+    }
+
+    fn follow(&self, blob: BlobId) -> Option<Reply> {
+        self.traffic.asks(self.node, &blob);
+        Some(Reply::Holds(blob, self.have(blob)?))
+    }
+
+    /// What is here of a blob; if that is all, what went out of it is counted.
+    fn have(&self, blob: BlobId) -> Option<Bitmap> {
+        let have = self.store.have(blob).ok()??;
+        if have.is_full() {
+            let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+            if parts.len() < MAX_FOLLOWED {
+                let join = || self.origins.join(&self.node, blob, have.len());
+                parts.entry(blob).or_insert_with(join);
+            }
+        }
+        Some(have)
+    }
+
+    fn chunk(&self, blob: BlobId, asked: u32, exact: bool) -> Answer {
+        let chunk = {
+            let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+            parts.get(&blob).map_or(asked, |part| part.give(asked, exact))
+        };
+        match self.store.read_chunk(blob, chunk) {
+            Ok(bytes) => {
+                let (encoding, bytes) = pack::squeeze(bytes);
+                self.traffic.sent(bytes.len());
+                let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+                (Reply::Chunk(Chunk { blob, asked, chunk, encoding, bytes: length }), bytes)
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a chunk was asked that can't be served");
+                (Reply::Missing(blob, asked), Vec::new())
+            }
+        }
+    }
+}

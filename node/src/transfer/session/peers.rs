@@ -1,0 +1,134 @@
+//! The peers that a fetch draws on, and those that it could.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use weft_protocol::ids::NodeId;
+use weft_protocol::wire::transfer::Request;
+
+use crate::transfer::fetch::Fetcher;
+use crate::transfer::line::{Answer, Line};
+
+/// From how many peers one fetch draws at once, as long as they have all that it needs.
+const MAX_LINES: usize = 32;
+/// How many more it knows of at most.
+const MAX_SPARE: usize = 512;
+
+pub(super) struct Peers {
+    fetcher: Fetcher,
+    answers: mpsc::Sender<Answer>,
+    lines: BTreeMap<NodeId, Line>,
+    /// Lines that are being opened.
+    connecting: JoinSet<(NodeId, Option<Line>)>,
+    /// Peers that are asked when there is room, or others have not enough.
+    spare: VecDeque<NodeId>,
+    /// Peers that were asked, or are about to be.
+    known: BTreeSet<NodeId>,
+    /// Peers from which something came.
+    answered: BTreeSet<NodeId>,
+    /// Peers whose line broke before anything came, and was opened once more.
+    retried: BTreeSet<NodeId>,
+    /// Lines that could not take a request.
+    broken: RefCell<BTreeSet<NodeId>>,
+}
+
+impl Peers {
+    pub(super) fn new(fetcher: Fetcher, answers: mpsc::Sender<Answer>, all: &[NodeId]) -> Self {
+        let mut peers = Self {
+            fetcher,
+            answers,
+            lines: BTreeMap::new(),
+            connecting: JoinSet::new(),
+            spare: VecDeque::new(),
+            known: BTreeSet::new(),
+            answered: BTreeSet::new(),
+            retried: BTreeSet::new(),
+            broken: RefCell::default(),
+        };
+        for node in all {
+            peers.meet(*node);
+        }
+        peers
+    }
+
+    /// There is a peer that may have something.
+    pub(super) fn meet(&mut self, node: NodeId) {
+        let new = node != self.fetcher.network.me()
+            && self.spare.len() < MAX_SPARE
+            && self.fetcher.trusts(&node)
+            && self.known.insert(node);
+        if new {
+            self.spare.push_back(node);
+        }
+    }
+
+    /// Opens lines while there is room.
+    pub(super) fn connect(&mut self) {
+        while self.lines.len() + self.connecting.len() < MAX_LINES && self.another() {}
+    }
+
+    /// Opens a line to one more peer; says whether there is one.
+    pub(super) fn another(&mut self) -> bool {
+        let Some(node) = self.spare.pop_front() else { return false };
+        let (network, answers) = (self.fetcher.network.clone(), self.answers.clone());
+        self.connecting.spawn(async move {
+            let line = Line::open(&network, node, answers).await;
+            let line = line.inspect_err(|error| tracing::debug!(%error, "a peer can't be asked"));
+            (node, line.ok())
+        });
+        true
+    }
+
+    pub(super) fn is_connecting(&self) -> bool {
+        !self.connecting.is_empty()
+    }
+
+    /// The next peer that can be asked from now on; none if no line is being opened.
+    pub(super) async fn connected(&mut self) -> Option<NodeId> {
+        loop {
+            if let Ok((node, Some(line))) = self.connecting.join_next().await? {
+                self.lines.insert(node, line);
+                return Some(node);
+            }
+        }
+    }
+
+    pub(super) fn knows(&self, node: &NodeId) -> bool {
+        self.lines.contains_key(node)
+    }
+
+    pub(super) fn nodes(&self) -> impl Iterator<Item = NodeId> + Clone + '_ {
+        self.lines.keys().copied()
+    }
+
+    /// Something came from a peer.
+    pub(super) fn answered(&mut self, node: &NodeId) {
+        self.answered.insert(*node);
+    }
+
+    /// Sends a request.
+    pub(super) fn ask(&self, node: &NodeId, request: Request) {
+        if !self.lines.get(node).is_some_and(|line| line.ask(request)) {
+            self.broken.borrow_mut().insert(*node);
+        }
+    }
+
+    /// The peers to which requests could not be sent.
+    pub(super) fn broken(&mut self) -> BTreeSet<NodeId> {
+        self.broken.take()
+    }
+
+    /// A peer is gone. One that never answered may have been too busy to take the line.
+    pub(super) fn lose(&mut self, node: &NodeId) {
+        let had = self.lines.remove(node).is_some();
+        if had
+            && !self.answered.contains(node)
+            && self.fetcher.trusts(node)
+            && self.retried.insert(*node)
+        {
+            self.spare.push_front(*node);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::content::Bitmap;
+use crate::ids::{BlobId, NodeId};
+use crate::random::Random;
+use crate::time::Time;
+
+const BLOB: BlobId = BlobId([9; 32]);
+/// The length of every chunk: so many are asked of a peer at first.
+const LEN: u32 = 128 << 10;
+const FIRST: usize = 8;
+
+fn node(n: u8) -> NodeId {
+    NodeId([n; 32])
+}
+
+fn holding(len: u32, chunks: impl IntoIterator<Item = u32>) -> Bitmap {
+    let mut bitmap = Bitmap::new(len);
+    for chunk in chunks {
+        bitmap.set(chunk);
+    }
+    bitmap
+}
+
+/// A fetch of one blob of `len` chunks from peers that hold these.
+fn download(len: u32, held: &[Bitmap]) -> Download {
+    let mut download = Download::new(Random::seeded(1));
+    download.begin(BLOB, vec![LEN; len as usize], &Bitmap::new(len));
+    for (n, bitmap) in (1..).zip(held) {
+        download.joined(Time(0), node(n));
+        download.holds(node(n), &BLOB, bitmap);
+    }
+    download
+}
+
+fn arrives(download: &mut Download, now: u64, from: NodeId, chunk: u32) -> Vec<Ask> {
+    let delivery = download.delivered(Time(now), &from, &BLOB, chunk, chunk);
+    assert_eq!(delivery, Delivery::Wanted);
+    download.checked(&BLOB, chunk, &[chunk])
+}
+
+fn of(asks: &[Ask], n: u8) -> Vec<u32> {
+    asks.iter().filter(|ask| ask.node == node(n)).map(|ask| ask.chunk).collect()
+}
+
+#[test]
+fn rare_chunks_go_first() {
+    let mut download = download(40, &[Bitmap::full(40), holding(40, 0..39)]);
+    let asks = download.asks(Time(0));
+    assert_eq!((of(&asks, 1).len(), of(&asks, 2).len()), (FIRST, FIRST));
+    assert_eq!(of(&asks, 1)[0], 39, "only one peer has the last chunk");
+    let distinct: BTreeSet<u32> = asks.iter().map(|ask| ask.chunk).collect();
+    assert_eq!(distinct.len(), asks.len(), "nothing is asked twice");
+    assert_eq!(download.asks(Time(0)), [], "everybody has enough to do");
+}
+
+#[test]
+fn a_single_peer_is_asked_in_order() {
+    let mut download = download(40, &[Bitmap::full(40)]);
+    let asks = download.asks(Time(0));
+    assert_eq!(of(&asks, 1), (0..8).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_fast_peer_is_asked_at_the_end_for_what_a_slow_one_owes() {
+    let mut download = download(16, &[holding(16, 0..8), Bitmap::full(16)]);
+    let asks = download.asks(Time(0));
+    assert_eq!(asks.len(), 16);
+    let (slow, fast) = (of(&asks, 1), of(&asks, 2));
+    for (n, chunk) in (1..).zip(fast) {
+        arrives(&mut download, n, node(2), chunk);
+    }
+    assert_eq!(download.asks(Time(9)), [], "the other may still be quick");
+    let again = download.asks(Time(900));
+    assert!(again.iter().all(|ask| ask.node == node(2) && ask.exact));
+    assert_eq!(of(&again, 2).iter().collect::<BTreeSet<_>>(), slow.iter().collect());
+    assert_eq!(download.asks(Time(901)), [], "two are enough");
+    let cancelled = arrives(&mut download, 902, node(2), slow[0]);
+    let of_slow = Ask { node: node(1), blob: BLOB, chunk: slow[0], exact: true };
+    assert_eq!(cancelled, [of_slow]);
+    let late = download.delivered(Time(903), &node(1), &BLOB, slow[0], slow[0]);
+    assert_eq!(late, Delivery::Late, "it was on its way");
+    let twice = download.delivered(Time(904), &node(1), &BLOB, slow[0], slow[0]);
+    assert_eq!(twice, Delivery::Unasked);
+}
+
+#[test]
+fn another_chunk_may_come_in_place_of_the_one_that_was_asked() {
+    let mut download = download(20, &[Bitmap::full(20)]);
+    assert_eq!(download.asks(Time(0)).len(), FIRST);
+    assert_eq!(download.delivered(Time(1), &node(1), &BLOB, 0, 15), Delivery::Wanted);
+    assert_eq!(download.checked(&BLOB, 15, &[15]), []);
+    let mut asked: BTreeSet<u32> = BTreeSet::new();
+    for now in 2..40 {
+        let more = of(&download.asks(Time(now)), 1);
+        asked.extend(&more);
+        for chunk in more {
+            arrives(&mut download, now, node(1), chunk);
+        }
+    }
+    assert!(asked.contains(&0) && !asked.contains(&15));
+}
+
+#[test]
+fn what_a_lost_peer_owes_is_asked_of_others() {
+    let mut download = download(3, &[Bitmap::full(3)]);
+    assert_eq!(download.asks(Time(0)).len(), 3);
+    download.joined(Time(1), node(2));
+    download.holds(node(2), &BLOB, &Bitmap::full(3));
+    download.lost(&node(1));
+    assert_eq!(of(&download.asks(Time(1)), 2).len(), 3);
+    assert_eq!(download.hopeless(), None);
+    assert!(!download.denied(&node(2), &BLOB, 1));
+    download.lost(&node(2));
+    assert_eq!(download.hopeless(), Some(BLOB));
+}
+
+#[test]
+fn who_denies_too_often_lies() {
+    let mut download = download(20, &[Bitmap::full(20)]);
+    let denials: Vec<bool> = (0..9).map(|chunk| download.denied(&node(1), &BLOB, chunk)).collect();
+    assert_eq!(denials.iter().filter(|lies| **lies).count(), 1);
+    assert!(denials[8]);
+}
+
+#[test]
+fn who_is_silent_is_tried_less_and_then_not_at_all() {
+    let mut download = download(40, &[Bitmap::full(40)]);
+    assert_eq!(download.asks(Time(0)).len(), FIRST);
+    assert_eq!(download.deadline(), Some(Time(4000)));
+    assert_eq!(download.overdue(Time(3999)), []);
+    let overdue = download.overdue(Time(4000));
+    assert_eq!((overdue[0].cancelled.len(), overdue[0].given_up), (FIRST, false));
+    assert_eq!(download.asks(Time(4000)).len(), 1);
+    assert!(!download.overdue(Time(12_000))[0].given_up);
+    assert_eq!(download.asks(Time(12_000)).len(), 1);
+    assert!(download.overdue(Time(28_000))[0].given_up);
+}
+
+#[test]
+fn bytes_that_nobody_asked_for_are_told() {
+    let mut download = download(40, &[Bitmap::full(40)]);
+    assert_eq!(download.asks(Time(0)).len(), FIRST);
+    assert_eq!(download.delivered(Time(1), &node(1), &BLOB, 30, 30), Delivery::Unasked);
+    assert_eq!(download.delivered(Time(1), &node(1), &BLOB, 0, 40), Delivery::Unasked);
+}
+
+proptest! {
+    /// Whoever holds what, leaves, sends wrong bytes, denies, or sends something else: every chunk
+    /// that somebody honest holds arrives, and nothing that is here is asked for.
+    #[test]
+    fn everything_that_can_be_had_is_had(
+        held in prop::collection::vec(prop::collection::vec(0_u32..70, 0..70), 1..6),
+        seed in any::<u64>(),
+    ) {
+        let mut random = Random::seeded(seed);
+        let bitmaps: Vec<Bitmap> = held.iter().map(|chunks| holding(70, chunks.iter().copied())).collect();
+        let mut download = download(70, &bitmaps);
+        // The first peer is not to be trusted, if there are others.
+        let bad = (held.len() > 1).then(|| random.below(4));
+        let mut got = BTreeSet::new();
+        let mut open: BTreeMap<NodeId, Vec<u32>> = BTreeMap::new();
+        for now in 0.. {
+            for ask in download.asks(Time(now)) {
+                prop_assert!(!got.contains(&ask.chunk));
+                open.entry(ask.node).or_default().push(ask.chunk);
+            }
+            let owing: Vec<NodeId> =
+                open.iter().filter(|(_, chunks)| !chunks.is_empty()).map(|(n, _)| *n).collect();
+            if owing.is_empty() {
+                break;
+            }
+            let from = owing[random.below(owing.len())];
+            let chunks = open.entry(from).or_default();
+            let asked = chunks.remove(random.below(chunks.len()));
+            match (from == node(1)).then_some(bad).flatten() {
+                Some(0) => { download.lost(&from); chunks.clear(); continue; }
+                Some(1) => { download.denied(&from, &BLOB, asked); continue; }
+                Some(2) if download.delivered(Time(now), &from, &BLOB, asked, asked) == Delivery::Wanted => {
+                    download.checked(&BLOB, asked, &[]);
+                    download.lost(&from);
+                    chunks.clear();
+                    continue;
+                }
+                _ => {}
+            }
+            // Now and then another chunk comes in its place.
+            let other = held[usize::from(from.0[0]) - 1][0];
+            let chunk = if random.below(8) == 0 { other } else { asked };
+            if download.delivered(Time(now), &from, &BLOB, asked, chunk) == Delivery::Wanted {
+                got.insert(chunk);
+                for ask in download.checked(&BLOB, chunk, &[chunk]) {
+                    open.entry(ask.node).or_default().retain(|other| *other != ask.chunk);
+                    download.spared(&ask.node, &BLOB, ask.chunk);
+                }
+            }
+        }
+        for chunk in held.iter().skip(usize::from(bad.is_some_and(|bad| bad < 3))).flatten() {
+            prop_assert!(got.contains(chunk), "{}", chunk);
+        }
+    }
+}

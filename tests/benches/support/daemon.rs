@@ -1,0 +1,187 @@
+//! Daemons of one studio, each with a home, on this machine or in a network namespace.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use weft_tests::{wait_for, weft_binary};
+
+/// A node's home, and the daemon that runs on it.
+#[derive(Debug)]
+pub(crate) struct Daemon {
+    home: PathBuf,
+    /// The namespace that it runs in, and its address there.
+    namespace: Option<String>,
+    address: String,
+    child: Option<Child>,
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Daemon {
+    /// A node that listens on a port of this machine that the system chooses.
+    #[must_use]
+    pub(crate) fn local(folder: &Path, name: &str) -> Self {
+        let address = "127.0.0.1".to_owned();
+        Self { home: folder.join(name), namespace: None, address, child: None }
+    }
+
+    /// A node in a network namespace that has this address.
+    #[must_use]
+    pub(crate) fn within(folder: &Path, name: &str, namespace: &str, address: &str) -> Self {
+        let (namespace, address) = (Some(namespace.to_owned()), address.to_owned());
+        Self { home: folder.join(name), namespace, address, child: None }
+    }
+
+    /// Its home.
+    #[must_use]
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// The id of its daemon's process.
+    #[must_use]
+    pub(crate) fn process(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = match &self.namespace {
+            Some(namespace) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace]).arg(weft_binary());
+                command
+            }
+            None => Command::new(weft_binary()),
+        };
+        command.args(args).env("WEFT_HOME", &self.home).env("NO_COLOR", "1").stdin(Stdio::null());
+        command
+    }
+
+    /// Calls `weft ARGS`, which must succeed, and gives what it prints.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub(crate) fn call(&self, args: &[&str]) -> String {
+        let output = self.command(args).output().expect("weft can be started");
+        assert!(
+            output.status.success(),
+            "weft {}: {}",
+            args.join(" "),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Starts `weft ARGS`, and leaves it running.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    #[must_use]
+    pub(crate) fn start_call(&self, args: &[&str]) -> Child {
+        let mut command = self.command(args);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        command.spawn().expect("weft can be started")
+    }
+
+    /// Calls `weft ARGS`, which must print a document.
+    ///
+    /// # Panics
+    /// When it fails.
+    #[must_use]
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        serde_json::from_str(&self.call(args)).expect("it prints a document")
+    }
+
+    /// Starts its daemon, and waits until it answers.
+    ///
+    /// # Panics
+    /// When it doesn't.
+    pub(crate) fn start(&mut self) {
+        std::fs::create_dir_all(&self.home).expect("homes can be made");
+        let log = File::options().create(true).append(true).open(self.home.with_extension("log"));
+        let port = std::fs::read_to_string(self.home.join("port")).unwrap_or_default();
+        let port = port.trim().parse().unwrap_or(0_u16);
+        let listen = format!("{}:{port}", self.address);
+        let name = self.home.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        _ = std::fs::remove_file(self.home.join("api.address"));
+        let mut command = self.command(&["up", "--name", &name, "--listen", &listen]);
+        command.stdout(Stdio::null()).stderr(log.expect("logs can be written"));
+        self.child = Some(command.spawn().expect("weft can be started"));
+        wait_for(Duration::from_secs(30), &format!("{name} answers"), || {
+            let mut status = self.command(&["status"]);
+            status.stdout(Stdio::null()).stderr(Stdio::null());
+            status.status().is_ok_and(|status| status.success()).then_some(())
+        });
+    }
+
+    /// Ends its daemon at once.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // `ip netns exec` becomes what it starts: this is the daemon itself.
+            _ = child.kill();
+            _ = child.wait();
+        }
+    }
+
+    /// How many bytes of chunks it has sent and received, on the wire.
+    ///
+    /// # Panics
+    /// When it doesn't tell.
+    #[must_use]
+    pub(crate) fn traffic(&self) -> (u64, u64) {
+        let nodes = self.json(&["nodes", "--json"]);
+        let own = nodes.as_array().and_then(|nodes| {
+            nodes.iter().find_map(|node| {
+                Some((node["bytes_sent"].as_u64()?, node["bytes_received"].as_u64()?))
+            })
+        });
+        own.expect("a node tells of its own traffic")
+    }
+
+    /// Waits until it sees `count` nodes alive, itself among them.
+    pub(crate) fn wait_for_nodes(&self, count: usize) {
+        wait_for(Duration::from_secs(60), "the nodes see each other", || {
+            let nodes = self.json(&["nodes", "--json"]);
+            let alive = nodes.as_array()?.iter().filter(|node| node["state"] == "alive");
+            (alive.count() == count).then_some(())
+        });
+    }
+}
+
+/// Founds a studio of these nodes, which are up and see each other then.
+///
+/// # Panics
+/// When that takes too long.
+pub(crate) fn found(daemons: &mut [Daemon]) {
+    for daemon in daemons.iter() {
+        std::fs::create_dir_all(&daemon.home).expect("homes can be made");
+    }
+    daemons[0].call(&["init", "--studio", "Bench"]);
+    daemons[0].start();
+    let code = daemons[0].call(&["invite", "--uses", &daemons.len().to_string()]);
+    for daemon in &mut daemons[1..] {
+        daemon.call(&["join", code.trim()]);
+        daemon.start();
+    }
+    for daemon in daemons.iter() {
+        daemon.wait_for_nodes(daemons.len());
+    }
+}
+
+/// Waits for the end of a call that was started, which must succeed, and says how long that took.
+///
+/// # Panics
+/// When it fails.
+pub(crate) fn finish(call: Child, begun: Instant) -> Duration {
+    let output = call.wait_with_output().expect("calls end");
+    let took = begun.elapsed();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    took
+}

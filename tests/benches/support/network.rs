@@ -1,0 +1,78 @@
+//! Network namespaces on one bridge, each behind a link of a given rate both ways. Needs root, and
+//! `ip` and `tc`.
+
+use std::process::{Command, Stdio};
+
+/// Namespaces that are joined by a bridge; they are removed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Network {
+    prefix: String,
+    count: usize,
+}
+
+fn run(command: &str) -> bool {
+    let mut words = command.split(' ');
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+fn must(command: &str) {
+    assert!(run(command), "`{command}` failed");
+}
+
+impl Network {
+    /// `count` namespaces whose links carry `mbit` Mbit/s each way. None where this machine or user
+    /// can't make them.
+    ///
+    /// # Panics
+    /// When some can be made and others can't.
+    #[must_use]
+    pub(crate) fn new(count: usize, mbit: usize) -> Option<Self> {
+        let prefix = format!("wb{}", std::process::id() % 10_000);
+        let bridge = format!("{prefix}br");
+        if !run(&format!("ip link add {bridge} type bridge")) {
+            return None;
+        }
+        let network = Self { prefix, count };
+        must(&format!("ip link set {bridge} up"));
+        for number in 0..count {
+            let (namespace, host) = (network.name(number), format!("{}v{number}", network.prefix));
+            must(&format!("ip netns add {namespace}"));
+            must(&format!("ip link add {host} type veth peer name eth0 netns {namespace}"));
+            must(&format!("ip link set {host} master {bridge} up"));
+            let within = format!("ip -n {namespace}");
+            must(&format!("{within} addr add {}/24 dev eth0", network.address(number)));
+            must(&format!("{within} link set eth0 up"));
+            must(&format!("{within} link set lo up"));
+            // What leaves the namespace, and what goes into it: up and down. The buckets are small
+            // enough that a second shows none of them, the queues some tens of milliseconds long.
+            let burst = (mbit * 1_000_000 / 8 / 250).max(32_000);
+            let shape = format!("root tbf rate {mbit}mbit burst {burst} latency 40ms");
+            must(&format!("tc -n {namespace} qdisc add dev eth0 {shape}"));
+            must(&format!("tc qdisc add dev {host} {shape}"));
+        }
+        Some(network)
+    }
+
+    /// The name of a namespace, by its number from 0.
+    #[must_use]
+    pub(crate) fn name(&self, number: usize) -> String {
+        format!("{}n{number}", self.prefix)
+    }
+
+    /// The address in a namespace.
+    #[must_use]
+    pub(crate) fn address(&self, number: usize) -> String {
+        format!("10.77.0.{}", number + 1)
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for number in 0..self.count {
+            run(&format!("ip netns del {}", self.name(number)));
+        }
+        run(&format!("ip link del {}br", self.prefix));
+    }
+}
