@@ -65,3 +65,6 @@ impl Traffic {
         (self.bytes[0].load(Ordering::Relaxed), self.bytes[1].load(Ordering::Relaxed))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 //! scene in Maya's text format. Measured against an rsync daemon, and against `sendme` where it is
 //! installed, on the same files in the same minutes. Then the scene alone, over a gigabit.
 //!
-//! `cargo bench -p weft-tests --bench pair -- [--runs 5] [--strict]`
+//! `cargo bench -p weft-tests --bench pair -- [--runs 5] [--cold] [--strict]`
 
 mod support;
 
@@ -45,6 +45,10 @@ fn size(paths: &[PathBuf]) -> u64 {
 /// What earlier runs left in memory is written first, so that no run pays for another.
 fn settle() {
     _ = Command::new("sync").status();
+    if given("--cold") {
+        // What is read comes from the disk then. Needs root.
+        _ = std::fs::write("/proc/sys/vm/drop_caches", "1");
+    }
     std::thread::sleep(Duration::from_millis(500));
 }
 

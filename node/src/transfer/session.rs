@@ -31,7 +31,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// How many larger blobs are fetched side by side: each has a file open.
 const MAX_ACTIVE: usize = 64;
 /// How many bytes may wait to be checked and written before no more are taken from the network.
-const MAX_UNWRITTEN: usize = 16 << 20;
+const MAX_UNWRITTEN: usize = 4 << 20;
 /// How many answers of all peers wait to be looked at.
 const ANSWERS: usize = 16;
 

@@ -1,0 +1,197 @@
+//! Fetches between nodes in this process, over real connections, from honest peers and others.
+
+mod peer;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use weft_protocol::ids::{BlobId, NodeId};
+use weft_store::Store;
+
+use self::peer::{Behaviour, Peer, Place, bytes_of, connect};
+use super::{Fetcher, Traffic, serve};
+
+/// How long an honest peer takes for each chunk: all of them together are slower than this
+/// machine, so that what a bad one costs is not lost in what the machine does.
+const EACH: Duration = Duration::from_millis(30);
+/// How much longer a fetch may take with peers that do harm.
+const LONGER: u32 = 2;
+
+/// A node with a store of its own, that fetches and serves.
+struct Node {
+    place: Place,
+    store: Arc<Store>,
+    fetcher: Fetcher,
+    _folder: tempfile::TempDir,
+}
+
+impl Node {
+    async fn new(number: u8) -> Self {
+        let place = Place::new(number).await;
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(folder.path()).unwrap());
+        let traffic = Traffic::default();
+        let fetcher = Fetcher::new(place.network.clone(), Arc::clone(&store), traffic.clone());
+        tokio::spawn(serve(place.network.clone(), Arc::clone(&store), traffic));
+        Self { place, store, fetcher, _folder: folder }
+    }
+
+    fn received(&self) -> u64 {
+        self.fetcher.traffic.totals().1
+    }
+
+    fn add(&self, name: &str, bytes: &[u8]) -> BlobId {
+        let path = self.store.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        self.store.ingest_many(&[&path], &mut |_, _| ()).unwrap().remove(0).unwrap().id
+    }
+}
+
+/// Fetches a blob of some MiB from peers that behave like this; a second node gets it from the
+/// first meanwhile. Gives how long the first took, and which peers it trusts no more.
+async fn fetch_from(behaviours: &[Behaviour], mib: usize) -> (Duration, Vec<usize>) {
+    let bytes = bytes_of(7, mib << 20);
+    let origin = Node::new(1).await;
+    let blob = origin.add("blob", &bytes);
+    let manifest = origin.store.manifest_bytes(blob).unwrap().unwrap();
+    let (first, second) = (Node::new(2).await, Node::new(3).await);
+    connect(&second.place, &first.place).await;
+    let bytes = Arc::new(bytes);
+    let mut peers = Vec::new();
+    for (number, behaviour) in (10..).zip(behaviours) {
+        let peer = Peer::new(number, *behaviour, EACH, manifest.clone(), Arc::clone(&bytes)).await;
+        connect(&first.place, &peer.place).await;
+        peers.push(peer);
+    }
+    let providers: Vec<NodeId> = peers.iter().map(|peer| peer.place.network.me()).collect();
+    let begun = Instant::now();
+    let (fetched, spread) = tokio::join!(
+        async {
+            let fetched = first.fetcher.blobs(&[blob], &providers).await;
+            (fetched, begun.elapsed())
+        },
+        async {
+            // It asks once the first has begun.
+            while first.store.have(blob).unwrap().is_none() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            second.fetcher.blobs(&[blob], &[first.place.network.me()]).await
+        },
+    );
+    fetched.0.unwrap();
+    spread.unwrap();
+    for node in [&first, &second] {
+        assert!(node.store.read_all(blob, u64::MAX).unwrap() == *bytes, "wrong bytes were kept");
+    }
+    let trusts = |number: &usize| first.fetcher.trusts(&providers[*number]);
+    let liars = (0..providers.len()).filter(|number| !trusts(number)).collect();
+    (fetched.1, liars)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn bad_peers_cost_time_and_no_bytes() {
+    use Behaviour::{Closes, Denies, Honest, OtherManifest, Stalls, WrongBytes};
+    const MIB: usize = 64;
+    let (honest, liars) = fetch_from(&[Honest; 10], MIB).await;
+    assert_eq!(liars, [] as [usize; 0]);
+    for bad in [
+        [WrongBytes, Stalls, Denies],
+        [Closes, OtherManifest, Stalls],
+        [WrongBytes, WrongBytes, WrongBytes],
+        [Stalls, Stalls, Stalls],
+        [Denies, Closes, OtherManifest],
+    ] {
+        let peers: Vec<Behaviour> = bad.into_iter().chain([Honest; 7]).collect();
+        let (took, liars) = fetch_from(&peers, MIB).await;
+        println!("honest {honest:.2?}, with {bad:?} {took:.2?}");
+        assert!(took < honest * LONGER, "{bad:?}: {took:?}, without them {honest:?}");
+        for (number, behaviour) in bad.iter().enumerate() {
+            // Who is silent or goes away may be unlucky; who lies is not.
+            let lies = matches!(behaviour, WrongBytes | Denies);
+            assert!(!lies || liars.contains(&number), "{behaviour:?} is trusted still");
+        }
+        assert!(liars.iter().all(|number| *number < bad.len()), "an honest peer is not trusted");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_false_manifest_is_refused_and_its_sender_named() {
+    let bytes = Arc::new(bytes_of(3, 1 << 20));
+    let origin = Node::new(1).await;
+    let blob = origin.add("blob", &bytes);
+    let manifest = origin.store.manifest_bytes(blob).unwrap().unwrap();
+    let node = Node::new(2).await;
+    let liar = Behaviour::OtherManifest;
+    let peer = Peer::new(10, liar, Duration::ZERO, manifest, bytes).await;
+    connect(&node.place, &peer.place).await;
+    let me = peer.place.network.me();
+    let fetched = node.fetcher.blobs(&[blob], &[me]).await;
+    assert!(matches!(fetched, Err(super::error::FetchError::Nowhere(of)) if of == blob));
+    assert!(!node.fetcher.trusts(&me));
+    assert_eq!(node.store.have(blob).unwrap(), None, "something of it was stored");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn ten_thousand_tiny_files_come_in_seconds() {
+    let (one, two) = (Node::new(1).await, Node::new(2).await);
+    connect(&two.place, &one.place).await;
+    let folder = tempfile::tempdir().unwrap();
+    let paths: Vec<_> = (0..10_000_u32)
+        .map(|n| {
+            let path = folder.path().join(n.to_string());
+            // Equal files would be one blob.
+            std::fs::write(&path, n.to_le_bytes()).unwrap();
+            path
+        })
+        .collect();
+    let added = one.store.ingest_many(&paths, &mut |_, _| ()).unwrap();
+    let blobs: Vec<BlobId> = added.into_iter().map(|added| added.unwrap().id).collect();
+    let begun = Instant::now();
+    two.fetcher.blobs(&blobs, &[one.place.network.me()]).await.unwrap();
+    let took = begun.elapsed();
+    println!("10,000 files of 4 bytes in {took:.2?}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    assert_eq!(two.store.stats().unwrap().blobs, 10_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_here_is_not_fetched_again() {
+    let (one, two) = (Node::new(1).await, Node::new(2).await);
+    connect(&two.place, &one.place).await;
+    let before = bytes_of(5, 8 << 20);
+    let mut after = before.clone();
+    after.splice(3_000_000..3_000_000, *b"one more line\n");
+    two.add("before", &before);
+    let blob = one.add("after", &after);
+    two.fetcher.blobs(&[blob], &[one.place.network.me()]).await.unwrap();
+    assert!(two.received() < 3 << 20, "{} bytes came", two.received());
+    assert!(two.store.read_all(blob, u64::MAX).unwrap() == after);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nodes_that_fetch_the_same_find_each_other() {
+    let origin = Node::new(1).await;
+    let bytes = bytes_of(9, 24 << 20);
+    let blob = origin.add("blob", &bytes);
+    let nodes = [Node::new(2).await, Node::new(3).await, Node::new(4).await];
+    for (number, node) in nodes.iter().enumerate() {
+        connect(&node.place, &origin.place).await;
+        for other in &nodes[..number] {
+            connect(&node.place, &other.place).await;
+        }
+    }
+    let origin_id = origin.place.network.me();
+    let ids: Vec<NodeId> = nodes.iter().map(|node| node.place.network.me()).collect();
+    // The first knows of the origin alone; the others ask it too.
+    let known = [vec![origin_id], vec![origin_id, ids[0]], vec![origin_id, ids[0], ids[1]]];
+    let blobs = [blob];
+    let fetch = |number: usize| nodes[number].fetcher.blobs(&blobs, &known[number]);
+    let fetched = tokio::join!(fetch(0), fetch(1), fetch(2));
+    fetched.0.and(fetched.1).and(fetched.2).unwrap();
+    let sent = origin.fetcher.traffic.totals().0 as f64 / bytes.len() as f64;
+    println!("the origin sent {sent:.2} copies");
+    assert!(sent < 2.9, "{sent} copies for three nodes");
+    for node in &nodes {
+        assert!(node.store.read_all(blob, u64::MAX).unwrap() == bytes);
+    }
+}

@@ -1,0 +1,84 @@
+//! A node that is killed in the middle of a fetch goes on from there: what it fetches again is what
+//! came since it last told its catalog what is on disk, and no more.
+//!
+//! Kills 20 times; `WEFT_KILLS=200 cargo test -p weft-tests --test interrupted -- --nocapture` does
+//! it 200 times.
+
+use std::time::Duration;
+
+use weft_tests::{Farm, Random, wait_for, write_file};
+
+/// How often a node is killed, unless `WEFT_KILLS` says otherwise.
+const KILLS: usize = 20;
+/// The size of the file, in bytes: some checkpoints.
+const SIZE: u64 = 96 << 20;
+/// After how many bytes the catalog is told what is on disk. While that is being done, as many may
+/// come again.
+const CHECKPOINT: u64 = 16 << 20;
+/// What may have left the sender and not be written: it waits in the sockets, and for the disk.
+const ON_ITS_WAY: u64 = 8 << 20;
+
+/// How many bytes of chunks a node has sent so far.
+fn sent(farm: &Farm, number: usize) -> u64 {
+    let own = |document: serde_json::Value| {
+        document.as_array()?.iter().find_map(|node| node["bytes_sent"].as_u64())
+    };
+    wait_for(Duration::from_secs(10), "a node tells what it sent", || {
+        farm.node(number).get("/v1/nodes").and_then(own)
+    })
+}
+
+#[test]
+fn a_killed_node_fetches_little_again() {
+    let kills = std::env::var("WEFT_KILLS").ok().and_then(|kills| kills.parse().ok());
+    let kills: usize = kills.unwrap_or(KILLS);
+    let mut farm = Farm::found(2);
+    let mut random = Random::seeded(4);
+    let file = write_file(farm.folder().join("file"), random.bytes(usize::try_from(SIZE).unwrap()));
+    let added = farm.node(1).call(&["add", "--json"]).arg(&file).run().ok().json();
+    let id = added[0]["id"].as_str().expect("an id").to_owned();
+    let fetch = |farm: &Farm| _ = farm.node(2).run(&["pin", &id]).ok();
+    // How long a fetch takes here, so that the moments are spread over it.
+    let begun = std::time::Instant::now();
+    fetch(&farm);
+    let whole = begun.elapsed();
+    let mut again = Vec::new();
+    let mut late = 0;
+    while again.len() < kills {
+        _ = farm.node(2).run(&["unpin", &id]).ok();
+        wait_for(Duration::from_secs(10), "the file is gone from the second node", || {
+            _ = farm.node(2).run(&["gc"]).ok();
+            let known = farm.node(2).ask(&["has", &id]);
+            known["existing"].as_array()?.is_empty().then_some(())
+        });
+        let before = sent(&farm, 1);
+        let fetching = farm.node(2).start_call(&["pin", &id]);
+        let moment = random.below(u64::try_from(whole.as_millis()).unwrap_or(1000).max(1));
+        std::thread::sleep(Duration::from_millis(moment));
+        _ = farm.kill9(2);
+        drop(fetching);
+        farm.start(2);
+        _ = farm.leader();
+        let until_kill = sent(&farm, 1) - before;
+        fetch(&farm);
+        let all = sent(&farm, 1) - before;
+        assert!(all >= SIZE, "only {all} of {SIZE} bytes were sent, and yet it is whole");
+        if until_kill >= SIZE {
+            late += 1;
+        }
+        again.push(all - SIZE);
+    }
+    again.sort_unstable();
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    println!(
+        "{kills} kills in fetches of {:.0} MiB ({late} when all was sent): fetched again {:.1} MiB at the \
+         median, {:.1} at the 90th percentile, {:.1} at most; a checkpoint is {:.0} MiB",
+        mib(SIZE),
+        mib(again[again.len() / 2]),
+        mib(again[again.len() * 9 / 10]),
+        mib(again[again.len() - 1]),
+        mib(CHECKPOINT),
+    );
+    let most = 2 * CHECKPOINT + ON_ITS_WAY;
+    assert!(again[again.len() - 1] <= most, "more than {most} bytes were fetched again");
+}
