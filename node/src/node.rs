@@ -237,7 +237,13 @@ impl Shared {
     ) -> Result<(), String> {
         let mut providers = from.to_vec();
         providers.extend(self.connected().into_iter().filter(|node| !from.contains(node)));
-        let intake = upkeep::bring(self, &goods.trees, &goods.blobs, &providers).await?;
+        let intake = self.store.intake();
+        for tree in &goods.trees {
+            let fetched = self.fetcher.tree(*tree, None, &providers).await;
+            fetched.map_err(|error| error.to_string())?;
+        }
+        let fetched = self.fetcher.blobs(&goods.blobs, &providers).await;
+        fetched.map_err(|error| error.to_string())?;
         let (store, goods, reason) =
             (Arc::clone(&self.store), goods.clone(), crate::pins::job(job));
         let pinned = tokio::task::spawn_blocking(move || {

@@ -8,6 +8,7 @@ mod pack;
 mod serve;
 mod session;
 
+pub(crate) use error::FetchError;
 pub(crate) use fetch::Fetcher;
 pub(crate) use serve::serve;
 

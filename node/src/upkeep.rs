@@ -4,10 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use weft_protocol::content::Tree;
-use weft_protocol::content::tree::MAX_ENCODED as MAX_TREE;
 use weft_protocol::ids::{BlobId, NodeId};
-use weft_store::{BlobInfo, CollectError, Intake, Plan, ReadError, Store};
+use weft_store::{BlobInfo, CollectError, Plan, ReadError, Store};
 
 use crate::node::Shared;
 
@@ -130,37 +128,4 @@ pub(crate) async fn check(node: &Shared, blob: &BlobInfo) -> Option<Damage> {
         Err(why) => damage.why = Some(why),
     }
     Some(damage)
-}
-
-/// Brings blobs and trees here with all that they name, for somebody who is about to pin them. They
-/// stay at least as long as what is returned.
-///
-/// # Errors
-/// When something can be had nowhere, or not be written.
-pub(crate) async fn bring(
-    node: &Shared,
-    trees: &[BlobId],
-    blobs: &[BlobId],
-    providers: &[NodeId],
-) -> Result<Intake, String> {
-    let intake = node.store.intake();
-    // Held before anything is looked up: what is here already must not go between the two.
-    let _holds: Vec<_> = trees.iter().chain(blobs).map(|blob| node.store.hold(*blob)).collect();
-    for tree in trees {
-        node.fetcher.blobs(&[*tree], providers).await.map_err(|error| error.to_string())?;
-        let (store, id) = (Arc::clone(&node.store), *tree);
-        let read = tokio::task::spawn_blocking(move || {
-            let bytes = store.read_all(id, MAX_TREE as u64).map_err(|error| error.to_string())?;
-            let tree = Tree::decode(&bytes).map_err(|error| error.to_string())?;
-            for entry in tree.entries().values() {
-                drop(store.hold(entry.blob));
-            }
-            Ok::<_, String>(())
-        });
-        read.await.map_err(|error| error.to_string())??;
-        let fetched = node.fetcher.tree(*tree, None, providers).await;
-        fetched.map_err(|error| error.to_string())?;
-    }
-    node.fetcher.blobs(blobs, providers).await.map_err(|error| error.to_string())?;
-    Ok(intake)
 }

@@ -17,6 +17,7 @@ use super::store::{blocking, failed, look_up};
 use super::{Access, Answer, State};
 use crate::error::{ApiError, Code};
 use crate::node::Shared;
+use crate::transfer::FetchError;
 use crate::{pins, upkeep};
 
 /// How often a scrub tells how far it is.
@@ -55,10 +56,11 @@ pub(super) async fn pin(node: State, access: Access, Path(blob): Path<String>) -
     access.require_user("pinning")?;
     let id = named(&node, &blob).await?;
     let peers: Vec<NodeId> = node.connected().into_iter().collect();
-    let unavailable = |why: String| {
+    let unavailable = |why: FetchError| {
         ApiError::new(Code::NotFound, format!("the blob can't be had: {why}; nothing was changed"))
     };
-    let mut intake = upkeep::bring(&node, &[], &[id], &peers).await.map_err(unavailable)?;
+    let intake = node.store.intake();
+    node.fetcher.blobs(&[id], &peers).await.map_err(unavailable)?;
     let store = Arc::clone(&node.store);
     let tree = blocking(move || match store.info(id).map_err(failed)? {
         // A tree keeps what it names.
@@ -70,7 +72,7 @@ pub(super) async fn pin(node: State, access: Access, Path(blob): Path<String>) -
     })
     .await?;
     if tree {
-        intake = upkeep::bring(&node, &[id], &[], &peers).await.map_err(unavailable)?;
+        node.fetcher.tree(id, None, &peers).await.map_err(unavailable)?;
     }
     let store = Arc::clone(&node.store);
     blocking(move || {

@@ -95,6 +95,9 @@ impl Fetcher {
         blobs: &[BlobId],
         providers: &[NodeId],
     ) -> Result<(), FetchError> {
+        // Held before they are looked up: what is here already must not go before the caller, who
+        // has begun an intake, has pinned it.
+        let _holds: Vec<_> = blobs.iter().map(|blob| self.store.hold(*blob)).collect();
         loop {
             // Registered before the look, so that no end between the two is missed.
             let finished = self.finished.notified();
