@@ -1,7 +1,8 @@
 //! Upkeep of the store: what nobody keeps goes, and what the disk has spoilt is found and healed.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use weft_protocol::ids::{BlobId, NodeId};
@@ -11,11 +12,13 @@ use crate::node::Shared;
 
 /// How often the daemon looks at its disk.
 const PERIOD: Duration = Duration::from_secs(60);
+/// How often it collects what nobody refers to, while there is room: all pinned trees are read for it.
+const COLLECTED: Duration = Duration::from_secs(3600);
 /// What nobody refers to stays this long all the same, while there is room: a scene that is
 /// submitted again the same day need not travel again.
 const KEPT_UNUSED: Duration = Duration::from_secs(24 * 3600);
-/// How many bytes are read again in each period, at most: 64 MiB a minute are about 1 MiB/s, and
-/// 90 GiB a day.
+/// After how many bytes read again the next period is waited for: 64 MiB a minute are about 1 MiB/s,
+/// and 90 GiB a day. A larger file is read in one go.
 const SCRUBBED: u64 = 64 << 20;
 /// A disk of which less than this is free is full: the inverse of the share, so a tenth.
 const FULL_SHARE: u64 = 10;
@@ -39,22 +42,46 @@ pub(crate) struct Damage {
 
 /// Collects and scrubs for as long as the node runs.
 pub(crate) async fn run(node: Arc<Shared>) {
-    let mut every = tokio::time::interval(PERIOD);
-    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut last = None;
+    let mut collected = None::<Instant>;
+    let mut unread = VecDeque::new();
     loop {
-        every.tick().await;
+        // At first as well: a node that starts has better to do, and no peer yet to heal from.
+        tokio::time::sleep(PERIOD).await;
         // Whatever goes wrong here is told, and tried again: an upkeep that stops is found too late.
-        let grace = if is_full(&node.store) { Duration::ZERO } else { KEPT_UNUSED };
-        match collect(&node, grace, false).await {
-            Ok(plan) if plan.blobs.is_empty() => {}
-            Ok(plan) => {
-                let (files, bytes) = (plan.blobs.len(), plan.bytes());
-                tracing::info!(files, bytes, "what nobody refers to was deleted");
-            }
-            Err(why) => tracing::warn!(%why, "nothing could be collected"),
+        let full = is_full(&node.store);
+        if full || collected.is_none_or(|at| at.elapsed() >= COLLECTED) {
+            collected = Some(Instant::now());
+            collect_and_tell(&node, if full { Duration::ZERO } else { KEPT_UNUSED }).await;
         }
-        last = scrub_some(&node, last).await;
+        if unread.is_empty() {
+            unread = stored(&node).await;
+        }
+        scrub_some(&node, &mut unread).await;
+    }
+}
+
+async fn collect_and_tell(node: &Shared, grace: Duration) {
+    match collect(node, grace, false).await {
+        Ok(plan) if plan.blobs.is_empty() => {}
+        Ok(plan) => {
+            let (files, bytes) = (plan.blobs.len(), plan.bytes());
+            tracing::info!(files, bytes, "what nobody refers to was deleted");
+        }
+        Err(why) => tracing::warn!(%why, "nothing could be collected"),
+    }
+}
+
+/// All blobs that are here; none where the catalog can't be read, which is told.
+async fn stored(node: &Shared) -> VecDeque<BlobInfo> {
+    let store = Arc::clone(&node.store);
+    let listed = tokio::task::spawn_blocking(move || store.list()).await;
+    match listed {
+        Ok(Ok(blobs)) => blobs.into(),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "nothing could be scrubbed");
+            VecDeque::new()
+        }
+        Err(_) => VecDeque::new(),
     }
 }
 
@@ -73,18 +100,12 @@ pub(crate) async fn collect(node: &Shared, grace: Duration, dry_run: bool) -> Re
     collected.await.map_err(|error| error.to_string())?.map_err(words)
 }
 
-/// Reads the next blobs again, by id, and says with which to go on.
-async fn scrub_some(node: &Shared, last: Option<BlobId>) -> Option<BlobId> {
-    let store = Arc::clone(&node.store);
-    let Ok(Ok(mut blobs)) = tokio::task::spawn_blocking(move || store.list()).await else {
-        return last;
-    };
-    blobs.retain(|blob| last.is_none_or(|last| blob.id > last));
+/// Reads the next of these blobs again.
+async fn scrub_some(node: &Shared, unread: &mut VecDeque<BlobInfo>) {
     let mut read = 0;
-    for blob in blobs {
-        if read >= SCRUBBED {
-            return Some(blob.id);
-        }
+    while read < SCRUBBED
+        && let Some(blob) = unread.pop_front()
+    {
         read += blob.size;
         if let Some(damage) = check(node, &blob).await {
             let Damage { id, chunks, healed, needed_by, why, .. } = damage;
@@ -92,7 +113,6 @@ async fn scrub_some(node: &Shared, last: Option<BlobId>) -> Option<BlobId> {
             tracing::error!(blob = %id.short(), chunks, healed, ?needed_by, why, "the disk has spoilt a file");
         }
     }
-    None
 }
 
 /// Reads a blob again. What is spoilt is fetched from peers.
