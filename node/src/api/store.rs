@@ -106,8 +106,15 @@ fn add_all(
         })
         .map_err(not_added)?;
     let (mut documents, mut pins) = (Vec::with_capacity(added.len()), Batch::new());
+    let mut failure = None;
     for (path, added) in sources.into_iter().zip(added) {
-        let added = added.map_err(not_added)?;
+        let added = match added {
+            Ok(added) => added,
+            Err(error) => {
+                failure = Some(not_added(error));
+                break;
+            }
+        };
         pins = references::keep(pins, added.id, &path.to_string_lossy(), owner);
         documents.push(json!({
             "path": path, "id": added.id, "size": added.size,
@@ -115,8 +122,9 @@ fn add_all(
             "bytes_added": added.bytes_added,
         }));
     }
+    // What was added before one that could not be stays.
     store.commit(&pins).map_err(failed)?;
-    Ok(documents)
+    failure.map_or(Ok(documents), Err)
 }
 
 fn not_added(error: weft_store::IngestError) -> ApiError {
