@@ -13,6 +13,7 @@ mod logs;
 mod openapi;
 mod references;
 mod store;
+mod stream;
 mod studio;
 mod submission;
 mod upkeep;

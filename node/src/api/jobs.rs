@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query};
-use axum::http::header;
 use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,7 +17,7 @@ use weft_scene::frames;
 
 use super::documents::{self, Live};
 use super::studio::ask;
-use super::{Access, Answer, State};
+use super::{Access, Answer, State, stream};
 use crate::clock::unix_now;
 use crate::error::{ApiError, Code};
 use crate::node::Shared;
@@ -140,15 +138,10 @@ pub(super) async fn leases(node: State, Path(job): Path<String>) -> Answer {
     Ok(Json(document).into_response())
 }
 
-/// A stream of lines, each one JSON document.
-pub(super) fn lines(body: Body) -> axum::response::Response {
-    ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
-}
-
 pub(super) async fn watch(axum::extract::State(node): State, Path(job): Path<String>) -> Answer {
     let id = find(&node, &job)?;
     let mut changes = node.changes();
-    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(8);
+    let (sender, receiver) = stream::channel(8);
     tokio::spawn(async move {
         let mut last = Value::Null;
         loop {
@@ -183,10 +176,7 @@ pub(super) async fn watch(axum::extract::State(node): State, Path(job): Path<Str
             tokio::time::sleep(Duration::from_micros(50 * frames as u64)).await;
         }
     });
-    let stream = futures::stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|line| (line, receiver))
-    });
-    Ok(lines(Body::from_stream(stream)))
+    Ok(stream::lines(receiver))
 }
 
 /// Makes a control of a job known, if it fits.

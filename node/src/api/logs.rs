@@ -2,7 +2,7 @@
 
 use std::io::SeekFrom;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Path, Query};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -13,7 +13,7 @@ use weft_protocol::wire::control::AttemptKey;
 
 use super::documents::Live;
 use super::jobs::{find, live};
-use super::{Access, Answer, State};
+use super::{Access, Answer, State, stream};
 use crate::error::{ApiError, Code};
 use crate::node::Shared;
 use crate::render::LiveLog;
@@ -77,7 +77,7 @@ fn text(body: Body) -> Response {
 
 /// A log that is being written: what is there, and with `follow` what comes.
 fn stream(log: LiveLog, follow: bool) -> Response {
-    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(8);
+    let (sender, receiver) = stream::channel(8);
     tokio::spawn(async move {
         let mut length = log.length();
         let Ok(mut file) = tokio::fs::File::open(log.path()).await else {
@@ -105,9 +105,7 @@ fn stream(log: LiveLog, follow: bool) -> Response {
             }
         }
     });
-    text(Body::from_stream(futures::stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|piece| (piece, receiver))
-    })))
+    text(stream::body(receiver))
 }
 
 /// The log of the last attempt whose outcome is known.

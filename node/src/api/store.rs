@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use weft_protocol::ids::{BlobId, NodeId};
 use weft_store::{Batch, md5_hex};
 
-use super::{Access, Answer, State, references};
+use super::{Access, Answer, State, references, stream};
 use crate::error::{ApiError, Code};
 use crate::node::Shared;
 
@@ -56,7 +56,7 @@ pub(super) async fn add(node: State, access: Access, Json(request): Json<AddRequ
     access.require_user("adding files")?;
     let store = Arc::clone(&node.store);
     let owner = super::jobs::owner(&node);
-    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(16);
+    let (sender, receiver) = stream::channel(16);
     tokio::task::spawn_blocking(move || {
         // What is added is kept until it is pinned.
         let _intake = store.intake();
@@ -68,10 +68,7 @@ pub(super) async fn add(node: State, access: Access, Json(request): Json<AddRequ
             Err(error) => say(json!({ "error": error })),
         }
     });
-    let stream = futures::stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|line| (line, receiver))
-    });
-    Ok(super::jobs::lines(Body::from_stream(stream)))
+    Ok(stream::lines(receiver))
 }
 
 fn add_all(
@@ -228,7 +225,7 @@ pub(super) async fn bytes(
         ApiError::new(Code::NotFound, format!("the blob can't be had: {error}"))
     })?;
     let store = Arc::clone(&node.store);
-    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(4);
+    let (sender, receiver) = stream::channel(4);
     tokio::task::spawn_blocking(move || {
         let mut reader = match store.open_blob(blob) {
             Ok(reader) => reader,
@@ -249,7 +246,5 @@ pub(super) async fn bytes(
             }
         }
     });
-    Ok(Body::from_stream(futures::stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|piece| (piece, receiver))
-    })))
+    Ok(stream::body(receiver))
 }

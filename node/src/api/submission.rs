@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::{Body, Bytes};
 use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,6 +15,7 @@ use weft_protocol::replicate::Goods;
 use weft_protocol::schedule::{NodeView, feasible};
 use weft_protocol::sign::Ed25519;
 
+use super::stream::{self, Pieces};
 use super::{Access, Answer, State};
 use crate::error::{ApiError, Code};
 use crate::node::Shared;
@@ -97,7 +97,7 @@ pub(super) async fn submit(
         let why = "the request names no scene; nothing was submitted";
         return Err(ApiError::new(Code::Invalid, why));
     }
-    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(64);
+    let (sender, receiver) = stream::channel(64);
     let progress = sender.clone();
     tokio::spawn(async move {
         let last = match run(&node, request, progress).await {
@@ -106,16 +106,13 @@ pub(super) async fn submit(
         };
         let _ = sender.send(Ok(format!("{last}\n").into())).await;
     });
-    let stream = futures::stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|line| (line, receiver))
-    });
-    Ok(super::jobs::lines(Body::from_stream(stream)))
+    Ok(stream::lines(receiver))
 }
 
 async fn run(
     node: &Arc<Shared>,
     request: SubmitRequest,
-    progress: tokio::sync::mpsc::Sender<Result<Bytes, std::io::Error>>,
+    progress: Pieces,
 ) -> Result<Value, ApiError> {
     let dry_run = request.dry_run;
     let output = request.output.clone();

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::body::{Body, Bytes};
 use axum::extract::Path;
 use axum::response::IntoResponse;
 use serde::Deserialize;
@@ -14,6 +13,7 @@ use weft_protocol::content::tree::MAX_ENCODED as MAX_TREE;
 use weft_protocol::ids::{BlobId, NodeId};
 
 use super::store::{blocking, failed, look_up};
+use super::stream::{self, Pieces};
 use super::{Access, Answer, State};
 use crate::error::{ApiError, Code};
 use crate::node::Shared;
@@ -144,7 +144,7 @@ pub(super) async fn collect(
 
 pub(super) async fn scrub(node: State, access: Access) -> Answer {
     access.require_user("scrubbing")?;
-    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(16);
+    let (sender, receiver) = stream::channel(16);
     let node = Arc::clone(&node);
     tokio::spawn(async move {
         let line = |document: Value| Ok(format!("{document}\n").into());
@@ -156,15 +156,10 @@ pub(super) async fn scrub(node: State, access: Access) -> Answer {
         };
         let _ = sender.send(line(last)).await;
     });
-    let stream = futures::stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|line| (line, receiver))
-    });
-    Ok(super::jobs::lines(Body::from_stream(stream)))
+    Ok(stream::lines(receiver))
 }
 
-type Lines = tokio::sync::mpsc::Sender<Result<Bytes, std::io::Error>>;
-
-async fn scrub_all(node: &Shared, lines: &Lines) -> Result<Option<Value>, ApiError> {
+async fn scrub_all(node: &Shared, lines: &Pieces) -> Result<Option<Value>, ApiError> {
     let store = Arc::clone(&node.store);
     let (blobs, records) = blocking(move || {
         Ok((store.list().map_err(failed)?, store.verify_catalog().map_err(failed)?))
