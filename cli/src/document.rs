@@ -120,6 +120,12 @@ pub(crate) fn short(id: &str) -> &str {
     id.get(..SHORT).unwrap_or(id)
 }
 
+/// The texts of a list in a document, with commas between.
+pub(crate) fn listed(texts: &Value) -> String {
+    let texts = texts.as_array().into_iter().flatten().filter_map(Value::as_str);
+    texts.collect::<Vec<_>>().join(", ")
+}
+
 /// Reads a document.
 pub(crate) fn read<'a, T: Deserialize<'a>>(document: &'a Value) -> Result<T, Failure> {
     T::deserialize(document).map_err(|error| {

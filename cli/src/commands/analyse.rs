@@ -7,6 +7,7 @@ use weft_scene::analysis::{AnalyseError, Analysis};
 use weft_scene::{blender, demo, maya};
 
 use crate::context::Context;
+use crate::document::listed;
 use crate::error::Failure;
 use crate::output::{Style, plain_line, table};
 
@@ -64,10 +65,7 @@ fn words(document: &Value, style: Style) -> String {
         Value::Null => String::new(),
         other => other.to_string(),
     };
-    let list = |key: &str| {
-        let names = info[key].as_array().into_iter().flatten().filter_map(Value::as_str);
-        names.collect::<Vec<_>>().join(", ")
-    };
+    let list = |key: &str| listed(&info[key]);
     let step = match text("by_frame") {
         step if step == "1" => String::new(),
         step => format!(", every {step}"),

@@ -30,10 +30,7 @@ fn words(document: &Value, style: Style) -> String {
         table.row([short(&text("id")).to_owned(), size, text("why")]);
     }
     let bytes = units::bytes(document["bytes"].as_u64().unwrap_or(0));
-    let files = match blobs.len() {
-        1 => "1 file".to_owned(),
-        count => format!("{count} files"),
-    };
+    let files = units::count(blobs.len(), "file");
     let sum = match (blobs.is_empty(), dry) {
         (true, _) => return "everything here is kept for something".to_owned(),
         (false, true) => format!("{files}, {bytes}, would go; nothing was deleted"),

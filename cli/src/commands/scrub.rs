@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::context::Context;
-use crate::document::short;
+use crate::document::{listed, short};
 use crate::error::Failure;
 use crate::output::progress::{Progress, Unit};
 use crate::output::{Style, table::Table, units};
@@ -52,9 +52,7 @@ fn words(document: &Value, style: Style) -> String {
             true => "healed from another node".to_owned(),
             false => format!("lost here: {}", text("why")),
         };
-        let needed = blob["needed_by"].as_array().into_iter().flatten();
-        let needed = needed.filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
-        table.row([short(text("id")).to_owned(), size, now, needed]);
+        table.row([short(text("id")).to_owned(), size, now, listed(&blob["needed_by"])]);
     }
     let mut sum = format!("{read}: the disk has spoilt {} of them", damaged.len());
     if records > 0 {

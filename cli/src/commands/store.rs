@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::context::Context;
-use crate::document::short;
+use crate::document::{listed, short};
 use crate::error::Failure;
 use crate::output::{Style, table, units};
 
@@ -32,9 +32,7 @@ fn words(document: &Value, style: Style) -> String {
     let mut table = table::Table::new(&["id", "kept for", "path"]).paint("id", Style::faint);
     for reference in references {
         let text = |key: &str| reference[key].as_str().unwrap_or_default().to_owned();
-        let by = reference["by"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let by = by.collect::<Vec<_>>().join(", ");
-        table.row([short(&text("id")).to_owned(), by, text("path")]);
+        table.row([short(&text("id")).to_owned(), listed(&reference["by"]), text("path")]);
     }
     format!("{facts}\n\n{}", table.words(style, ""))
 }

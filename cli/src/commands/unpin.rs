@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::pin::Args;
 use crate::client::segment;
 use crate::context::Context;
-use crate::document::short;
+use crate::document::{listed, short};
 use crate::error::Failure;
 
 pub(crate) async fn run(args: &Args, context: &Context) -> Result<(), Failure> {
@@ -16,8 +16,7 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 
 fn words(document: &Value) -> String {
     let id = short(document["id"].as_str().unwrap_or_default());
-    let others = document["still_kept_by"].as_array().into_iter().flatten();
-    let others = others.filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
+    let others = listed(&document["still_kept_by"]);
     if others.is_empty() {
         format!("{id} goes with the next collection (`weft gc`)")
     } else {
