@@ -137,8 +137,7 @@ pub struct Election {
     state: State,
     /// A claim that waits until its term is on disk.
     incoming: Option<Claim>,
-    lost_leader: Option<NodeId>,
-    /// The claim that was lost last.
+    /// The term and the leader of the claim that was lost last.
     lost: Option<(u64, NodeId)>,
 }
 
@@ -147,8 +146,7 @@ impl Election {
     #[must_use]
     pub const fn new(me: NodeId, studio: StudioId, written: u64, now: Time) -> Self {
         let state = State::Leaderless { since: now };
-        let (incoming, lost_leader, lost) = (None, None, None);
-        Self { me, studio, written, highest: written, state, incoming, lost_leader, lost }
+        Self { me, studio, written, highest: written, state, incoming: None, lost: None }
     }
 
     /// The leader that this node follows or is, with its claim.
@@ -242,7 +240,6 @@ impl Election {
     }
 
     fn follow(&mut self, now: Time, claim: Claim) -> Vec<Event> {
-        self.lost_leader = None;
         let again = self.lost == Some((claim.term, claim.leader));
         self.state = State::Following {
             claim: claim.clone(),
@@ -344,7 +341,6 @@ impl Election {
     ) -> Vec<Event> {
         match &self.state {
             State::Following { claim, .. } if self.leader_lost(now) => {
-                self.lost_leader = Some(claim.leader);
                 self.lost = Some((claim.term, claim.leader));
                 // The wait before a claim counts from now; the silence was long enough already.
                 self.state = State::Leaderless { since: now - LISTEN };
@@ -379,15 +375,16 @@ impl Election {
         };
         let term = self.highest.max(self.written) + 1;
         let mine = rank(&self.me, term);
-        let ahead =
-            alive.iter().filter(|node| Some(**node) != self.lost_leader && rank(node, term) > mine);
+        // Nothing is followed here, so that the one that was lost last is the one that is missed.
+        let lost = self.lost.map(|(_, leader)| leader);
+        let ahead = alive.iter().filter(|node| Some(**node) != lost && rank(node, term) > mine);
         let turn = u32::try_from(ahead.count()).unwrap_or(u32::MAX);
         if now.since(since) < LISTEN + STAGGER.saturating_mul(turn) {
             return Vec::new();
         }
         let asked: BTreeSet<NodeId> = reachable
             .iter()
-            .filter(|node| **node != self.me && Some(**node) != self.lost_leader)
+            .filter(|node| **node != self.me && Some(**node) != lost)
             .copied()
             .collect();
         if asked.is_empty() {
