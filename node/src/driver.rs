@@ -1,6 +1,6 @@
 //! The one loop: what happens goes into the machine, and its commands become effects.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -230,24 +230,23 @@ fn write_all(node: &Shared, mut queue: mpsc::Receiver<Write>) {
             writes.push(next);
         }
         let mut batch = Batch::new();
-        let mut terms: BTreeMap<u64, ()> = BTreeMap::new();
         for write in &writes {
-            terms.extend(write.term.map(|term| (term, ())));
             for fact in &write.facts {
                 batch = batch.put_fact(fact.id(), fact.as_bytes().to_vec());
             }
         }
         // Whatever order the writes come in, the term on the disk never falls.
-        let highest = terms.last_key_value().map(|(term, ())| *term).filter(|term| *term > on_disk);
+        let terms = writes.iter().filter_map(|write| write.term);
+        let highest = terms.max().filter(|term| *term > on_disk);
         if let Some(term) = highest {
             batch = batch.put_meta(TERM, term.to_le_bytes().to_vec());
         }
         let committed = if batch.is_empty() { Ok(()) } else { node.store.commit(&batch) };
-        if let Err(error) = &committed {
-            tracing::error!(%error, "the catalog could not be written: nothing of it took effect");
-        }
-        if committed.is_ok() {
-            on_disk = highest.unwrap_or(on_disk);
+        match &committed {
+            Ok(()) => on_disk = highest.unwrap_or(on_disk),
+            Err(error) => {
+                tracing::error!(%error, "the catalog could not be written: nothing of it took effect");
+            }
         }
         for write in writes {
             let input = match &committed {
