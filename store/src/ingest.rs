@@ -14,8 +14,8 @@ use weft_protocol::ids::BlobId;
 use crate::Store;
 use crate::catalog::Tables;
 use crate::error::{CatalogError, IngestError};
-use crate::intake::{Intake, Keep};
 use crate::looks::{is_settled, looks_of, metadata, nanoseconds, path_key};
+use crate::pass::{Keep, Pass};
 use crate::publish::{Body, Prepared, touch};
 use crate::tables::{self, BlobRow, Looks, Place, RememberedRow};
 
@@ -118,13 +118,13 @@ impl Store {
                 let sender = sender.clone();
                 let (paths, next, stop) = (&paths, &next, &stop);
                 scope.spawn(move || {
-                    let mut intake = Intake::new(self);
+                    let mut pass = Pass::new(self);
                     while !stop.load(Ordering::Relaxed)
                         && let position = next.fetch_add(1, Ordering::Relaxed)
                         && let Some(path) = paths.get(position)
                     {
                         let mut each = tell_some(&sender, position);
-                        let found = self.prepare_file(path, options, &mut intake, &mut each);
+                        let found = self.prepare_file(path, options, &mut pass, &mut each);
                         if sender.send(Told::Done(position, found)).is_err() {
                             break;
                         }
@@ -165,7 +165,7 @@ impl Store {
 
     fn ingest_from(&self, source: &mut dyn Read, path: &Path) -> Result<Added, IngestError> {
         let copy = &mut |_: &ChunkRef| Keep::Copy;
-        let blob = Intake::new(self).take(source, path, copy, &mut |_| {})?;
+        let blob = Pass::new(self).take(source, path, copy, &mut |_| {})?;
         self.publish_one(blob)
     }
 
@@ -182,7 +182,7 @@ impl Store {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Result<Added, IngestError>, IngestError> {
         let copy = &mut |_: &ChunkRef| Keep::Copy;
-        match self.read_file(path, &mut Intake::new(self), copy, progress) {
+        match self.read_file(path, &mut Pass::new(self), copy, progress) {
             Ok(blob) => self.publish_one(blob).map(Ok),
             Err(error) if error.is_the_stores() => Err(error),
             Err(error) => Ok(Err(error)),
@@ -193,7 +193,7 @@ impl Store {
         &'s self,
         path: &Path,
         options: &AddOptions,
-        intake: &mut Intake<'s>,
+        pass: &mut Pass<'s>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Found<'s>, IngestError> {
         let looks = looks_of(&metadata(path)?);
@@ -205,13 +205,13 @@ impl Store {
         let begun = &mut |first: &ChunkRef| {
             if self.is_likely(first, looks.size) { Keep::Nothing } else { Keep::Copy }
         };
-        let blob = self.read_file(path, intake, begun, progress)?;
+        let blob = self.read_file(path, pass, begun, progress)?;
         if !matches!(blob.body, Body::Elsewhere) || self.has(blob.id).unwrap_or(false) {
             return Ok(Found::Read(Box::new(blob)));
         }
         drop(blob);
         let copy = &mut |_: &ChunkRef| Keep::Copy;
-        Ok(Found::Read(Box::new(self.read_file(path, intake, copy, progress)?)))
+        Ok(Found::Read(Box::new(self.read_file(path, pass, copy, progress)?)))
     }
 
     /// Whether there is a blob that begins with a chunk and has a size. A file like that is read
@@ -252,7 +252,7 @@ impl Store {
     fn read_file<'s>(
         &'s self,
         path: &Path,
-        intake: &mut Intake<'s>,
+        pass: &mut Pass<'s>,
         begun: &mut dyn FnMut(&ChunkRef) -> Keep,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Prepared<'s>, IngestError> {
@@ -262,7 +262,7 @@ impl Store {
         let started = nanoseconds(SystemTime::now());
         let mut file = File::open(path).map_err(failed)?;
         let before = looks_of(&file.metadata().map_err(failed)?);
-        let mut blob = intake.take(&mut file, path, begun, progress)?;
+        let mut blob = pass.take(&mut file, path, begun, progress)?;
         let after = looks_of(&file.metadata().map_err(failed)?);
         if before != after || blob.manifest.size != before.size {
             return Err(IngestError::Changed { path: path.to_path_buf() });

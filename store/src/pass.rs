@@ -40,12 +40,12 @@ pub(crate) enum Keep {
 }
 
 /// Reads sources one after the other, with the same memory.
-pub(crate) struct Intake<'s> {
+pub(crate) struct Pass<'s> {
     store: &'s Store,
     spare: Vec<Vec<u8>>,
 }
 
-impl<'s> Intake<'s> {
+impl<'s> Pass<'s> {
     pub(crate) fn new(store: &'s Store) -> Self {
         Self { store, spare: Vec::new() }
     }
