@@ -15,9 +15,7 @@ pub(crate) use serve::serve;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use board::{Board, Posted};
-use tokio::sync::watch;
-use weft_protocol::ids::{BlobId, NodeId};
+use board::Board;
 
 /// What goes out and comes in: how many bytes of chunks, and what the two sides tell each other.
 #[derive(Clone, Debug, Default)]
@@ -35,36 +33,17 @@ impl Traffic {
         self.bytes[1].fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// These blobs are being fetched from now on.
-    fn post(&self, blobs: &[BlobId]) -> Posted {
-        self.board.post(blobs)
-    }
-
-    /// A peer wants a blob.
-    fn asks(&self, node: NodeId, blob: &BlobId) {
-        self.board.asks(node, blob);
-    }
-
-    /// There is more of a blob here than before.
-    fn more(&self, blob: BlobId) {
-        self.board.more(blob);
-    }
-
-    /// Tells when there is more of something.
-    fn changes(&self) -> watch::Receiver<u64> {
-        self.board.changes()
-    }
-
-    /// Of which blobs there is more since a change.
-    fn since(&self, since: u64) -> Vec<BlobId> {
-        self.board.since(since)
-    }
-
     /// Bytes sent and received since the daemon started, as they were on the wire.
     #[must_use]
     pub(crate) fn totals(&self) -> (u64, u64) {
         (self.bytes[0].load(Ordering::Relaxed), self.bytes[1].load(Ordering::Relaxed))
     }
+}
+
+/// A number by which ids differ, to begin a sequence of random numbers with: ids are hashes and keys,
+/// so that a part of one is as good as all of it.
+fn seed(id: &[u8; 32]) -> u64 {
+    id.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 #[cfg(test)]

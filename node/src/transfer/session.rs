@@ -22,6 +22,7 @@ use self::peers::Peers;
 use super::error::FetchError;
 use super::fetch::Fetcher;
 use super::line::Came;
+use super::seed;
 use crate::clock::Clock;
 
 /// How long no peer may send anything before the fetch is given up.
@@ -73,8 +74,10 @@ impl<'a> Session<'a> {
     ) -> Result<(), FetchError> {
         // Answers wait in the lines' tasks while the disk is slower than the network.
         let (answers, mut incoming) = mpsc::channel(ANSWERS);
-        let mut posted = fetcher.traffic.post(&blobs);
-        let mut random = Random::seeded(seed(&blobs, fetcher.network.me()));
+        let mut posted = fetcher.traffic.board.post(&blobs);
+        // Nodes and fetches differ.
+        let first = blobs.first().map_or(0, |blob| seed(&blob.0));
+        let mut random = Random::seeded(first ^ seed(&fetcher.network.me().0));
         // Nodes that fetch the same files at the same time each begin with others.
         let count = blobs.len();
         let opening = Opening::new(random.sample(blobs, count));
@@ -320,7 +323,7 @@ impl<'a> Session<'a> {
             },
             Done::Committed(blobs) => {
                 for blob in blobs {
-                    self.fetcher.traffic.more(blob);
+                    self.fetcher.traffic.board.more(blob);
                 }
             }
         }
@@ -343,7 +346,7 @@ impl<'a> Session<'a> {
         }
         let (gained, whole_at) = (Vec::new(), BTreeSet::new());
         self.active.insert(blob, Active { lens, have, gained, whole_at, following });
-        self.fetcher.traffic.more(blob);
+        self.fetcher.traffic.board.more(blob);
         if self.peers.knows(&node) {
             self.holds(node, blob, holds);
         }
@@ -358,7 +361,7 @@ impl<'a> Session<'a> {
         }
         active.gained.extend(new);
         if !new.is_empty() {
-            self.fetcher.traffic.more(blob);
+            self.fetcher.traffic.board.more(blob);
         }
         if self.download.is_complete(&blob) {
             self.active.remove(&blob);
@@ -367,13 +370,4 @@ impl<'a> Session<'a> {
             self.disk.finish(blob);
         }
     }
-}
-
-/// Something that differs between nodes and between fetches.
-fn seed(blobs: &[BlobId], me: NodeId) -> u64 {
-    let first = blobs.first().map_or([0; 32], |blob| blob.0);
-    first
-        .iter()
-        .zip(me.0)
-        .fold(0, |seed, (a, b)| seed.rotate_left(5) ^ u64::from(a ^ b) ^ (seed << 17))
 }

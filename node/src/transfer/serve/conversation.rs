@@ -79,7 +79,7 @@ impl Conversation {
     async fn write(&mut self, mut writer: futures::io::WriteHalf<Stream>) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
         let mut ready: FuturesOrdered<JoinHandle<Answer>> = FuturesOrdered::new();
-        let mut changes = shared.traffic.changes();
+        let mut changes = shared.traffic.board.changes();
         let mut seen = *changes.borrow();
         let mut tell_at = Instant::now();
         loop {
@@ -136,7 +136,7 @@ impl Conversation {
 
     /// What there is more of than the peer was told, since a change.
     async fn news(&mut self, since: u64) -> io::Result<Vec<Reply>> {
-        let mut changed = self.shared.traffic.since(since);
+        let mut changed = self.shared.traffic.board.since(since);
         changed.retain(|blob| self.told.contains_key(blob));
         if changed.is_empty() {
             return Ok(Vec::new());
@@ -164,7 +164,7 @@ impl Conversation {
                 }
                 _ => {
                     // Both fetch it now: each can help the other.
-                    self.shared.traffic.asks(self.shared.node, &blob);
+                    self.shared.traffic.board.asks(self.shared.node, &blob);
                     Reply::Holds(blob, bitmap.clone())
                 }
             };
@@ -219,7 +219,7 @@ impl Shared {
     }
 
     fn open(&self, blob: BlobId) -> Option<Reply> {
-        self.traffic.asks(self.node, &blob);
+        self.traffic.board.asks(self.node, &blob);
         let manifest = self.store.manifest_bytes(blob).ok()??;
         let info = self.store.info(blob).ok()?;
         if info.is_some_and(|info| info.size <= MAX_WHOLE) {
@@ -230,7 +230,7 @@ impl Shared {
     }
 
     fn follow(&self, blob: BlobId) -> Option<Reply> {
-        self.traffic.asks(self.node, &blob);
+        self.traffic.board.asks(self.node, &blob);
         Some(Reply::Holds(blob, self.have(blob)?))
     }
 

@@ -8,6 +8,8 @@ use weft_protocol::ids::{BlobId, NodeId};
 use weft_protocol::random::Random;
 use weft_protocol::transfer::Origin;
 
+use crate::transfer::seed;
+
 /// The blobs that somebody fetches from here. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Origins(Arc<Mutex<BTreeMap<BlobId, Followed>>>);
@@ -46,10 +48,10 @@ impl Origins {
     /// A peer fetches a blob of so many chunks that is here as a whole.
     pub(super) fn join(&self, node: &NodeId, blob: BlobId, chunks: u32) -> Part {
         let mut all = self.lock();
-        let followed = all.entry(blob).or_insert_with(|| {
-            let seed =
-                node.0.iter().fold(0, |seed: u64, byte| seed.rotate_left(7) ^ u64::from(*byte));
-            Followed { streams: 0, origin: Origin::new(chunks), random: Random::seeded(seed) }
+        let followed = all.entry(blob).or_insert_with(|| Followed {
+            streams: 0,
+            origin: Origin::new(chunks),
+            random: Random::seeded(seed(&node.0)),
         });
         followed.streams += 1;
         drop(all);

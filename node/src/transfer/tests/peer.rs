@@ -9,7 +9,7 @@ use weft_protocol::certificate::{Chain, Role};
 use weft_protocol::content::{Bitmap, Manifest};
 use weft_protocol::ids::{NodeId, StudioId};
 use weft_protocol::sign::KeyPair;
-use weft_protocol::wire::transfer::{Chunk, Encoding, MAX_REQUEST, Reply, Request};
+use weft_protocol::wire::transfer::{Chunk, Encoding, MAX_IN_FLIGHT, MAX_REQUEST, Reply, Request};
 
 use crate::clock::unix_now;
 use crate::network::gate::Gate;
@@ -125,11 +125,13 @@ impl Peer {
 impl Serving {
     async fn answer(self, stream: Stream) -> std::io::Result<()> {
         let (mut reader, mut writer) = stream.split();
-        let (requests, mut queue) = tokio::sync::mpsc::unbounded_channel();
+        let (requests, mut queue) = tokio::sync::mpsc::channel(MAX_IN_FLIGHT);
         tokio::spawn(async move {
             while let Ok(Some(request)) = frames::read::<_, Request>(&mut reader, MAX_REQUEST).await
             {
-                let _ = requests.send(request);
+                if requests.send(request).await.is_err() {
+                    return;
+                }
             }
         });
         let manifest = Manifest::decode(&self.manifest).unwrap();
