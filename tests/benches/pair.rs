@@ -4,16 +4,14 @@
 //!
 //! `cargo bench -p weft-tests --bench pair -- [--runs 5] [--cold] [--strict]`
 
-mod support;
-
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::daemon::{self, Daemon};
-use support::figures::{Verdict, given, median, option, rate};
-use support::{data, network::Network};
+use weft_tests::bench::daemon::{self, Daemon};
+use weft_tests::bench::figures::{Verdict, given, median, option, rate};
+use weft_tests::bench::{data, network::Network};
 
 /// What a wire of a gigabit carries, in bytes a second.
 const GIGABIT: f64 = 125_000_000.0;
@@ -52,6 +50,15 @@ fn settle() {
     std::thread::sleep(Duration::from_millis(500));
 }
 
+/// How long a node takes to get a tree, which it forgets again.
+fn fetch(daemon: &Daemon, tree: &str) -> Duration {
+    let begun = Instant::now();
+    let took = daemon::finish(daemon.start_call(&["pin", tree]), begun);
+    daemon.call(&["unpin", tree]);
+    daemon.call(&["gc"]);
+    took
+}
+
 fn loopback(folder: &Path, paths: &[PathBuf], verdict: &mut Verdict) {
     let bytes = size(paths);
     let mut daemons = vec![Daemon::local(folder, "one"), Daemon::local(folder, "two")];
@@ -73,11 +80,7 @@ fn loopback(folder: &Path, paths: &[PathBuf], verdict: &mut Verdict) {
             sendmes.push(rate(bytes, sendme.copy(folder)));
         }
         settle();
-        let begun = Instant::now();
-        let took = daemon::finish(daemons[1].start_call(&["pin", &tree]), begun);
-        ours.push(rate(bytes, took));
-        daemons[1].call(&["unpin", &tree]);
-        daemons[1].call(&["gc"]);
+        ours.push(rate(bytes, fetch(&daemons[1], &tree)));
         let last = |rates: &[f64]| rates.last().copied().unwrap_or(f64::NAN);
         println!(
             "run {run}: weft {:.0} MiB/s, rsync -W --fsync {:.0}, rsync -W {:.0}, sendme {:.0}",
@@ -121,11 +124,8 @@ fn over_a_gigabit(folder: &Path, scene: &Path, verdict: &mut Verdict) {
     let mut times = Vec::new();
     for run in 1..=option("--runs", 5) {
         settle();
-        let begun = Instant::now();
-        let took = daemon::finish(daemons[1].start_call(&["pin", &tree]), begun);
+        let took = fetch(&daemons[1], &tree);
         times.push(bytes as f64 / GIGABIT / took.as_secs_f64());
-        daemons[1].call(&["unpin", &tree]);
-        daemons[1].call(&["gc"]);
         println!(
             "run {run}: the scene in {:.2} s, {:.0} MiB/s",
             took.as_secs_f64(),
@@ -135,17 +135,20 @@ fn over_a_gigabit(folder: &Path, scene: &Path, verdict: &mut Verdict) {
     verdict.at_least("the scene over a gigabit / the wire alone", median(&times), 2.5);
 }
 
-/// An rsync daemon on loopback.
-struct Rsync {
-    child: Child,
-    port: u16,
+/// A program that serves; it is ended when this is dropped.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
 }
 
-impl Drop for Rsync {
-    fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
-    }
+/// An rsync daemon on loopback.
+struct Rsync {
+    _server: Server,
+    port: u16,
 }
 
 impl Rsync {
@@ -165,7 +168,7 @@ impl Rsync {
             return None;
         };
         std::thread::sleep(Duration::from_millis(300));
-        Some(Self { child, port })
+        Some(Self { _server: Server(child), port })
     }
 
     fn copy(&self, folder: &Path, options: &[&str]) -> Duration {
@@ -187,15 +190,8 @@ impl Rsync {
 
 /// A `sendme` that offers the files.
 struct Sendme {
-    child: Child,
+    _server: Server,
     ticket: String,
-}
-
-impl Drop for Sendme {
-    fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
-    }
 }
 
 impl Sendme {
@@ -208,22 +204,21 @@ impl Sendme {
             .stdout(std::fs::File::create(&output).ok()?)
             .stderr(Stdio::null())
             .spawn();
-        let Ok(mut child) = child else {
+        let Ok(child) = child else {
             println!("sendme is not installed: it is left out");
             return None;
         };
+        let server = Server(child);
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(60) {
             let text = std::fs::read_to_string(&output).unwrap_or_default();
             let ticket = text.split_whitespace().find(|word| word.starts_with("blob"));
             if let Some(ticket) = ticket {
-                return Some(Self { child, ticket: ticket.to_owned() });
+                return Some(Self { _server: server, ticket: ticket.to_owned() });
             }
             std::thread::sleep(Duration::from_millis(100));
         }
         println!("sendme offers nothing: it is left out");
-        _ = child.kill();
-        _ = child.wait();
         None
     }
 

@@ -7,15 +7,13 @@
 //!
 //! `cargo bench -p weft-tests --bench swarm -- [--runs 1] [--small-only|--large-only] [--strict]`
 
-mod support;
-
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use support::daemon::{self, Daemon};
-use support::data;
-use support::figures::{Verdict, given, median, option};
-use support::network::Network;
+use weft_tests::bench::daemon::{self, Daemon};
+use weft_tests::bench::data;
+use weft_tests::bench::figures::{Verdict, given, median, option};
+use weft_tests::bench::network::Network;
 use weft_tests::wait_for;
 
 /// A swarm to measure.

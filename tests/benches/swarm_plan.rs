@@ -8,17 +8,15 @@
 //!
 //! `cargo bench -p weft-tests --bench swarm_plan -- [--peers N] [--gib 10] [--strict]`
 
-mod support;
-
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 
-use support::figures::{Verdict, given, option};
 use weft_protocol::content::Bitmap;
 use weft_protocol::ids::{BlobId, NodeId};
 use weft_protocol::random::Random;
 use weft_protocol::time::Time;
 use weft_protocol::transfer::{Delivery, Download, Origin};
+use weft_tests::bench::figures::{Verdict, given, option};
 
 const BLOB: BlobId = BlobId([1; 32]);
 /// The longest that chunks are: the coarsest case.

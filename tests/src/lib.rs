@@ -6,6 +6,7 @@
 //! waits for it looks up over the HTTP API ([`Node::get`]), which costs less than a process a look.
 //! Everything that is started ends with the farm.
 
+pub mod bench;
 mod binary;
 mod call;
 mod engines;

@@ -11,7 +11,9 @@ pub fn skip(why: &str, variable: &str) {
     let required = std::env::var_os(variable).is_some_and(|value| value == "1");
     assert!(!required, "{why}, and {variable}=1 asks for it");
     // Past the capture of a passing test's output: people shall see it. If they can't, so be it.
-    _ = writeln!(std::io::stderr(), "SKIPPED: {why}; with {variable}=1 this is a failure");
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    let line = format!("SKIPPED: {test}: {why} ({variable}=1 makes that a failure)\n");
+    _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// Whether a renderer is installed; where not, it is said.

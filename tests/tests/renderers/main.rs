@@ -11,12 +11,12 @@ mod sources;
 
 use std::path::Path;
 
-use weft_tests::{Call, Farm};
+use weft_tests::{Call, Farm, installed};
 
 use by_hand::{blender_by_hand, povray_by_hand};
 use jobs::{Job, Submission, workers};
 use pictures::{assert_same, picture, pictures};
-use sources::{cube, installed, linked, povray_shot};
+use sources::{cube, linked, povray_shot};
 
 /// The name of the scene that `make_linked.py` makes, in its folder.
 const LINKED: &str = "shots/linked.blend";

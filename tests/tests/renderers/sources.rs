@@ -1,34 +1,12 @@
 //! The folders that scenes are submitted from.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use tempfile::TempDir;
-use weft_tests::write_file;
+use weft_tests::{skip, write_file};
 
 use crate::by_hand::run;
-
-/// Says that a test is skipped, or fails it where `variable` says that it must run.
-fn skip(why: &str, variable: &str) {
-    let required = std::env::var_os(variable).is_some_and(|value| value == "1");
-    assert!(!required, "{why}, and {variable}=1 asks for it");
-    let test = std::thread::current().name().unwrap_or_default().to_owned();
-    let line = format!("SKIPPED: {test}: {why} ({variable}=1 makes that a failure)\n");
-    // Past the capture of a passing test's output: people shall see it. If they can't, so be it.
-    _ = std::io::stderr().write_all(line.as_bytes());
-}
-
-/// Whether a renderer is installed; where not, it is said.
-pub(crate) fn installed(renderer: &str) -> bool {
-    let mut probe = Command::new(renderer);
-    probe.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let found = probe.status().is_ok_and(|status| status.success());
-    if !found {
-        skip(&format!("{renderer} is not installed"), "WEFT_REQUIRE_RENDERERS");
-    }
-    found
-}
 
 fn folder() -> TempDir {
     tempfile::Builder::new().prefix("weft-scene-").tempdir().expect("there is room for scenes")

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 /// Namespaces that are joined by a bridge; they are removed when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Network {
+pub struct Network {
     prefix: String,
     count: usize,
 }
@@ -28,7 +28,7 @@ impl Network {
     /// # Panics
     /// When some can be made and others can't.
     #[must_use]
-    pub(crate) fn new(count: usize, mbit: usize) -> Option<Self> {
+    pub fn new(count: usize, mbit: usize) -> Option<Self> {
         let prefix = format!("wb{}", std::process::id() % 10_000);
         let bridge = format!("{prefix}br");
         if !run(&format!("ip link add {bridge} type bridge")) {
@@ -57,13 +57,13 @@ impl Network {
 
     /// The name of a namespace, by its number from 0.
     #[must_use]
-    pub(crate) fn name(&self, number: usize) -> String {
+    pub fn name(&self, number: usize) -> String {
         format!("{}n{number}", self.prefix)
     }
 
     /// The address in a namespace.
     #[must_use]
-    pub(crate) fn address(&self, number: usize) -> String {
+    pub fn address(&self, number: usize) -> String {
         format!("10.77.0.{}", number + 1)
     }
 }

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::{wait_for, weft_binary};
 use serde_json::Value;
-use weft_tests::{wait_for, weft_binary};
 
 /// A node's home, and the daemon that runs on it.
 #[derive(Debug)]
-pub(crate) struct Daemon {
+pub struct Daemon {
     home: PathBuf,
     /// The namespace that it runs in, and its address there.
     namespace: Option<String>,
@@ -27,27 +27,27 @@ impl Drop for Daemon {
 impl Daemon {
     /// A node that listens on a port of this machine that the system chooses.
     #[must_use]
-    pub(crate) fn local(folder: &Path, name: &str) -> Self {
+    pub fn local(folder: &Path, name: &str) -> Self {
         let address = "127.0.0.1".to_owned();
         Self { home: folder.join(name), namespace: None, address, child: None }
     }
 
     /// A node in a network namespace that has this address.
     #[must_use]
-    pub(crate) fn within(folder: &Path, name: &str, namespace: &str, address: &str) -> Self {
+    pub fn within(folder: &Path, name: &str, namespace: &str, address: &str) -> Self {
         let (namespace, address) = (Some(namespace.to_owned()), address.to_owned());
         Self { home: folder.join(name), namespace, address, child: None }
     }
 
     /// Its home.
     #[must_use]
-    pub(crate) fn home(&self) -> &Path {
+    pub fn home(&self) -> &Path {
         &self.home
     }
 
     /// The id of its daemon's process.
     #[must_use]
-    pub(crate) fn process(&self) -> Option<u32> {
+    pub fn process(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }
 
@@ -68,7 +68,7 @@ impl Daemon {
     ///
     /// # Panics
     /// When it fails.
-    pub(crate) fn call(&self, args: &[&str]) -> String {
+    pub fn call(&self, args: &[&str]) -> String {
         let output = self.command(args).output().expect("weft can be started");
         assert!(
             output.status.success(),
@@ -84,7 +84,7 @@ impl Daemon {
     /// # Panics
     /// When it can't be started.
     #[must_use]
-    pub(crate) fn start_call(&self, args: &[&str]) -> Child {
+    pub fn start_call(&self, args: &[&str]) -> Child {
         let mut command = self.command(args);
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         command.spawn().expect("weft can be started")
@@ -95,7 +95,7 @@ impl Daemon {
     /// # Panics
     /// When it fails.
     #[must_use]
-    pub(crate) fn json(&self, args: &[&str]) -> Value {
+    pub fn json(&self, args: &[&str]) -> Value {
         serde_json::from_str(&self.call(args)).expect("it prints a document")
     }
 
@@ -103,7 +103,7 @@ impl Daemon {
     ///
     /// # Panics
     /// When it doesn't.
-    pub(crate) fn start(&mut self) {
+    pub fn start(&mut self) {
         std::fs::create_dir_all(&self.home).expect("homes can be made");
         let log = File::options().create(true).append(true).open(self.home.with_extension("log"));
         let port = std::fs::read_to_string(self.home.join("port")).unwrap_or_default();
@@ -122,7 +122,7 @@ impl Daemon {
     }
 
     /// Ends its daemon at once.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             // `ip netns exec` becomes what it starts: this is the daemon itself.
             _ = child.kill();
@@ -135,7 +135,7 @@ impl Daemon {
     /// # Panics
     /// When it doesn't tell.
     #[must_use]
-    pub(crate) fn traffic(&self) -> (u64, u64) {
+    pub fn traffic(&self) -> (u64, u64) {
         let nodes = self.json(&["nodes", "--json"]);
         let own = nodes.as_array().and_then(|nodes| {
             nodes.iter().find_map(|node| {
@@ -146,7 +146,7 @@ impl Daemon {
     }
 
     /// Waits until it sees `count` nodes alive, itself among them.
-    pub(crate) fn wait_for_nodes(&self, count: usize) {
+    pub fn wait_for_nodes(&self, count: usize) {
         wait_for(Duration::from_secs(60), "the nodes see each other", || {
             let nodes = self.json(&["nodes", "--json"]);
             let alive = nodes.as_array()?.iter().filter(|node| node["state"] == "alive");
@@ -159,7 +159,7 @@ impl Daemon {
 ///
 /// # Panics
 /// When that takes too long.
-pub(crate) fn found(daemons: &mut [Daemon]) {
+pub fn found(daemons: &mut [Daemon]) {
     for daemon in daemons.iter() {
         std::fs::create_dir_all(&daemon.home).expect("homes can be made");
     }
@@ -179,7 +179,7 @@ pub(crate) fn found(daemons: &mut [Daemon]) {
 ///
 /// # Panics
 /// When it fails.
-pub(crate) fn finish(call: Child, begun: Instant) -> Duration {
+pub fn finish(call: Child, begun: Instant) -> Duration {
     let output = call.wait_with_output().expect("calls end");
     let took = begun.elapsed();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

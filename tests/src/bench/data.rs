@@ -5,14 +5,14 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::Random;
 use weft_protocol::content::path::TreePath;
 use weft_protocol::content::tree::{Tree, TreeEntry};
-use weft_tests::Random;
 
 use super::daemon::Daemon;
 
 /// Writes `mib` MiB that nothing compresses.
-pub(crate) fn noise(path: PathBuf, seed: u64, mib: usize) -> PathBuf {
+pub fn noise(path: PathBuf, seed: u64, mib: usize) -> PathBuf {
     let mut random = Random::seeded(seed);
     let mut file = BufWriter::new(File::create(&path).expect("there is room for the files"));
     for _ in 0..mib {
@@ -24,7 +24,7 @@ pub(crate) fn noise(path: PathBuf, seed: u64, mib: usize) -> PathBuf {
 
 /// Writes about `mib` MiB of Maya ASCII as Maya itself writes it: transforms, and meshes whose
 /// points have six digits that don't repeat.
-pub(crate) fn maya(path: PathBuf, mib: usize) -> PathBuf {
+pub fn maya(path: PathBuf, mib: usize) -> PathBuf {
     let mut random = Random::seeded(77);
     let mut file = BufWriter::with_capacity(1 << 20, File::create(&path).expect("room"));
     let mut written = 0;
@@ -78,7 +78,7 @@ fn number(random: &mut Random) -> String {
 }
 
 /// Puts files into a node's store, and a tree of them, whose id this is.
-pub(crate) fn add(daemon: &Daemon, folder: &Path, files: &[PathBuf]) -> String {
+pub fn add(daemon: &Daemon, folder: &Path, files: &[PathBuf]) -> String {
     let mut args = vec!["add".to_owned(), "--json".to_owned()];
     args.extend(files.iter().map(|file| file.display().to_string()));
     let added = daemon.json(&args.iter().map(String::as_str).collect::<Vec<_>>());

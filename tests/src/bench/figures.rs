@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// The value in the middle.
 #[must_use]
-pub(crate) fn median(values: &[f64]) -> f64 {
+pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
@@ -12,37 +12,37 @@ pub(crate) fn median(values: &[f64]) -> f64 {
 
 /// MiB a second.
 #[must_use]
-pub(crate) fn rate(bytes: u64, took: Duration) -> f64 {
+pub fn rate(bytes: u64, took: Duration) -> f64 {
     bytes as f64 / f64::from(1 << 20) / took.as_secs_f64()
 }
 
 /// The number behind an option of the command line, or another one.
 #[must_use]
-pub(crate) fn option(name: &str, otherwise: usize) -> usize {
+pub fn option(name: &str, otherwise: usize) -> usize {
     let mut args = std::env::args().skip_while(|arg| arg != name).skip(1);
     args.next().and_then(|value| value.parse().ok()).unwrap_or(otherwise)
 }
 
 /// Whether a word stands on the command line.
 #[must_use]
-pub(crate) fn given(name: &str) -> bool {
+pub fn given(name: &str) -> bool {
     std::env::args().any(|arg| arg == name)
 }
 
 /// Prints whether a figure is what it should be, and remembers it.
 #[derive(Debug, Default)]
-pub(crate) struct Verdict {
+pub struct Verdict {
     failed: bool,
 }
 
 impl Verdict {
     /// A figure that should be at least so much.
-    pub(crate) fn at_least(&mut self, what: &str, figure: f64, least: f64) {
+    pub fn at_least(&mut self, what: &str, figure: f64, least: f64) {
         self.judge(what, figure, figure >= least, &format!("at least {least:.2}"));
     }
 
     /// A figure that should be at most so much.
-    pub(crate) fn at_most(&mut self, what: &str, figure: f64, most: f64) {
+    pub fn at_most(&mut self, what: &str, figure: f64, most: f64) {
         self.judge(what, figure, figure <= most, &format!("at most {most:.2}"));
     }
 
@@ -53,7 +53,7 @@ impl Verdict {
 
     /// Ends the bench: with an error if some figure was not what it should be and `--strict` asks
     /// for that.
-    pub(crate) fn end(self) {
+    pub fn end(self) {
         if self.failed && given("--strict") {
             std::process::exit(1);
         }
