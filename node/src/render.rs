@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
-use weft_protocol::ids::{BlobId, JobId};
+use weft_protocol::ids::JobId;
 use weft_protocol::job::outcome::{Ending, FailureKind, MAX_MESSAGE, Outcome};
 use weft_protocol::job::spec::{JobSpec, Step};
 use weft_protocol::job::task::unfold;
@@ -361,30 +361,9 @@ impl Renderer {
         let Ok((ending, log, render, started, peak_memory)) = taken.await else {
             return;
         };
-        let outcome = outcome(attempt, ending, log, render, started, peak_memory);
+        let took = weft_protocol::fact::body::millis(render);
+        let outcome = Outcome { peak_memory, log, ..attempt.outcome(ending, started, took) };
         self.tell(Input::Ended(attempt, Box::new(outcome))).await;
-    }
-}
-
-fn outcome(
-    attempt: AttemptKey,
-    ending: Ending,
-    log: Option<BlobId>,
-    render: Duration,
-    started: weft_protocol::time::Unix,
-    peak_memory: u64,
-) -> Outcome {
-    Outcome {
-        task: attempt.task,
-        generation: attempt.generation,
-        attempt: attempt.attempt,
-        term: 0,
-        started,
-        render_ms: weft_protocol::fact::body::millis(render),
-        peak_memory,
-        log,
-        holders: Vec::new(),
-        ending,
     }
 }
 

@@ -11,8 +11,10 @@ use crate::election::Claim;
 use crate::fact::digest::Summary;
 use crate::hardware::Hardware;
 use crate::ids::{BlobId, FactId, JobId, NodeId};
+use crate::job::outcome::{Ending, Outcome};
 use crate::job::task::TaskKey;
 use crate::membership::Update;
+use crate::time::Unix;
 
 /// The largest message, in bytes.
 pub const MAX_MESSAGE: usize = 4 << 20;
@@ -69,6 +71,26 @@ pub struct AttemptKey {
     pub generation: u32,
     /// The try within the round.
     pub attempt: u32,
+}
+
+impl AttemptKey {
+    /// What became of the attempt, its engine having run for so many milliseconds. The machine adds
+    /// the term in which it was leased, and who holds what it made.
+    #[must_use]
+    pub const fn outcome(self, ending: Ending, started: Unix, render_ms: u32) -> Outcome {
+        Outcome {
+            task: self.task,
+            generation: self.generation,
+            attempt: self.attempt,
+            term: 0,
+            started,
+            render_ms,
+            peak_memory: 0,
+            log: None,
+            holders: Vec::new(),
+            ending,
+        }
+    }
 }
 
 /// A leader's grant of an attempt.

@@ -4,7 +4,6 @@ use weft_protocol::content::TreePath;
 use weft_protocol::ids::{BlobId, NodeId};
 use weft_protocol::job::outcome::{Ending, FailureKind, Outcome, OutputFile};
 use weft_protocol::machine::Input;
-use weft_protocol::time::Unix;
 use weft_protocol::wire::control::{AttemptKey, Lease};
 use weft_protocol::worker::{Event, PATIENCE};
 
@@ -106,8 +105,7 @@ impl World {
         } else {
             let why = "its files could not be brought to this node".to_owned();
             let ending = Ending::Failed { kind: FailureKind::Inputs, message: why };
-            let outcome =
-                outcome(attempt, ending, None, self.nodes[number].clock.wall(self.now), 0);
+            let outcome = attempt.outcome(ending, self.nodes[number].clock.wall(self.now), 0);
             self.tell(number, Input::Ended(attempt, Box::new(outcome)));
         }
     }
@@ -165,31 +163,10 @@ impl World {
         };
         let started = node.clock.wall(run.started);
         let took = u32::try_from((self.now - run.started) / 1000).unwrap_or(u32::MAX);
-        let outcome = outcome(attempt, ending, log, started, took);
+        let outcome = Outcome { log, ..attempt.outcome(ending, started, took) };
         node.disk.blobs.extend(outcome.blobs());
         let delay = self.between(2 * MILLI, 40 * MILLI);
         let ended = Input::Ended(attempt, Box::new(outcome));
         self.chore(delay, number, Chore::Tell(Box::new(ended)));
-    }
-}
-
-fn outcome(
-    attempt: AttemptKey,
-    ending: Ending,
-    log: Option<BlobId>,
-    started: Unix,
-    render_ms: u32,
-) -> Outcome {
-    Outcome {
-        task: attempt.task,
-        generation: attempt.generation,
-        attempt: attempt.attempt,
-        term: 0,
-        started,
-        render_ms,
-        peak_memory: 0,
-        log,
-        holders: Vec::new(),
-        ending,
     }
 }
