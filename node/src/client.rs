@@ -86,7 +86,7 @@ impl Client {
         }
         let membership =
             home.membership().map_err(|error| ApiError::new(Code::Refused, error.to_string()))?;
-        let address = crate::node::multiaddress(peer).ok_or_else(|| {
+        let address = crate::addresses::multiaddress(peer).ok_or_else(|| {
             ApiError::new(Code::Invalid, format!("'{peer}' is not an address of the form IP:PORT"))
                 .hint("Names of nodes can be used where a node runs on this machine.")
         })?;

@@ -1,5 +1,6 @@
 //! The weft daemon: it drives the machines of the protocol over libp2p, disk and processes.
 
+mod addresses;
 mod admission;
 mod api;
 pub mod client;
@@ -24,4 +25,5 @@ pub mod submit;
 mod transfer;
 mod upkeep;
 
-pub use node::{DEFAULT_PORT, Options, Ready, RunError, run};
+pub use addresses::DEFAULT_PORT;
+pub use node::{Options, Ready, RunError, run};

@@ -1,12 +1,13 @@
 //! Submitting: from a scene on somebody's disk to a signed spec whose every blob is in the store.
 
 mod collect;
+mod take_in;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use weft_protocol::content::{Tree, TreeEntry, TreePath};
+use weft_protocol::content::TreePath;
 use weft_protocol::hardware::{GIB, Needs};
 use weft_protocol::ids::BlobId;
 use weft_protocol::job::spec::{AfterTest, JobSpec, MAX_RETRIES, NORMAL_PRIORITY, Step};
@@ -163,7 +164,7 @@ pub fn prepare(
         let bytes: u64 = gathered.files.iter().map(|file| file.size).sum();
         return finish(spec, &gathered.scene, BlobId([0; 32]), (bytes, 0), warnings, &gathered);
     }
-    let (tree, added, known) = take_in(store, request, &gathered, progress)?;
+    let (tree, added, known) = take_in::take_in(store, request, &gathered, progress)?;
     finish(spec, &gathered.scene, tree, (added, known), warnings, &gathered)
 }
 
@@ -506,77 +507,4 @@ fn gather(
     let gathered = collect::gather(scene, analysis, &request.assets, request.project.as_deref())?;
     warnings.extend(gathered.warnings.iter().cloned());
     Ok((warnings, gathered))
-}
-
-/// Takes every file into the store, and the tree that names them.
-fn take_in(
-    store: &Store,
-    request: &SubmitRequest,
-    gathered: &collect::Gathered,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<(BlobId, u64, u64), ApiError> {
-    let failed = |error: &weft_store::IngestError| {
-        let hint = match error.is_no_space() {
-            true => "Make room on the disk of WEFT_HOME, then submit again.",
-            false => "",
-        };
-        ApiError::new(
-            Code::Failed,
-            format!("a file could not be taken in: {error}; nothing was submitted"),
-        )
-        .hint(hint)
-    };
-    let total: u64 = gathered.files.iter().map(|file| file.size).sum();
-    let mut at =
-        Progress { files_total: gathered.files.len(), bytes_total: total, ..Progress::default() };
-    let mut before: Vec<u64> = Vec::with_capacity(gathered.files.len());
-    let mut sum = 0;
-    for file in &gathered.files {
-        before.push(sum);
-        sum += file.size;
-    }
-    let paths: Vec<&Path> = gathered.files.iter().map(|file| file.source.as_path()).collect();
-    let added = store
-        .ingest_many(&paths, &mut |position, bytes| {
-            at.files = position;
-            at.bytes = before.get(position).copied().unwrap_or(0) + bytes;
-            progress(at);
-        })
-        .map_err(|error| failed(&error))?;
-    let (mut entries, mut new, mut known) = (BTreeMap::new(), 0, 0);
-    for (file, added) in gathered.files.iter().zip(added) {
-        let added = added.map_err(|error| failed(&error))?;
-        if file.is_scene && !md5_fits(request, &added.md5) {
-            return Err(ApiError::new(
-                Code::Failed,
-                format!(
-                    "the scene is not the one that is meant: its MD5 is {}, and {} was expected; \
-                     nothing was submitted",
-                    weft_store::md5_hex(&added.md5),
-                    request.expect_md5.as_deref().unwrap_or_default()
-                ),
-            ));
-        }
-        let added = match &file.rewritten {
-            None => added,
-            Some(bytes) => store.ingest_bytes(bytes).map_err(|error| failed(&error))?,
-        };
-        new += added.bytes_added;
-        known += added.size - added.bytes_added;
-        let entry = TreeEntry { blob: added.id, size: added.size, frames: file.frames.clone() };
-        entries.insert(file.path.clone(), entry);
-    }
-    let tree = Tree::new(entries).map_err(|error| {
-        invalid(format!("the scene's files can't be sent: {error}; nothing was submitted"))
-    })?;
-    let added = store.ingest_bytes(&tree.encode()).map_err(|error| failed(&error))?;
-    at.files = at.files_total;
-    at.bytes = total;
-    progress(at);
-    Ok((added.id, new + added.bytes_added, known))
-}
-
-fn md5_fits(request: &SubmitRequest, md5: &[u8; 16]) -> bool {
-    let expected = request.expect_md5.as_ref();
-    expected.is_none_or(|expected| expected.eq_ignore_ascii_case(&weft_store::md5_hex(md5)))
 }

@@ -42,7 +42,7 @@ pub(super) async fn to_peer(
 /// A node by its name, the beginning of its id, or one of its addresses.
 pub(super) fn resolve(node: &Shared, text: &str) -> Result<NodeId, ApiError> {
     let machine = node.machine();
-    let address = crate::node::multiaddress(text).map(|address| address.to_string());
+    let address = crate::addresses::multiaddress(text).map(|address| address.to_string());
     let fits = |advert: &&weft_protocol::wire::control::Advert| {
         advert.name == text
             || (text.len() >= 4 && advert.node.to_string().starts_with(&text.to_lowercase()))
