@@ -44,6 +44,23 @@ fn what_nobody_refers_to_goes_and_what_is_pinned_stays() {
     assert!(refused.stderr.contains("nothing was changed"), "{}", refused.stderr);
 }
 
+#[cfg(unix)]
+#[test]
+fn what_was_added_before_a_file_that_can_not_be_stays() {
+    let farm = Farm::found(1);
+    let node = farm.node(1);
+    let first = write_file(farm.folder().join("first.bin"), Random::seeded(6).bytes(1 << 20));
+    let pipe = farm.folder().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.is_ok_and(|status| status.success()), "a pipe can be made");
+    let refused = node.call(&["add"]).arg(&first).arg(&pipe).run();
+    assert_eq!(refused.status, 1, "{}", refused.stderr);
+    assert!(refused.stderr.contains("What was added stays"), "{}", refused.stderr);
+    let collected = node.ask(&["gc"]);
+    assert_eq!(collected["blobs"].as_array().unwrap().len(), 0, "{collected}");
+    assert_eq!(node.ask(&["store"])["blobs"], 1);
+}
+
 #[test]
 fn a_job_keeps_its_files_until_it_is_removed() {
     let farm = Farm::found(2);
