@@ -18,7 +18,11 @@ fn a_worker_is_killed_in_mid_frame() {
         let mine = frames.iter().filter(|frame| frame["node_name"] == farm.node(victim).name());
         frames_of(&mine.copied().collect::<Vec<_>>()).first().copied()
     });
-    assert_eq!(farm.starts(frame), [farm.node(victim).name()]);
+    // Its engine has a moment to go until it says so itself.
+    let starts = wait_for(END, "its engine starts", || {
+        Some(farm.starts(frame)).filter(|starts| !starts.is_empty())
+    });
+    assert_eq!(starts, [farm.node(victim).name()]);
     farm.kill9(victim);
     let document = farm.wait_for_end(&job, END);
     assert_eq!(document["status"], "completed", "{document:#}");
