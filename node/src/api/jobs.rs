@@ -7,6 +7,7 @@ use axum::extract::{Path, Query};
 use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::broadcast;
 use weft_protocol::fact::{Body as FactBody, Removal};
 use weft_protocol::ids::JobId;
 use weft_protocol::job::control::{Action, Control};
@@ -138,6 +139,18 @@ pub(super) async fn leases(node: State, Path(job): Path<String>) -> Answer {
     Ok(Json(document).into_response())
 }
 
+/// Waits until something of a job may have changed.
+pub(super) async fn changed(changes: &mut broadcast::Receiver<JobId>, job: &JobId) {
+    let changed = async {
+        while let Ok(other) = changes.recv().await {
+            if other == *job {
+                return;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LOOK, changed).await;
+}
+
 pub(super) async fn watch(axum::extract::State(node): State, Path(job): Path<String>) -> Answer {
     let id = find(&node, &job)?;
     let mut changes = node.changes();
@@ -163,14 +176,7 @@ pub(super) async fn watch(axum::extract::State(node): State, Path(job): Path<Str
             if over {
                 return;
             }
-            let changed = async {
-                while let Ok(job) = changes.recv().await {
-                    if job == id {
-                        return;
-                    }
-                }
-            };
-            let _ = tokio::time::timeout(LOOK, changed).await;
+            changed(&mut changes, &id).await;
             // Large jobs are large documents: they come less often.
             let frames = last["frames"].as_array().map_or(0, Vec::len);
             tokio::time::sleep(Duration::from_micros(50 * frames as u64)).await;

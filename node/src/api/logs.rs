@@ -9,48 +9,68 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use weft_protocol::ids::{BlobId, JobId, NodeId};
+use weft_protocol::job::status::{Activity, status};
 use weft_protocol::wire::control::AttemptKey;
 
 use super::documents::Live;
-use super::jobs::{find, live};
-use super::{Access, Answer, State, stream};
+use super::jobs::{changed, find, live};
+use super::{Answer, State, stream};
 use crate::error::{ApiError, Code};
 use crate::node::Shared;
 use crate::render::LiveLog;
 
 #[derive(Deserialize, Default)]
 pub(super) struct LogQuery {
+    /// Whether the answer goes on while the frame renders, and waits for it to start.
     #[serde(default)]
     follow: bool,
+    /// Whether only this node's own attempts are meant: how nodes ask each other.
+    #[serde(default)]
+    here: bool,
 }
 
 pub(super) async fn log(
     node: State,
-    access: Access,
     Path((job, frame)): Path<(String, i32)>,
     Query(query): Query<LogQuery>,
 ) -> Answer {
     let id = find(&node, &job)?;
-    if let Some(running) = running_here(&node, &id, frame) {
-        return Ok(stream(running, query.follow));
+    if query.here {
+        let here = running_here(&node, &id, frame);
+        return here.map(|log| stream(log, query.follow)).ok_or_else(|| nothing_yet(frame));
     }
-    // A peer asks the node that renders; nobody is sent on a second time.
-    if !matches!(access, Access::Peer(_))
-        && let Some(other) = rendering_node(&node, &id, frame).await
-    {
-        let path = format!("/v1/jobs/{id}/logs/{frame}?follow={}", query.follow);
-        let request = axum::extract::Request::builder()
-            .uri(path)
-            .header("host", "peer")
-            .body(Body::empty())
-            .map_err(|error| ApiError::new(Code::Failed, error.to_string()))?;
-        if let Ok(response) = super::forward::forward(&node.network, &other, request).await
-            && response.status().is_success()
-        {
-            return Ok(response);
+    let mut changes = node.changes();
+    loop {
+        if let Some(log) = running(&node, &id, frame, query.follow).await {
+            return Ok(log);
+        }
+        match last(&node, &id, frame)? {
+            Last::Kept(blob, holders) => {
+                return Ok(text(super::store::bytes(&node, blob, &holders).await?));
+            }
+            // Whoever follows waits for the attempt; it may also run where it can't be asked yet.
+            Last::ToCome if query.follow => changed(&mut changes, &id).await,
+            Last::ToCome | Last::Never => return Err(nothing_yet(frame)),
         }
     }
-    kept(&node, &id, frame).await
+}
+
+fn nothing_yet(frame: i32) -> ApiError {
+    let why = format!("frame {frame} has no log yet: nothing rendered it so far");
+    ApiError::new(Code::NotFound, why).hint("`weft logs JOB FRAME -f` waits for it.")
+}
+
+/// The log of an attempt that is running now, here or elsewhere.
+async fn running(node: &Shared, job: &JobId, frame: i32, follow: bool) -> Option<Response> {
+    if let Some(log) = running_here(node, job, frame) {
+        return Some(stream(log, follow));
+    }
+    let other = rendering_node(node, job, frame).await?;
+    let path = format!("/v1/jobs/{job}/logs/{frame}?here=true&follow={follow}");
+    let request = axum::extract::Request::builder().uri(path).header("host", "peer");
+    let request = request.body(Body::empty()).ok()?;
+    let response = super::forward::forward(&node.network, &other, request).await.ok()?;
+    response.status().is_success().then_some(response)
 }
 
 fn running_here(node: &Shared, job: &JobId, frame: i32) -> Option<LiveLog> {
@@ -108,26 +128,30 @@ fn stream(log: LiveLog, follow: bool) -> Response {
     text(stream::body(receiver))
 }
 
-/// The log of the last attempt whose outcome is known.
-async fn kept(node: &std::sync::Arc<Shared>, job: &JobId, frame: i32) -> Answer {
-    let (blob, holders): (BlobId, Vec<NodeId>) = {
-        let machine = node.machine();
-        let known = machine.ledger.jobs.get(job);
-        let known = known.ok_or_else(|| ApiError::new(Code::NotFound, "there is no such job"))?;
-        let mut tasks = known.tasks().filter(|(key, _)| key.frame == frame);
-        let Some((_, task)) = tasks.next() else {
-            let why = format!("frame {frame} is not one of the job's");
-            return Err(ApiError::new(Code::NotFound, why));
-        };
-        let failure = task.failures_now().last().and_then(|(key, f)| Some((f.log?, vec![key.2])));
-        let done = task.done.as_ref().and_then(|done| Some((done.log?, done.holders.clone())));
-        done.or(failure).ok_or_else(|| {
-            ApiError::new(
-                Code::NotFound,
-                format!("frame {frame} has no log yet: nothing rendered it so far"),
-            )
-        })?
+/// What there is of a frame that isn't rendered just now.
+enum Last {
+    /// The log of the last attempt whose outcome is known, and who keeps it.
+    Kept(BlobId, Vec<NodeId>),
+    /// Nothing, but its job is not over.
+    ToCome,
+    /// Nothing, and its job is over.
+    Never,
+}
+
+fn last(node: &Shared, job: &JobId, frame: i32) -> Result<Last, ApiError> {
+    let machine = node.machine();
+    let known = machine.ledger.jobs.get(job);
+    let known = known.ok_or_else(|| ApiError::new(Code::NotFound, "there is no such job"))?;
+    let Some((_, task)) = known.tasks().find(|(key, _)| key.frame == frame) else {
+        let why = format!("frame {frame} is not one of the job's");
+        return Err(ApiError::new(Code::NotFound, why));
     };
-    let bytes = super::store::bytes(node, blob, &holders).await?;
-    Ok(text(bytes))
+    let failure = task.failures_now().last().and_then(|(key, f)| Some((f.log?, vec![key.2])));
+    let done = task.done.as_ref().and_then(|done| Some((done.log?, done.holders.clone())));
+    let over = status(known, Activity::default()).is_some_and(|status| status.is_over());
+    Ok(match done.or(failure) {
+        Some((blob, holders)) => Last::Kept(blob, holders),
+        None if over => Last::Never,
+        None => Last::ToCome,
+    })
 }

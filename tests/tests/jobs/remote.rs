@@ -7,7 +7,7 @@ use weft_tests::{Call, Farm, Output};
 
 use super::END;
 
-fn join(farm: &Farm, name: &str, role: &str) -> PathBuf {
+pub(super) fn join(farm: &Farm, name: &str, role: &str) -> PathBuf {
     let home = farm.folder().join(name);
     let code = farm.invite(&["--role", role]);
     _ = Call::new(&home, &["join", &code, "--name", name]).run().ok();
