@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use weft_scene::engine::{Definition, Executable, matches_wildcard};
 
-/// How long a program may take to print its version.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a program may take to print its version: Blender takes half a second on an idle machine, and was
+/// seen to take 14 s where its libraries were read from a disk that five builds used as well.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How much of what it prints is looked at, in bytes.
 const PROBE_OUTPUT: usize = 64 * 1024;
 

@@ -319,7 +319,11 @@ pub async fn run(
     let config = Config::load(&home.config())?;
     let store = open_store(&home)?;
     let listen = choose_address(&home, options.listen.as_ref().or(config.node.listen.as_ref()))?;
+    tracing::info!(home = %home.path().display(), "the store is open; looking for engines");
     let engines = engines::probe(&config.engines, &options.weft).await;
+    let found: Vec<&str> =
+        engines.iter().filter(|(_, found)| found.is_ok()).map(|(name, _)| name.as_str()).collect();
+    tracing::info!(engines = found.join(" "), "engines were looked for");
     let advert = advert(&membership, &config, &options, &engines);
     let (name, me) = (advert.name.clone(), advert.node);
     let gate = open_gate(&membership, &store)?;

@@ -17,9 +17,9 @@ use crate::turn::Turn;
 use crate::{SCRIPT_ENDING, demo_scene, engines, wait_for, write_file};
 
 /// How long nodes may take to find each other and a leader.
-const AGREEMENT: Duration = Duration::from_secs(30);
+const AGREEMENT: Duration = Duration::from_secs(60);
 /// How long files may take to be where they belong once they are done.
-const DELIVERY: Duration = Duration::from_secs(30);
+const DELIVERY: Duration = Duration::from_secs(60);
 /// How long what a killed daemon was just starting may go on. No other node takes its place sooner.
 const LAST_WORDS: Duration = Duration::from_millis(300);
 /// How much of a node's log is shown when a test fails, in bytes.
@@ -71,7 +71,7 @@ impl Farm {
                 .map(|node| node.start_call(&["join", &code, "--name", node.name()]))
                 .collect();
             for joining in joining {
-                _ = joining.wait(Duration::from_secs(30)).ok();
+                _ = joining.wait(Duration::from_secs(60)).ok();
             }
             farm.nodes[1..].iter_mut().for_each(Node::start);
             farm.nodes[1..].iter_mut().for_each(Node::wait_until_up);
@@ -336,7 +336,7 @@ impl Farm {
     #[must_use]
     pub fn job(&self, job: &str) -> Value {
         let what = "a node tells about the job";
-        wait_for(Duration::from_secs(10), what, || self.job_now(job))
+        wait_for(Duration::from_secs(60), what, || self.job_now(job))
     }
 
     /// Waits until something holds of a job's document, which it gives.

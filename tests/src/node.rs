@@ -14,7 +14,9 @@ use crate::{http, wait_for, weft_binary};
 
 /// How long a node may take to end once it was asked to: its engines get three seconds, and it
 /// waits a little longer for their guards.
-const END: Duration = Duration::from_secs(10);
+const END: Duration = Duration::from_secs(30);
+/// How long a daemon may take until it answers: longer than a renderer may take to say its version.
+const START: Duration = Duration::from_secs(90);
 
 /// A node.
 #[derive(Debug)]
@@ -110,7 +112,7 @@ impl Node {
     /// When it doesn't answer.
     #[must_use]
     pub fn id(&self) -> String {
-        let status = wait_for(Duration::from_secs(10), &format!("{} answers", self.name), || {
+        let status = wait_for(Duration::from_secs(60), &format!("{} answers", self.name), || {
             self.get("/v1/status")
         });
         status["node"].as_str().expect("a status names its node").to_owned()
@@ -156,7 +158,7 @@ impl Node {
     /// Waits until its daemon answers.
     pub(crate) fn wait_until_up(&mut self) {
         let what = format!("{} answers", self.name);
-        wait_for(Duration::from_secs(30), &what, || {
+        wait_for(START, &what, || {
             if let Some(child) = &mut self.child
                 && let Ok(Some(status)) = child.try_wait()
             {

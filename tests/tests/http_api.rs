@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use weft_tests::{Farm, Node};
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A node's door on loopback.
 struct Door {

@@ -23,7 +23,7 @@ fn sent(farm: &Farm, number: usize) -> u64 {
     let own = |document: serde_json::Value| {
         document.as_array()?.iter().find_map(|node| node["bytes_sent"].as_u64())
     };
-    wait_for(Duration::from_secs(10), "a node tells what it sent", || {
+    wait_for(Duration::from_secs(60), "a node tells what it sent", || {
         farm.node(number).get("/v1/nodes").and_then(own)
     })
 }
@@ -46,7 +46,7 @@ fn a_killed_node_fetches_little_again() {
     let mut late = 0;
     while again.len() < kills {
         _ = farm.node(2).run(&["unpin", &id]).ok();
-        wait_for(Duration::from_secs(10), "the file is gone from the second node", || {
+        wait_for(Duration::from_secs(60), "the file is gone from the second node", || {
             _ = farm.node(2).run(&["gc"]).ok();
             let known = farm.node(2).ask(&["has", &id]);
             known["existing"].as_array()?.is_empty().then_some(())

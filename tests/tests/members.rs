@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use weft_tests::{Farm, Node, wait_for};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 /// How many nodes a node sees that aren't dead, itself included.
 fn alive(node: &Node) -> Option<usize> {

@@ -10,7 +10,7 @@ use crate::table::{Row, Table};
 /// The longest sentence that people are asked to read, in bytes; paths of tests are long.
 const MAX_SENTENCE: usize = 500;
 /// How long facts may take to be known to every node.
-const AGREEMENT: Duration = Duration::from_secs(20);
+const AGREEMENT: Duration = Duration::from_secs(60);
 
 /// The table's rows, and what was seen.
 pub(crate) struct Cases {

@@ -92,7 +92,7 @@ pub(crate) fn try_all(farm: &mut Farm, cases: &mut Cases) {
 
     // Not a byte is left, once what it tried to fetch is gone.
     let filler = home.join("filler");
-    wait_for(Duration::from_secs(30), "the full node gives up the large file", || {
+    wait_for(Duration::from_secs(60), "the full node gives up the large file", || {
         (cramped.ask(&["store"])["partial"] == 0).then_some(())
     });
     let count = || farm.node(1).ask(&["jobs", "--all"]).as_array().map_or(0, Vec::len);

@@ -9,7 +9,7 @@ use weft_tests::{Call, Farm, Output, Running, wait_for, write_file};
 use crate::cases::Cases;
 
 /// How long a node may take to start or to give up.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(90);
 
 pub(crate) fn try_all(farm: &mut Farm, cases: &mut Cases) {
     invites(farm, cases);

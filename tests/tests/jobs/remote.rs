@@ -54,6 +54,6 @@ fn a_home_without_a_daemon_submits_to_a_peer_and_gets_its_frames() {
     // It controls its jobs, too.
     let job = ask(&home, &address, &submit).ok().json()["job"].as_str().unwrap().to_owned();
     _ = ask(&home, &address, &["cancel", &job]);
-    let over = farm.wait_for_end(&job, Duration::from_secs(20));
+    let over = farm.wait_for_end(&job, Duration::from_secs(60));
     assert!(["cancelled", "completed"].iter().any(|status| over["status"] == *status), "{over:#}");
 }

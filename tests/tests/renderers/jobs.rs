@@ -161,7 +161,7 @@ pub(crate) fn assert_no_renderer_left(node: &Node) {
         let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
         line.windows(home.len()).any(|window| window == home).then_some(line)
     };
-    wait_for(Duration::from_secs(15), "the killed node's renderer has ended", || {
+    wait_for(Duration::from_secs(30), "the killed node's renderer has ended", || {
         let processes = std::fs::read_dir("/proc").expect("Linux tells its processes");
         processes.flatten().filter_map(belongs).next().is_none().then_some(())
     });
