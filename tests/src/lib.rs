@@ -13,6 +13,7 @@ pub mod decoders;
 mod engines;
 mod events;
 mod farm;
+pub mod hostile_trees;
 mod http;
 pub mod invariants;
 mod node;

@@ -17,6 +17,8 @@ use weft_protocol::membership::{Liveness, Update};
 use weft_protocol::sign::KeyPair;
 use weft_protocol::time::Unix;
 use weft_protocol::wire::control::{Advert, AttemptKey, Lease, Message, Phase, Report, Sync};
+use weft_protocol::wire::gate::{Answer, Credential, Refused, Sealed, Studio, Welcome};
+use weft_protocol::wire::invite::Code;
 use weft_protocol::wire::transfer::{Chunk, Encoding, Reply, Request};
 use weft_protocol::wire::{self, gossip};
 
@@ -24,6 +26,8 @@ use weft_protocol::wire::{self, gossip};
 #[must_use]
 pub fn samples() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let mut all = facts();
+    all.extend(at_the_gate());
+    all.extend(records());
     all.extend(contents());
     all.extend(
         controls().into_iter().map(|(name, message)| ("control", name, wire::encode(&message))),
@@ -324,5 +328,68 @@ fn replies() -> Vec<(&'static str, Reply)> {
         ("holds", Reply::Holds(blob, Bitmap::full(21))),
         ("gained", Reply::Gained(blob, vec![1, 2, 300])),
         ("spared", Reply::Spared(blob, 300)),
+    ]
+}
+
+fn at_the_gate() -> Vec<(&'static str, &'static str, Vec<u8>)> {
+    let backup = Sealed { nonce: [1; 24], bytes: vec![2; 48] };
+    let studio = Studio { id: studio(), name: "Moving Pictures".into(), backup };
+    let joined = Answer::Joined(Box::new(Welcome { chain: chain(), studio: studio.clone() }));
+    let join = Credential::Join { secret: [3; 16], name: "workstation-7".into() };
+    let code = Code {
+        studio: studio.id,
+        issuer: member().public(),
+        secret: [3; 16],
+        expires: Unix(1_700_000_000_000),
+        addresses: vec!["/ip4/192.168.1.7/tcp/7920".into()],
+    };
+    let refused = Answer::Refused("the certificate has expired".into());
+    vec![
+        ("gate_credential", "member", wire::encode(&Credential::Member(Box::new(chain())))),
+        ("gate_credential", "join", wire::encode(&join)),
+        ("gate_answer", "member", wire::encode(&Answer::Member(Box::new(chain())))),
+        ("gate_answer", "refused", wire::encode(&refused)),
+        ("gate_answer", "spent", wire::encode(&Answer::JoinRefused(Refused::Spent))),
+        ("gate_answer", "joined", wire::encode(&joined)),
+        ("invite", "code", code.write().into_bytes()),
+    ]
+}
+
+/// Records as `docs/store.md` has them, spelled out: the store's own types are its own.
+fn records() -> Vec<(&'static str, &'static str, Vec<u8>)> {
+    let record = |key: &[u8], content: Vec<u8>| [&[key.len() as u8][..], key, &content].concat();
+    let (blob, now) = ([4; 32], 1_700_000_000_u64);
+    let looks =
+        (5_u64, 1_700_000_000_000_000_000_i128, 1_700_000_000_000_000_001_i128, 66_u64, 7_u64);
+    let place_of_file = 0_u8;
+    let row = (place_of_file, 370_001_u64, [3_u8; 16], 4_u64, now);
+    vec![
+        ("record_manifests", "two_chunks", record(&blob, some_manifest().encode())),
+        ("record_blobs", "file", record(&blob, wire::encode(&row))),
+        ("record_inline", "small", record(&blob, b"small".to_vec())),
+        (
+            "record_chunks",
+            "second",
+            record(&[4; 64], wire::encode(&(1_u32, 300_000_u64, 70_001_u32))),
+        ),
+        ("record_md5", "blob", record(&[3; 48], Vec::new())),
+        ("record_partial", "some", record(&blob, wire::encode(&(some_bitmap(), now)))),
+        (
+            "record_pins",
+            "job",
+            record(&[&blob[..], b"job/0707"].concat(), wire::encode(&(true, now, None::<u64>))),
+        ),
+        (
+            "record_pins",
+            "lease",
+            record(&[&blob[..], b"lease"].concat(), wire::encode(&(false, now, Some(now)))),
+        ),
+        ("record_facts", "spec", record(&blob, signed(&bodies()[2].2).as_bytes().to_vec())),
+        ("record_meta", "term", record(b"term", 7_u64.to_le_bytes().to_vec())),
+        (
+            "record_remembered",
+            "file",
+            record(b"/srv/shot.blend", wire::encode(&(looks, BlobId(blob)))),
+        ),
     ]
 }
