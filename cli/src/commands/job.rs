@@ -190,6 +190,10 @@ mod tests {
         failed         1  4                  render-b 1
         rendering      1  5                  render-a 1
         pending        2  6-7
+
+        node                     has   files
+        render-a  4.2 MiB of 4.2 MiB  3 of 3
+        render-b  2.0 KiB of 4.2 MiB  0 of 3
         frame 4: Blender says: out of memory see the log
         `weft logs 0123456789 FRAME` shows more; `weft retry 0123456789` renders what failed.
         ");

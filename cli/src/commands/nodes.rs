@@ -91,8 +91,8 @@ mod tests {
         ]);
         let nodes: Vec<Node> = document::read(&document).unwrap();
         insta::assert_snapshot!(words(&nodes, Style::default()), @r"
-        name  node        state          running  cores  GiB  gpus                          engines              os
-        ws1   0123456789  alive, leader        1     64  252  2 × NVIDIA RTX 4090 (24 GiB)  blender 3.4.1, demo  Debian 12
+        name  node        state          running  cores  GiB  gpus                          engines              os            holds
+        ws1   0123456789  alive, leader        1     64  252  2 × NVIDIA RTX 4090 (24 GiB)  blender 3.4.1, demo  Debian 12   4.2 MiB
         ws2   fedcba9876  dead                 0      8   32                                                     Windows 11
         ");
     }
