@@ -16,7 +16,7 @@ pub(crate) struct Args {
     /// Files, or folders with all that is in them
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Read files that look unchanged since they were added last, instead of believing their size and times
+    /// Read files again that look unchanged since they were added last
     #[arg(long)]
     rehash: bool,
 }

@@ -99,7 +99,7 @@ pub(crate) struct Args {
     /// Render without the files that are missing
     #[arg(long, help_heading = "Files")]
     ignore_missing: bool,
-    /// Read files that look unchanged since they were added last, instead of believing their size and times
+    /// Read files again that look unchanged since they were added last
     #[arg(long, help_heading = "Files")]
     rehash: bool,
 
