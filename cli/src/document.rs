@@ -30,6 +30,7 @@ pub(crate) struct Job {
     pub(crate) eta_seconds: Option<f64>,
     pub(crate) frames: Vec<Frame>,
     pub(crate) deliveries: Vec<Delivery>,
+    pub(crate) holders: Vec<Holder>,
 }
 
 /// A frame of a job, or a tile of one.
@@ -68,6 +69,18 @@ pub(crate) struct Delivery {
     pub(crate) folder: String,
 }
 
+/// How much of a job's files a node has.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Holder {
+    pub(crate) node_name: String,
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+    /// None where no node that answered knows.
+    pub(crate) files_total: Option<u64>,
+    pub(crate) bytes_total: Option<u64>,
+}
+
 /// A node.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -86,6 +99,8 @@ pub(crate) struct Node {
     pub(crate) addresses: Vec<String>,
     pub(crate) release: Option<String>,
     pub(crate) hardware: Hardware,
+    /// In its store; none where it did not say.
+    pub(crate) bytes_held: Option<u64>,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
 }

@@ -112,6 +112,7 @@ fn help_lists_what_there_is() {
           --project <DIR>     The folder of the project, from which the scene's relative paths count
           --expect-md5 <HEX>  Refuse the scene if its MD5 is another
           --ignore-missing    Render without the files that are missing
+          --rehash            Read files again that look unchanged since they were added last
 
     Where to render:
           --ram <GIB>         Memory that a machine must have, in GiB

@@ -13,7 +13,7 @@ use crate::clock::unix_now;
 use crate::home::Membership;
 use crate::invite::{Code, Record, Refused, record_key};
 use crate::network::gate::{Invites, Welcome};
-use crate::studio::{Sealed, certify, read_recovery_key};
+use crate::studio::{certify, read_recovery_key, seal, unseal};
 
 /// The largest record of an invite, in bytes.
 const MAX_RECORD: usize = 1024;
@@ -81,8 +81,8 @@ pub(crate) fn invite(
     let root = match (role, recovery_key) {
         (Role::Admin, None) => return Err(InviteError::NeedsRecoveryKey),
         (Role::Admin, Some(key)) => {
-            let root = membership.studio.backup.open(&read_recovery_key(key)?)?;
-            Some(Sealed::seal(&root, &secret).map_err(|error| trouble(&error))?)
+            let root = unseal(&membership.studio.backup, &read_recovery_key(key)?)?;
+            Some(seal(&root, &secret).map_err(|error| trouble(&error))?)
         }
         _ => None,
     };
@@ -112,7 +112,8 @@ impl Invites for Desk {
         self.store.put_meta(&key, &wire::encode(&record)).map_err(|error| trouble(&error))?;
         let studio = &self.membership.studio;
         let chain = if let Some(root) = root {
-            let root = KeyPair::from_secret(&root.open(secret).map_err(|error| trouble(&error))?);
+            let root =
+                KeyPair::from_secret(&unseal(&root, secret).map_err(|error| trouble(&error))?);
             let leaf = certify(studio.id, &root, newcomer, Role::Admin, name, unix_now());
             Chain { leaf, admin: None }
         } else {
@@ -139,7 +140,7 @@ mod tests {
         let (root, keys) = (KeyPair::from_secret(&[1; 32]), KeyPair::from_secret(&[2; 32]));
         let id = StudioId(root.public().0);
         let recovery = [7; 25];
-        let backup = Sealed::seal(&root.secret(), &recovery).unwrap();
+        let backup = seal(&root.secret(), &recovery).unwrap();
         let leaf = certify(id, &root, keys.public(), Role::Admin, "first", unix_now());
         let membership = Membership {
             keys,

@@ -7,6 +7,7 @@
 mod access;
 mod documents;
 mod forward;
+mod held;
 mod jobs;
 mod listen;
 mod logs;
@@ -84,6 +85,7 @@ fn router(node: Arc<Shared>) -> Router {
         .route("/v1/jobs/{job}", get(jobs::show).delete(jobs::remove))
         .route("/v1/jobs/{job}/watch", get(jobs::watch))
         .route("/v1/jobs/{job}/leases", get(jobs::leases))
+        .route("/v1/jobs/{job}/held", get(held::job_here))
         .route("/v1/jobs/{job}/pause", post(jobs::pause))
         .route("/v1/jobs/{job}/resume", post(jobs::resume))
         .route("/v1/jobs/{job}/approve", post(jobs::approve))
@@ -94,6 +96,7 @@ fn router(node: Arc<Shared>) -> Router {
         .route("/v1/jobs/{job}/outputs", get(jobs::outputs))
         .route("/v1/jobs/{job}/logs/{frame}", get(logs::log))
         .route("/v1/store", get(store::overview))
+        .route("/v1/store/held", get(held::here))
         .route("/v1/store/add", post(store::add))
         .route("/v1/store/has", post(store::has))
         .route("/v1/store/collect", post(upkeep::collect))

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Deserialize;
+use weft_protocol::retention::Watermarks;
 use weft_scene::engine::{Definition, parse, shipped};
 
 /// A node's configuration.
@@ -11,6 +12,8 @@ use weft_scene::engine::{Definition, parse, shipped};
 pub struct Config {
     /// The node's own settings.
     pub node: NodeConfig,
+    /// How full the disk may be.
+    pub disk: Watermarks,
     /// The engines that may be used here, by name.
     pub engines: BTreeMap<String, Definition>,
 }
@@ -35,6 +38,23 @@ pub struct NodeConfig {
     pub cores: Option<u32>,
 }
 
+/// The table `[disk]` of `weft.toml`; every key may be left out.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct DiskConfig {
+    /// Above how many percent of the disk in use what nobody refers to goes.
+    high_watermark: u8,
+    /// Until how many percent of it are in use.
+    low_watermark: u8,
+}
+
+impl Default for DiskConfig {
+    fn default() -> Self {
+        let Watermarks { high, low } = Watermarks::default();
+        Self { high_watermark: high, low_watermark: low }
+    }
+}
+
 /// `weft.toml` can't be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -44,6 +64,8 @@ pub struct ConfigError(String);
 struct File {
     #[serde(default)]
     node: NodeConfig,
+    #[serde(default)]
+    disk: DiskConfig,
     #[serde(default, rename = "engine")]
     _engine: toml::Table,
 }
@@ -67,7 +89,12 @@ impl Config {
             .map_err(|error| ConfigError(format!("{source} can't be read: {error}")))?;
         let mut engines = shipped();
         engines.extend(parse(text, source).map_err(|error| ConfigError(error.to_string()))?);
-        Ok(Self { node: file.node, engines })
+        let disk = Watermarks { high: file.disk.high_watermark, low: file.disk.low_watermark };
+        if !disk.are_sound() {
+            let why = "[disk] needs 1 <= low_watermark <= high_watermark <= 100";
+            return Err(ConfigError(format!("{source} can't be read: {why}")));
+        }
+        Ok(Self { node: file.node, disk, engines })
     }
 }
 
@@ -82,6 +109,17 @@ mod tests {
         assert!(config.engines.contains_key("fail") && config.engines.contains_key("blender"));
         assert!(config.node.tags.contains("lab"));
         assert!(Config::parse("", "weft.toml").is_ok());
+    }
+
+    #[test]
+    fn a_disk_has_marks() {
+        let marks = |text: &str| Config::parse(text, "weft.toml").map(|config| config.disk);
+        assert_eq!(marks("").unwrap(), Watermarks { high: 90, low: 80 });
+        let set = marks("[disk]\nhigh_watermark = 95\nlow_watermark = 60\n").unwrap();
+        assert_eq!(set, Watermarks { high: 95, low: 60 });
+        let error = marks("[disk]\nhigh_watermark = 50\n").unwrap_err().to_string();
+        assert!(error.contains("weft.toml") && error.contains("low_watermark"), "{error}");
+        assert!(marks("[disk]\nhigh_watermark = 300\n").is_err());
     }
 
     #[test]

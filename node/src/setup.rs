@@ -15,7 +15,9 @@ use crate::home::{Home, HomeError, Membership};
 use crate::invite::{Code, Garbled, Refused};
 use crate::network::gate::{Gate, JoinResult, Welcome, peer_of};
 use crate::network::swarm::transport;
-use crate::studio::{Sealed, Studio, WrongKey, certify, read_recovery_key, write_recovery_key};
+use crate::studio::{
+    Studio, WrongKey, certify, read_recovery_key, seal, unseal, write_recovery_key,
+};
 
 /// How long one of the inviting node's addresses may take to answer.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(8);
@@ -137,7 +139,7 @@ pub fn init(home: &Home, studio: &str, name: Option<&str>) -> Result<Init, Setup
     let (root, keys) = (KeyPair::from_secret(&random()?), KeyPair::from_secret(&random()?));
     let recovery: [u8; 25] = random()?;
     let id = StudioId(root.public().0);
-    let backup = Sealed::seal(&root.secret(), &recovery).map_err(SetupError::Random)?;
+    let backup = seal(&root.secret(), &recovery).map_err(SetupError::Random)?;
     let leaf = certify(id, &root, keys.public(), Role::Admin, &name, unix_now());
     let node = keys.public();
     home.found(&Membership {
@@ -222,7 +224,7 @@ async fn ask(code: &Code, keys: &KeyPair, name: &str) -> Result<Welcome, SetupEr
 /// When there is no member, or the key is another one.
 pub fn recover(home: &Home, recovery_key: &str) -> Result<(), SetupError> {
     let membership = home.membership()?;
-    let root = membership.studio.backup.open(&read_recovery_key(recovery_key)?)?;
+    let root = unseal(&membership.studio.backup, &read_recovery_key(recovery_key)?)?;
     let root = KeyPair::from_secret(&root);
     let statement = &membership.chain.leaf.statement;
     let (subject, name) = (statement.subject, &statement.name);

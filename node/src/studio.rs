@@ -2,11 +2,12 @@
 
 use chacha20poly1305::aead::{Aead, KeyInit};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
-use serde::{Deserialize, Serialize};
 use weft_protocol::certificate::{Certificate, Role, Statement};
 use weft_protocol::ids::{NodeId, StudioId};
 use weft_protocol::sign::{KeyPair, Signer};
 use weft_protocol::time::Unix;
+
+pub use weft_protocol::wire::gate::{Sealed, Studio};
 
 /// How long a certificate of an admin lives. The root's key, which alone renews it, is needed for
 /// that: long, so that it isn't needed often.
@@ -14,57 +15,31 @@ pub const ADMIN_LIFE: std::time::Duration = std::time::Duration::from_secs(10 * 
 /// How long a member's certificate lives; any admin's node renews it from half of that on.
 pub const MEMBER_LIFE: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
 
-/// What every member knows of its studio.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Studio {
-    /// The root's public key.
-    pub id: StudioId,
-    /// Its name.
-    pub name: String,
-    /// The root's secret key, sealed with the recovery key: every member keeps it, so that losing
-    /// machines doesn't lose the studio.
-    pub backup: Sealed,
-}
-
-impl Studio {
-    /// The largest encoding, in bytes.
-    pub const MAX_ENCODED: usize = 1024;
-}
-
-/// 32 secret bytes, sealed (XChaCha20-Poly1305).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sealed {
-    nonce: [u8; 24],
-    bytes: Vec<u8>,
-}
-
 /// The key did not open what was sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("that is not the recovery key of this studio; nothing was changed")]
 pub struct WrongKey;
 
-impl Sealed {
-    /// Seals 32 bytes. The key is random, never a person's password, so one hash derives from it.
-    ///
-    /// # Errors
-    /// When the system gives no randomness.
-    pub fn seal(secret: &[u8; 32], key: &[u8]) -> Result<Self, getrandom::Error> {
-        let mut nonce = [0; 24];
-        getrandom::fill(&mut nonce)?;
-        let cipher = cipher(key);
-        // Sealing 32 bytes fails only past the cipher's limit of 256 GiB.
-        let bytes = cipher.encrypt(&XNonce::from(nonce), &secret[..]).unwrap_or_default();
-        Ok(Self { nonce, bytes })
-    }
+/// Seals 32 bytes. The key is random, never a person's password, so one hash derives from it.
+///
+/// # Errors
+/// When the system gives no randomness.
+pub fn seal(secret: &[u8; 32], key: &[u8]) -> Result<Sealed, getrandom::Error> {
+    let mut nonce = [0; 24];
+    getrandom::fill(&mut nonce)?;
+    let cipher = cipher(key);
+    // Sealing 32 bytes fails only past the cipher's limit of 256 GiB.
+    let bytes = cipher.encrypt(&XNonce::from(nonce), &secret[..]).unwrap_or_default();
+    Ok(Sealed { nonce, bytes })
+}
 
-    /// Opens what was sealed.
-    ///
-    /// # Errors
-    /// [`WrongKey`].
-    pub fn open(&self, key: &[u8]) -> Result<[u8; 32], WrongKey> {
-        let opened = cipher(key).decrypt(&XNonce::from(self.nonce), &self.bytes[..]);
-        opened.ok().and_then(|bytes| bytes.try_into().ok()).ok_or(WrongKey)
-    }
+/// Opens what was sealed.
+///
+/// # Errors
+/// [`WrongKey`].
+pub fn unseal(sealed: &Sealed, key: &[u8]) -> Result<[u8; 32], WrongKey> {
+    let opened = cipher(key).decrypt(&XNonce::from(sealed.nonce), &sealed.bytes[..]);
+    opened.ok().and_then(|bytes| bytes.try_into().ok()).ok_or(WrongKey)
 }
 
 fn cipher(key: &[u8]) -> XChaCha20Poly1305 {
@@ -135,9 +110,9 @@ mod tests {
 
     #[test]
     fn only_the_recovery_key_opens_the_backup() {
-        let sealed = Sealed::seal(&[5; 32], b"key").unwrap();
-        assert_eq!(sealed.open(b"key"), Ok([5; 32]));
-        assert_eq!(sealed.open(b"other"), Err(WrongKey));
+        let sealed = seal(&[5; 32], b"key").unwrap();
+        assert_eq!(unseal(&sealed, b"key"), Ok([5; 32]));
+        assert_eq!(unseal(&sealed, b"other"), Err(WrongKey));
     }
 
     #[test]

@@ -67,6 +67,8 @@ pub struct SubmitRequest {
     pub expect_md5: Option<String>,
     /// Missing files are no reason not to render.
     pub ignore_missing: bool,
+    /// Files are read even if they look as they did when they were taken in last.
+    pub rehash: bool,
     /// Memory needed, in GiB.
     pub ram: Option<f64>,
     /// Cores needed.

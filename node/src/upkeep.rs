@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use weft_protocol::ids::{BlobId, NodeId};
+use weft_protocol::retention;
 use weft_store::{BlobInfo, CollectError, Plan, ReadError, Store};
 
+use crate::clock::unix_now;
 use crate::node::Shared;
+use crate::pins;
 
 /// How often the daemon looks at its disk.
 const PERIOD: Duration = Duration::from_secs(60);
@@ -20,8 +23,6 @@ const KEPT_UNUSED: Duration = Duration::from_secs(24 * 3600);
 /// After how many bytes read again the next period is waited for: 64 MiB a minute are about 1 MiB/s,
 /// and 90 GiB a day. A larger file is read in one go.
 const SCRUBBED: u64 = 64 << 20;
-/// A disk of which less than this is free is full: the inverse of the share, so a tenth.
-const FULL_SHARE: u64 = 10;
 
 /// A blob of which something was spoilt.
 #[derive(Clone, Debug, Serialize)]
@@ -42,17 +43,18 @@ pub(crate) struct Damage {
 
 /// Collects and scrubs for as long as the node runs.
 pub(crate) async fn run(node: Arc<Shared>) {
-    let mut collected = None::<Instant>;
+    let (mut collected, mut told_full) = (None::<Instant>, false);
     let mut unread = VecDeque::new();
     loop {
         // At first as well: a node that starts has better to do, and no peer yet to heal from.
         tokio::time::sleep(PERIOD).await;
         // Whatever goes wrong here is told, and tried again: an upkeep that stops is found too late.
-        let full = is_full(&node.store);
-        if full || collected.is_none_or(|at| at.elapsed() >= COLLECTED) {
+        if collected.is_none_or(|at| at.elapsed() >= COLLECTED) {
             collected = Some(Instant::now());
-            collect_and_tell(&node, if full { Duration::ZERO } else { KEPT_UNUSED }).await;
+            release(&node).await;
+            tell(collect(&node, KEPT_UNUSED, false).await);
         }
+        make_room(&node, &mut told_full).await;
         if unread.is_empty() {
             unread = stored(&node).await;
         }
@@ -60,8 +62,8 @@ pub(crate) async fn run(node: Arc<Shared>) {
     }
 }
 
-async fn collect_and_tell(node: &Shared, grace: Duration) {
-    match collect(node, grace, false).await {
+fn tell(collected: Result<Plan, String>) {
+    match collected {
         Ok(plan) if plan.blobs.is_empty() => {}
         Ok(plan) => {
             let (files, bytes) = (plan.blobs.len(), plan.bytes());
@@ -69,6 +71,59 @@ async fn collect_and_tell(node: &Shared, grace: Duration) {
         }
         Err(why) => tracing::warn!(%why, "nothing could be collected"),
     }
+}
+
+/// Takes away pins whose job is over.
+async fn release(node: &Arc<Shared>) {
+    let shared = Arc::clone(node);
+    let released = tokio::task::spawn_blocking(move || {
+        let now = unix_now().0 / 1000;
+        let mut over = shared.store.all_pins()?;
+        let machine = shared.machine();
+        over.retain(|pin| {
+            let age = Duration::from_secs(now.saturating_sub(pin.since));
+            let job = pins::job_of(&pin.reason);
+            job.is_some_and(|job| retention::is_over(&machine.ledger.jobs, &job, age))
+        });
+        drop(machine);
+        shared.store.unpin_listed(&over)
+    });
+    if let Ok(Err(error)) = released.await {
+        tracing::warn!(%error, "pins of jobs that are over could not be taken away");
+    }
+}
+
+/// Where the disk is fuller than it may be, lets go of what nobody refers to, the oldest first.
+async fn make_room(node: &Shared, told_full: &mut bool) {
+    let Some(bytes) = excess(node) else {
+        *told_full = false;
+        return;
+    };
+    let store = Arc::clone(&node.store);
+    let collected = tokio::task::spawn_blocking(move || store.collect_oldest(bytes));
+    tell(match collected.await {
+        Ok(collected) => collected.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    });
+    if let (Some(bytes), false) = (excess(node), *told_full) {
+        *told_full = true;
+        tracing::warn!(
+            bytes,
+            "the disk is fuller than its watermark, and all that is kept here is referred to"
+        );
+    }
+}
+
+/// What a disk has and how much of it is left, in bytes; none where it can't be asked.
+pub(crate) fn space(store: &Store) -> Option<(u64, u64)> {
+    let path = store.path();
+    fs4::total_space(&path).ok().zip(fs4::available_space(&path).ok())
+}
+
+/// How many bytes are to go from the disk.
+fn excess(node: &Shared) -> Option<u64> {
+    let (total, available) = space(&node.store)?;
+    node.config.disk.excess(total, available)
 }
 
 /// All blobs that are here; none where the catalog can't be read, which is told.
@@ -83,13 +138,6 @@ async fn stored(node: &Shared) -> VecDeque<BlobInfo> {
         }
         Err(_) => VecDeque::new(),
     }
-}
-
-/// Whether the disk of a store is nearly full. One that can't be asked isn't.
-fn is_full(store: &Store) -> bool {
-    let path = store.path();
-    let (free, all) = (fs4::available_space(&path), fs4::total_space(&path));
-    matches!((free, all), (Ok(free), Ok(all)) if free < all / FULL_SHARE)
 }
 
 /// Deletes what nobody keeps and nobody touched for `grace`, or says what that would be.

@@ -14,6 +14,7 @@ pub mod machine;
 pub mod membership;
 pub mod random;
 pub mod replicate;
+pub mod retention;
 pub mod schedule;
 pub mod sign;
 pub mod time;

@@ -80,6 +80,20 @@ impl Store {
         })
     }
 
+    /// How many bytes of a blob are here: all of one that is whole, else those of the chunks that have come.
+    ///
+    /// # Errors
+    /// When the catalog can't be read, or what it says of the blob is damaged.
+    pub fn bytes_held(&self, blob: BlobId) -> Result<u64, CatalogError> {
+        if let Some(info) = self.info(blob)? {
+            return Ok(info.size);
+        }
+        Ok(match (self.have(blob)?, self.manifest(blob)?) {
+            (Some(held), Some(manifest)) => manifest.bytes_of(&held),
+            _ => 0,
+        })
+    }
+
     /// A blob's manifest, whether the blob is whole or being received.
     ///
     /// # Errors

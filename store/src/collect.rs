@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use weft_protocol::content::Tree;
 use weft_protocol::content::tree::MAX_ENCODED;
+use weft_protocol::content::{Manifest, Tree};
 use weft_protocol::ids::BlobId;
+use weft_protocol::retention;
 
 use crate::catalog::Tables;
 use crate::error::{CatalogError, CollectError, DiskError, ReadError};
@@ -25,12 +26,14 @@ pub struct Doomed {
     pub size: u64,
     /// Whether it is whole.
     pub whole: bool,
+    /// When somebody last wanted it: when it was added, received or unpinned, in seconds since 1970.
+    pub touched: u64,
 }
 
 /// What a collection would delete, or has deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// The blobs, by id.
+    /// The blobs: those that are whole by id, then the others by id.
     pub blobs: Vec<Doomed>,
     /// Files of blobs that the catalog doesn't know: a crash left them.
     pub strays: Vec<String>,
@@ -57,15 +60,34 @@ impl Store {
     /// [`CollectError::Tree`]: a pinned tree can't be read, so nothing is deleted.
     pub fn collect(&self, grace: Duration, dry_run: bool) -> Result<Plan, CollectError> {
         let before = now().saturating_sub(grace.as_secs());
-        let mut plan = self.plan(before)?;
         if dry_run {
-            return Ok(plan);
+            return self.plan(before);
         }
+        self.collect_some(before, |unwanted| unwanted)
+    }
+
+    /// Deletes blobs as [`collect`](Self::collect) does without a time of grace, those first that were touched
+    /// longest ago, and no more of them than it takes to have room for `bytes`.
+    ///
+    /// # Errors
+    /// [`CollectError::Tree`]: a pinned tree can't be read, so nothing is deleted.
+    pub fn collect_oldest(&self, bytes: u64) -> Result<Plan, CollectError> {
+        self.collect_some(now(), |unwanted| {
+            retention::oldest(unwanted, bytes, |doomed| (doomed.touched, doomed.size))
+        })
+    }
+
+    fn collect_some(
+        &self,
+        before: u64,
+        choose: impl Fn(Vec<Doomed>) -> Vec<Doomed>,
+    ) -> Result<Plan, CollectError> {
         for _ in 0..ATTEMPTS {
+            let mut plan = self.plan(before)?;
+            plan.blobs = choose(plan.blobs);
             if self.apply(&mut plan, before)? {
                 return Ok(plan);
             }
-            plan = self.plan(before)?;
         }
         Ok(Plan::default())
     }
@@ -119,17 +141,21 @@ impl Store {
                 if let Ok(BlobRow { size, touched, .. }) = row
                     && may_go(&blob, touched)?
                 {
-                    doomed.push(Doomed { blob, size, whole: true });
+                    doomed.push(Doomed { blob, size, whole: true, touched });
                 }
                 Ok(())
             })?;
+            let manifests = snapshot.sheet(tables::MANIFESTS)?;
             snapshot.sheet(tables::PARTIAL)?.scan(&[], |key, content| {
                 let blob = BlobId(tables::id_in(tables::PARTIAL.0, key)?);
                 let row = content.and_then(|bytes| tables::decode(tables::PARTIAL.0, bytes));
-                if let Ok(PartialRow { touched, .. }) = row
+                if let Ok(PartialRow { touched, held }) = row
                     && may_go(&blob, touched)?
                 {
-                    doomed.push(Doomed { blob, size: 0, whole: false });
+                    let manifest = manifests.get(key).ok().flatten();
+                    let manifest = manifest.and_then(|encoded| Manifest::decode(&encoded).ok());
+                    let size = manifest.map_or(0, |manifest| manifest.bytes_of(&held));
+                    doomed.push(Doomed { blob, size, whole: false, touched });
                 }
                 Ok(())
             })?;
@@ -273,7 +299,7 @@ pub(crate) fn forget_whole(tables: &mut Tables<'_>, blob: &BlobId) -> Result<(),
         tables.md5.remove(&tables::join(&row.md5, key))?;
     }
     if let Ok(Some(encoded)) = tables.manifests.get(key)
-        && let Ok(manifest) = weft_protocol::content::Manifest::decode(&encoded)
+        && let Ok(manifest) = Manifest::decode(&encoded)
     {
         for chunk in &manifest.chunks {
             tables.chunks.remove(&tables::join(&chunk.id.0, key))?;

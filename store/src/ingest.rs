@@ -65,6 +65,15 @@ pub struct AddOptions {
     pub rehash: bool,
 }
 
+impl AddOptions {
+    /// Reads files even if they look as they did, or not.
+    #[must_use]
+    pub const fn rehash(mut self, rehash: bool) -> Self {
+        self.rehash = rehash;
+        self
+    }
+}
+
 impl Store {
     /// Takes a file in. `progress` is told how many of its bytes were read so far.
     ///

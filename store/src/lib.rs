@@ -51,6 +51,7 @@ pub use hash::{FileHashes, hash_file, hash_reader, md5_hex};
 pub use holds::{Hold, Intake};
 pub use ingest::{AddOptions, Added};
 pub use pins::Pin;
+pub use tables::{ALL as TABLES, Name as Table};
 pub use verify::CatalogDamage;
 
 /// The largest blob that is kept in the catalog, in bytes: 16 KiB. A file of its own would cost

@@ -127,6 +127,28 @@ impl Store {
         self.commit(&Batch::new().unpin_reason(reason))
     }
 
+    /// Takes those of these pins away that are as they were when they were listed: one that was set anew since
+    /// then stays. Each blob's time of grace begins then.
+    ///
+    /// # Errors
+    /// When the catalog can't be written; then none of them was taken away.
+    pub fn unpin_listed(&self, pins: &[Pin]) -> Result<(), CatalogError> {
+        if pins.is_empty() {
+            return Ok(());
+        }
+        self.catalog.write(|tables| {
+            for pin in pins {
+                let key = tables::join(&pin.blob.0, pin.reason.as_bytes());
+                let now =
+                    tables.pins.get(&key)?.map(|content| pin_in(&key, &content)).transpose()?;
+                if now.as_ref() == Some(pin) {
+                    remove_pin(tables, &pin.blob, &pin.reason)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
     /// A blob's pins, by reason, ended ones among them.
     ///
     /// # Errors

@@ -25,17 +25,47 @@ use weft_protocol::ids::BlobId;
 
 use crate::catalog::refused;
 use crate::error::CatalogError;
+use crate::pins::pin_in;
 
 /// The format of stores that this release writes, and the newest that it reads.
 pub(crate) const FORMAT: u32 = 1;
 
 type Bytes = &'static [u8];
 
-/// A table, by its name.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Name(pub(crate) &'static str);
+/// A table of the catalog, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Name(pub(crate) &'static str);
 
 impl Name {
+    /// The name itself.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+
+    /// Whether a record's key and content (without its checksum) are what this table holds.
+    ///
+    /// # Errors
+    /// [`CatalogError::Damaged`] if they aren't.
+    pub fn check(self, key: &[u8], content: &[u8]) -> Result<(), CatalogError> {
+        let damaged = CatalogError::Damaged { table: self.0 };
+        let holds = |good: bool| if good { Ok(()) } else { Err(damaged) };
+        match self {
+            MANIFESTS => {
+                holds(key.len() == 32 && weft_protocol::content::Manifest::decode(content).is_ok())
+            }
+            BLOBS => decode::<BlobRow>(self.0, content).and(holds(key.len() == 32)),
+            CHUNKS => decode::<ChunkRow>(self.0, content).and(holds(key.len() == 64)),
+            PARTIAL => decode::<PartialRow>(self.0, content).and(holds(key.len() == 32)),
+            PINS => pin_in(key, content).map(|_| ()),
+            REMEMBERED => decode::<RememberedRow>(self.0, content).map(|_| ()),
+            MD5 => holds(key.len() == 48 && content.is_empty()),
+            INLINE | FACTS => holds(key.len() == 32),
+            // Values are their writers' own.
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) const fn definition(self) -> TableDefinition<'static, Bytes, Bytes> {
         TableDefinition::new(self.0)
     }
@@ -53,7 +83,7 @@ pub(crate) const META: Name = Name("meta");
 pub(crate) const REMEMBERED: Name = Name("remembered");
 
 /// All of them.
-pub(crate) const ALL: [Name; 10] =
+pub const ALL: [Name; 10] =
     [MANIFESTS, BLOBS, INLINE, CHUNKS, MD5, PARTIAL, PINS, FACTS, META, REMEMBERED];
 
 /// Where a whole blob's bytes are.

@@ -9,9 +9,11 @@
 pub mod bench;
 mod binary;
 mod call;
+pub mod decoders;
 mod engines;
 mod events;
 mod farm;
+pub mod hostile_trees;
 mod http;
 pub mod invariants;
 mod node;

@@ -122,6 +122,8 @@ fn the_studio_and_its_nodes() {
             ("price_per_hour", Number),
             ("engines", Object),
             ("hardware", Object),
+            ("blobs_held", Count),
+            ("bytes_held", Count),
         ];
         assert_fields(node, &fields);
         let engines = node["engines"].as_object().expect("it is one");
@@ -237,6 +239,21 @@ fn jobs() {
     let shown = farm.node(1).ask(&["job", id]);
     assert_job(&shown);
     assert_eq!(shown["frames"], watched["frames"], "every node tells the same");
+    assert_eq!(items(&shown["holders"]).len(), 2);
+    for holder in items(&shown["holders"]) {
+        let fields = [
+            ("node", Id),
+            ("node_name", Text),
+            ("files", Count),
+            ("files_total", Count),
+            ("bytes", Count),
+            ("bytes_total", Count),
+        ];
+        assert_fields(holder, &fields);
+        // It was acknowledged on two nodes, and there are two.
+        assert_eq!((&holder["files"], &holder["files_total"]), (&1.into(), &1.into()));
+        assert_eq!((&holder["bytes"], &holder["bytes_total"]), (&size.into(), &size.into()));
+    }
     let listed = farm.node(1).ask(&["jobs", "--all"]);
     assert_eq!(items(&listed).len(), 3);
 

@@ -62,6 +62,59 @@ fn what_was_added_before_a_file_that_can_not_be_stays() {
 }
 
 #[test]
+fn a_disk_that_is_too_full_lets_go_of_what_nobody_refers_to() {
+    // Every disk is fuller than that. Within the day in which it would stay where there is room, it goes.
+    let marks = "[disk]\nhigh_watermark = 1\nlow_watermark = 1\n";
+    let farm = Farm::configured(1, |_| marks.to_owned());
+    let node = farm.node(1);
+    let kept = write_file(farm.folder().join("kept.bin"), Random::seeded(7).bytes(1 << 20));
+    let unwanted = write_file(farm.folder().join("unwanted.bin"), Random::seeded(8).bytes(1 << 20));
+    let added = node.call(&["add", "--json"]).arg(&kept).arg(&unwanted).run().json();
+    let id = |file: usize| added[file]["id"].as_str().unwrap().to_owned();
+    _ = node.run(&["unpin", &id(1)]).ok();
+    let store = node.ask(&["store"]);
+    assert_eq!(
+        (&store["high_watermark"], &store["low_watermark"]),
+        (&1.into(), &1.into()),
+        "{store}"
+    );
+    assert!(store["disk_free"].as_u64() < store["disk_bytes"].as_u64(), "{store}");
+    let reference = &store["references"][0];
+    assert_eq!((&reference["id"], &reference["count"]), (&added[0]["id"], &1.into()), "{store}");
+    wait_for(MINUTE * 3, "what nobody refers to goes by itself", || {
+        (!blob_file(node.home(), &id(1)).exists()).then_some(())
+    });
+    assert!(blob_file(node.home(), &id(0)).is_file(), "what is referred to stays");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_looks_as_it_did_is_read_again_only_when_that_is_asked() {
+    const SIZE: u64 = 8 << 20;
+    let farm = Farm::found(1);
+    let node = farm.node(1);
+    let file = write_file(farm.folder().join("large.bin"), Random::seeded(9).bytes(SIZE as usize));
+    // How many bytes the daemon reads while the file is added, by the kernel's count.
+    let reads = |options: &[&str]| {
+        let count = || {
+            let path = format!("/proc/{}/io", node.process());
+            let text = fs::read_to_string(path).expect("the daemon runs");
+            let count = text.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap();
+            count.trim().parse::<u64>().unwrap()
+        };
+        let before = count();
+        _ = node.call(&["add"]).args(options).arg(&file).run().ok();
+        count() - before
+    };
+    assert!(reads(&[]) >= SIZE, "it is new");
+    wait_for(MINUTE, "the file is old enough to be remembered", || {
+        (reads(&[]) < SIZE).then_some(())
+    });
+    assert!(reads(&["--rehash"]) >= SIZE);
+    assert!(reads(&[]) < SIZE);
+}
+
+#[test]
 fn a_job_keeps_its_files_until_it_is_removed() {
     let farm = Farm::found(2);
     let scene = write_file(farm.folder().join("scene.bin"), Random::seeded(3).bytes(1 << 20));

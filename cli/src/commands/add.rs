@@ -16,6 +16,9 @@ pub(crate) struct Args {
     /// Files, or folders with all that is in them
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Read files again that look unchanged since they were added last
+    #[arg(long)]
+    rehash: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -34,10 +37,14 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let document = context
         .client()
         .await?
-        .post_with_progress("store/add", json!({ "paths": paths }), &mut |at| {
-            let number = |key: &str| at[key].as_u64().unwrap_or(0);
-            progress.set(number("bytes"), number("bytes_total"));
-        })
+        .post_with_progress(
+            "store/add",
+            json!({ "paths": paths, "rehash": args.rehash }),
+            &mut |at| {
+                let number = |key: &str| at[key].as_u64().unwrap_or(0);
+                progress.set(number("bytes"), number("bytes_total"));
+            },
+        )
         .await?;
     drop(progress);
     let added: Vec<Added> = document::read(&document)?;

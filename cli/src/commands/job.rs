@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::client::segment;
 use crate::context::Context;
-use crate::document::{self, Frame, Job, short};
+use crate::document::{self, Frame, Holder, Job, short};
 use crate::error::Failure;
 use crate::output::{Style, plain_line, table, units};
 
@@ -19,7 +19,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let path = format!("jobs/{}", segment(&args.job));
+    let path = format!("jobs/{}?holders=true", segment(&args.job));
     let document = context.client().await?.get(&path).await?;
     let job: Job = document::read(&document)?;
     context.answer(&document, |style| words(&job, style))
@@ -59,6 +59,9 @@ pub(crate) fn words(job: &Job, style: Style) -> String {
         ],
     );
     let mut words = facts + "\n\n" + &frames_table(&job.frames, style);
+    if !job.holders.is_empty() {
+        words = words + "\n\n" + &holders_table(&job.holders, style);
+    }
     for frame in job.frames.iter().filter(|f| f.error_message.is_some()).take(ERRORS) {
         let why = plain_line(frame.error_message.as_deref().unwrap_or_default());
         words.push_str(&format!("\nframe {}: {why}", frame.frame));
@@ -96,6 +99,23 @@ fn frames_table(frames: &[Frame], style: Style) -> String {
         ]);
     }
     table.words(style, "no frames")
+}
+
+/// How much of the job's files each node has.
+fn holders_table(holders: &[Holder], style: Style) -> String {
+    let of = |has: String, total: Option<String>| match total {
+        Some(total) => format!("{has} of {total}"),
+        None => has,
+    };
+    let mut table = table::Table::new(&["node", ">has", ">files"]);
+    for holder in holders {
+        table.row([
+            holder.node_name.clone(),
+            of(units::bytes(holder.bytes), holder.bytes_total.map(units::bytes)),
+            of(holder.files.to_string(), holder.files_total.map(|files| files.to_string())),
+        ]);
+    }
+    table.words(style, "")
 }
 
 /// Frames as a spec; tiles of one frame count once.
@@ -146,6 +166,10 @@ mod tests {
             "frames_total": 7, "frames_done": 3, "frames_failed": 1, "frames": frames,
             "eta_seconds": 9, "render_seconds": 12,
             "deliveries": [{ "node": "ws1", "folder": "/home/ada/out" }],
+            "holders": [
+                { "node_name": "render-a", "files": 3, "files_total": 3, "bytes": 4_404_019, "bytes_total": 4_404_019 },
+                { "node_name": "render-b", "files": 0, "files_total": 3, "bytes": 2048, "bytes_total": 4_404_019 },
+            ],
         }))
         .unwrap();
         insta::assert_snapshot!(words(&job, Style::default()), @r"
@@ -166,6 +190,10 @@ mod tests {
         failed         1  4                  render-b 1
         rendering      1  5                  render-a 1
         pending        2  6-7
+
+        node                     has   files
+        render-a  4.2 MiB of 4.2 MiB  3 of 3
+        render-b  2.0 KiB of 4.2 MiB  0 of 3
         frame 4: Blender says: out of memory see the log
         `weft logs 0123456789 FRAME` shows more; `weft retry 0123456789` renders what failed.
         ");

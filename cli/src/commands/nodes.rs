@@ -3,17 +3,17 @@
 use crate::context::Context;
 use crate::document::{self, Gpu, Hardware, Node, short};
 use crate::error::Failure;
-use crate::output::{Style, table::Table};
+use crate::output::{Style, table::Table, units};
 
 pub(crate) async fn run(context: &Context) -> Result<(), Failure> {
-    let document = context.client().await?.get("nodes").await?;
+    let document = context.client().await?.get("nodes?held=true").await?;
     let nodes: Vec<Node> = document::read(&document)?;
     context.answer(&document, |style| words(&nodes, style))
 }
 
 fn words(nodes: &[Node], style: Style) -> String {
     let mut table = Table::new(&[
-        "name", "node", "state", ">running", ">cores", ">GiB", "gpus", "engines", "os",
+        "name", "node", "state", ">running", ">cores", ">GiB", "gpus", "engines", "os", ">holds",
     ])
     .paint("state", Style::status)
     .paint("node", Style::faint);
@@ -28,6 +28,7 @@ fn words(nodes: &[Node], style: Style) -> String {
             gpus(&node.hardware),
             engines(node),
             node.hardware.os.clone(),
+            node.bytes_held.map_or(String::new(), units::bytes),
         ]);
     }
     table.words(style, "no nodes")
@@ -83,15 +84,15 @@ mod tests {
         let card = json!({ "model": "NVIDIA RTX 4090", "memory": 24.0 });
         let document = json!([
             { "node": "0123456789abcdef", "name": "ws1", "alive": true, "state": "alive",
-              "leader": true, "running": 1, "engines": { "demo": "0.1.0", "blender": "3.4.1" },
+              "bytes_held": 4_404_019, "leader": true, "running": 1, "engines": { "demo": "0.1.0", "blender": "3.4.1" },
               "hardware": { "os": "Debian 12", "cpu_cores": 64, "ram": 251.6, "gpus": [card, card] } },
             { "node": "fedcba9876543210", "name": "ws2", "alive": false, "state": "dead",
               "engines": {}, "hardware": { "os": "Windows 11", "cpu_cores": 8, "ram": 31.9 } },
         ]);
         let nodes: Vec<Node> = document::read(&document).unwrap();
         insta::assert_snapshot!(words(&nodes, Style::default()), @r"
-        name  node        state          running  cores  GiB  gpus                          engines              os
-        ws1   0123456789  alive, leader        1     64  252  2 × NVIDIA RTX 4090 (24 GiB)  blender 3.4.1, demo  Debian 12
+        name  node        state          running  cores  GiB  gpus                          engines              os            holds
+        ws1   0123456789  alive, leader        1     64  252  2 × NVIDIA RTX 4090 (24 GiB)  blender 3.4.1, demo  Debian 12   4.2 MiB
         ws2   fedcba9876  dead                 0      8   32                                                     Windows 11
         ");
     }

@@ -184,6 +184,11 @@ fn frame(node: &Names<'_>, job: &Job, status: Status, live: &Live, key: TaskKey)
     })
 }
 
+/// A node's name, for people.
+pub(super) fn name(machine: &Machine, node: &NodeId) -> String {
+    Names(machine).of(node)
+}
+
 /// Names of nodes, for people.
 struct Names<'a>(&'a Machine);
 

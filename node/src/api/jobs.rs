@@ -18,7 +18,7 @@ use weft_scene::frames;
 
 use super::documents::{self, Live};
 use super::studio::ask;
-use super::{Access, Answer, State, stream};
+use super::{Access, Answer, State, held, stream};
 use crate::clock::unix_now;
 use crate::error::{ApiError, Code};
 use crate::node::Shared;
@@ -125,12 +125,28 @@ pub(super) fn owner(node: &Shared) -> String {
     format!("{}@{}", user.unwrap_or_else(|_| "user".to_owned()), node.name)
 }
 
-pub(super) async fn show(node: State, Path(job): Path<String>) -> Answer {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShowQuery {
+    /// Whether every node is asked how much of the job's files it has.
+    #[serde(default)]
+    holders: bool,
+}
+
+pub(super) async fn show(
+    node: State,
+    Path(job): Path<String>,
+    Query(query): Query<ShowQuery>,
+) -> Answer {
     let id = find(&node, &job)?;
     let live = live(&node, &id).await;
-    documents::job(&node, &id, &live)
-        .map(|document| Json(document).into_response())
-        .ok_or_else(|| ApiError::new(Code::NotFound, format!("there is no job '{job}'")))
+    let document = documents::job(&node, &id, &live);
+    let mut document = document
+        .ok_or_else(|| ApiError::new(Code::NotFound, format!("there is no job '{job}'")))?;
+    if query.holders {
+        held::add_to_job(&node, &id, &mut document).await;
+    }
+    Ok(Json(document).into_response())
 }
 
 pub(super) async fn leases(node: State, Path(job): Path<String>) -> Answer {

@@ -11,7 +11,7 @@ use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use weft_protocol::ids::{BlobId, NodeId};
-use weft_store::{Batch, md5_hex};
+use weft_store::{AddOptions, Batch, md5_hex};
 
 use super::{Access, Answer, State, references, stream};
 use crate::error::{ApiError, Code};
@@ -30,16 +30,21 @@ pub(super) async fn blocking<T: Send + 'static>(
 
 pub(super) async fn overview(node: State) -> Answer {
     let store = Arc::clone(&node.store);
-    let jobs = references::FromJobs::of(&node);
+    let (jobs, marks) = (references::FromJobs::of(&node), node.config.disk);
     let document = blocking(move || {
         let stats = store.stats().map_err(failed)?;
         let partial = store.list_partial().map_err(failed)?;
         let references = references::list(&store, jobs).map_err(failed)?;
+        let space = crate::upkeep::space(&store);
         Ok(json!({
             "blobs": stats.blobs,
             "bytes": stats.bytes,
             "catalog_bytes": stats.catalog_bytes,
             "partial": partial.len(),
+            "disk_bytes": space.map(|(total, _)| total),
+            "disk_free": space.map(|(_, available)| available),
+            "high_watermark": marks.high,
+            "low_watermark": marks.low,
             "references": references,
         }))
     });
@@ -50,6 +55,8 @@ pub(super) async fn overview(node: State) -> Answer {
 #[serde(deny_unknown_fields)]
 pub(super) struct AddRequest {
     paths: Vec<PathBuf>,
+    #[serde(default)]
+    rehash: bool,
 }
 
 pub(super) async fn add(node: State, access: Access, Json(request): Json<AddRequest>) -> Answer {
@@ -63,7 +70,7 @@ pub(super) async fn add(node: State, access: Access, Json(request): Json<AddRequ
         let say = |document: Value| {
             let _ = sender.blocking_send(Ok(format!("{document}\n").into()));
         };
-        match add_all(&store, request.paths, &owner, &say) {
+        match add_all(&store, request, &owner, &say) {
             Ok(added) => say(json!({ "result": added })),
             Err(error) => say(json!({ "error": error })),
         }
@@ -73,12 +80,12 @@ pub(super) async fn add(node: State, access: Access, Json(request): Json<AddRequ
 
 fn add_all(
     store: &weft_store::Store,
-    paths: Vec<PathBuf>,
+    request: AddRequest,
     owner: &str,
     say: &dyn Fn(Value),
 ) -> Result<Vec<Value>, ApiError> {
     let mut files = Vec::new();
-    for path in paths {
+    for path in request.paths {
         list_files(&path, &mut files)?;
     }
     let total: u64 = files.iter().map(|(_, size)| size).sum();
@@ -88,10 +95,11 @@ fn add_all(
         before.push(sum);
         sum += size;
     }
+    let options = AddOptions::default().rehash(request.rehash);
     let sources: Vec<&PathBuf> = files.iter().map(|(path, _)| path).collect();
     let mut told = std::time::Instant::now();
     let added = store
-        .ingest_many(&sources, &mut |position, bytes| {
+        .ingest_with(&sources, &options, &mut |position, bytes| {
             if told.elapsed().as_millis() >= 100 {
                 told = std::time::Instant::now();
                 let bytes = before.get(position).copied().unwrap_or(0) + bytes;

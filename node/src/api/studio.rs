@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::Path;
+use axum::extract::{Path, Query};
 use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use weft_protocol::replicate::Goods;
 use weft_protocol::wire::control::Advert;
 
 use super::forward::resolve;
-use super::{Access, Answer, State};
+use super::{Access, Answer, State, held};
 use crate::admission::{self, InviteError};
 use crate::clock::unix_now;
 use crate::error::{ApiError, Code};
@@ -126,7 +126,15 @@ fn running(node: &Shared) -> BTreeMap<NodeId, usize> {
     running
 }
 
-pub(super) async fn nodes(node: State) -> Json<Value> {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NodesQuery {
+    /// Whether every node is asked how much it holds.
+    #[serde(default)]
+    held: bool,
+}
+
+pub(super) async fn nodes(node: State, Query(query): Query<NodesQuery>) -> Json<Value> {
     let adverts: Vec<Advert> = node.machine().adverts.values().cloned().collect();
     // The leader knows what everyone works on; its own document of each node is the better one.
     let mut counts = running(&node);
@@ -141,8 +149,11 @@ pub(super) async fn nodes(node: State) -> Json<Value> {
             }
         }
     }
-    let documents: Vec<Value> =
+    let mut documents: Vec<Value> =
         adverts.iter().map(|advert| node_document(&node, advert, &counts)).collect();
+    if query.held {
+        held::add_to_nodes(&node, &mut documents).await;
+    }
     Json(Value::Array(documents))
 }
 

@@ -23,45 +23,20 @@ use libp2p::core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade}
 use libp2p::identity::Keypair;
 use libp2p::{PeerId, noise};
 use serde::{Deserialize, Serialize};
-use weft_protocol::certificate::{Chain, MAX_CHAIN, MAX_NAME};
+use weft_protocol::certificate::{Chain, MAX_NAME};
 use weft_protocol::ids::{NodeId, StudioId};
 use weft_protocol::sign::Ed25519;
 use weft_protocol::wire;
+use weft_protocol::wire::gate::{Answer, Credential, MAX_CREDENTIAL, Refused};
+
+pub use weft_protocol::wire::gate::Welcome;
 
 use crate::clock::unix_now;
-use crate::invite::Refused;
-use crate::studio::Studio;
 
 const PROTOCOL: &str = "/weft/noise/1";
 /// How many strangers may try to join within [`JOIN_WINDOW`].
 const JOIN_LIMIT: usize = 20;
 const JOIN_WINDOW: Duration = Duration::from_secs(60);
-const MAX_CREDENTIAL: usize = MAX_CHAIN + Studio::MAX_ENCODED + 1024;
-
-/// What a dialer shows.
-#[derive(Serialize, Deserialize)]
-enum Credential {
-    Member(Box<Chain>),
-    Join { secret: [u8; 16], name: String },
-}
-
-/// What a listener answers.
-#[derive(Serialize, Deserialize)]
-enum Answer {
-    Member(Box<Chain>),
-    Refused(String),
-    JoinRefused(Refused),
-    Joined(Box<Welcome>),
-}
-
-/// What a newcomer gets.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Welcome {
-    /// Its certificate.
-    pub chain: Chain,
-    /// Its studio.
-    pub studio: Studio,
-}
 
 /// Who answers those who want to join: blocking, since an invite is spent on disk.
 pub trait Invites: Send + Sync {

@@ -4,7 +4,7 @@ use weft_protocol::certificate::Role;
 use weft_protocol::sign::KeyPair;
 
 use super::*;
-use crate::studio::{Sealed, certify};
+use crate::studio::{Studio, certify, seal};
 
 struct Door(Mutex<BTreeSet<[u8; 16]>>, KeyPair);
 
@@ -18,7 +18,7 @@ impl Invites for Door {
             leaf: certify(studio, &self.1, newcomer, Role::Admin, name, unix_now()),
             admin: None,
         };
-        let backup = Sealed::seal(&[1; 32], b"k").unwrap();
+        let backup = seal(&[1; 32], b"k").unwrap();
         Ok(Welcome { chain, studio: Studio { id: studio, name: "S".into(), backup } })
     }
 }

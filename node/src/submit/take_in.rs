@@ -5,7 +5,7 @@ use std::path::Path;
 
 use weft_protocol::content::{Tree, TreeEntry};
 use weft_protocol::ids::BlobId;
-use weft_store::Store;
+use weft_store::{AddOptions, Store};
 
 use super::{Progress, SubmitRequest, collect, invalid};
 use crate::error::{ApiError, Code};
@@ -37,9 +37,10 @@ pub(super) fn take_in(
         before.push(sum);
         sum += file.size;
     }
+    let options = AddOptions::default().rehash(request.rehash);
     let paths: Vec<&Path> = gathered.files.iter().map(|file| file.source.as_path()).collect();
     let added = store
-        .ingest_many(&paths, &mut |position, bytes| {
+        .ingest_with(&paths, &options, &mut |position, bytes| {
             at.files = position;
             at.bytes = before.get(position).copied().unwrap_or(0) + bytes;
             progress(at);

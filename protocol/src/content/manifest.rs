@@ -15,6 +15,7 @@
 //! There is one encoding of a manifest and no other: lengths are 1 to [`MAX_CHUNK`], they add up
 //! to the size, and nothing follows the last chunk. Hence equal files have equal ids.
 
+use crate::content::bitmap::Bitmap;
 use crate::content::chunker::MAX_CHUNK;
 use crate::content::layout::{Reader, Short};
 use crate::ids::{BlobId, ChunkId};
@@ -163,6 +164,13 @@ impl Manifest {
         u32::try_from(self.chunks.len()).unwrap_or(u32::MAX)
     }
 
+    /// How many bytes those of its chunks have that are in `held`.
+    #[must_use]
+    pub fn bytes_of(&self, held: &Bitmap) -> u64 {
+        let chunks = held.held().filter_map(|index| self.chunks.get(index as usize));
+        chunks.map(|chunk| u64::from(chunk.len)).sum()
+    }
+
     /// Where each chunk begins in the file, in bytes, in order.
     pub fn offsets(&self) -> impl Iterator<Item = u64> + '_ {
         self.chunks.iter().scan(0_u64, |next, chunk| {
@@ -206,6 +214,11 @@ mod tests {
     #[test]
     fn offsets_are_sums_of_lengths() {
         assert_eq!(sample(&[5, 7, 1]).offsets().collect::<Vec<_>>(), [0, 5, 12]);
+        let mut held = Bitmap::new(3);
+        held.set(0);
+        held.set(2);
+        assert_eq!(sample(&[5, 7, 1]).bytes_of(&held), 6);
+        assert_eq!(sample(&[5]).bytes_of(&Bitmap::full(9)), 5);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! What travels between nodes: postcard, with every length capped before it is believed.
 
 pub mod control;
+pub mod gate;
 pub mod gossip;
+pub mod invite;
 pub mod transfer;
 
 use serde::Serialize;

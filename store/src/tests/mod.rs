@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod fake_disk;
 mod giving;
+mod holders;
 mod keeping;
 mod opening;
 mod reading;

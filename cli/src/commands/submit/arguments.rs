@@ -99,6 +99,9 @@ pub(crate) struct Args {
     /// Render without the files that are missing
     #[arg(long, help_heading = "Files")]
     ignore_missing: bool,
+    /// Read files again that look unchanged since they were added last
+    #[arg(long, help_heading = "Files")]
+    rehash: bool,
 
     /// Memory that a machine must have, in GiB
     #[arg(long, value_name = "GIB", allow_negative_numbers = true, value_parser = values::gib, help_heading = "Where to render")]
@@ -219,6 +222,7 @@ impl Args {
             "project": self.project.as_deref().map(absolute).transpose()?,
             "expect_md5": self.expect_md5,
             "ignore_missing": self.ignore_missing,
+            "rehash": self.rehash,
             "ram": self.ram,
             "cores": self.cores,
             "gpus": self.gpus,
