@@ -276,10 +276,7 @@ fn choose_frames(
 ) -> Result<Vec<i64>, ApiError> {
     let spec = match (&request.frames, analysis) {
         (Some(spec), _) => spec.clone(),
-        (None, Some(analysis)) => {
-            let info = &analysis.scene_info;
-            scene_range(info)
-        }
+        (None, Some(analysis)) => scene_range(&analysis.scene_info),
         (None, None) => {
             return Err(invalid(
                 "which frames are to be rendered is not said; nothing was submitted",
@@ -303,12 +300,11 @@ fn choose_frames(
     Ok(frames)
 }
 
-/// The scene's own range as a frame spec; a step below one frame is one frame.
+/// The scene's own range as a frame spec.
 fn scene_range(info: &weft_scene::analysis::SceneInfo) -> String {
-    let (start, end) = (info.start_frame, info.end_frame);
-    match info.by_frame.round() {
-        by if by > 1.0 => format!("{start}-{end}x{by}"),
-        _ => format!("{start}-{end}"),
+    match info.own_frames() {
+        (start, end, 1) => format!("{start}-{end}"),
+        (start, end, step) => format!("{start}-{end}x{step}"),
     }
 }
 

@@ -31,6 +31,10 @@ pub struct SceneInfo {
     pub by_frame: f64,
     /// Whether the scene asks for a range of frames, and not for its current one only.
     pub animation: bool,
+    /// The frame that the scene was left at: Maya renders it alone where no animation is asked for.
+    /// `None` where the application goes by the range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current_frame: Option<i64>,
     /// Frames per second.
     #[serde(serialize_with = "whole_if_possible")]
     pub fps: f64,
@@ -50,6 +54,19 @@ pub struct SceneInfo {
     /// The view layers of the active scene (Maya: the render layers).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub view_layers: Vec<String>,
+}
+
+impl SceneInfo {
+    /// The frames that a render of the scene as it is makes: the first, the last, and the step
+    /// between them, at least 1.
+    #[must_use]
+    pub fn own_frames(&self) -> (i64, i64, i64) {
+        match self.current_frame {
+            Some(current) if !self.animation => (current, current, 1),
+            // Renderers of frames know no parts of one.
+            _ => (self.start_frame, self.end_frame, (self.by_frame.round() as i64).max(1)),
+        }
+    }
 }
 
 /// Writes 24.0 as `24`, so that readers who compare with a whole number find what they expect.
@@ -131,6 +148,18 @@ pub struct Asset {
 }
 
 impl Asset {
+    /// Says which frames read each of the files, in their order. Those that none reads are dropped.
+    pub(crate) fn read_by(&mut self, needed_by: Vec<Vec<FrameRun>>) {
+        let read: Vec<bool> = needed_by.iter().map(|runs| !runs.is_empty()).collect();
+        let mut at = read.iter();
+        self.files.retain(|_| at.next().is_none_or(|read| *read));
+        if let Some(frames) = &mut self.frames {
+            let mut at = read.iter();
+            frames.retain(|_| at.next().is_none_or(|read| *read));
+        }
+        self.needed_by = Some(needed_by.into_iter().filter(|runs| !runs.is_empty()).collect());
+    }
+
     /// The files, each with the frames that read it; `None` for a file that every frame may read.
     pub fn files_by_frame(&self) -> impl Iterator<Item = (&Path, Option<&[FrameRun]>)> {
         let needed_by = |at: usize| self.needed_by.as_ref()?.get(at).map(Vec::as_slice);

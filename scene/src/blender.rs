@@ -131,6 +131,7 @@ fn scene_info(search: &Search, active: Option<u32>) -> Option<SceneInfo> {
         end_frame: settings.end,
         by_frame: settings.step as f64,
         animation: settings.end > settings.start,
+        current_frame: None,
         fps: settings.fps,
         width: settings.width,
         height: settings.height,

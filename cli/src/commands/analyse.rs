@@ -72,7 +72,8 @@ fn words(document: &Value, style: Style) -> String {
     };
     let frames = match info["animation"].as_bool() {
         Some(true) => format!("{} to {}{step}", text("start_frame"), text("end_frame")),
-        _ => format!("{} (a still)", text("start_frame")),
+        _ if info["current_frame"].is_null() => format!("{} (a still)", text("start_frame")),
+        _ => format!("{} (a still)", text("current_frame")),
     };
     let facts = [
         ("application", format!("{} {}", text("application"), text("application_version"))),

@@ -89,6 +89,8 @@ fn compare(all: &mut Comparison, scene: &Path, analysis: &Analysis, expected: &V
     ] {
         all.fact(scene, name, Some(got), expected[name].as_f64());
     }
+    let current = expected["current_time"].as_f64().map(|frame| frame.round() as i64);
+    all.fact(scene, "current frame", info.current_frame, current);
     all.fact(scene, "animation", Some(info.animation), expected["animation"].as_bool());
     let size = [u64::from(info.width), u64::from(info.height)].map(Some);
     let resolution = &expected["resolution"];

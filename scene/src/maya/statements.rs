@@ -5,6 +5,7 @@ use std::path::Path;
 
 use encoding_rs::{CoderResult, Decoder};
 
+use super::edits::Edits;
 use super::encoding;
 use super::words::{Collector, Word};
 use crate::analysis::AnalyseError;
@@ -25,6 +26,8 @@ pub(super) struct Header {
 pub(super) struct Statement {
     /// The first words; at least one.
     pub(super) words: Vec<Word>,
+    /// What it changes in a referenced scene.
+    pub(super) edits: Edits,
 }
 
 /// Reads statements.
@@ -130,9 +133,9 @@ impl<R: Read> Statements<R> {
                 }
                 b';' => {
                     collector.end_bare();
-                    let words = collector.finish();
+                    let (words, edits) = collector.finish();
                     if !words.is_empty() {
-                        return Ok(Some(Statement { words }));
+                        return Ok(Some(Statement { words, edits }));
                     }
                     collector = Collector::default();
                 }
