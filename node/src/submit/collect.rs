@@ -264,4 +264,45 @@ mod tests {
         assert!(outside.unwrap_err().message.contains("outside the project"));
         assert!(gather(&scene, None, &[base.join("nowhere")], None).is_err());
     }
+
+    #[test]
+    fn files_of_a_maya_sequence_carry_their_frames() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().canonicalize().unwrap();
+        let scene = base.join("scenes/shot.ma");
+        std::fs::create_dir_all(base.join("sourceimages")).unwrap();
+        std::fs::create_dir_all(base.join("scenes")).unwrap();
+        let text = "//Maya ASCII 2024 scene\n\
+            createNode file -n \"run\"; setAttr \".ufe\" yes;\n\
+            setAttr \".ftn\" -type \"string\" \"sourceimages/f.0001.png\";\n\
+            createNode expression -n \"e\"; setAttr \".ixp\" -type \"string\" \".O[0]=frame\";\n\
+            select -ne :defaultRenderGlobals; setAttr \".an\" yes; setAttr \".fs\" 1; setAttr \".ef\" 3;\n\
+            connectAttr \"e.out[0]\" \"run.fe\";\n// End of shot.ma\n";
+        std::fs::write(&scene, text).unwrap();
+        for number in [1, 3] {
+            std::fs::write(base.join(format!("sourceimages/f.000{number}.png")), "x").unwrap();
+        }
+        let analysis = analyse(&scene, None, None).unwrap().unwrap();
+        let missing = |frame: i32| -> Vec<String> {
+            analysis.missing_for(&[frame]).map(|one| one.path.clone()).collect()
+        };
+        assert_eq!(missing(1), Vec::<String>::new());
+        assert_eq!(missing(2), ["sourceimages/f.0002.png"]);
+        let gathered = gather(&scene, Some(&analysis), &[], None).unwrap();
+        let files: Vec<_> = gathered
+            .files
+            .iter()
+            .map(|file| {
+                (file.path.as_str(), file.frames.as_ref().map(|runs| (runs[0].start, runs[0].end)))
+            })
+            .collect();
+        assert_eq!(
+            files,
+            [
+                ("scenes/shot.ma", None),
+                ("sourceimages/f.0001.png", Some((0, 2))),
+                ("sourceimages/f.0003.png", Some((2, 4))),
+            ]
+        );
+    }
 }
