@@ -9,6 +9,7 @@
 pub mod bench;
 mod binary;
 mod call;
+pub mod decoders;
 mod engines;
 mod events;
 mod farm;

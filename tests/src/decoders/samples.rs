@@ -1,0 +1,328 @@
+//! Real messages, one or more for each decoder: what the committed corpus is made of.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use weft_protocol::certificate::{Certificate, Chain, Role, Statement};
+use weft_protocol::content::{Bitmap, ChunkRef, Manifest, Tree, TreeEntry, TreePath};
+use weft_protocol::election::Claim;
+use weft_protocol::fact::digest::Summary;
+use weft_protocol::fact::{Body, Delivery, Fact, Outcomes, Removal, Revocation};
+use weft_protocol::hardware::{GIB, Gpu, Hardware, Needs};
+use weft_protocol::ids::{BlobId, ChunkId, FactId, JobId, NodeId, StudioId};
+use weft_protocol::job::control::{Action, Control};
+use weft_protocol::job::outcome::{Ending, FailureKind, Outcome, OutputFile};
+use weft_protocol::job::spec::{AfterTest, JobSpec, Step};
+use weft_protocol::job::task::{FrameRun, TaskKey};
+use weft_protocol::membership::{Liveness, Update};
+use weft_protocol::sign::KeyPair;
+use weft_protocol::time::Unix;
+use weft_protocol::wire::control::{Advert, AttemptKey, Lease, Message, Phase, Report, Sync};
+use weft_protocol::wire::transfer::{Chunk, Encoding, Reply, Request};
+use weft_protocol::wire::{self, gossip};
+
+/// Real encodings, each with its target's name and its own.
+#[must_use]
+pub fn samples() -> Vec<(&'static str, &'static str, Vec<u8>)> {
+    let mut all = facts();
+    all.extend(contents());
+    all.extend(
+        controls().into_iter().map(|(name, message)| ("control", name, wire::encode(&message))),
+    );
+    all.extend(
+        gossips().into_iter().map(|(name, message)| ("gossip", name, wire::encode(&message))),
+    );
+    all.extend(
+        requests().into_iter().map(|(name, message)| ("request", name, wire::encode(&message))),
+    );
+    all.extend(
+        replies().into_iter().map(|(name, message)| ("reply", name, wire::encode(&message))),
+    );
+    all
+}
+
+fn root() -> KeyPair {
+    KeyPair::from_secret(&[9; 32])
+}
+
+fn member() -> KeyPair {
+    KeyPair::from_secret(&[1; 32])
+}
+
+fn studio() -> StudioId {
+    StudioId(root().public().0)
+}
+
+fn certificate(issuer: &KeyPair, subject: &KeyPair, role: Role) -> Certificate {
+    let statement = Statement {
+        studio: studio(),
+        subject: subject.public(),
+        issuer: issuer.public(),
+        role,
+        name: "workstation-7".into(),
+        issued: Unix(1_700_000_000_000),
+        expires: Unix(1_800_000_000_000),
+    };
+    Certificate::sign(statement, issuer)
+}
+
+/// A member's chain over an admin.
+pub(super) fn chain() -> Chain {
+    let admin = KeyPair::from_secret(&[2; 32]);
+    Chain {
+        leaf: certificate(&admin, &member(), Role::Worker),
+        admin: Some(certificate(&root(), &admin, Role::Admin)),
+    }
+}
+
+fn path(text: &str) -> TreePath {
+    TreePath::new(text).expect("a good path")
+}
+
+fn runs() -> Vec<FrameRun> {
+    vec![FrameRun { start: 1, end: 10, step: 1 }, FrameRun { start: 30, end: -20, step: -5 }]
+}
+
+fn spec() -> JobSpec {
+    let step = Step {
+        name: "render".into(),
+        engine: "blender".into(),
+        engine_version: "4.2".into(),
+        scene: path("shots/010/shot.blend"),
+        arguments: BTreeMap::from([("camera".to_owned(), "Camera.001".to_owned())]),
+        frames: runs(),
+        tiles: (2, 2),
+        frames_per_task: 1,
+        output: "beauty.####.exr".into(),
+        after: Vec::new(),
+    };
+    let join = Step { name: "join".into(), after: vec![0], tiles: (1, 1), ..step.clone() };
+    JobSpec {
+        nonce: [5; 16],
+        name: "shot 010".into(),
+        owner: "ada".into(),
+        submitted: Unix(1_700_000_000_000),
+        inputs: BlobId([4; 32]),
+        steps: vec![step, join],
+        test_frames: vec![FrameRun { start: 1, end: 2, step: 1 }],
+        after_test: AfterTest::AwaitApproval,
+        needs: Needs {
+            ram: 8 * GIB,
+            cores: 4,
+            gpus: 1,
+            gpu_model: "RTX".into(),
+            tags: BTreeSet::from(["lab".to_owned()]),
+        },
+        priority: 70,
+        retries: 2,
+        timeout: 3600,
+    }
+}
+
+fn attempt() -> AttemptKey {
+    AttemptKey { job: JobId([7; 32]), task: TaskKey::frame(7), generation: 1, attempt: 2 }
+}
+
+fn outcomes() -> Outcomes {
+    let file = OutputFile {
+        path: path("beauty.0007.exr"),
+        blob: BlobId([6; 32]),
+        size: 1_234_567,
+        md5: [8; 16],
+        xxh64: 0x0123_4567_89ab_cdef,
+    };
+    let failed =
+        Ending::Failed { kind: FailureKind::ExitCode(-11), message: "out of memory".into() };
+    let outcome = |ending| Outcome {
+        term: 3,
+        log: Some(BlobId([3; 32])),
+        holders: vec![NodeId([1; 32]), NodeId([2; 32])],
+        ..attempt().outcome(ending, Unix(1_700_000_000_000), 61_000)
+    };
+    let outcomes = vec![outcome(Ending::Done(vec![file])), outcome(failed)];
+    Outcomes { job: JobId([7; 32]), outcomes }
+}
+
+fn bodies() -> Vec<(&'static str, &'static str, Body)> {
+    let job = JobId([7; 32]);
+    let control =
+        |action| Body::Control(Control { job, version: 4, at: Unix(5), by: "ada".into(), action });
+    let retry = Action::Retry { step: 0, frames: runs(), generation: 2 };
+    let revocation = Revocation { node: NodeId([3; 32]), reason: "it was stolen".into() };
+    let delivery = Delivery { job, node: member().public(), folder: "/srv/out/shot 010".into() };
+    vec![
+        ("fact_certificate", "chain", Body::Certificate(Box::new(chain()))),
+        ("fact_revocation", "stolen", Body::Revocation(revocation)),
+        ("fact_spec", "blender", Body::Spec(Box::new(spec()))),
+        ("fact_control", "pause", control(Action::Pause)),
+        ("fact_control", "retry", control(retry)),
+        ("fact_control", "priority", control(Action::Priority(90))),
+        ("fact_outcomes", "two", Body::Outcomes(outcomes())),
+        ("fact_delivery", "folder", Body::Delivery(delivery)),
+        ("fact_removal", "job", Body::Removal(Removal { job })),
+    ]
+}
+
+fn signed(body: &Body) -> Fact {
+    Fact::sign(&studio(), body, &member())
+}
+
+fn facts() -> Vec<(&'static str, &'static str, Vec<u8>)> {
+    let mut all = vec![("chain", "member", chain().encode())];
+    for (target, name, body) in bodies() {
+        all.push((target, name, body.encode()));
+        if name != "retry" && name != "priority" {
+            all.push(("fact", target, signed(&body).as_bytes().to_vec()));
+        }
+    }
+    let unknown = Fact::sign_raw(&studio(), 900, 7, None, b"from the future", &member());
+    all.push(("fact", "unknown_kind", unknown.as_bytes().to_vec()));
+    all
+}
+
+fn some_manifest() -> Manifest {
+    let chunks = vec![
+        ChunkRef { id: ChunkId([1; 32]), len: 300_000 },
+        ChunkRef { id: ChunkId([2; 32]), len: 70_001 },
+    ];
+    Manifest { size: 370_001, md5: [3; 16], xxh64: 4, chunks }
+}
+
+fn some_tree() -> Tree {
+    let entry = |frames| TreeEntry { blob: BlobId([4; 32]), size: 9, frames };
+    let entries = BTreeMap::from([
+        (path("caches/smoke.0007.vdb"), entry(Some(runs()))),
+        (path("shot.blend"), entry(None)),
+        (path("textures/wood 01.exr"), entry(None)),
+        (path("ünï/日本.png"), entry(None)),
+    ]);
+    Tree::new(entries).expect("a good tree")
+}
+
+fn some_bitmap() -> Bitmap {
+    let mut bitmap = Bitmap::new(21);
+    for index in [0, 7, 8, 20] {
+        bitmap.set(index);
+    }
+    bitmap
+}
+
+fn contents() -> Vec<(&'static str, &'static str, Vec<u8>)> {
+    let empty = Manifest { size: 0, md5: [0; 16], xxh64: 0, chunks: Vec::new() };
+    vec![
+        ("manifest", "two_chunks", some_manifest().encode()),
+        ("manifest", "empty", empty.encode()),
+        ("tree", "project", some_tree().encode()),
+        ("tree", "empty", Tree::default().encode()),
+        ("bitmap", "some", wire::encode(&some_bitmap())),
+        ("bitmap", "full", wire::encode(&Bitmap::full(9))),
+    ]
+}
+
+fn advert() -> Advert {
+    Advert {
+        node: member().public(),
+        name: "workstation-7".into(),
+        role: Role::Worker,
+        revision: (1_700_000_000_000, 2),
+        release: "0.1.0".into(),
+        hardware: Hardware {
+            os: "linux".into(),
+            arch: "x86_64".into(),
+            cpu_model: "Threadripper".into(),
+            cpu_cores: 64,
+            ram: 128 * GIB,
+            gpus: vec![Gpu { model: "RTX 4090".into(), memory: 24 * GIB }],
+        },
+        engines: BTreeMap::from([("blender".to_owned(), "4.2.1".to_owned())]),
+        tags: BTreeSet::from(["lab".to_owned()]),
+        price: 1500,
+        addresses: vec!["/ip4/192.168.1.7/tcp/7920".into()],
+    }
+}
+
+fn claim() -> Claim {
+    Claim::sign(&studio(), 3, &member())
+}
+
+fn controls() -> Vec<(&'static str, Message)> {
+    let node = member().public();
+    let update = Update { node, liveness: Liveness::Suspect, incarnation: 2 };
+    let known = vec![(node, vec!["/ip4/10.0.0.1/tcp/7920".to_owned()])];
+    let report = Report {
+        seq: 9,
+        assigned: 4,
+        running: vec![(attempt(), 3, Phase::Rendering(412)), (attempt(), 3, Phase::Preparing)],
+        held: vec![BlobId([4; 32])],
+    };
+    let lease = Lease { attempt: attempt(), cores: 8, ram: 8 * GIB, gpus: vec![0, 1] };
+    let fact = signed(&bodies()[1].2).as_bytes().to_vec();
+    let keep = Message::Keep {
+        token: 5,
+        blobs: vec![BlobId([4; 32]), BlobId([5; 32])],
+        trees: vec![BlobId([4; 32])],
+        job: JobId([7; 32]),
+        facts: vec![fact.clone()],
+    };
+    let children = Summary::Children(vec![(0, [1; 8]), (255, [2; 8])]);
+    vec![
+        ("hello", Message::Hello { advert: Box::new(advert()), claim: Some(claim()), known }),
+        ("ping", Message::Ping(1, vec![update])),
+        ("ack", Message::Ack(1, vec![update, update])),
+        ("ping_for", Message::PingFor(2, node)),
+        ("ack_for", Message::AckFor(2, node)),
+        ("ask_lost", Message::AskLost(3)),
+        ("lost", Message::Lost(3, true, 4)),
+        ("claim", Message::Claim(claim())),
+        ("report", Message::Report(Box::new(report))),
+        ("reported", Message::Reported(9, 3)),
+        ("assign", Message::Assign { term: 3, seq: 4, lease, providers: vec![node] }),
+        ("facts", Message::Facts(Some(6), vec![fact.clone(), fact])),
+        ("facts_stored", Message::FactsStored(6)),
+        ("keep", keep),
+        ("keeping", Message::Keeping(5)),
+        ("kept", Message::Kept(5, Err("the disk is full".into()))),
+        ("sync_root", Message::Sync(Sync::Root([1; 8]))),
+        ("sync_children", Message::Sync(Sync::Summary(vec![1, 2], children))),
+        ("sync_ids", Message::Sync(Sync::Summary(vec![1], Summary::Ids(vec![FactId([1; 32])])))),
+        ("sync_ask", Message::Sync(Sync::Ask(vec![vec![1], vec![1, 2]]))),
+        ("sync_want", Message::Sync(Sync::Want(vec![FactId([1; 32]), FactId([2; 32])]))),
+    ]
+}
+
+fn gossips() -> Vec<(&'static str, gossip::Message)> {
+    let fact = signed(&bodies()[1].2);
+    let node = member().public();
+    vec![
+        ("facts", gossip::Message::Facts(vec![fact.as_bytes().to_vec()])),
+        ("announce", gossip::Message::Announce(node, vec![fact.id()])),
+        ("claim", gossip::Message::Claim(claim())),
+        ("advert", gossip::Message::Advert(Box::new(advert()))),
+    ]
+}
+
+fn requests() -> Vec<(&'static str, Request)> {
+    let blob = BlobId([4; 32]);
+    vec![
+        ("open", Request::Open(vec![blob, BlobId([5; 32])])),
+        ("follow", Request::Follow(blob)),
+        ("want", Request::Want { blob, chunk: 300, exact: true }),
+        ("cancel", Request::Cancel(blob, 300)),
+        ("hold", Request::Hold(blob, some_bitmap())),
+        ("gained", Request::Gained(blob, vec![1, 2, 300])),
+    ]
+}
+
+fn replies() -> Vec<(&'static str, Reply)> {
+    let blob = BlobId([4; 32]);
+    let chunk = Chunk { blob, asked: 300, chunk: 301, encoding: Encoding::Zstd, bytes: 70_000 };
+    vec![
+        ("manifest", Reply::Manifest(blob, some_manifest().encode(), some_bitmap())),
+        ("whole", Reply::Whole(blob, some_manifest().encode(), b"small".to_vec())),
+        ("chunk", Reply::Chunk(chunk)),
+        ("unknown", Reply::Unknown(blob)),
+        ("missing", Reply::Missing(blob, 300)),
+        ("holds", Reply::Holds(blob, Bitmap::full(21))),
+        ("gained", Reply::Gained(blob, vec![1, 2, 300])),
+        ("spared", Reply::Spared(blob, 300)),
+    ]
+}
