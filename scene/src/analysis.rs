@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use weft_protocol::job::task::FrameRun;
 
 use crate::sequence;
@@ -15,7 +15,8 @@ use crate::sequence;
 /// The settings that a scene file holds, as its application would list them.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct SceneInfo {
-    /// The application that wrote the scene: `Blender` or `Maya`.
+    /// The application that wrote the scene: `Blender` or `Maya`. Empty for a scene that is read by an
+    /// engine's patterns: then nothing else is known here either.
     pub application: String,
     /// The application's version as its users write it: `3.4`, `2.80`, `2024`. Empty when the
     /// file doesn't tell.
@@ -58,13 +59,14 @@ pub struct SceneInfo {
 
 impl SceneInfo {
     /// The frames that a render of the scene as it is makes: the first, the last, and the step
-    /// between them, at least 1.
+    /// between them, at least 1. `None` for a scene of which only the files are known.
     #[must_use]
-    pub fn own_frames(&self) -> (i64, i64, i64) {
+    pub fn own_frames(&self) -> Option<(i64, i64, i64)> {
         match self.current_frame {
-            Some(current) if !self.animation => (current, current, 1),
+            _ if self.application.is_empty() => None,
+            Some(current) if !self.animation => Some((current, current, 1)),
             // Renderers of frames know no parts of one.
-            _ => (self.start_frame, self.end_frame, (self.by_frame.round() as i64).max(1)),
+            _ => Some((self.start_frame, self.end_frame, (self.by_frame.round() as i64).max(1))),
         }
     }
 }
@@ -80,7 +82,7 @@ fn whole_if_possible<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok,
 }
 
 /// What an [`Asset`] is to the scene. Serialises in snake case: `image_sequence`, `gpu_cache`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AssetKind {

@@ -6,4 +6,6 @@ pub mod demo;
 pub mod engine;
 pub mod frames;
 pub mod maya;
+mod named_files;
 mod sequence;
+pub mod text_scene;

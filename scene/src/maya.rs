@@ -9,7 +9,6 @@ mod encoding;
 mod facts;
 mod nodes;
 mod paths;
-mod patterns;
 mod references;
 mod sequences;
 mod statements;

@@ -13,6 +13,7 @@ use super::statements::{Header, Statement, Statements};
 use super::units;
 use super::words::Word;
 use crate::analysis::{AnalyseError, AssetKind};
+use crate::named_files::Family;
 
 /// The most nodes that name files, cameras, references and render layers of one file, each.
 const MAX_ITEMS: usize = 200_000;
@@ -77,20 +78,6 @@ pub(super) struct FileUse {
     pub(super) family: Family,
     /// How it chooses one file of a sequence, if that is understood.
     pub(super) choice: Option<Choice>,
-}
-
-/// Which files a path stands for, beyond what placeholders in its name say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Family {
-    One,
-    /// The number in its name is a frame's.
-    Frames,
-    /// The number in its name is a UDIM tile's.
-    Udim,
-    /// `u1_v1` in its name is a tile's.
-    Tiles,
-    /// A cache's description, with the data beside it.
-    Cache,
 }
 
 /// A scene that the file references.

@@ -3,11 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::facts::Family;
 use super::nodes;
-use super::patterns::Pattern;
-use super::sequences::NumberedName;
 use crate::analysis::AssetKind;
+use crate::named_files::{Family, Found, Pattern};
 
 /// How many folders up from a scene its project is sought.
 const MAX_LEVELS: usize = 32;
@@ -17,23 +15,6 @@ const MAX_LEVELS: usize = 32;
 pub(super) struct Places {
     scene_folder: PathBuf,
     project: Option<PathBuf>,
-}
-
-/// The files that a path stands for.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) files: Vec<PathBuf>,
-    /// The number in the name of each file of a sequence, in the same order; `None` for those that
-    /// have none, as a cache's description.
-    pub(super) numbers: Vec<Option<i64>>,
-    /// A name with a number as the files of a sequence have them.
-    pub(super) name: Option<NumberedName>,
-    /// Whether the path names many files.
-    pub(super) many: bool,
-    /// What lacks although there are files, in words for people.
-    pub(super) lacks: Option<String>,
-    /// Why there are no files, in words for people.
-    pub(super) reason: String,
 }
 
 impl Places {

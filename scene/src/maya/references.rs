@@ -4,10 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::facts::{Camera, Facts, Family, FileUse, Reference};
-use super::paths::{Found, Places};
+use super::facts::{Camera, Facts, FileUse, Reference};
+use super::paths::Places;
 use super::sequences::{self, Needs};
 use crate::analysis::{AnalyseError, Analysis, Asset, AssetKind, Missing};
+use crate::named_files::{Family, Found};
 use crate::sequence::Range;
 
 /// How deep references may nest.
@@ -43,7 +44,7 @@ pub(super) fn collect(
     facts: Facts,
     analysis: &mut Analysis,
 ) -> Result<(), AnalyseError> {
-    let (start, end, step) = analysis.scene_info.own_frames();
+    let (start, end, step) = analysis.scene_info.own_frames().unwrap_or((0, 0, 1));
     let mut tree = Tree {
         unloaded: facts.unloaded.clone(),
         renamed: HashMap::new(),

@@ -122,7 +122,7 @@ fn a_still_needs_the_file_of_its_frame_only() {
     );
     touch(folder.path(), &["sourceimages/f.1.png", "sourceimages/f.5.png"]);
     let analysis = analyse(&scene).unwrap();
-    assert_eq!(analysis.scene_info.own_frames(), (5, 5, 1));
+    assert_eq!(analysis.scene_info.own_frames(), Some((5, 5, 1)));
     assert!(analysis.missing.is_empty(), "{:?}", analysis.missing);
     let beyond: Vec<&str> = analysis.missing_for(&[2]).map(|one| one.path.as_str()).collect();
     assert_eq!(beyond, ["sourceimages/f.2.png"]);

@@ -5,16 +5,15 @@
 //! not followed; then nothing is claimed.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use regex::Regex;
 use weft_protocol::job::task::FrameRun;
 
 use super::arguments::number;
-use super::paths::Found;
 use super::words::Word;
 use crate::analysis::{AssetKind, Missing};
+use crate::named_files::Found;
 use crate::sequence::{
     FIRST_FRAME, Holes, LAST_FRAME, Outside, Play, Range, frames_of, holes, run, tidied,
 };
@@ -301,28 +300,6 @@ fn ends(asked: &Play, shift: i64, told: &dyn Fn(i64) -> Missing) -> Vec<Missing>
     ends.into_iter().filter_map(end).collect()
 }
 
-/// A name with a number in it that can be another.
-#[derive(Debug)]
-pub(super) struct NumberedName {
-    pub(super) folder: PathBuf,
-    pub(super) before: String,
-    /// How many digits numbers have at least.
-    pub(super) digits: usize,
-    pub(super) after: String,
-}
-
-impl NumberedName {
-    /// The path as the scene would spell it, and the file on this machine.
-    fn with(&self, number: i64, spelled: &str) -> (String, PathBuf) {
-        let sign = if number < 0 { "-" } else { "" };
-        let number =
-            format!("{sign}{:0width$}", number.unsigned_abs(), width = self.digits.min(32));
-        let name = format!("{}{number}{}", self.before, self.after);
-        let folder = spelled.rfind(['/', '\\']).map_or("", |slash| &spelled[..=slash]);
-        (format!("{folder}{name}"), self.folder.join(name))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -388,19 +365,5 @@ mod tests {
         assert_eq!(of(&Clocks::default()), Some(Choice::Clip { start: 11, first: 1, last: 5 }));
         assert_eq!(of(&connected(&[(":time1.o", "n.tim")])), of(&Clocks::default()));
         assert_eq!(of(&connected(&[("warp.o", "n.tim")])), None);
-    }
-
-    #[test]
-    fn names_have_other_numbers() {
-        let name = NumberedName {
-            folder: "/a".into(),
-            before: "f.".into(),
-            digits: 4,
-            after: ".png".into(),
-        };
-        let with = |number| name.with(number, "x//f.0001.png");
-        assert_eq!(with(12), ("x//f.0012.png".into(), "/a/f.0012.png".into()));
-        assert_eq!(with(-3).0, "x//f.-0003.png");
-        assert_eq!(with(12345).0, "x//f.12345.png");
     }
 }

@@ -1,21 +1,70 @@
-//! Names that stand for many files: sequences, tiles and caches.
+//! The files that a path in a scene stands for: one, or those of a sequence, a set of tiles or a cache.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use super::facts::Family;
-use super::paths::Found;
-use super::sequences::NumberedName;
-
 /// The most entries of a folder that are looked at.
 const MAX_ENTRIES: usize = 500_000;
 /// The endings of the data of caches.
 const CACHE_DATA: &str = "mc|mcx|mcc|mchp";
 
+/// The files that a path stands for.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) files: Vec<PathBuf>,
+    /// The number in the name of each file of a sequence, in the same order; `None` for those that
+    /// have none, as a cache's description.
+    pub(crate) numbers: Vec<Option<i64>>,
+    /// A name with a number as the files of a sequence have them.
+    pub(crate) name: Option<NumberedName>,
+    /// Whether the path names many files.
+    pub(crate) many: bool,
+    /// What lacks although there are files, in words for people.
+    pub(crate) lacks: Option<String>,
+    /// Why there are no files, in words for people.
+    pub(crate) reason: String,
+}
+
+/// A name with a number in it that can be another.
+#[derive(Debug)]
+pub(crate) struct NumberedName {
+    pub(crate) folder: PathBuf,
+    pub(crate) before: String,
+    /// How many digits numbers have at least.
+    pub(crate) digits: usize,
+    pub(crate) after: String,
+}
+
+impl NumberedName {
+    /// The path as the scene would spell it, and the file on this machine.
+    pub(crate) fn with(&self, number: i64, spelled: &str) -> (String, PathBuf) {
+        let sign = if number < 0 { "-" } else { "" };
+        let number =
+            format!("{sign}{:0width$}", number.unsigned_abs(), width = self.digits.min(32));
+        let name = format!("{}{number}{}", self.before, self.after);
+        let folder = spelled.rfind(['/', '\\']).map_or("", |slash| &spelled[..=slash]);
+        (format!("{folder}{name}"), self.folder.join(name))
+    }
+}
+
+/// Which files a path stands for, beyond what placeholders in its name say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    One,
+    /// The number in its name is a frame's.
+    Frames,
+    /// The number in its name is a UDIM tile's.
+    Udim,
+    /// `u1_v1` in its name is a tile's.
+    Tiles,
+    /// A cache's description, with the data beside it.
+    Cache,
+}
+
 /// Which names of files a path stands for.
-pub(super) enum Pattern {
+pub(crate) enum Pattern {
     One,
     /// Names that match; the group `frame`, where there is one, is the frame's number.
     Many(Regex),
@@ -24,7 +73,7 @@ pub(super) enum Pattern {
 }
 
 impl Pattern {
-    pub(super) fn of(path: &str, family: Family) -> Pattern {
+    pub(crate) fn of(path: &str, family: Family) -> Pattern {
         let name = path.rsplit('/').next().unwrap_or(path);
         let anchored = |pattern: &str| Regex::new(&format!("^{pattern}$")).ok();
         if family == Family::Cache {
@@ -43,11 +92,11 @@ impl Pattern {
         pattern.and_then(|pattern| anchored(&pattern)).map_or(Pattern::One, Pattern::Many)
     }
 
-    pub(super) fn is_many(&self) -> bool {
+    pub(crate) fn is_many(&self) -> bool {
         !matches!(self, Pattern::One)
     }
 
-    pub(super) fn files_at(&self, path: &Path) -> Found {
+    pub(crate) fn files_at(&self, path: &Path) -> Found {
         let (pattern, itself) = match self {
             Pattern::One => (None, true),
             Pattern::Many(pattern) => (Some(pattern), false),
@@ -235,5 +284,19 @@ mod tests {
         ] {
             assert_eq!(matches(path, family, name), expected, "{path} {name}");
         }
+    }
+
+    #[test]
+    fn names_have_other_numbers() {
+        let name = NumberedName {
+            folder: "/a".into(),
+            before: "f.".into(),
+            digits: 4,
+            after: ".png".into(),
+        };
+        let with = |number| name.with(number, "x//f.0001.png");
+        assert_eq!(with(12), ("x//f.0012.png".into(), "/a/f.0012.png".into()));
+        assert_eq!(with(-3).0, "x//f.-0003.png");
+        assert_eq!(with(12345).0, "x//f.12345.png");
     }
 }
