@@ -90,7 +90,7 @@ pub fn analyse_scene(scene: &Path, name: Option<&str>) -> Result<Analysis, Analy
 pub fn resolve_path(holder: &Path, spelled: &str) -> PathBuf {
     let holder = std::path::absolute(holder).unwrap_or_else(|_| holder.to_path_buf());
     let folder = holder.parent().unwrap_or(Path::new("."));
-    locate::locate(folder, spelled.as_bytes())
+    locate::by_the_letter(folder, spelled.as_bytes())
 }
 
 fn scene_called(contents: &Contents, name: &str) -> Option<u32> {

@@ -5,13 +5,15 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
+use crate::disk::Disk;
+
 /// The most entries of a folder that are looked at.
 const MAX_ENTRIES: usize = 500_000;
 /// The endings of the data of caches.
 const CACHE_DATA: &str = "mc|mcx|mcc|mchp";
 
 /// The files that a path stands for.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Found {
     pub(crate) files: Vec<PathBuf>,
     /// The number in the name of each file of a sequence, in the same order; `None` for those that
@@ -28,7 +30,7 @@ pub(crate) struct Found {
 }
 
 /// A name with a number in it that can be another.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct NumberedName {
     pub(crate) folder: PathBuf,
     pub(crate) before: String,
@@ -50,7 +52,7 @@ impl NumberedName {
 }
 
 /// Which files a path stands for, beyond what placeholders in its name say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Family {
     One,
     /// The number in its name is a frame's.
@@ -96,7 +98,27 @@ impl Pattern {
         !matches!(self, Pattern::One)
     }
 
-    pub(crate) fn files_at(&self, path: &Path) -> Found {
+    /// The files at this path, or at the one that differs from it in the case of letters only.
+    pub(crate) fn files_at(&self, path: &Path, disk: &Disk) -> Found {
+        let found = self.files_exactly_at(path);
+        if !found.files.is_empty() {
+            return found;
+        }
+        let caseless = |pattern: &Regex| Regex::new(&format!("(?i){}", pattern.as_str())).ok();
+        let (pattern, path) = match self {
+            Pattern::One => (Some(Pattern::One), disk.spelling(path)),
+            Pattern::Cache(pattern) => (caseless(pattern).map(Pattern::Cache), disk.spelling(path)),
+            Pattern::Many(pattern) => {
+                (caseless(pattern).map(Pattern::Many), disk.spelling_of_folder(path))
+            }
+        };
+        match (pattern, path) {
+            (Some(pattern), Some(path)) => pattern.files_exactly_at(&path),
+            _ => found,
+        }
+    }
+
+    fn files_exactly_at(&self, path: &Path) -> Found {
         let (pattern, itself) = match self {
             Pattern::One => (None, true),
             Pattern::Many(pattern) => (Some(pattern), false),
@@ -298,5 +320,25 @@ mod tests {
         assert_eq!(with(12), ("x//f.0012.png".into(), "/a/f.0012.png".into()));
         assert_eq!(with(-3).0, "x//f.-0003.png");
         assert_eq!(with(12345).0, "x//f.12345.png");
+    }
+
+    #[test]
+    fn names_in_another_case_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path();
+        std::fs::create_dir_all(base.join("Tex")).unwrap();
+        for name in ["Tex/Wood.PNG", "Tex/run_0001.png", "Tex/two.png", "Tex/Two.png"] {
+            std::fs::write(base.join(name), "x").unwrap();
+        }
+        let disk = Disk::default();
+        let found =
+            |path: &str| Pattern::of(path, Family::One).files_at(&base.join(path), &disk).files;
+        assert_eq!(found("tex/wood.png"), [base.join("Tex/Wood.PNG")]);
+        assert_eq!(found("TEX/RUN_####.PNG"), [base.join("Tex/run_0001.png")]);
+        assert_eq!(found("tex/two.png"), [base.join("Tex/two.png")]);
+        // Which of the two is meant nobody can tell.
+        assert_eq!(found("tex/TWO.png"), Vec::<PathBuf>::new());
+        assert_eq!(disk.spelling(&base.join("tex/none.png")), None);
+        assert_eq!(disk.spelling(&base.join("tex")), Some(base.join("Tex")));
     }
 }

@@ -11,6 +11,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::analysis::{AnalyseError, Analysis, Asset, AssetKind, Missing};
+use crate::disk::Disk;
 use crate::engine::{Begun, Definition, FilePatterns, NamedFiles};
 use crate::named_files::{Family, Found, Pattern};
 
@@ -35,6 +36,7 @@ pub fn analyse(scene: &Path, engine: &Definition) -> Option<Result<Analysis, Ana
     let scene = std::path::absolute(scene).unwrap_or_else(|_| scene.to_path_buf());
     let mut search = Search {
         patterns,
+        disk: Disk::default(),
         folder: folder_of(&scene).to_path_buf(),
         analysis: Analysis::default(),
         seen: BTreeSet::new(),
@@ -126,6 +128,7 @@ fn is_binary(scene: &Path) -> bool {
 
 struct Search<'a> {
     patterns: &'a FilePatterns,
+    disk: Disk,
     /// That of the scene itself, from which paths may count in what it names too.
     folder: PathBuf,
     analysis: Analysis,
@@ -244,7 +247,7 @@ impl Search<'_> {
             BTreeSet::from([resolve_path(file, path), resolve_path(&self.folder.join("x"), path)]);
         let pattern = Pattern::of(&path.replace('\\', "/"), Family::One);
         for place in &places {
-            let mut found = pattern.files_at(place);
+            let mut found = pattern.files_at(place, &self.disk);
             if !found.files.is_empty() {
                 found.many = pattern.is_many();
                 return found;

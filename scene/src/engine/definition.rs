@@ -275,6 +275,11 @@ impl Definition {
             })
     }
 
+    /// Whether it says how its scenes name files, so that they can be found in them.
+    pub fn names_files(&self) -> bool {
+        self.files.is_some()
+    }
+
     /// What an exit code means; a process ended by signal N counts as 128 + N.
     pub fn exit_meaning(&self, code: i32) -> ExitMeaning {
         if self.success_exit_codes.contains(&code) {

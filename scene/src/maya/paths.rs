@@ -1,20 +1,29 @@
 //! Where the file that a path in a scene names may lie.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::nodes;
 use crate::analysis::AssetKind;
+use crate::disk::Disk;
 use crate::named_files::{Family, Found, Pattern};
 
 /// How many folders up from a scene its project is sought.
 const MAX_LEVELS: usize = 32;
+
+/// The most paths whose files are remembered.
+const MAX_REMEMBERED: usize = 2000;
 
 /// Where relative paths start.
 #[derive(Debug, Clone)]
 pub(super) struct Places {
     scene_folder: PathBuf,
     project: Option<PathBuf>,
+    disk: Rc<Disk>,
+    /// What was looked for already: many nodes name the same file.
+    found: Rc<RefCell<HashMap<(String, AssetKind, Family), Found>>>,
 }
 
 impl Places {
@@ -23,17 +32,36 @@ impl Places {
         let scene = std::path::absolute(scene).unwrap_or_else(|_| scene.to_path_buf());
         let scene_folder = scene.parent().map_or_else(PathBuf::new, Path::to_path_buf);
         let project = project.map(Path::to_path_buf).or_else(|| project_of(&scene_folder));
-        Places { scene_folder, project }
+        Places { scene_folder, project, disk: Rc::default(), found: Rc::default() }
     }
 
     /// The places of a scene that this one references: it shares the project.
     pub(super) fn of_referenced(&self, scene: &Path) -> Places {
         let scene_folder = scene.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-        Places { scene_folder, project: self.project.clone() }
+        Places {
+            scene_folder,
+            project: self.project.clone(),
+            disk: Rc::clone(&self.disk),
+            found: Rc::default(),
+        }
     }
 
     /// Looks for what `path` names.
     pub(super) fn find(&self, path: &str, kind: AssetKind, family: Family) -> Found {
+        let key = (path.to_owned(), kind, family);
+        if let Some(known) = self.found.borrow().get(&key) {
+            return known.clone();
+        }
+        let found = self.look_for(path, kind, family);
+        let mut all = self.found.borrow_mut();
+        if all.len() >= MAX_REMEMBERED {
+            all.clear();
+        }
+        all.insert(key, found.clone());
+        found
+    }
+
+    fn look_for(&self, path: &str, kind: AssetKind, family: Family) -> Found {
         let expanded = match expand_variables(path) {
             Ok(expanded) => expanded.replace('\\', "/"),
             Err(variable) => {
@@ -46,7 +74,7 @@ impl Places {
         let candidates = self.candidates(&expanded, kind);
         let family = Pattern::of(&expanded, family);
         for candidate in &candidates {
-            let mut found = family.files_at(candidate);
+            let mut found = family.files_at(candidate, &self.disk);
             if !found.files.is_empty() {
                 found.many = family.is_many();
                 return found;
@@ -149,7 +177,12 @@ mod tests {
 
     #[test]
     fn the_project_comes_first() {
-        let places = Places { scene_folder: "/show/scenes".into(), project: Some("/show".into()) };
+        let places = Places {
+            scene_folder: "/show/scenes".into(),
+            project: Some("/show".into()),
+            disk: Rc::default(),
+            found: Rc::default(),
+        };
         let of = |path: &str| {
             let found = places.candidates(path, AssetKind::Image);
             found.iter().map(|path| path.to_str().unwrap().to_owned()).collect::<Vec<_>>()

@@ -8,7 +8,7 @@ use super::facts::{Camera, Facts, FileUse, Reference};
 use super::paths::Places;
 use super::sequences::{self, Needs};
 use crate::analysis::{AnalyseError, Analysis, Asset, AssetKind, Missing};
-use crate::named_files::{Family, Found};
+use crate::named_files::Family;
 use crate::sequence::Range;
 
 /// How deep references may nest.
@@ -124,16 +124,18 @@ impl Tree<'_> {
             let mut file = FileUse { node: format!("{}{node}", visit.prefix), ..file.clone() };
             file.choice = file.choice.filter(|_| visit.frames_hold);
             let renamed = self.renamed.remove(&(file.node.clone(), file.kind)).filter(|_| !top);
-            let found = match renamed {
+            let told;
+            let places = match renamed {
                 Some((path, places)) => {
                     file.path = path;
-                    places.find(&file.path, file.kind, file.family)
+                    told = places;
+                    &told
                 }
-                None => visit.places.find(&file.path, file.kind, file.family),
+                None => &visit.places,
             };
             // Sounds are for playing a scene, not for rendering it.
             let required = visit.loaded && file.kind != AssetKind::Audio;
-            self.add(file, found, required)?;
+            self.add(file, places, required)?;
         }
         let first = waiting.len();
         for reference in &visit.facts.references {
@@ -215,10 +217,7 @@ impl Tree<'_> {
         places: &Places,
         loaded: bool,
     ) -> Result<Option<PathBuf>, AnalyseError> {
-        let mut found = places.find(&reference.path, AssetKind::Reference, Family::One);
-        if !loaded {
-            found.reason = format!("the reference isn't loaded, and {}", found.reason);
-        }
+        let found = places.find(&reference.path, AssetKind::Reference, Family::One);
         let file = found.files.first().cloned();
         let used = FileUse {
             node: format!("{prefix}{}", reference.node),
@@ -227,7 +226,7 @@ impl Tree<'_> {
             family: Family::One,
             choice: None,
         };
-        self.add(used, found, loaded)?;
+        self.add(used, places, loaded)?;
         Ok(file)
     }
 
@@ -257,20 +256,23 @@ impl Tree<'_> {
         let mut renamed: Vec<_> = self.renamed.drain().collect();
         renamed.sort_by(|one, other| one.0.cmp(&other.0));
         for ((node, kind), (path, places)) in renamed {
-            let found = places.find(&path, kind, Family::One);
             let file = FileUse { node, path, kind, family: Family::One, choice: None };
-            self.add(file, found, true)?;
+            self.add(file, &places, true)?;
         }
         Ok(())
     }
 
-    fn add(&mut self, file: FileUse, found: Found, required: bool) -> Result<(), AnalyseError> {
+    fn add(&mut self, file: FileUse, places: &Places, required: bool) -> Result<(), AnalyseError> {
         if !self.seen.insert((file.node.clone(), file.path.clone())) {
             return Ok(());
         }
         if self.analysis.assets.len() >= MAX_ASSETS {
             let message = format!("it names more than {MAX_ASSETS} files");
             return Err(AnalyseError::TooLarge(message));
+        }
+        let mut found = places.find(&file.path, file.kind, file.family);
+        if file.kind == AssetKind::Reference && !required {
+            found.reason = format!("the reference isn't loaded, and {}", found.reason);
         }
         let needs = file.choice.filter(|_| found.numbers.iter().any(Option::is_some));
         let needs = needs.map(|choice| sequences::needs(&found, choice, self.range, &file.path));

@@ -249,3 +249,18 @@ fn a_file_without_a_scene_says_so() {
     let error = try_bytes(&file.finish()).unwrap_err();
     assert!(error.to_string().ends_with("holds no scene to render"), "{error}");
 }
+
+/// What the fuzz target begins with. `WEFT_WRITE_CORPUS=1` writes it anew.
+#[test]
+fn the_fuzz_corpus_is_made_of_these_scenes() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/scene_blend");
+    for (number, style) in STYLES.into_iter().enumerate() {
+        let path = corpus.join(format!("style_{number}"));
+        let bytes = scene(style);
+        if std::env::var_os("WEFT_WRITE_CORPUS").is_some() {
+            fs::create_dir_all(&corpus).unwrap();
+            fs::write(&path, &bytes).unwrap();
+        }
+        assert!(fs::read(&path).unwrap() == bytes, "{} is another scene", path.display());
+    }
+}
