@@ -89,11 +89,11 @@ pub fn resolve_path(scene: &Path, spelled: &str) -> PathBuf {
     folder_of(scene).join(spelled.replace('\\', "/"))
 }
 
+/// What is done with a line, given its number.
+type Visit<'a> = dyn FnMut(&[u8], u64) -> Result<(), AnalyseError> + 'a;
+
 /// Gives each line with its end, and its number from 1; a very long one in pieces.
-fn each_line(
-    scene: &Path,
-    visit: &mut dyn FnMut(&[u8], u64) -> Result<(), AnalyseError>,
-) -> Result<(), AnalyseError> {
+fn each_line(scene: &Path, visit: &mut Visit<'_>) -> Result<(), AnalyseError> {
     let io = |error| AnalyseError::io(scene, error);
     let open = || -> std::io::Result<File> {
         // Opening a pipe or a device would wait, or never end.

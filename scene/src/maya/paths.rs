@@ -16,6 +16,9 @@ const MAX_LEVELS: usize = 32;
 /// The most paths whose files are remembered.
 const MAX_REMEMBERED: usize = 2000;
 
+/// What was found for a path of a kind and family.
+type Remembered = HashMap<(String, AssetKind, Family), Found>;
+
 /// Where relative paths start.
 #[derive(Debug, Clone)]
 pub(super) struct Places {
@@ -23,7 +26,7 @@ pub(super) struct Places {
     project: Option<PathBuf>,
     disk: Rc<Disk>,
     /// What was looked for already: many nodes name the same file.
-    found: Rc<RefCell<HashMap<(String, AssetKind, Family), Found>>>,
+    found: Rc<RefCell<Remembered>>,
 }
 
 impl Places {

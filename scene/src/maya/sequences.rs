@@ -89,10 +89,8 @@ impl Clocks {
             matches!(from.trim_start_matches(':'), "time1.o" | "time1.outTime") || from == ":time1";
         match attribute {
             "fe" | "frameExtension" | "frameNumber" => self.drive(node, Some(from)),
-            "tim" | "time" | "i" | "input" if self.counters.contains_key(node) => {
-                if !from_time {
-                    self.counters.remove(node);
-                }
+            "tim" | "time" | "i" | "input" if !from_time && self.counters.contains_key(node) => {
+                self.counters.remove(node);
             }
             "tim" | "time" if from_time => {}
             "tim" | "time" | "fo" | "frameOffset" | "ufe" | "useFrameExtension" | "sf" | "ss"
