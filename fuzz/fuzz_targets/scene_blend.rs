@@ -7,5 +7,9 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let read = weft_scene::blender::analyse(&path).is_ok();
     let map = |path: &str| path.starts_with('/').then(|| "//moved.png".to_owned());
     let copied = weft_scene::blender::rewrite_paths(&path, &mut std::io::sink(), &map);
-    assert!(copied.is_ok() || !read || matches!(copied, Err(error) if error.to_string().contains("longer")));
+    assert!(
+        copied.is_ok()
+            || !read
+            || matches!(copied, Err(error) if error.to_string().contains("longer"))
+    );
 });
