@@ -1,6 +1,7 @@
 //! Submitting: from a scene on somebody's disk to a signed spec whose every blob is in the store.
 
 mod collect;
+mod rewrite;
 mod take_in;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -145,7 +146,7 @@ pub fn prepare(
     let scene = check_scene(&request.scene)?;
     let engine = choose_engine(request, &scene, engines, offered)?;
     let definition = engines.get(&engine);
-    let analysis = analysis(request, &scene)?;
+    let analysis = analysis(request, &scene, definition)?;
     let frames = choose_frames(request, analysis.as_ref(), definition)?;
     let test_frames = choose_test_frames(request, &frames)?;
     let output = output_name(&scene);
@@ -158,7 +159,7 @@ pub fn prepare(
     let wanted: Vec<i32> = frames.iter().filter_map(|frame| i32::try_from(*frame).ok()).collect();
     let mut spec = draft(request, &engine, frames, test_frames, output, owner)?;
     spec.steps[0].engine_version = version(&engine, offered);
-    let (mut warnings, gathered) = gather(request, &scene, analysis.as_ref(), &wanted)?;
+    let (mut warnings, gathered) = gather(request, &scene, analysis.as_ref(), definition, &wanted)?;
     if spec.steps[0].engine_version.is_empty() {
         warnings.push(format!("no node has the engine '{engine}' just now"));
     }
@@ -258,8 +259,13 @@ fn version(engine: &str, offered: &Offered) -> String {
     offered.get(engine).and_then(|versions| versions.last()).cloned().unwrap_or_default()
 }
 
-fn analysis(request: &SubmitRequest, scene: &Path) -> Result<Option<Analysis>, ApiError> {
-    match collect::analyse(scene, request.scene_name.as_deref(), request.project.as_deref()) {
+fn analysis(
+    request: &SubmitRequest,
+    scene: &Path,
+    engine: Option<&Definition>,
+) -> Result<Option<Analysis>, ApiError> {
+    let (name, project) = (request.scene_name.as_deref(), request.project.as_deref());
+    match collect::analyse(scene, name, project, engine) {
         None => Ok(None),
         Some(Ok(analysis)) => Ok(Some(analysis)),
         // A program that does nothing or anything with the file need not be able to read it.
@@ -276,13 +282,10 @@ fn choose_frames(
     analysis: Option<&Analysis>,
     definition: Option<&Definition>,
 ) -> Result<Vec<i64>, ApiError> {
-    let spec = match (&request.frames, analysis) {
-        (Some(spec), _) => spec.clone(),
-        (None, Some(analysis)) => {
-            let info = &analysis.scene_info;
-            scene_range(info)
-        }
-        (None, None) => {
+    let own = analysis.and_then(|analysis| scene_range(&analysis.scene_info));
+    let spec = match request.frames.clone().or(own) {
+        Some(spec) => spec,
+        None => {
             return Err(invalid(
                 "which frames are to be rendered is not said; nothing was submitted",
             )
@@ -305,13 +308,12 @@ fn choose_frames(
     Ok(frames)
 }
 
-/// The scene's own range as a frame spec; a step below one frame is one frame.
-fn scene_range(info: &weft_scene::analysis::SceneInfo) -> String {
-    let (start, end) = (info.start_frame, info.end_frame);
-    match info.by_frame.round() {
-        by if by > 1.0 => format!("{start}-{end}x{by}"),
-        _ => format!("{start}-{end}"),
-    }
+/// The scene's own range as a frame spec, if it is known.
+fn scene_range(info: &weft_scene::analysis::SceneInfo) -> Option<String> {
+    Some(match info.own_frames()? {
+        (start, end, 1) => format!("{start}-{end}"),
+        (start, end, step) => format!("{start}-{end}x{step}"),
+    })
 }
 
 fn choose_test_frames(request: &SubmitRequest, frames: &[i64]) -> Result<Vec<i64>, ApiError> {
@@ -482,6 +484,7 @@ fn gather(
     request: &SubmitRequest,
     scene: &Path,
     analysis: Option<&Analysis>,
+    engine: Option<&Definition>,
     frames: &[i32],
 ) -> Result<(Vec<String>, collect::Gathered), ApiError> {
     let mut warnings = analysis.map(|analysis| analysis.warnings.clone()).unwrap_or_default();
@@ -506,7 +509,8 @@ fn gather(
     let unused = missing.iter().filter(|m| !m.required);
     warnings
         .extend(unused.map(|m| format!("missing, but the render does not reach it: {}", line(m))));
-    let gathered = collect::gather(scene, analysis, &request.assets, request.project.as_deref())?;
+    let project = request.project.as_deref();
+    let gathered = collect::gather(scene, analysis, engine, &request.assets, project)?;
     warnings.extend(gathered.warnings.iter().cloned());
     Ok((warnings, gathered))
 }

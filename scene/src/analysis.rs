@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use weft_protocol::job::task::FrameRun;
 
 use crate::sequence;
@@ -15,7 +15,8 @@ use crate::sequence;
 /// The settings that a scene file holds, as its application would list them.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct SceneInfo {
-    /// The application that wrote the scene: `Blender` or `Maya`.
+    /// The application that wrote the scene: `Blender` or `Maya`. Empty for a scene that is read by an
+    /// engine's patterns: then nothing else is known here either.
     pub application: String,
     /// The application's version as its users write it: `3.4`, `2.80`, `2024`. Empty when the
     /// file doesn't tell.
@@ -31,6 +32,10 @@ pub struct SceneInfo {
     pub by_frame: f64,
     /// Whether the scene asks for a range of frames, and not for its current one only.
     pub animation: bool,
+    /// The frame that the scene was left at: Maya renders it alone where no animation is asked for.
+    /// `None` where the application goes by the range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current_frame: Option<i64>,
     /// Frames per second.
     #[serde(serialize_with = "whole_if_possible")]
     pub fps: f64,
@@ -52,6 +57,20 @@ pub struct SceneInfo {
     pub view_layers: Vec<String>,
 }
 
+impl SceneInfo {
+    /// The frames that a render of the scene as it is makes: the first, the last, and the step
+    /// between them, at least 1. `None` for a scene of which only the files are known.
+    #[must_use]
+    pub fn own_frames(&self) -> Option<(i64, i64, i64)> {
+        match self.current_frame {
+            _ if self.application.is_empty() => None,
+            Some(current) if !self.animation => Some((current, current, 1)),
+            // Renderers of frames know no parts of one.
+            _ => Some((self.start_frame, self.end_frame, (self.by_frame.round() as i64).max(1))),
+        }
+    }
+}
+
 /// Writes 24.0 as `24`, so that readers who compare with a whole number find what they expect.
 fn whole_if_possible<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     // Whole numbers below 2^53 are exact in both types.
@@ -63,7 +82,7 @@ fn whole_if_possible<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok,
 }
 
 /// What an [`Asset`] is to the scene. Serialises in snake case: `image_sequence`, `gpu_cache`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AssetKind {
@@ -131,6 +150,18 @@ pub struct Asset {
 }
 
 impl Asset {
+    /// Says which frames read each of the files, in their order. Those that none reads are dropped.
+    pub(crate) fn read_by(&mut self, needed_by: Vec<Vec<FrameRun>>) {
+        let read: Vec<bool> = needed_by.iter().map(|runs| !runs.is_empty()).collect();
+        let mut at = read.iter();
+        self.files.retain(|_| at.next().is_none_or(|read| *read));
+        if let Some(frames) = &mut self.frames {
+            let mut at = read.iter();
+            frames.retain(|_| at.next().is_none_or(|read| *read));
+        }
+        self.needed_by = Some(needed_by.into_iter().filter(|runs| !runs.is_empty()).collect());
+    }
+
     /// The files, each with the frames that read it; `None` for a file that every frame may read.
     pub fn files_by_frame(&self) -> impl Iterator<Item = (&Path, Option<&[FrameRun]>)> {
         let needed_by = |at: usize| self.needed_by.as_ref()?.get(at).map(Vec::as_slice);

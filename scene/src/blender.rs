@@ -90,7 +90,7 @@ pub fn analyse_scene(scene: &Path, name: Option<&str>) -> Result<Analysis, Analy
 pub fn resolve_path(holder: &Path, spelled: &str) -> PathBuf {
     let holder = std::path::absolute(holder).unwrap_or_else(|_| holder.to_path_buf());
     let folder = holder.parent().unwrap_or(Path::new("."));
-    locate::locate(folder, spelled.as_bytes())
+    locate::by_the_letter(folder, spelled.as_bytes())
 }
 
 fn scene_called(contents: &Contents, name: &str) -> Option<u32> {
@@ -131,6 +131,7 @@ fn scene_info(search: &Search, active: Option<u32>) -> Option<SceneInfo> {
         end_frame: settings.end,
         by_frame: settings.step as f64,
         animation: settings.end > settings.start,
+        current_frame: None,
         fps: settings.fps,
         width: settings.width,
         height: settings.height,

@@ -28,6 +28,7 @@
 
 mod command;
 mod definition;
+mod files;
 mod log;
 mod lookup;
 mod table;
@@ -39,9 +40,12 @@ pub use definition::{
     Builtin, Definition, DefinitionError, ExitMeaning, Format, FrameSupport, FramesPerRun, Regions,
     parse, shipped,
 };
+pub(crate) use files::{Begun, FilePatterns, NamedFiles};
 pub use log::{LogEvent, LogReader};
 pub use lookup::{Executable, matches_wildcard};
 pub use tile::{Rect, Tile};
 
+#[cfg(test)]
+mod examples_tests;
 #[cfg(test)]
 mod real_renderers_tests;

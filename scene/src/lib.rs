@@ -3,7 +3,12 @@
 pub mod analysis;
 pub mod blender;
 pub mod demo;
+mod disk;
 pub mod engine;
 pub mod frames;
 pub mod maya;
+mod named_files;
 mod sequence;
+pub mod text_scene;
+
+pub use disk::Disk;

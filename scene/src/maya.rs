@@ -3,17 +3,22 @@
 //! A scene may be gigabytes of geometry: it is read once, front to back, statement by statement, and
 //! what doesn't matter here is dropped as it goes by. Referenced scenes are read the same way.
 
+mod arguments;
+mod edits;
 mod encoding;
 mod facts;
 mod nodes;
 mod paths;
 mod references;
+mod sequences;
 mod statements;
 mod units;
 mod words;
 
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(test)]
+mod sequence_tests;
 #[cfg(test)]
 mod shared_scenes_tests;
 #[cfg(test)]
@@ -65,9 +70,11 @@ fn read_from(input: impl Read, name: &Path) -> Result<Facts, AnalyseError> {
     facts::collect(header, statements)
 }
 
-/// The settings as Maya would show them: what the file doesn't say has the node's default.
+/// The settings as Maya would show them: what the file doesn't say has the node's default. A scene
+/// is new at its first frame of 24 a second, whatever its own are.
 fn scene_info(facts: &Facts) -> SceneInfo {
     let settings = &facts.settings;
+    let rate = units::frames_per_second(&facts.time_unit);
     let version = [&facts.header_version, &facts.required_version];
     SceneInfo {
         application: "Maya".to_owned(),
@@ -81,7 +88,8 @@ fn scene_info(facts: &Facts) -> SceneInfo {
         end_frame: whole(settings.end_frame.unwrap_or(10.0)),
         by_frame: settings.by_frame.unwrap_or(1.0),
         animation: settings.animation.unwrap_or(false),
-        fps: units::frames_per_second(&facts.time_unit),
+        current_frame: Some(whole(settings.current_frame.unwrap_or(rate / 24.0))),
+        fps: rate,
         width: settings.width.unwrap_or(960),
         height: settings.height.unwrap_or(540),
         image_format: units::image_format(

@@ -126,7 +126,7 @@ impl Play {
 }
 
 /// A run that lies within what scenes have, or none.
-fn run(from: i64, to: i64, step: i64) -> Option<FrameRun> {
+pub(crate) fn run(from: i64, to: i64, step: i64) -> Option<FrameRun> {
     let from = from.max(FIRST_FRAME);
     let to = to.min(LAST_FRAME);
     if from > to {

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use weft_node::config::Config;
 use weft_scene::analysis::{AnalyseError, Analysis};
-use weft_scene::{blender, demo, maya};
+use weft_scene::{blender, demo, maya, text_scene};
 
 use crate::context::Context;
 use crate::document::listed;
@@ -13,7 +14,7 @@ use crate::output::{Style, plain_line, table};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The scene: a .blend, .ma or .weft file
+    /// The scene: a .blend, .ma or .weft file, or another kind that an engine has patterns for
     scene: PathBuf,
     /// Which of the file's scenes
     #[arg(long = "scene", value_name = "NAME")]
@@ -29,17 +30,18 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let document = context.client().await?.post("analyse", Some(body)).await?;
         return context.answer(&document, |style| words(&document, style));
     }
-    let analysis = analyse(args)??;
+    let analysis = analyse(args, context)??;
     let document = serde_json::to_value(&analysis)
         .map_err(|error| Failure::failed(format!("the answer can't be written: {error}.")))?;
     context.answer(&document, |style| words(&document, style))
 }
 
-fn analyse(args: &Args) -> Result<Result<Analysis, AnalyseError>, Failure> {
+fn analyse(args: &Args, context: &Context) -> Result<Result<Analysis, AnalyseError>, Failure> {
     let (scene, name) = (args.scene.as_path(), args.scene_name.as_deref());
     let unread = |what: &str| {
         Failure::call(format!(
-            "'{}' is {what}; weft reads .blend, .ma and .weft files. Nothing was changed.",
+            "'{}' is {what}; weft reads .blend, .ma and .weft files, and what an engine in weft.toml has patterns for. \
+             Nothing was changed.",
             scene.display()
         ))
     };
@@ -48,7 +50,17 @@ fn analyse(args: &Args) -> Result<Result<Analysis, AnalyseError>, Failure> {
         Some("ma") => maya::analyse_in(scene, args.project.as_deref()),
         Some("weft") => demo::analyse(scene),
         Some("mb") => return Err(unread("a Maya binary scene (save it as Maya ASCII, .ma)")),
-        Some(other) => return Err(unread(&format!("a .{other} file"))),
+        Some(other) => {
+            let config = Config::load(&context.home().config())
+                .map_err(|error| Failure::call(error.to_string()))?;
+            let name = scene.file_name().unwrap_or_default().to_string_lossy();
+            let engines = config.engines.values();
+            let read = engines.filter(|engine| engine.takes(&name));
+            match read.filter_map(|engine| text_scene::analyse(scene, engine)).next() {
+                Some(analysis) => analysis,
+                None => return Err(unread(&format!("a .{other} file"))),
+            }
+        }
         None => return Err(unread("a file without an ending")),
     })
 }
@@ -72,7 +84,8 @@ fn words(document: &Value, style: Style) -> String {
     };
     let frames = match info["animation"].as_bool() {
         Some(true) => format!("{} to {}{step}", text("start_frame"), text("end_frame")),
-        _ => format!("{} (a still)", text("start_frame")),
+        _ if info["current_frame"].is_null() => format!("{} (a still)", text("start_frame")),
+        _ => format!("{} (a still)", text("current_frame")),
     };
     let facts = [
         ("application", format!("{} {}", text("application"), text("application_version"))),
@@ -84,7 +97,11 @@ fn words(document: &Value, style: Style) -> String {
         ("scenes", list("scenes")),
         ("view layers", list("view_layers")),
     ];
-    let mut words = table::facts(style, &facts);
+    let mut words = match text("application").is_empty() {
+        // Patterns tell the files alone.
+        true => "Only the files that this scene names are known.".to_owned(),
+        false => table::facts(style, &facts),
+    };
     let rows = |key: &str| document[key].as_array().cloned().unwrap_or_default();
     let cell = |row: &Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
     let assets = rows("assets");

@@ -27,16 +27,26 @@ pub(super) struct AnalyseRequest {
     path: PathBuf,
 }
 
-pub(super) async fn analyse(access: Access, Json(request): Json<AnalyseRequest>) -> Answer {
+pub(super) async fn analyse(
+    axum::extract::State(node): State,
+    access: Access,
+    Json(request): Json<AnalyseRequest>,
+) -> Answer {
     access.require_user("analysing a file")?;
     let analysed = super::store::blocking(move || {
         let path = request.path.display().to_string();
-        match submit::analyse(&request.path, None, None) {
+        let name = request.path.file_name().unwrap_or_default().to_string_lossy();
+        let engines = &node.config.engines;
+        let engine = engines.values().find(|engine| engine.names_files() && engine.takes(&name));
+        match submit::analyse(&request.path, None, None, engine) {
             Some(Ok(analysis)) => Ok(analysis),
             Some(Err(error)) => Err(ApiError::new(Code::Invalid, format!("{path}: {error}"))),
             None => Err(ApiError::new(
                 Code::Invalid,
-                format!("{path} is no kind of scene that weft reads (.blend, .ma, .weft)"),
+                format!(
+                    "{path} is no kind of scene that weft reads (.blend, .ma, .weft, and what an \
+                     engine's definition has patterns for)"
+                ),
             )),
         }
     });

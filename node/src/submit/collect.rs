@@ -1,18 +1,20 @@
 //! Which files a scene needs, and under which paths they travel.
 //!
 //! All files keep their places relative to each other: the tree's root is the lowest folder that
-//! holds them all (or the project's). Paths that a `.blend` spells absolutely are rewritten into
-//! relative ones in the copy that travels, since Blender resolves libraries before any script runs.
+//! holds them all (or the project's). Paths that would lead elsewhere there are rewritten in the copy
+//! that travels.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use weft_protocol::content::TreePath;
 use weft_protocol::job::task::FrameRun;
 use weft_scene::analysis::{AnalyseError, Analysis, join_frames};
-use weft_scene::{blender, demo, maya};
+use weft_scene::engine::Definition;
+use weft_scene::{blender, demo, maya, text_scene};
 
 use super::invalid;
+use super::rewrite::Rewriter;
 use crate::error::ApiError;
 
 /// How many files `--assets` folders may hold in all.
@@ -31,7 +33,7 @@ pub(super) struct GatheredFile {
     pub(super) is_scene: bool,
     /// The frames that read it; none where every frame may.
     pub(super) frames: Option<Vec<FrameRun>>,
-    /// Other bytes that travel in its place: a `.blend` with paths rewritten.
+    /// Other bytes that travel in its place: a scene with paths rewritten.
     pub(super) rewritten: Option<Vec<u8>>,
 }
 
@@ -44,25 +46,27 @@ pub(super) struct Gathered {
     pub(super) warnings: Vec<String>,
 }
 
-/// Reads a scene by its ending; none for kinds that weft does not read.
+/// Reads a scene by its ending, or by the patterns of its engine; none for kinds that weft does not read.
 #[must_use]
 pub fn analyse(
     scene: &Path,
     scene_name: Option<&str>,
     project: Option<&Path>,
+    engine: Option<&Definition>,
 ) -> Option<Result<Analysis, AnalyseError>> {
     let extension = scene.extension()?.to_string_lossy().to_lowercase();
     match extension.as_str() {
         "blend" => Some(blender::analyse_scene(scene, scene_name)),
         "ma" | "mb" => Some(maya::analyse_in(scene, project)),
         "weft" => Some(demo::analyse(scene)),
-        _ => None,
+        _ => text_scene::analyse(scene, engine?),
     }
 }
 
 pub(super) fn gather(
     scene: &Path,
     analysis: Option<&Analysis>,
+    engine: Option<&Definition>,
     assets: &[PathBuf],
     project: Option<&Path>,
 ) -> Result<Gathered, ApiError> {
@@ -107,13 +111,10 @@ pub(super) fn gather(
     }
     let mut files = Vec::new();
     let mut warnings = Vec::new();
-    let absolute = analysis.is_some_and(|a| a.assets.iter().any(|asset| is_absolute(&asset.path)));
+    let rewriter = Rewriter::new(&scene, engine, analysis, &places);
     for (source, path) in &places {
         let size = std::fs::metadata(source).map(|metadata| metadata.len()).unwrap_or(0);
-        let rewritten = match absolute && is_blend(source) {
-            true => rewrite(source, &places)?,
-            false => None,
-        };
+        let rewritten = rewriter.rewrite(source)?;
         let is_scene = *source == scene;
         files.push(GatheredFile {
             source: source.clone(),
@@ -127,7 +128,7 @@ pub(super) fn gather(
     let rewrites = files.iter().filter(|file| file.rewritten.is_some()).count();
     if rewrites > 0 {
         warnings.push(format!(
-            "absolute paths were made relative in the copies of {rewrites} .blend file(s) that travel; the files here are unchanged"
+            "paths were made to lead to the files that travel in the copies of {rewrites} scene file(s); the files here are unchanged"
         ));
     }
     let scene = places.remove(&scene).ok_or_else(|| invalid("the scene has no place"))?;
@@ -192,59 +193,9 @@ fn common_folder(files: &BTreeSet<PathBuf>) -> Option<PathBuf> {
     Some(common)
 }
 
-fn is_blend(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("blend"))
-}
-
-fn is_absolute(spelled: &str) -> bool {
-    !spelled.starts_with("//") && Path::new(spelled).is_absolute()
-}
-
-/// A `.blend` whose absolute paths to files that travel are relative; none where it has no such.
-fn rewrite(
-    blend: &Path,
-    places: &BTreeMap<PathBuf, TreePath>,
-) -> Result<Option<Vec<u8>>, ApiError> {
-    let folder = blend.parent().unwrap_or(Path::new("/"));
-    let folders: BTreeSet<PathBuf> =
-        places.keys().filter_map(|file| file.parent().map(Path::to_owned)).collect();
-    let map = |spelled: &str| -> Option<String> {
-        if !is_absolute(spelled) {
-            return None;
-        }
-        // The name may carry a token for tiles or frames: only its folder need exist.
-        let target = Path::new(spelled);
-        let (to, name) = (target.parent()?.canonicalize().ok()?, target.file_name()?.to_str()?);
-        folders.contains(&to).then(|| format!("//{}{name}", relative(folder, &to)))
-    };
-    let mut bytes = Vec::new();
-    let count = blender::rewrite_paths(blend, &mut bytes, &map).map_err(|error| {
-        invalid(format!("{} can't be copied: {error}; nothing was submitted", blend.display()))
-    })?;
-    Ok((count > 0).then_some(bytes))
-}
-
-/// The way from one folder to another, with a slash at its end where it is not empty.
-fn relative(from: &Path, to: &Path) -> String {
-    let (from, to): (Vec<Component<'_>>, Vec<Component<'_>>) =
-        (from.components().collect(), to.components().collect());
-    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
-    let up = std::iter::repeat_n("..".to_owned(), from.len() - shared);
-    let down = to[shared..].iter().map(|part| part.as_os_str().to_string_lossy().into_owned());
-    up.chain(down).map(|part| part + "/").collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ways_between_folders() {
-        let way = |from: &str, to: &str| relative(Path::new(from), Path::new(to));
-        assert_eq!(way("/a/b", "/a/b"), "");
-        assert_eq!(way("/a/b", "/a/c/d"), "../c/d/");
-        assert_eq!(way("/a", "/a/c"), "c/");
-    }
 
     #[test]
     fn files_keep_their_places_relative_to_each_other() {
@@ -256,12 +207,85 @@ mod tests {
             std::fs::write(file, "x").unwrap();
         }
         let scene = base.join("shots/a/scene.pov");
-        let gathered = gather(&scene, None, &[base.join("lib/tex")], None).unwrap();
+        let gathered = gather(&scene, None, None, &[base.join("lib/tex")], None).unwrap();
         let paths: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(paths, ["lib/tex/deep/x.png", "lib/tex/wood.png", "shots/a/scene.pov"]);
         assert_eq!(gathered.scene.as_str(), "shots/a/scene.pov");
-        let outside = gather(&scene, None, &[base.join("lib")], Some(&base.join("shots")));
+        let outside = gather(&scene, None, None, &[base.join("lib")], Some(&base.join("shots")));
         assert!(outside.unwrap_err().message.contains("outside the project"));
-        assert!(gather(&scene, None, &[base.join("nowhere")], None).is_err());
+        assert!(gather(&scene, None, None, &[base.join("nowhere")], None).is_err());
+    }
+
+    #[test]
+    fn files_of_a_maya_sequence_carry_their_frames() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().canonicalize().unwrap();
+        let scene = base.join("scenes/shot.ma");
+        std::fs::create_dir_all(base.join("sourceimages")).unwrap();
+        std::fs::create_dir_all(base.join("scenes")).unwrap();
+        let text = "//Maya ASCII 2024 scene\n\
+            createNode file -n \"run\"; setAttr \".ufe\" yes;\n\
+            setAttr \".ftn\" -type \"string\" \"sourceimages/f.0001.png\";\n\
+            createNode expression -n \"e\"; setAttr \".ixp\" -type \"string\" \".O[0]=frame\";\n\
+            select -ne :defaultRenderGlobals; setAttr \".an\" yes; setAttr \".fs\" 1; setAttr \".ef\" 3;\n\
+            connectAttr \"e.out[0]\" \"run.fe\";\n// End of shot.ma\n";
+        std::fs::write(&scene, text).unwrap();
+        for number in [1, 3] {
+            std::fs::write(base.join(format!("sourceimages/f.000{number}.png")), "x").unwrap();
+        }
+        let analysis = analyse(&scene, None, None, None).unwrap().unwrap();
+        let missing = |frame: i32| -> Vec<String> {
+            analysis.missing_for(&[frame]).map(|one| one.path.clone()).collect()
+        };
+        assert_eq!(missing(1), Vec::<String>::new());
+        assert_eq!(missing(2), ["sourceimages/f.0002.png"]);
+        let gathered = gather(&scene, Some(&analysis), None, &[], None).unwrap();
+        let files: Vec<_> = gathered
+            .files
+            .iter()
+            .map(|file| {
+                (file.path.as_str(), file.frames.as_ref().map(|runs| (runs[0].start, runs[0].end)))
+            })
+            .collect();
+        assert_eq!(
+            files,
+            [
+                ("scenes/shot.ma", None),
+                ("sourceimages/f.0001.png", Some((0, 2))),
+                ("sourceimages/f.0003.png", Some((2, 4))),
+            ]
+        );
+    }
+
+    /// Whatever way a text scene spells its files, its copy leads to them.
+    #[test]
+    fn paths_in_text_scenes_lead_to_what_travels() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().canonicalize().unwrap();
+        for file in ["lib/Wood.PNG", "lib/a.png", "shots/near.png"] {
+            let file = base.join(file);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "x").unwrap();
+        }
+        let scene = base.join("shots/a.pov");
+        let text = format!(
+            "image_map {{ png \"../LIB/wood.png\" }}\nimage_map {{ png \"{}/lib/a.png\" }}\n\
+             image_map {{ png \"..\\lib\\a.png\" }}\nimage_map {{ png \"near.png\" }}\n",
+            base.display()
+        );
+        std::fs::write(&scene, text).unwrap();
+        let engine = weft_scene::engine::shipped().remove("povray").unwrap();
+        let analysis = analyse(&scene, None, None, Some(&engine)).unwrap().unwrap();
+        assert!(analysis.missing.is_empty(), "{:?}", analysis.missing);
+        let gathered = gather(&scene, Some(&analysis), Some(&engine), &[], None).unwrap();
+        let paths: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["lib/Wood.PNG", "lib/a.png", "shots/a.pov", "shots/near.png"]);
+        let copy = gathered.files[2].rewritten.clone().unwrap();
+        assert_eq!(
+            String::from_utf8(copy).unwrap(),
+            "image_map { png \"../lib/Wood.PNG\" }\nimage_map { png \"../lib/a.png\" }\n\
+             image_map { png \"../lib/a.png\" }\nimage_map { png \"near.png\" }\n"
+        );
+        assert_eq!(gathered.warnings.len(), 1);
     }
 }

@@ -152,7 +152,7 @@ impl Contents {
     pub(super) fn holder_of(&self, id: &Id) -> PathBuf {
         let home = id.home.and_then(|home| self.ids.get(home as usize));
         match home.map(|home| &home.kind) {
-            Some(IdKind::Library { path, .. }) => locate::locate(self.folder(), path),
+            Some(IdKind::Library { path, .. }) => locate::by_the_letter(self.folder(), path),
             _ => self.path.clone(),
         }
     }

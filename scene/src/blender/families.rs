@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use weft_protocol::job::task::FrameRun;
 
 use crate::analysis::{Asset, AssetKind, Missing};
+use crate::disk::Disk;
 use crate::sequence::{Holes, Outside, Play, Range, frames_of, holes};
 
 use super::contents::{Family, FileUse};
@@ -57,7 +58,8 @@ pub(super) fn disk_cache(holder: &Path) -> Vec<u8> {
 
 /// Looks for what `wanted` stands for. `//` means `folder`, that of the file which spells the path.
 /// Of a sequence, `playing` says what is needed.
-pub(super) fn find(wanted: &FileUse, folder: &Path, playing: &Playing) -> Found {
+pub(super) fn find(wanted: &FileUse, folder: &Path, playing: &Playing, disk: &Disk) -> Found {
+    let locate = |folder: &Path, path: &[u8]| locate(folder, path, disk);
     let spelled = text(&wanted.path);
     let mut found = Found::default();
     match &wanted.family {

@@ -2,6 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use crate::disk::Disk;
+
 /// A path as Blender shows it on anything but Windows: with slashes only, whichever it was saved with.
 pub(super) fn text(path: &[u8]) -> String {
     String::from_utf8_lossy(&slashed(path)).into_owned()
@@ -15,8 +17,19 @@ fn slashed(path: &[u8]) -> Vec<u8> {
     path[..share].iter().copied().chain(path[share..].iter().map(slash)).collect()
 }
 
-/// Where a path leads: from `folder` if it begins with `//` or has no root.
-pub(super) fn locate(folder: &Path, path: &[u8]) -> PathBuf {
+/// Where a path leads: from `folder` if it begins with `//` or has no root. Where nothing is there,
+/// what differs in the case of letters only is meant.
+pub(super) fn locate(folder: &Path, path: &[u8], disk: &Disk) -> PathBuf {
+    let letter = by_the_letter(folder, path);
+    if letter.exists() {
+        return letter;
+    }
+    // A name may stand for others.
+    disk.spelling(&letter).or_else(|| disk.spelling_of_folder(&letter)).unwrap_or(letter)
+}
+
+/// Where a path leads, without asking for the case of letters.
+pub(super) fn by_the_letter(folder: &Path, path: &[u8]) -> PathBuf {
     // A backslash may be part of a name outside Windows, but is a separator far more often.
     let as_spelled = absolute(folder, path);
     if cfg!(windows) || !path.contains(&b'\\') || as_spelled.exists() {

@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::analysis::{AnalyseError, Analysis, Asset, AssetKind, Missing};
+use crate::disk::Disk;
 
 use super::contents::{Contents, Family, FileUse, Id, IdKind, Numbering};
 use super::families::{self, Playing};
@@ -41,6 +42,7 @@ pub(super) struct Search {
     disk_caches: HashSet<PathBuf>,
     /// Camera objects, in linked files too.
     cameras: Vec<Place>,
+    disk: Disk,
     pub(super) warnings: Vec<String>,
 }
 
@@ -68,6 +70,7 @@ impl Search {
             players: Players::default(),
             disk_caches: HashSet::new(),
             cameras: Vec::new(),
+            disk: Disk::default(),
             warnings: Vec::new(),
         }
     }
@@ -178,7 +181,7 @@ impl Search {
         required: bool,
     ) {
         let label = self.files[place.0].contents.ids[place.1 as usize].label();
-        let found = families::find(wanted, folder, playing);
+        let found = families::find(wanted, folder, playing, &self.disk);
         if let Some(said) = found.doubt.as_ref().or(found.notice.as_ref()).filter(|_| required) {
             self.warnings.push(format!("{label}: {said}"));
         }
@@ -243,7 +246,7 @@ impl Search {
             ));
             return Ok(None);
         }
-        let path = locate::locate(contents.folder(), spelled);
+        let path = locate::locate(contents.folder(), spelled, &self.disk);
         let key = canonical(&path);
         if let Some(&known) = self.by_path.get(&key) {
             return Ok(known);

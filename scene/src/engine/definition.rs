@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use super::files::FilePatterns;
 use super::log::LogPatterns;
 use super::log::Pattern;
 use super::lookup::Executable;
@@ -45,6 +46,7 @@ const SHIPPED: [(&str, &str); 4] = [
 ///   `frame` (group `frame`: which one is being rendered), `memory` (`value`, `unit`), `saved`
 ///   (`path`), and `warning`, `error`, `fatal` (failed whatever the exit code) and `licence` (group
 ///   `text`, or the whole line).
+/// - `[files]`: how scenes in a text format name files; read by [`text_scene`](crate::text_scene).
 ///
 /// [`command`]: super::command()
 /// [`LogReader`]: super::LogReader
@@ -92,6 +94,7 @@ pub struct Definition {
     pub(super) outputs: Vec<Template>,
     pub(super) environment: BTreeMap<String, Template>,
     pub(super) log: LogPatterns,
+    pub(crate) files: Option<FilePatterns>,
 }
 
 /// An engine that runs inside the daemon.
@@ -270,6 +273,11 @@ impl Definition {
                 name.strip_suffix(extension.as_str())
                     .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
             })
+    }
+
+    /// Whether it says how its scenes name files, so that they can be found in them.
+    pub fn names_files(&self) -> bool {
+        self.files.is_some()
     }
 
     /// What an exit code means; a process ended by signal N counts as 128 + N.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use regex::{Captures, Regex, RegexBuilder};
+use regex::{CaptureMatches, Captures, Regex, RegexBuilder};
 
 use super::definition::Definition;
 
@@ -35,7 +35,7 @@ pub enum LogEvent {
 
 /// A regular expression of a definition.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern(Regex);
+pub(crate) struct Pattern(Regex);
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
@@ -64,6 +64,16 @@ impl Pattern {
             .map(cut_line)
             .find_map(|line| self.0.captures(line)?.get(1))
             .map(|found| cut_text(found.as_str()))
+    }
+
+    /// Whether it matches somewhere in `text`.
+    pub(super) fn finds(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+
+    /// All its matches in `text`.
+    pub(super) fn all<'t>(&self, text: &'t str) -> CaptureMatches<'_, 't> {
+        self.0.captures_iter(text)
     }
 
     /// How many groups the pattern has besides the whole match.

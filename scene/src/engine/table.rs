@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::analysis::AssetKind;
+
 /// A text that remembers where in the file it stands, for errors.
 pub(super) type Text = Spanned<String>;
 
@@ -44,6 +46,7 @@ pub(super) struct Table {
     pub(super) memory_exit_codes: Option<Vec<i32>>,
     pub(super) default_arguments: Option<BTreeMap<String, Text>>,
     pub(super) log: Option<LogTable>,
+    pub(super) files: Option<FilesTable>,
 }
 
 #[derive(Deserialize, Clone)]
@@ -53,6 +56,29 @@ pub(super) struct OptionTable {
     pub(super) args: Vec<Text>,
     #[serde(default)]
     pub(super) slot: Option<Text>,
+}
+
+#[derive(Deserialize, Clone, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct FilesTable {
+    pub(super) line_comment: Option<String>,
+    pub(super) block_comment: Option<(String, String)>,
+    pub(super) provided: Vec<Text>,
+    pub(super) named: Vec<NamedFilesTable>,
+}
+
+#[derive(Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NamedFilesTable {
+    pub(super) pattern: Text,
+    #[serde(default)]
+    pub(super) kind: Option<AssetKind>,
+    #[serde(default)]
+    pub(super) scene: bool,
+    #[serde(default)]
+    pub(super) inside: Option<Text>,
+    #[serde(default)]
+    pub(super) until: Option<Text>,
 }
 
 #[derive(Deserialize, Clone)]
@@ -127,6 +153,7 @@ impl Table {
             success_exit_codes: self.success_exit_codes.or(base.success_exit_codes),
             memory_exit_codes: self.memory_exit_codes.or(base.memory_exit_codes),
             default_arguments: join(self.default_arguments, base.default_arguments),
+            files: self.files.or(base.files),
             log: Some(self.log.unwrap_or_default().over(base.log.unwrap_or_default())),
         }
     }

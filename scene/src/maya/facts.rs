@@ -1,12 +1,19 @@
 //! What the statements of one file say.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
+use super::arguments::{
+    attribute_and_values, has_flag, is_flag, is_true, number, pixels, value_of, without_copy_number,
+};
+use super::edits::Edits;
 use super::nodes;
+use super::sequences::{Choice, Clocks, Says, value};
 use super::statements::{Header, Statement, Statements};
+use super::units;
 use super::words::Word;
 use crate::analysis::{AnalyseError, AssetKind};
+use crate::named_files::Family;
 
 /// The most nodes that name files, cameras, references and render layers of one file, each.
 const MAX_ITEMS: usize = 200_000;
@@ -28,6 +35,10 @@ pub(super) struct Facts {
     /// The nodes of the references, nested ones too, that Maya doesn't load with the scene.
     pub(super) unloaded: HashSet<String>,
     pub(super) render_layers: Vec<String>,
+    /// Nodes of referenced scenes that are told of other files, by their names and kinds.
+    pub(super) renamed: HashMap<(String, AssetKind), String>,
+    /// Whether the file changes which frames of sequences its references show.
+    pub(super) edits_frames: bool,
     /// Whether the file ends with the line that Maya writes there.
     pub(super) closed: bool,
 }
@@ -42,6 +53,8 @@ pub(super) struct Settings {
     pub(super) end_frame: Option<f64>,
     pub(super) by_frame: Option<f64>,
     pub(super) animation: Option<bool>,
+    /// The frame at which the scene was saved.
+    pub(super) current_frame: Option<f64>,
     pub(super) width: Option<u32>,
     pub(super) height: Option<u32>,
 }
@@ -63,20 +76,8 @@ pub(super) struct FileUse {
     pub(super) path: String,
     pub(super) kind: AssetKind,
     pub(super) family: Family,
-}
-
-/// Which files a path stands for, beyond what placeholders in its name say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Family {
-    One,
-    /// The number in its name is a frame's.
-    Frames,
-    /// The number in its name is a UDIM tile's.
-    Udim,
-    /// `u1_v1` in its name is a tile's.
-    Tiles,
-    /// A cache's description, with the data beside it.
-    Cache,
+    /// How it chooses one file of a sequence, if that is understood.
+    pub(super) choice: Option<Choice>,
 }
 
 /// A scene that the file references.
@@ -102,17 +103,25 @@ pub(super) fn collect<R: Read>(
             ..Facts::default()
         },
         node: Node::default(),
+        clocks: Clocks::default(),
+        said: Vec::new(),
     };
     while let Some(statement) = statements.next()? {
         reader.read(&statement);
+        reader.edit(&statement.edits);
         let facts = &reader.facts;
-        let counts = [facts.cameras.len(), facts.files.len(), facts.references.len()];
+        let counts =
+            [facts.cameras.len(), facts.files.len(), facts.references.len(), facts.renamed.len()];
         if counts.into_iter().chain([facts.nested.len()]).any(|count| count > MAX_ITEMS) {
             let message = format!("it names more than {MAX_ITEMS} cameras, files or references");
             return Err(AnalyseError::TooLarge(message));
         }
     }
     reader.finish_node();
+    let rate = units::frames_per_second(&reader.facts.time_unit);
+    for (file, says) in reader.facts.files.iter_mut().zip(&reader.said) {
+        file.choice = reader.clocks.choice(&file.node, file.kind, *says, rate);
+    }
     reader.facts.closed = statements.is_closed();
     Ok(reader.facts)
 }
@@ -130,11 +139,29 @@ struct Node {
     cache_folder: String,
     cache_name: String,
     files: Vec<(String, AssetKind)>,
+    /// What is added to its frame extension.
+    offset: f64,
+    clip: Clip,
+    expression: String,
+    factor: f64,
+}
+
+/// A cache's clip, in frames. Without a last one it isn't understood; the others are 0 then.
+#[derive(Default)]
+struct Clip {
+    start: f64,
+    first: f64,
+    last: Option<f64>,
+    /// Whether it is stretched, repeated or played backwards.
+    altered: bool,
 }
 
 struct Reader {
     facts: Facts,
     node: Node,
+    clocks: Clocks,
+    /// What each of the facts' files says of its frames, in the same order.
+    said: Vec<Says>,
 }
 
 impl Reader {
@@ -145,6 +172,7 @@ impl Reader {
             "createNode" => self.create_node(words),
             "select" => self.select(words),
             "file" => self.file(words),
+            "connectAttr" => self.clocks.connect(words),
             "currentUnit" => {
                 if let Some(unit) = value_of(words, &["-t", "-time"]) {
                     self.facts.time_unit = unit.to_owned();
@@ -205,6 +233,25 @@ impl Reader {
         }
     }
 
+    /// What a reference's node changes in what is referenced.
+    fn edit(&mut self, edits: &Edits) {
+        self.facts.edits_frames |= edits.frames;
+        for text in &edits.texts {
+            let node = text.node.rsplit('|').next().unwrap_or(&text.node);
+            if let Some(kind) = nodes::edited(&text.attribute, &text.value)
+                && !nodes::comes_with_maya(&text.value)
+            {
+                let key = (node.to_owned(), kind);
+                self.facts.renamed.insert(key, text.value.clone());
+            }
+        }
+    }
+
+    fn add(&mut self, file: FileUse, says: Says) {
+        self.facts.files.push(file);
+        self.said.push(says);
+    }
+
     fn set_attribute(&mut self, words: &[Word]) {
         let (attribute, values) = attribute_and_values(words);
         let Some(attribute) = attribute else { return };
@@ -227,7 +274,18 @@ impl Reader {
                     _ => {}
                 }
             }
+            ":time1" | "time1" if matches!(name, "o" | "outTime") => {
+                let settings = &mut self.facts.settings;
+                settings.current_frame = number(&value.text).or(settings.current_frame);
+            }
             _ if node.is_empty() => self.set_of_node(name, values),
+            _ if matches!(
+                name,
+                "fe" | "frameExtension" | "fo" | "frameOffset" | "ufe" | "useFrameExtension"
+            ) =>
+            {
+                self.clocks.disturb(node);
+            }
             _ => {}
         }
     }
@@ -255,6 +313,12 @@ impl Reader {
             "uvt" | "uvTilingMode" => node.tiling = first.parse().unwrap_or(0),
             "cp" | "cachePath" if node.kind == "cacheFile" => node.cache_folder = first.to_owned(),
             "cn" | "cacheName" if node.kind == "cacheFile" => node.cache_name = first.to_owned(),
+            "fo" | "frameOffset" => node.offset = value(first),
+            "ixp" | "internalExpression" if node.kind == "expression" => {
+                node.expression = first.to_owned();
+            }
+            "cf" | "conversionFactor" => node.factor = value(first),
+            _ if node.kind == "cacheFile" => node.clip.set(name, first),
             _ => {}
         }
         for value in values.iter().filter(|value| value.quoted && !value.cut) {
@@ -280,14 +344,18 @@ impl Reader {
                 renderable: node.renderable.unwrap_or(true),
             }),
             "renderLayer" => self.facts.render_layers.push(node.name.clone()),
+            "expression" => self.clocks.expression(&node.name, &node.expression),
+            "timeToUnitConversion" => self.clocks.factor(&node.name, node.factor),
             "cacheFile" if !node.cache_name.is_empty() => {
                 let folder = node.cache_folder.trim_end_matches(['/', '\\']);
-                self.facts.files.push(FileUse {
+                let file = FileUse {
                     node: node.name.clone(),
                     path: format!("{folder}/{}.xml", node.cache_name),
                     kind: AssetKind::Cache,
                     family: Family::Cache,
-                });
+                    choice: None,
+                };
+                self.add(file, node.clip.says());
             }
             _ => {}
         }
@@ -298,92 +366,39 @@ impl Reader {
             _ => Family::One,
         };
         for (path, kind) in node.files {
+            let kind = nodes::film_or(kind, &path);
             let family = match kind {
-                AssetKind::Ies | AssetKind::Alembic | AssetKind::Audio => Family::One,
+                AssetKind::Ies | AssetKind::Alembic | AssetKind::Audio | AssetKind::Movie => {
+                    Family::One
+                }
                 _ => family,
             };
-            self.facts.files.push(FileUse { node: node.name.clone(), path, kind, family });
+            let says = Says::Extension { offset: node.offset };
+            let name = node.name.clone();
+            self.add(FileUse { node: name, path, kind, family, choice: None }, says);
         }
     }
 }
 
-/// The attribute of a `setAttr` and its values, past the flags and the type.
-fn attribute_and_values(words: &[Word]) -> (Option<&str>, &[Word]) {
-    let mut attribute = None;
-    let mut at = 0;
-    while let Some(word) = words.get(at) {
-        if is_flag(word) {
-            let takes_value = matches!(
-                word.text.as_str(),
-                "-k" | "-keyable"
-                    | "-l"
-                    | "-lock"
-                    | "-cb"
-                    | "-channelBox"
-                    | "-ca"
-                    | "-caching"
-                    | "-s"
-                    | "-size"
-                    | "-typ"
-                    | "-type"
-                    | "-ch"
-                    | "-capacityHint"
-            );
-            let listed = matches!(word.text.as_str(), "-typ" | "-type")
-                && words.get(at + 1).is_some_and(|kind| kind.text == "stringArray");
-            // A list of strings begins with their number.
-            at += if listed {
-                3
-            } else if takes_value {
-                2
-            } else {
-                1
-            };
-        } else if attribute.is_none() {
-            attribute = Some(word.text.as_str());
-            at += 1;
-        } else {
-            return (attribute, &words[at..]);
+impl Clip {
+    fn set(&mut self, name: &str, text: &str) {
+        match name {
+            "sf" | "startFrame" => self.start = value(text),
+            "ss" | "sourceStart" => self.first = value(text),
+            "se" | "sourceEnd" => self.last = Some(value(text)),
+            "sc" | "scale" => self.altered |= value(text) != 1.0,
+            "cb" | "preCycle" | "ca" | "postCycle" => self.altered |= value(text) != 0.0,
+            "rev" | "reverse" | "osc" | "oscillate" => self.altered |= is_true(text),
+            _ => {}
         }
     }
-    (attribute, &[])
-}
 
-/// A flag begins with a letter after its dash; a number doesn't.
-fn is_flag(word: &Word) -> bool {
-    let mut letters = word.text.chars();
-    !word.quoted
-        && letters.next() == Some('-')
-        && letters.next().is_some_and(|letter| letter.is_ascii_alphabetic())
-}
-
-fn has_flag(words: &[Word], names: &[&str]) -> bool {
-    words.iter().any(|word| is_flag(word) && names.contains(&word.text.as_str()))
-}
-
-fn value_of<'a>(words: &'a [Word], names: &[&str]) -> Option<&'a str> {
-    let at = words.iter().position(|word| is_flag(word) && names.contains(&word.text.as_str()))?;
-    words.get(at + 1).map(|word| word.text.as_str())
-}
-
-/// Maya tells copies of a reference apart as `scene.ma{2}`.
-fn without_copy_number(path: &str) -> &str {
-    let number = path
-        .strip_suffix('}')
-        .and_then(|rest| rest.rsplit_once('{'))
-        .filter(|(_, number)| number.bytes().all(|byte| byte.is_ascii_digit()));
-    number.map_or(path, |(path, _)| path)
-}
-
-fn is_true(value: &str) -> bool {
-    matches!(value, "yes" | "on" | "true" | "1")
-}
-
-fn number(value: &str) -> Option<f64> {
-    value.parse::<f64>().ok().filter(|number| number.is_finite())
-}
-
-fn pixels(value: &str) -> Option<u32> {
-    let pixels = number(value)?.round();
-    (0.0..=f64::from(u32::MAX)).contains(&pixels).then_some(pixels as u32)
+    fn says(&self) -> Says {
+        match self.last {
+            Some(last) if !self.altered => {
+                Says::Clip { start: self.start, first: self.first, last }
+            }
+            _ => Says::Nothing,
+        }
+    }
 }

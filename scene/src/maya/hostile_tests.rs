@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::read_from;
+use super::shared_scenes_tests::{expectations, scene_of, scenes};
+use crate::analysis::AnalyseError;
 
 fn read(bytes: impl Read) -> bool {
     read_from(bytes, Path::new("hostile.ma")).is_ok()
@@ -65,4 +67,48 @@ fn more_items_than_any_scene_has_are_refused() {
     let text = format!("//Maya ASCII 2017 scene\n{camera}");
     let error = read_from(text.as_bytes(), Path::new("t")).unwrap_err().to_string();
     assert!(error.contains("too large"), "{error}");
+}
+
+/// A small generator, so that every run tries the same.
+fn random(state: &mut u64, below: usize) -> usize {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    (*state % below.max(1) as u64) as usize
+}
+
+#[test]
+fn real_scenes_cut_off_anywhere_say_so() {
+    let Some(root) = scenes() else { return };
+    for scene in expectations(&root).iter().map(|facts| scene_of(facts)) {
+        let whole = std::fs::read(&scene).unwrap();
+        for step in 0..300 {
+            let length = step * whole.len() / 300;
+            match read_from(&whole[..length], &scene) {
+                Ok(facts) => {
+                    assert!(length >= "//Maya ASCII".len(), "{} at {length}", scene.display());
+                    assert!(!facts.closed, "{} at {length}", scene.display());
+                }
+                Err(AnalyseError::Corrupt { position, .. }) => assert!(position <= length as u64),
+                Err(other) => panic!("{} at {length}: {other}", scene.display()),
+            }
+        }
+    }
+}
+
+#[test]
+fn real_scenes_with_flipped_bits_do_no_harm() {
+    let Some(root) = scenes() else { return };
+    let mut state = 0x9e37_79b9_7f4a_7c15;
+    for scene in expectations(&root).iter().map(|facts| scene_of(facts)) {
+        let whole = std::fs::read(&scene).unwrap();
+        for _ in 0..60 {
+            let mut bytes = whole.clone();
+            for _ in 0..1 + random(&mut state, 40) {
+                let at = random(&mut state, bytes.len());
+                bytes[at] ^= 1 << random(&mut state, 8);
+            }
+            read(&bytes[..]);
+        }
+    }
 }

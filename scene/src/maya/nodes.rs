@@ -71,6 +71,26 @@ pub(super) fn guess(node_type: &str, attribute: &str, value: &str) -> Option<Ass
     })
 }
 
+/// What the file is that an edit of a referenced scene's node names: by its attribute, of whichever
+/// node, or by its ending.
+pub(super) fn edited(attribute: &str, text: &str) -> Option<AssetKind> {
+    let name = attribute.rsplit('.').next().unwrap_or(attribute);
+    let name = name.split('[').next().unwrap_or(name);
+    let of = |node: &str| asset_kind(node, name);
+    let known =
+        ["file", "imagePlane", "gpuCache", "AlembicNode", "aiStandIn"].into_iter().find_map(of);
+    known.map(|kind| film_or(kind, text)).or_else(|| guess("", name, text))
+}
+
+/// The kind of a file that may be a film, whatever its node takes otherwise.
+pub(super) fn film_or(kind: AssetKind, path: &str) -> AssetKind {
+    let ending = path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    let film =
+        matches!(ending.as_deref(), Some("mov" | "mp4" | "avi" | "m4v" | "mpg" | "mpeg" | "qt"));
+    let picture = matches!(kind, AssetKind::Image | AssetKind::ImagePlane);
+    if film && picture { AssetKind::Movie } else { kind }
+}
+
 /// Whether a path names nothing, or a file of Maya itself, which every installation has.
 pub(super) fn comes_with_maya(path: &str) -> bool {
     let path = path.trim();

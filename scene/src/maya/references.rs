@@ -4,9 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::facts::{Camera, Facts, Family, FileUse, Reference};
-use super::paths::{Found, Places};
+use super::facts::{Camera, Facts, FileUse, Reference};
+use super::paths::Places;
+use super::sequences::{self, Needs};
 use crate::analysis::{AnalyseError, Analysis, Asset, AssetKind, Missing};
+use crate::named_files::Family;
+use crate::sequence::Range;
 
 /// How deep references may nest.
 const MAX_DEPTH: usize = 32;
@@ -25,6 +28,8 @@ struct Visit {
     prefix: String,
     /// Whether Maya loads it with the scene.
     loaded: bool,
+    /// Whether the frames of its sequences are as it says itself.
+    frames_hold: bool,
     /// The files on the way from the scene to it, itself included.
     chain: Vec<PathBuf>,
 }
@@ -39,8 +44,12 @@ pub(super) fn collect(
     facts: Facts,
     analysis: &mut Analysis,
 ) -> Result<(), AnalyseError> {
+    let (start, end, step) = analysis.scene_info.own_frames().unwrap_or((0, 0, 1));
     let mut tree = Tree {
         unloaded: facts.unloaded.clone(),
+        renamed: HashMap::new(),
+        range: Range { start, end, step },
+        time_unit: facts.time_unit.clone(),
         analysis,
         read: HashMap::new(),
         seen: HashSet::new(),
@@ -58,11 +67,13 @@ pub(super) fn collect(
         places: Places::new(scene, project),
         prefix: String::new(),
         loaded: true,
+        frames_hold: true,
         chain: vec![canonical(scene)],
     }];
     while let Some(visit) = waiting.pop() {
         tree.visit(&visit, &mut waiting)?;
     }
+    tree.add_renamed()?;
     tree.name_cameras();
     Ok(())
 }
@@ -70,6 +81,13 @@ pub(super) fn collect(
 struct Tree<'a> {
     /// The nodes of the references that the scene keeps unloaded.
     unloaded: HashSet<String>,
+    /// What referencing scenes tell nodes of referenced ones, until it is used: the path, and where
+    /// the path starts.
+    renamed: HashMap<(String, AssetKind), (String, Places)>,
+    /// The frames that a render of the scene as it is makes.
+    range: Range,
+    /// The scene's own unit of time.
+    time_unit: String,
     analysis: &'a mut Analysis,
     /// Referenced files that were read, `None` for those that couldn't be.
     read: HashMap<PathBuf, Option<Rc<Facts>>>,
@@ -91,17 +109,33 @@ impl Tree<'_> {
                 });
             }
         }
+        for ((node, kind), path) in &visit.facts.renamed {
+            // The outermost scene has the last word.
+            let key = (format!("{}{node}", visit.prefix), *kind);
+            let told = || (path.clone(), visit.places.clone());
+            self.renamed.entry(key).or_insert_with(told);
+        }
         for file in &visit.facts.files {
             // Nodes that every scene has (`:time1`) are taken from the scene itself only.
             let node = file.node.trim_start_matches(':');
             if !top && node.len() < file.node.len() {
                 continue;
             }
-            let found = visit.places.find(&file.path, file.kind, file.family);
-            let file = FileUse { node: format!("{}{node}", visit.prefix), ..file.clone() };
+            let mut file = FileUse { node: format!("{}{node}", visit.prefix), ..file.clone() };
+            file.choice = file.choice.filter(|_| visit.frames_hold);
+            let renamed = self.renamed.remove(&(file.node.clone(), file.kind)).filter(|_| !top);
+            let told;
+            let places = match renamed {
+                Some((path, places)) => {
+                    file.path = path;
+                    told = places;
+                    &told
+                }
+                None => &visit.places,
+            };
             // Sounds are for playing a scene, not for rendering it.
             let required = visit.loaded && file.kind != AssetKind::Audio;
-            self.add(file, found, required)?;
+            self.add(file, places, required)?;
         }
         let first = waiting.len();
         for reference in &visit.facts.references {
@@ -145,6 +179,10 @@ impl Tree<'_> {
         };
         match self.facts_of(&file, &place, &reference.path) {
             Some(facts) => waiting.push(Visit {
+                // Time in another unit makes other numbers.
+                frames_hold: from.frames_hold
+                    && !from.facts.edits_frames
+                    && facts.time_unit == self.time_unit,
                 facts,
                 places: from.places.of_referenced(&file),
                 prefix: inner,
@@ -179,18 +217,16 @@ impl Tree<'_> {
         places: &Places,
         loaded: bool,
     ) -> Result<Option<PathBuf>, AnalyseError> {
-        let mut found = places.find(&reference.path, AssetKind::Reference, Family::One);
-        if !loaded {
-            found.reason = format!("the reference isn't loaded, and {}", found.reason);
-        }
+        let found = places.find(&reference.path, AssetKind::Reference, Family::One);
         let file = found.files.first().cloned();
         let used = FileUse {
             node: format!("{prefix}{}", reference.node),
             path: reference.path.clone(),
             kind: AssetKind::Reference,
             family: Family::One,
+            choice: None,
         };
-        self.add(used, found, loaded)?;
+        self.add(used, places, loaded)?;
         Ok(file)
     }
 
@@ -215,27 +251,48 @@ impl Tree<'_> {
         facts
     }
 
-    fn add(&mut self, file: FileUse, found: Found, required: bool) -> Result<(), AnalyseError> {
-        let FileUse { node, path, kind, .. } = file;
-        if !self.seen.insert((node.clone(), path.clone())) {
+    /// What is told of nodes that weren't met: those of references that can't be read.
+    fn add_renamed(&mut self) -> Result<(), AnalyseError> {
+        let mut renamed: Vec<_> = self.renamed.drain().collect();
+        renamed.sort_by(|one, other| one.0.cmp(&other.0));
+        for ((node, kind), (path, places)) in renamed {
+            let file = FileUse { node, path, kind, family: Family::One, choice: None };
+            self.add(file, &places, true)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, file: FileUse, places: &Places, required: bool) -> Result<(), AnalyseError> {
+        if !self.seen.insert((file.node.clone(), file.path.clone())) {
             return Ok(());
         }
         if self.analysis.assets.len() >= MAX_ASSETS {
             let message = format!("it names more than {MAX_ASSETS} files");
             return Err(AnalyseError::TooLarge(message));
         }
-        let exists = !found.files.is_empty();
-        if !exists {
-            self.analysis.missing.push(Missing {
-                node: node.clone(),
-                path: path.clone(),
-                reason: found.reason,
-                required,
-                frames: None,
-            });
+        let mut found = places.find(&file.path, file.kind, file.family);
+        if file.kind == AssetKind::Reference && !required {
+            found.reason = format!("the reference isn't loaded, and {}", found.reason);
         }
-        let framed = found.frames.is_some();
-        self.analysis.assets.push(Asset {
+        let needs = file.choice.filter(|_| found.numbers.iter().any(Option::is_some));
+        let needs = needs.map(|choice| sequences::needs(&found, choice, self.range, &file.path));
+        let FileUse { node, path, kind, .. } = file;
+        let exists = !found.files.is_empty();
+        let missing = |path: String, reason: String| Missing {
+            node: node.clone(),
+            path,
+            reason,
+            required,
+            frames: None,
+        };
+        if !exists {
+            self.analysis.missing.push(missing(path.clone(), found.reason));
+        } else if let Some(reason) = found.lacks {
+            self.analysis.missing.push(missing(path.clone(), reason));
+        }
+        let whole: Option<Vec<i64>> = found.numbers.iter().copied().collect();
+        let framed = exists && found.numbers.len() == found.files.len() && whole.is_some();
+        let mut asset = Asset {
             path,
             kind: match kind {
                 AssetKind::Image if framed => AssetKind::ImageSequence,
@@ -243,12 +300,19 @@ impl Tree<'_> {
                 other => other,
             },
             exists,
-            node,
+            node: node.clone(),
             files: found.files,
             required,
-            frames: found.frames,
+            frames: whole.filter(|_| framed),
             needed_by: None,
-        });
+        };
+        if let Some(Needs { needed_by, holes }) = needs {
+            let of = |one: Missing| Missing { node: node.clone(), required, ..one };
+            self.analysis.missing.extend(holes.needed.into_iter().map(of));
+            self.analysis.missing_beyond.extend(holes.beyond.into_iter().map(of));
+            asset.read_by(needed_by);
+        }
+        self.analysis.assets.push(asset);
         Ok(())
     }
 

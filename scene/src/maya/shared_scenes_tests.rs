@@ -26,20 +26,30 @@ impl Comparison {
     }
 }
 
+/// The folder with real scenes, if it is here. Its absence is a failure where it must be there.
+pub(super) fn scenes() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/scenes/maya");
+    if root.is_dir() {
+        return Some(root);
+    }
+    let required = std::env::var_os("WEFT_REQUIRE_SCENES").is_some_and(|value| value == "1");
+    assert!(!required, "there are no scenes at {}", root.display());
+    println!("skipped: there are no scenes at {}", root.display());
+    None
+}
+
+/// The scene that these facts are about.
+pub(super) fn scene_of(facts: &Path) -> PathBuf {
+    let name = facts.file_name().unwrap().to_str().unwrap();
+    facts.with_file_name(name.trim_end_matches(".expected.json"))
+}
+
 #[test]
 fn shared_scenes_are_read_as_expected() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/scenes/maya");
-    if !root.is_dir() {
-        let required = std::env::var_os("WEFT_REQUIRE_SCENES").is_some_and(|value| value == "1");
-        assert!(!required, "there are no scenes at {}", root.display());
-        println!("skipped: there are no scenes at {}", root.display());
-        return;
-    }
+    let Some(root) = scenes() else { return };
     let mut comparison = Comparison::default();
     for facts in expectations(&root) {
-        let scene = facts.with_file_name(
-            facts.file_name().unwrap().to_str().unwrap().trim_end_matches(".expected.json"),
-        );
+        let scene = scene_of(&facts);
         let text = std::fs::read_to_string(&facts).unwrap();
         let expected: Value = serde_json::from_str(&text).unwrap();
         comparison.files += 1;
@@ -58,7 +68,7 @@ fn shared_scenes_are_read_as_expected() {
     assert!(comparison.files > 0, "no expectations at {}", root.display());
 }
 
-fn expectations(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn expectations(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -89,6 +99,8 @@ fn compare(all: &mut Comparison, scene: &Path, analysis: &Analysis, expected: &V
     ] {
         all.fact(scene, name, Some(got), expected[name].as_f64());
     }
+    let current = expected["current_time"].as_f64().map(|frame| frame.round() as i64);
+    all.fact(scene, "current frame", info.current_frame, current);
     all.fact(scene, "animation", Some(info.animation), expected["animation"].as_bool());
     let size = [u64::from(info.width), u64::from(info.height)].map(Some);
     let resolution = &expected["resolution"];

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use encoding_rs::{CoderResult, Decoder};
 
+use super::edits::Edits;
 use super::encoding;
 use super::words::{Collector, Word};
 use crate::analysis::AnalyseError;
 
 /// How much is read at a time, in bytes.
-const CHUNK: usize = 64 * 1024;
+const CHUNK: usize = 256 * 1024;
 /// How far the comments at the head of a file are looked at, in bytes.
 const HEAD: usize = 4096;
 /// The comments at the head of a file.
@@ -25,6 +26,8 @@ pub(super) struct Header {
 pub(super) struct Statement {
     /// The first words; at least one.
     pub(super) words: Vec<Word>,
+    /// What it changes in a referenced scene.
+    pub(super) edits: Edits,
 }
 
 /// Reads statements.
@@ -32,8 +35,9 @@ pub(super) struct Statements<R> {
     input: R,
     decoder: Decoder,
     raw: Vec<u8>,
-    /// The decoded chunk, and how far it has been read.
+    /// The decoded chunk up to `end`, and how far it has been read; what lies behind is room.
     text: Vec<u8>,
+    end: usize,
     at: usize,
     /// Bytes of the file up to the end of the decoded chunk.
     chunk_end: u64,
@@ -69,6 +73,7 @@ pub(super) fn open<R: Read>(
         decoder: encoding::of_codeset(&codeset).new_decoder(),
         raw: vec![0; CHUNK],
         text: Vec::new(),
+        end: 0,
         at: 0,
         chunk_end: 0,
         line: 1,
@@ -117,6 +122,9 @@ impl<R: Read> Statements<R> {
         while let Some(byte) = self.take()? {
             if byte.is_ascii_whitespace() {
                 collector.end_bare();
+                if collector.full() {
+                    self.skip_plain();
+                }
                 continue;
             }
             let slash = byte == b'/' && matches!(self.peek()?, Some(b'/' | b'*'));
@@ -130,9 +138,9 @@ impl<R: Read> Statements<R> {
                 }
                 b';' => {
                     collector.end_bare();
-                    let words = collector.finish();
+                    let (words, edits) = collector.finish();
                     if !words.is_empty() {
-                        return Ok(Some(Statement { words }));
+                        return Ok(Some(Statement { words, edits }));
                     }
                     collector = Collector::default();
                 }
@@ -140,11 +148,11 @@ impl<R: Read> Statements<R> {
                     collector.end_bare();
                     self.read_string(&mut collector)?;
                 }
+                // Points and normals go by unread.
+                _ if collector.full() => self.skip_plain(),
                 b'(' => collector.open_group(),
                 b')' => collector.close_group(),
                 b'+' if collector.depth > 0 => {}
-                // Points and normals go by unread.
-                _ if collector.full() => self.skip_plain(),
                 other => collector.bare(other),
             }
         }
@@ -161,18 +169,29 @@ impl<R: Read> Statements<R> {
         self.comment.trim_ascii_start().starts_with(b"End of")
     }
 
-    /// Past everything that neither ends a statement nor needs a look.
+    /// Past everything that neither ends a statement nor begins a string or a comment. Parentheses go
+    /// by as well: no word is kept any more.
     fn skip_plain(&mut self) {
-        let rest = &self.text[self.at..];
-        let special = |byte: &u8| matches!(byte, b';' | b'"' | b'/' | b'(' | b')');
-        let plain = &rest[..rest.iter().position(special).unwrap_or(rest.len())];
-        self.line += plain.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        let rest = &self.text[self.at..self.end];
+        let plain = &rest[..memchr::memchr3(b';', b'"', b'/', rest).unwrap_or(rest.len())];
+        self.line += memchr::memchr_iter(b'\n', plain).count() as u64;
+        self.at += plain.len();
+    }
+
+    /// Past what no one keeps of a string, up to its end or a backslash.
+    fn skip_string(&mut self) {
+        let rest = &self.text[self.at..self.end];
+        let plain = &rest[..memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len())];
+        self.line += memchr::memchr_iter(b'\n', plain).count() as u64;
         self.at += plain.len();
     }
 
     fn read_string(&mut self, collector: &mut Collector) -> Result<(), AnalyseError> {
         let begun = self.line;
         collector.open_string();
+        if collector.full() {
+            self.skip_string();
+        }
         while let Some(byte) = self.take()? {
             match byte {
                 b'"' => {
@@ -223,10 +242,10 @@ impl<R: Read> Statements<R> {
 
     #[inline]
     fn peek(&mut self) -> Result<Option<u8>, AnalyseError> {
-        if self.at == self.text.len() {
+        if self.at == self.end {
             self.refill()?;
         }
-        Ok(self.text.get(self.at).copied())
+        Ok(self.text[..self.end].get(self.at).copied())
     }
 
     #[inline]
@@ -242,7 +261,7 @@ impl<R: Read> Statements<R> {
     }
 
     fn refill(&mut self) -> Result<(), AnalyseError> {
-        while self.at == self.text.len() && !self.ended {
+        while self.at == self.end && !self.ended {
             let mut raw = std::mem::take(&mut self.raw);
             let count = self.input.read(&mut raw);
             match count {
@@ -263,11 +282,13 @@ impl<R: Read> Statements<R> {
         self.at = 0;
         self.ended = last;
         let room = self.decoder.max_utf8_buffer_length(raw.len()).unwrap_or(CHUNK * 4);
-        self.text.resize(room, 0);
+        if self.text.len() < room {
+            self.text.resize(room, 0);
+        }
         // The buffer has room for the worst case, so that one call decodes everything.
         let (result, _, written, _) = self.decoder.decode_to_utf8(raw, &mut self.text, last);
         debug_assert_eq!(result, CoderResult::InputEmpty);
-        self.text.truncate(written);
+        self.end = written;
     }
 }
 

@@ -7,7 +7,7 @@ use crate::analysis::{Asset, AssetKind};
 const HEAD: &str = "//Maya ASCII 2024 scene\n//Codeset: UTF-8\nrequires maya \"2024\";\n";
 
 /// A project with one scene of this body in `scenes/`.
-fn project(body: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+pub(super) fn project(body: &str) -> (tempfile::TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("scenes")).unwrap();
     fs::write(folder.path().join("workspace.mel"), "").unwrap();
@@ -16,12 +16,12 @@ fn project(body: &str) -> (tempfile::TempDir, std::path::PathBuf) {
     (folder, scene)
 }
 
-fn write(path: &Path, body: &str) {
+pub(super) fn write(path: &Path, body: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, format!("{HEAD}{body}// End of shot.ma\n")).unwrap();
 }
 
-fn touch(root: &Path, paths: &[&str]) {
+pub(super) fn touch(root: &Path, paths: &[&str]) {
     for path in paths {
         let path = root.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -29,12 +29,12 @@ fn touch(root: &Path, paths: &[&str]) {
     }
 }
 
-fn asset<'a>(analysis: &'a Analysis, node: &str) -> &'a Asset {
+pub(super) fn asset<'a>(analysis: &'a Analysis, node: &str) -> &'a Asset {
     let found = analysis.assets.iter().find(|asset| asset.node == node);
     found.unwrap_or_else(|| panic!("no {node} in {:#?}", analysis.assets))
 }
 
-fn names(asset: &Asset) -> Vec<&str> {
+pub(super) fn names(asset: &Asset) -> Vec<&str> {
     asset.files.iter().map(|file| file.file_name().unwrap().to_str().unwrap()).collect()
 }
 

@@ -1,5 +1,7 @@
 //! The words of a statement as they come in.
 
+use super::edits::Edits;
+
 /// The most words of a statement that are kept; what is wanted stands near its beginning, and the
 /// points of a mesh don't.
 pub(super) const MAX_WORDS: usize = 64;
@@ -28,6 +30,8 @@ pub(super) struct Collector {
     /// How many parentheses are open; the strings within them are one word.
     pub(super) depth: usize,
     group: Option<Word>,
+    /// Of a value that lists changes to a reference, only these are kept.
+    edits: Option<Edits>,
 }
 
 impl Collector {
@@ -36,7 +40,10 @@ impl Collector {
     }
 
     pub(super) fn full(&self) -> bool {
-        self.words.len() >= MAX_WORDS
+        match &self.edits {
+            Some(edits) => edits.full(),
+            None => self.words.len() >= MAX_WORDS,
+        }
     }
 
     pub(super) fn bare(&mut self, byte: u8) {
@@ -108,16 +115,27 @@ impl Collector {
     }
 
     fn push(&mut self, word: Word) {
-        if !self.full() {
-            self.words.push(word);
+        if self.full() {
+            return;
+        }
+        match &mut self.edits {
+            Some(edits) if word.quoted => edits.string(word.text),
+            Some(_) => {}
+            None => {
+                let sets = self.words.first().is_some_and(|first| first.text == "setAttr");
+                if sets && word.quoted && word.text == "dataReferenceEdits" {
+                    self.edits = Some(Edits::default());
+                }
+                self.words.push(word);
+            }
         }
     }
 
-    pub(super) fn finish(&mut self) -> Vec<Word> {
+    pub(super) fn finish(&mut self) -> (Vec<Word>, Edits) {
         self.depth = 0;
         self.end_group();
         self.seen = false;
-        std::mem::take(&mut self.words)
+        (std::mem::take(&mut self.words), self.edits.take().unwrap_or_default())
     }
 }
 

@@ -5,12 +5,15 @@ use std::ops::Range;
 
 use toml::Spanned;
 
+use super::super::files::{FilePatterns, NamedFiles};
 use super::super::log::{LogPatterns, Pattern};
 use super::super::table::{
-    File, FormatTable, FramesPerRunTable, LogTable, OptionTable, RegionsTable, Table, Text,
+    File, FilesTable, FormatTable, FramesPerRunTable, LogTable, NamedFilesTable, OptionTable,
+    RegionsTable, Table, Text,
 };
 use super::super::template::is_argument_name;
 use super::*;
+use crate::analysis::AssetKind;
 use crate::frames::{MAX_FRAME, MIN_FRAME};
 
 /// How many engines may build on each other in a row.
@@ -201,6 +204,7 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
         outputs,
         environment,
         log: log_patterns(&table.log.unwrap_or_default())?,
+        files: table.files.as_ref().map(file_patterns).transpose()?,
     };
     if definition.frames.first > definition.frames.last {
         return Err((None, "first_frame is above last_frame".to_owned()));
@@ -393,4 +397,35 @@ fn log_patterns(table: &LogTable) -> Result<LogPatterns, Wrong> {
         fatal: read(&table.fatal, &[])?,
         licence: read(&table.licence, &[])?,
     })
+}
+
+fn file_patterns(table: &FilesTable) -> Result<FilePatterns, Wrong> {
+    let all = |texts: &[Text]| texts.iter().map(pattern).collect::<Result<Vec<_>, Wrong>>();
+    if table.block_comment.as_ref().is_some_and(|(begin, end)| begin.is_empty() || end.is_empty()) {
+        return Err((None, "block_comment must say how a comment begins and ends".to_owned()));
+    }
+    Ok(FilePatterns {
+        line_comment: table.line_comment.clone().unwrap_or_default(),
+        block_comment: table.block_comment.clone(),
+        provided: all(&table.provided)?,
+        named: table.named.iter().map(named_files).collect::<Result<_, Wrong>>()?,
+    })
+}
+
+fn named_files(table: &NamedFilesTable) -> Result<NamedFiles, Wrong> {
+    let compiled = pattern(&table.pattern)?;
+    if !compiled.groups().contains("path") {
+        let message = "the pattern has no group called path, which is the file";
+        return Err((Some(table.pattern.span()), message.to_owned()));
+    }
+    let inside = match (&table.inside, &table.until) {
+        (Some(inside), Some(until)) => Some((pattern(inside)?, pattern(until)?)),
+        (None, None) => None,
+        (Some(one), None) | (None, Some(one)) => {
+            let message = "inside and until go together: where a block begins and where it ends";
+            return Err((Some(one.span()), message.to_owned()));
+        }
+    };
+    let kind = table.kind.unwrap_or(AssetKind::Other);
+    Ok(NamedFiles { pattern: compiled, inside, kind, scene: table.scene })
 }

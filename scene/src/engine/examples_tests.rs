@@ -1,0 +1,121 @@
+//! The example definitions in `engines/examples`: untested with their programs, but whole.
+
+use std::fs;
+use std::path::Path;
+
+use super::{Definition, Invocation, command, parse};
+use crate::text_scene;
+
+const EXAMPLES: [(&str, &str); 5] = [
+    ("arnold", include_str!("../../engines/examples/arnold.toml")),
+    ("husk", include_str!("../../engines/examples/husk.toml")),
+    ("maya", include_str!("../../engines/examples/maya.toml")),
+    ("nuke", include_str!("../../engines/examples/nuke.toml")),
+    ("vray", include_str!("../../engines/examples/vray.toml")),
+];
+
+fn example(name: &str) -> Definition {
+    let (_, text) = EXAMPLES.into_iter().find(|(known, _)| *known == name).unwrap();
+    parse(text, name).unwrap().remove(name).unwrap()
+}
+
+fn words(engine: &str, extension: &str) -> Vec<String> {
+    let invocation = Invocation {
+        weft: "weft".into(),
+        scene: format!("/in/shot.{extension}"),
+        frames: vec![7],
+        start: 1,
+        end: 10,
+        work: "/work".into(),
+        inputs: "/in".into(),
+        threads: 4,
+        name: "shot".into(),
+        format: None,
+        camera: (engine != "nuke").then(|| "cam".to_owned()),
+        scene_name: None,
+        view_layer: None,
+        scale: None,
+        tile: None,
+        allow_scripts: false,
+        arguments: Default::default(),
+    };
+    command(&example(engine), &invocation).unwrap().args
+}
+
+#[test]
+fn every_example_is_here_and_says_that_it_is_untested() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("engines/examples");
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_str().unwrap().replace(".toml", ""))
+        .collect();
+    names.sort();
+    assert_eq!(names, EXAMPLES.map(|(name, _)| name));
+    for (name, text) in EXAMPLES {
+        assert!(text.contains("NOT TESTED"), "{name}");
+        let engine = example(name);
+        assert!(!engine.extensions.is_empty() && !engine.version_args.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn their_commands_are_what_the_programs_document() {
+    let kick = words("arnold", "ass");
+    assert_eq!(
+        kick[..8],
+        ["-i", "/in/shot.ass", "-o", "/work/shot_0007.exr", "-dw", "-dp", "-nstdin", "-v"]
+    );
+    assert_eq!(kick[kick.len() - 2..], ["-c", "cam"]);
+    let vray = words("vray", "vrscene");
+    assert_eq!(vray[..2], ["-sceneFile=/in/shot.vrscene", "-frames=7-7"]);
+    let nuke = words("nuke", "nk");
+    assert_eq!(nuke, ["-F", "7-7", "-m", "4", "-X", "Write1", "-x", "/in/shot.nk"]);
+    let maya = words("maya", "ma");
+    assert_eq!(maya[..4], ["-r", "file", "-s", "7"]);
+    assert_eq!(maya.last().unwrap(), "/in/shot.ma");
+    let husk = words("husk", "usda");
+    assert_eq!(husk[2..6], ["--frame", "7", "--frame-count", "1"]);
+}
+
+#[test]
+fn versions_are_read_from_what_the_programs_are_said_to_print() {
+    for (engine, printed, version) in [
+        ("maya", "Maya 2024, Cut Number 202302170737\n", "2024"),
+        ("arnold", "Arnold 7.2.4.1 [abc] linux clang-15 oiio-2.4.1\n", "7.2.4.1"),
+        ("husk", "husk 20.0.547\n", "20.0.547"),
+        ("nuke", "Nuke 14.0v5, 64 bit, built Jun  9 2023.\n", "14.0v5"),
+        ("vray", "V-Ray Core, version 6.10.00 for x64\n", "6.10.00"),
+    ] {
+        assert_eq!(example(engine).version_from(printed).as_deref(), Some(version), "{engine}");
+    }
+}
+
+/// The paths that a scene with this text names.
+fn named(engine: &str, text: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = example(engine);
+    let scene = folder.path().join(format!("shot.{}", engine.extensions[0]));
+    fs::write(&scene, text).unwrap();
+    let analysis = text_scene::analyse(&scene, &engine).unwrap().unwrap();
+    analysis.assets.into_iter().map(|asset| asset.path).collect()
+}
+
+#[test]
+fn what_is_read_is_told_from_what_is_written() {
+    let ass = "options\n{\n include \"\"\n}\nimage\n{\n name a\n filename \"tex/a.<udim>.tx\"\n}\n\
+        driver_exr\n{\n name d\n filename \"out.exr\"\n}\n### procedural\nprocedural\n{\n filename \"b.ass\"\n}\n\
+        include \"lights.ass\"\n";
+    assert_eq!(named("arnold", ass), ["tex/a.<udim>.tx", "b.ass", "lights.ass"]);
+    let vrscene = "#include \"geo.vrscene\"\nBitmapBuffer b {\n  file=\"C:\\\\tex\\\\a.png\";\n}\n\
+        SettingsOutput o {\n  img_file=\"out.exr\";\n}\n// file=\"old.png\";\n";
+    assert_eq!(named("vray", vrscene), ["geo.vrscene", "C:\\\\tex\\\\a.png"]);
+    let usda = "#usda 1.0\n( subLayers = [@./a.usda@, @b.usd@] )\ndef Xform \"x\" (\n\
+        references = @set.usdc@</a>\n)\n{ asset inputs:file = @tex/c.<UDIM>.exr@ # @no.png@\n\
+        token productName = \"out.exr\" }\n";
+    let all = named("husk", usda);
+    assert_eq!(all, ["./a.usda", "b.usd", "set.usdc", "tex/c.<UDIM>.exr"]);
+    let nk = "Root {\n name /a/b.nk\n}\nRead {\n inputs 0\n file /plates/p.%04d.exr\n first 1\n}\n\
+        Read {\n file \"C:/with space/q.####.exr\"\n}\nWrite {\n file out/x.####.exr\n}\n\
+        Camera2 {\n file {cam.fbx}\n}\n";
+    assert_eq!(named("nuke", nk), ["/plates/p.%04d.exr", "C:/with space/q.####.exr"]);
+}

@@ -1,0 +1,353 @@
+//! Scenes in text formats that have no reader of their own: the files they name, by the patterns in
+//! their engine's definition.
+//!
+//! Such a scene is read line by line; what else it says (frames, cameras, formats) isn't known. Files
+//! that are scenes themselves are read in turn. [`rewrite_paths`] writes a copy in which files are named
+//! differently.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::analysis::{AnalyseError, Analysis, Asset, AssetKind, Missing};
+use crate::disk::Disk;
+use crate::engine::{Begun, Definition, FilePatterns, NamedFiles};
+use crate::named_files::{Family, Found, Pattern};
+
+/// The most of a line that is looked at at once, in bytes; a name that stands across its end is not
+/// found.
+const MAX_LINE: u64 = 64 * 1024;
+/// The most scenes that are read because one names another.
+const MAX_SCENES: usize = 10_000;
+/// The most files that a scene may name.
+const MAX_ASSETS: usize = 500_000;
+/// How much is looked at to tell text from other files, in bytes.
+const HEAD: usize = 1024;
+
+/// The files of a scene that `engine`'s definition has patterns for, of the scenes that it names in
+/// turn too; `None` if it has none. The analysis has no settings.
+///
+/// # Errors
+/// `Io` if the scene can't be read, `TooLarge` if it names more files than any scene does. A scene that
+/// isn't text, and scenes it names that can't be read, are warnings.
+pub fn analyse(scene: &Path, engine: &Definition) -> Option<Result<Analysis, AnalyseError>> {
+    let patterns = engine.files.as_ref()?;
+    let scene = std::path::absolute(scene).unwrap_or_else(|_| scene.to_path_buf());
+    let mut search = Search {
+        patterns,
+        disk: Disk::default(),
+        folder: folder_of(&scene).to_path_buf(),
+        analysis: Analysis::default(),
+        seen: BTreeSet::new(),
+        waiting: vec![scene.clone()],
+        read: BTreeSet::new(),
+    };
+    Some(search.run(&scene).map(|()| search.analysis))
+}
+
+/// Writes a copy of a scene with other paths in it, and says how many it changed. `map` is asked for
+/// every path as the scene spells it. A scene that `engine` has no patterns for, or that isn't text, is
+/// copied as it is.
+///
+/// # Errors
+/// `Io` if the scene can't be read, `Write` if `dest` fails.
+pub fn rewrite_paths(
+    scene: &Path,
+    engine: &Definition,
+    dest: &mut impl Write,
+    map: &dyn Fn(&str) -> Option<String>,
+) -> Result<usize, AnalyseError> {
+    let none = FilePatterns::default();
+    let patterns = engine.files.as_ref().unwrap_or(&none);
+    let mut changed = 0;
+    let mut begun = Begun::default();
+    each_line(scene, &mut |line, _| {
+        let Ok(text) = std::str::from_utf8(line) else {
+            return dest.write_all(line).map_err(AnalyseError::Write);
+        };
+        let code = patterns.uncommented(text, &mut begun);
+        let mut names = patterns.names(&code, &mut begun);
+        names.sort_by_key(|name| name.place.start);
+        let mut written = 0;
+        for name in names {
+            let new = text.get(name.place.clone()).and_then(map);
+            if let Some(new) = new.filter(|_| name.place.start >= written) {
+                dest.write_all(&line[written..name.place.start]).map_err(AnalyseError::Write)?;
+                dest.write_all(new.as_bytes()).map_err(AnalyseError::Write)?;
+                written = name.place.end;
+                changed += 1;
+            }
+        }
+        dest.write_all(&line[written..]).map_err(AnalyseError::Write)
+    })?;
+    Ok(changed)
+}
+
+/// Where a path leads that a scene spells so; the name keeps its tokens.
+pub fn resolve_path(scene: &Path, spelled: &str) -> PathBuf {
+    folder_of(scene).join(spelled.replace('\\', "/"))
+}
+
+/// What is done with a line, given its number.
+type Visit<'a> = dyn FnMut(&[u8], u64) -> Result<(), AnalyseError> + 'a;
+
+/// Gives each line with its end, and its number from 1; a very long one in pieces.
+fn each_line(scene: &Path, visit: &mut Visit<'_>) -> Result<(), AnalyseError> {
+    let io = |error| AnalyseError::io(scene, error);
+    let open = || -> std::io::Result<File> {
+        // Opening a pipe or a device would wait, or never end.
+        if !std::fs::metadata(scene)?.is_file() {
+            return Err(std::io::Error::other("it is not a file"));
+        }
+        File::open(scene)
+    };
+    let mut file = BufReader::with_capacity(64 * 1024, open().map_err(io)?);
+    let mut line = Vec::new();
+    let mut number = 1;
+    loop {
+        line.clear();
+        if file.by_ref().take(MAX_LINE).read_until(b'\n', &mut line).map_err(io)? == 0 {
+            return Ok(());
+        }
+        visit(&line, number)?;
+        number += u64::from(line.ends_with(b"\n"));
+    }
+}
+
+fn folder_of(scene: &Path) -> &Path {
+    scene.parent().unwrap_or(Path::new(""))
+}
+
+/// Whether a file is something else than text.
+fn is_binary(scene: &Path) -> bool {
+    let mut head = Vec::new();
+    let file = File::open(scene).and_then(|file| file.take(HEAD as u64).read_to_end(&mut head));
+    file.is_ok() && head.contains(&0)
+}
+
+struct Search<'a> {
+    patterns: &'a FilePatterns,
+    disk: Disk,
+    /// That of the scene itself, from which paths may count in what it names too.
+    folder: PathBuf,
+    analysis: Analysis,
+    /// What was named already: by whom, and the path.
+    seen: BTreeSet<(String, String)>,
+    waiting: Vec<PathBuf>,
+    read: BTreeSet<PathBuf>,
+}
+
+impl Search<'_> {
+    fn run(&mut self, scene: &Path) -> Result<(), AnalyseError> {
+        while let Some(next) = self.waiting.pop() {
+            if !self.read.insert(next.clone()) {
+                continue;
+            }
+            if self.read.len() > MAX_SCENES {
+                let message = format!("it names more than {MAX_SCENES} scenes in turn");
+                return Err(AnalyseError::TooLarge(message));
+            }
+            if is_binary(&next) {
+                self.analysis.warnings.push(format!(
+                    "{} is no text: the files that it names are not known here, and can be named \
+                     with --assets",
+                    next.display()
+                ));
+                continue;
+            }
+            match self.read(&next, scene) {
+                Err(AnalyseError::Io { source, .. }) if next != scene => {
+                    let warning = format!("{} can't be read: {source}", next.display());
+                    self.analysis.warnings.push(warning);
+                }
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, file: &Path, scene: &Path) -> Result<(), AnalyseError> {
+        let patterns = self.patterns;
+        let mut begun = Begun::default();
+        each_line(file, &mut |line, number| {
+            let text = String::from_utf8_lossy(line);
+            let code = patterns.uncommented(&text, &mut begun);
+            for name in patterns.names(&code, &mut begun) {
+                let Some(rule) = patterns.rule(name.rule) else { continue };
+                let path = code.get(name.place).unwrap_or_default();
+                let node = match name.node {
+                    Some(node) => node.to_owned(),
+                    None if file == scene => format!("line {number}"),
+                    None => {
+                        let name = file.file_name().unwrap_or_default();
+                        format!("{}, line {number}", name.to_string_lossy())
+                    }
+                };
+                self.add(file, rule, path, node)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn add(
+        &mut self,
+        file: &Path,
+        rule: &NamedFiles,
+        path: &str,
+        node: String,
+    ) -> Result<(), AnalyseError> {
+        if !self.seen.insert((node.clone(), path.to_owned())) {
+            return Ok(());
+        }
+        if self.analysis.assets.len() >= MAX_ASSETS {
+            let message = format!("it names more than {MAX_ASSETS} files");
+            return Err(AnalyseError::TooLarge(message));
+        }
+        let found = self.find(file, path);
+        let exists = !found.files.is_empty();
+        if !exists {
+            let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
+            if self.patterns.is_provided(name) {
+                return Ok(());
+            }
+            self.analysis.missing.push(Missing {
+                node: node.clone(),
+                path: path.to_owned(),
+                reason: found.reason,
+                required: true,
+                frames: None,
+            });
+        }
+        if rule.scene {
+            self.waiting.extend(found.files.iter().cloned());
+        }
+        let numbers: Option<Vec<i64>> = found.numbers.iter().copied().collect();
+        let frames = numbers.filter(|numbers| !numbers.is_empty());
+        self.analysis.assets.push(Asset {
+            path: path.to_owned(),
+            kind: match rule.kind {
+                AssetKind::Image if frames.is_some() => AssetKind::ImageSequence,
+                AssetKind::Image if found.many => AssetKind::Udim,
+                kind => kind,
+            },
+            exists,
+            node,
+            files: found.files,
+            required: true,
+            frames,
+            needed_by: None,
+        });
+        Ok(())
+    }
+
+    /// Looks beside the file that names it, and beside the scene.
+    fn find(&self, file: &Path, path: &str) -> Found {
+        let places =
+            BTreeSet::from([resolve_path(file, path), resolve_path(&self.folder.join("x"), path)]);
+        let pattern = Pattern::of(&path.replace('\\', "/"), Family::One);
+        for place in &places {
+            let mut found = pattern.files_at(place, &self.disk);
+            if !found.files.is_empty() {
+                found.many = pattern.is_many();
+                return found;
+            }
+        }
+        let looked: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
+        let reason = format!("not found; looked for {}", looked.join(", "));
+        Found { reason, many: pattern.is_many(), ..Found::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::engine::shipped;
+
+    fn povray() -> Definition {
+        shipped().remove("povray").unwrap()
+    }
+
+    const SCENE: &str = "#version 3.7;\n#include \"colors.inc\"\n#include \"lib/set.inc\"\n\
+        // #include \"old.inc\"\n/* image_map { png \"old.png\" }\n image_map { png \"older.png\" } */\n\
+        sphere { 0, 1 texture { pigment { image_map { png \"tex\\\\wood.png\" } } } }\n\
+        text { ttf \"fonts/a.ttf\" \"http://x\" 1, 0 }\n#fopen OUT \"log.txt\" write\n\
+        height_field { tga \"gone.tga\" }\n";
+
+    #[test]
+    fn files_of_a_povray_scene_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("shot.pov", SCENE.replace("\\\\", "\\").as_str()),
+            ("lib/set.inc", "#include \"lib/deep.inc\"\n#include \"set.inc\"\n"),
+            ("lib/deep.inc", "image_map { jpeg \"deep.jpg\" }\n"),
+            ("lib/deep.jpg", "x"),
+            ("tex/wood.png", "x"),
+            ("fonts/a.ttf", "x"),
+        ] {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let scene = folder.path().join("shot.pov");
+        let analysis = analyse(&scene, &povray()).unwrap().unwrap();
+        let files: Vec<(&str, AssetKind, bool)> = analysis
+            .assets
+            .iter()
+            .map(|asset| (asset.path.as_str(), asset.kind, asset.exists))
+            .collect();
+        assert_eq!(
+            files,
+            [
+                ("lib/set.inc", AssetKind::Reference, true),
+                ("tex\\wood.png", AssetKind::Image, true),
+                ("fonts/a.ttf", AssetKind::Font, true),
+                ("gone.tga", AssetKind::Image, false),
+                ("lib/deep.inc", AssetKind::Reference, true),
+                ("set.inc", AssetKind::Reference, true),
+                ("deep.jpg", AssetKind::Image, true),
+            ]
+        );
+        let [missing] = &analysis.missing[..] else { panic!("{:?}", analysis.missing) };
+        assert_eq!((missing.path.as_str(), missing.node.as_str()), ("gone.tga", "line 10"));
+        assert!(missing.reason.contains("gone.tga"));
+        assert_eq!(analysis.scene_info.own_frames(), None);
+        assert_eq!(analysis.assets[6].node, "deep.inc, line 1");
+    }
+
+    #[test]
+    fn a_copy_differs_in_its_paths_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let scene = folder.path().join("shot.pov");
+        let text = SCENE.replace("\\\\", "\\");
+        fs::write(&scene, [text.as_bytes(), b"// caf\xe9\n"].concat()).unwrap();
+        let map = |path: &str| (path == "tex\\wood.png").then(|| "../lib/wood.png".to_owned());
+        let mut copy = Vec::new();
+        assert_eq!(rewrite_paths(&scene, &povray(), &mut copy, &map).unwrap(), 1);
+        let expected = text.replace("tex\\wood.png", "../lib/wood.png");
+        assert_eq!(copy, [expected.as_bytes(), b"// caf\xe9\n"].concat());
+    }
+
+    #[test]
+    fn what_is_no_text_is_a_warning() {
+        let folder = tempfile::tempdir().unwrap();
+        let scene = folder.path().join("shot.pov");
+        fs::write(&scene, b"PXR-USDC\0\0\0").unwrap();
+        let analysis = analyse(&scene, &povray()).unwrap().unwrap();
+        assert!(analysis.warnings[0].contains("--assets"), "{:?}", analysis.warnings);
+        assert!(analyse(&folder.path().join("none.pov"), &povray()).unwrap().is_err());
+        assert!(analyse(&scene, &shipped()["noop"]).is_none());
+    }
+
+    #[test]
+    fn long_lines_are_read_in_pieces() {
+        let folder = tempfile::tempdir().unwrap();
+        let scene = folder.path().join("shot.pov");
+        let long = format!("{}\n#include \"a.inc\"\n", "x".repeat(1 << 20));
+        fs::write(&scene, long).unwrap();
+        let analysis = analyse(&scene, &povray()).unwrap().unwrap();
+        assert_eq!(analysis.missing[0].node, "line 2");
+    }
+}
