@@ -17,6 +17,9 @@ use crate::wire::control::{Advert, AttemptKey, Lease, Message, Phase, Report};
 pub const GRACE: Duration = Duration::from_secs(3);
 /// A lease whose holder has not reported for this long has ended.
 pub const LEASE: Duration = Duration::from_secs(10);
+/// How long a worker's reports may not know of an assignment before it is taken for lost on its way:
+/// a report that was sent just before it came arrives well within that.
+pub const UNTAKEN: Duration = Duration::from_secs(3);
 /// How often nodes report to their leader.
 pub const REPORT_PERIOD: Duration = Duration::from_millis(1000);
 
@@ -110,7 +113,8 @@ impl Leader {
             .collect();
         let before = self.leases.len();
         self.leases.retain(|key, held| {
-            held.node != from || running.contains_key(key) || held.seq > report.assigned
+            let untaken = held.seq > report.assigned && now.since(held.granted) < UNTAKEN;
+            held.node != from || running.contains_key(key) || untaken
         });
         self.dirty |= before != self.leases.len();
         for (key, (attempt, phase)) in running {

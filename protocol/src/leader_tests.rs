@@ -131,3 +131,16 @@ fn a_report_that_was_sent_before_the_assignment_arrived_ends_nothing() {
     world.report(25, 1, 1, &[]);
     assert_eq!(world.tick(30), [(node(1), 1)], "taken in, and not running: handed back");
 }
+
+#[test]
+fn what_was_lost_on_its_way_to_a_worker_is_handed_out_again() {
+    let mut world = World::new(1, 1);
+    world.report(0, 1, 0, &[]);
+    assert_eq!(world.tick(0), [(node(1), 1)]);
+    // A report that was under way when it was assigned says nothing.
+    world.report(500, 1, 0, &[]);
+    assert_eq!(world.tick(500), []);
+    // One that is this late does.
+    world.report(3500, 1, 0, &[]);
+    assert_eq!(world.tick(3500), [(node(1), 1)]);
+}

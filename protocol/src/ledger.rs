@@ -32,8 +32,12 @@ impl Members {
     /// What the studio says of a node, unless it was revoked.
     #[must_use]
     pub fn get(&self, node: &NodeId) -> Option<&Statement> {
-        let chain = self.chains.get(node)?;
-        (!self.revoked.contains_key(node)).then_some(&chain.leaf.statement)
+        self.statement(node).filter(|_| !self.revoked.contains_key(node))
+    }
+
+    /// What the studio says of a node, or said before it was revoked.
+    fn statement(&self, node: &NodeId) -> Option<&Statement> {
+        self.chains.get(node).map(|chain| &chain.leaf.statement)
     }
 
     /// A member's chain.
@@ -143,9 +147,10 @@ impl Ledger {
             }
             _ => false,
         };
-        let member = self.members.get(&fact.author());
         if !proves_itself {
-            let Some(member) = member else {
+            // What a node signed counts after its revocation as before: some replicas hold it
+            // already, and which came first is not the same everywhere.
+            let Some(member) = self.members.statement(&fact.author()) else {
                 return Verdict::UnknownAuthor;
             };
             if let Some(body) = &body

@@ -277,6 +277,9 @@ impl Machine {
             Input::Tick => self.tick(now),
             Input::Connected(chain) => self.connect(now, &chain),
             Input::Disconnected(node) => self.disconnect(now, node),
+            // What comes of a revoked node was on its way when its connections were closed.
+            Input::Message(from, _) | Input::Gossip(from, _)
+                if self.ledger.members.is_revoked(&from) => {}
             Input::Message(from, message) => {
                 // A certificate alone makes no node: a command line shows one too. Who introduces
                 // itself takes part.
@@ -356,6 +359,11 @@ impl Machine {
             for peer in self.random.sample(peers.clone(), 1) {
                 self.send_root(peer);
             }
+            for peer in self.connected.clone() {
+                if !self.adverts.contains_key(&peer) {
+                    self.hello(peer);
+                }
+            }
             // A claim that was lost would leave two leaders side by side.
             if let Some(claim) = self.election.claim().filter(|_| self.election.leads()).cloned() {
                 for peer in peers {
@@ -377,7 +385,12 @@ impl Machine {
         match message {
             Message::Hello { advert, claim, known } => {
                 self.learn_advert(from, *advert, true);
-                for (node, addresses) in known.into_iter().take(64) {
+                // Where an old connection outlives its node, or a message is lost, what this node
+                // said of itself never came.
+                if known.iter().all(|(node, _)| *node != self.me) {
+                    self.hello(from);
+                }
+                for (node, addresses) in known.into_iter().take(peers::MAX_KNOWN) {
                     self.learn_contact(node, addresses);
                 }
                 if let Some(claim) = claim {

@@ -8,6 +8,9 @@ use crate::time::Time;
 use crate::wire::control::{Advert, Message};
 use crate::wire::gossip;
 
+/// How many nodes a peer is told of at once.
+pub(super) const MAX_KNOWN: usize = 64;
+
 impl Machine {
     pub(super) fn connect(&mut self, now: Time, chain: &Chain) {
         let node = chain.leaf.statement.subject;
@@ -22,18 +25,16 @@ impl Machine {
         self.send_root(node);
     }
 
-    /// Tells a peer of this node, of the leadership and of others.
+    /// Tells a peer of this node, of the leadership and of others: of the peer itself too where it is
+    /// known, so that it can tell whether it has to introduce itself.
     pub(super) fn hello(&mut self, node: NodeId) {
         let Some(advert) = self.adverts.get(&self.me).cloned() else {
             return;
         };
-        let mut known: Vec<(NodeId, Vec<String>)> = self
-            .adverts
-            .values()
-            .filter(|advert| advert.node != self.me && advert.node != node)
-            .map(|advert| (advert.node, advert.addresses.clone()))
-            .collect();
-        known.truncate(64);
+        let others =
+            self.adverts.values().filter(|known| known.node != self.me && known.node != node);
+        let known = self.adverts.get(&node).into_iter().chain(others).take(MAX_KNOWN);
+        let known = known.map(|advert| (advert.node, advert.addresses.clone())).collect();
         let claim = self.election.claim().cloned();
         self.send(node, Message::Hello { advert: Box::new(advert), claim, known });
     }
@@ -61,10 +62,6 @@ impl Machine {
         let back = direct && restarted;
         if known.is_some_and(|known| known >= advert.revision) && !back {
             return;
-        }
-        if restarted {
-            // Where its old connection outlived it, nobody has introduced this node to it yet.
-            self.hello(from);
         }
         if let Some(leader) = &mut self.leader {
             // A daemon that was started anew knows nothing of its leases.

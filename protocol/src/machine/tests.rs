@@ -14,6 +14,8 @@ use crate::job::task::TaskKey;
 use crate::sign::{Ed25519, KeyPair};
 use crate::time::Unix;
 
+mod peers;
+
 struct World {
     studio: StudioId,
     root: KeyPair,
@@ -358,73 +360,4 @@ fn who_slept_catches_up_by_comparing() {
         world.nodes.values().map(|m| crate::fact::digest::root(m.ledger.ids())).collect();
     assert_eq!(digests.len(), 1);
     assert_eq!(world.nodes[&sleeper].ledger.jobs.iter().count(), 40);
-}
-
-#[test]
-fn who_only_shows_a_certificate_is_no_node() {
-    let mut world = World::new(2);
-    world.run(Duration::from_secs(5));
-    // A command line connects to everyone, and never introduces itself.
-    let visitor = KeyPair::from_secret(&[77; 32]).public();
-    for node in world.all() {
-        let chain = world.chain(visitor);
-        world.give(node, Input::Connected(Box::new(chain)));
-    }
-    let leader = world.leader();
-    let other = world.others(leader)[0];
-    let (job, copies) = world.submit(other, spec(6));
-    assert_eq!(copies, 2, "it is not asked to keep anything");
-    world.run(Duration::from_secs(3));
-    assert_eq!(world.statuses(&job), BTreeSet::from([Some(Status::Completed)]));
-    assert!(!world.nodes[&leader].membership.alive().contains(&visitor));
-}
-
-#[test]
-fn two_that_come_at_the_same_moment_hear_of_each_other() {
-    let mut world = World::new(1);
-    world.run(Duration::from_secs(3));
-    let first = world.all()[0];
-    let chain_of_first = world.chain(first);
-    for n in [2, 3] {
-        let keys = KeyPair::from_secret(&[n; 32]);
-        world.keys.insert(keys.public(), keys);
-    }
-    // Both are connected to the first, and not to each other, before either introduces itself.
-    let newcomers: Vec<NodeId> =
-        world.keys.keys().filter(|node| **node != first).copied().collect();
-    let nodes = std::mem::take(&mut world.nodes);
-    for node in &newcomers {
-        world.start(*node);
-        let started = world.nodes.remove(node).unwrap();
-        world.nodes.clear();
-        world.starts_again += 1;
-        world.detached.push((*node, started));
-    }
-    world.nodes = nodes;
-    for (node, machine) in std::mem::take(&mut world.detached) {
-        world.nodes.insert(node, machine);
-        let chain = world.chain(node);
-        world.give(first, Input::Connected(Box::new(chain)));
-        world.give(node, Input::Connected(Box::new(chain_of_first.clone())));
-    }
-    for (node, other) in [(0, 1), (1, 0)] {
-        let knows = &world.nodes[&newcomers[node]].contacts;
-        assert!(knows.contains_key(&newcomers[other]), "{knows:?}");
-    }
-}
-
-#[test]
-fn who_starts_again_with_its_clock_set_back_is_introduced_to_its_peers() {
-    let mut world = World::new(2);
-    world.run(Duration::from_secs(3));
-    let (first, second) = (world.all()[0], world.all()[1]);
-    let mut advert = world.nodes[&second].adverts[&second].clone();
-    advert.revision = (0, 0);
-    let hello = Message::Hello { advert: Box::new(advert), claim: None, known: Vec::new() };
-    let now = world.now;
-    let machine = world.nodes.get_mut(&first).unwrap();
-    let commands = machine.handle(now, Input::Message(second, hello));
-    let greets = |command: &Command| matches!(command, Command::Send(to, Message::Hello { .. }) if *to == second);
-    assert!(commands.iter().any(greets), "{commands:?}");
-    assert_eq!(machine.adverts[&second].revision, (0, 0));
 }

@@ -14,6 +14,9 @@ use crate::sim::{Notice, Promise, SECOND, World};
 /// is a mistake.
 const SETTLED: u64 = 30 * SECOND;
 
+/// How long an answer may take while nothing fails: several peers may refuse, and files travel.
+const ANSWERED: u64 = 60 * SECOND;
+
 /// The promises that were made are the world's to remember.
 #[derive(Default)]
 pub(super) struct Acknowledged {
@@ -89,6 +92,13 @@ impl Invariant for Acknowledged {
     }
 
     fn look(&mut self, world: &World) -> Result<(), String> {
+        if world.calm_for() > ANSWERED {
+            let late = world.unanswered().find(|(_, at)| at + ANSWERED < world.now);
+            if let Some((number, at)) = late {
+                let seconds = (world.now - at) / SECOND;
+                return Err(format!("node{number} has not answered for {seconds} s"));
+            }
+        }
         self.checked += 1;
         if !self.checked.is_multiple_of(60) {
             return Ok(());

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use weft_protocol::ids::NodeId;
 use weft_protocol::job::status::startable;
+use weft_protocol::machine::Machine;
 
 use super::Invariant;
 use crate::sim::{Moment, SECOND, World};
@@ -20,10 +21,17 @@ const REPLICAS: Moment = 30 * SECOND;
 /// try that was in vain.
 const OVERHEAD: Moment = 30 * SECOND;
 
-/// Until when all work must be done.
+/// How long everybody may be idle while something could start: a lease that nobody holds any more
+/// ends, a new leader waits for reports, inputs are sought in vain.
+const IDLE: Moment = 40 * SECOND;
+
+/// What must come right, and by when.
 #[derive(Default)]
 pub(super) struct Recovery {
+    /// Until when all work must be done.
     due: Option<Moment>,
+    /// Since when nobody does anything though something could be done.
+    idle_since: Option<Moment>,
 }
 
 impl Recovery {
@@ -55,6 +63,19 @@ impl Recovery {
             }
         }
         Ok(())
+    }
+
+    /// A frame that could start, if no machine does anything.
+    fn neglected(world: &World) -> Option<String> {
+        let busy = |machine: &Machine| machine.worker.running() > 0;
+        if world.up().any(|(_, node, machine)| busy(machine) || !node.runs.is_empty()) {
+            return None;
+        }
+        let (number, _, machine) = world.up().next()?;
+        machine.ledger.jobs.iter().find_map(|(id, job, _)| {
+            let frame = startable(job).next()?.frame;
+            Some(format!("node{number} sees frame {frame} of {id:?} wait, and everybody is idle"))
+        })
     }
 
     /// How long everything that can be rendered may take, one after the other on the slowest.
@@ -94,7 +115,15 @@ impl Invariant for Recovery {
         if world.calm_for() > REPLICAS && (world.now / SECOND).is_multiple_of(10) {
             Self::equal_replicas(world)?;
         }
-        Ok(())
+        let neglected = (world.calm_for() > 0).then(|| Self::neglected(world)).flatten();
+        let Some(what) = neglected else {
+            self.idle_since = None;
+            return Ok(());
+        };
+        match world.now - *self.idle_since.get_or_insert(world.now) > IDLE {
+            true => Err(what),
+            false => Ok(()),
+        }
     }
 
     fn finished(&mut self, world: &World) -> Result<bool, String> {

@@ -70,7 +70,9 @@ impl World {
             _ => None,
         });
         let signed = written.flatten().collect();
-        self.record.asked.insert(request, Asked { job, blobs, signed });
+        let (at, life) = (self.now, self.nodes[number].life);
+        let asked = Asked { at, node: number, life, job, blobs, signed };
+        self.record.asked.insert(request, asked);
         self.trace.event(self.now, number, 12, &request.to_le_bytes());
         self.obey(number, commands);
     }

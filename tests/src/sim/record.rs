@@ -26,6 +26,10 @@ pub struct Promise {
 /// A request that has not been answered yet.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
+    pub(super) at: Moment,
+    pub(super) node: usize,
+    /// In which life of the node's: a request ends with the daemon that it was made of.
+    pub(super) life: u64,
     pub(super) job: Option<JobId>,
     pub(super) blobs: Vec<BlobId>,
     pub(super) signed: Vec<FactId>,
@@ -52,6 +56,8 @@ pub struct Record {
     pub stirred: Moment,
     /// Lies told.
     pub lies: u64,
+    /// Blobs that a member was asked to keep while it lied: what it answers is worth nothing.
+    pub entrusted_to_liars: BTreeSet<BlobId>,
     pub(super) asked: BTreeMap<u64, Asked>,
     pub(super) requests: u64,
 }

@@ -142,6 +142,9 @@ impl World {
                 self.chore(MILLI, number, Chore::Tell(Box::new(kept)));
                 return;
             }
+            Message::Keep { blobs, trees, .. } if self.lies_now(to) => {
+                self.record.entrusted_to_liars.extend(blobs.iter().chain(trees));
+            }
             _ => {}
         }
         self.send(number, to, message);

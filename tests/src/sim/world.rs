@@ -156,6 +156,17 @@ impl World {
         self.queue.len()
     }
 
+    /// Who waits for an answer by a daemon that still goes on: at which machine, since when.
+    pub fn unanswered(&self) -> impl Iterator<Item = (usize, Moment)> {
+        let asked = self.record.asked.values();
+        asked
+            .filter(|asked| {
+                let node = &self.nodes[asked.node];
+                node.life == asked.life && node.is_up()
+            })
+            .map(|asked| (asked.node, asked.at))
+    }
+
     pub(super) fn after(&mut self, delay: Moment, event: Event) {
         self.queue.put(self.now + delay, event);
     }

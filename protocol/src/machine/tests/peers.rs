@@ -1,0 +1,118 @@
+//! Who is there: introduced, met by others, revoked.
+
+use super::*;
+use crate::fact::Revocation;
+
+#[test]
+fn who_only_shows_a_certificate_is_no_node() {
+    let mut world = World::new(2);
+    world.run(Duration::from_secs(5));
+    // A command line connects to everyone, and never introduces itself.
+    let visitor = KeyPair::from_secret(&[77; 32]).public();
+    for node in world.all() {
+        let chain = world.chain(visitor);
+        world.give(node, Input::Connected(Box::new(chain)));
+    }
+    let leader = world.leader();
+    let other = world.others(leader)[0];
+    let (job, copies) = world.submit(other, spec(6));
+    assert_eq!(copies, 2, "it is not asked to keep anything");
+    world.run(Duration::from_secs(3));
+    assert_eq!(world.statuses(&job), BTreeSet::from([Some(Status::Completed)]));
+    assert!(!world.nodes[&leader].membership.alive().contains(&visitor));
+}
+
+#[test]
+fn two_that_come_at_the_same_moment_hear_of_each_other() {
+    let mut world = World::new(1);
+    world.run(Duration::from_secs(3));
+    let first = world.all()[0];
+    let chain_of_first = world.chain(first);
+    for n in [2, 3] {
+        let keys = KeyPair::from_secret(&[n; 32]);
+        world.keys.insert(keys.public(), keys);
+    }
+    // Both are connected to the first, and not to each other, before either introduces itself.
+    let newcomers: Vec<NodeId> =
+        world.keys.keys().filter(|node| **node != first).copied().collect();
+    let nodes = std::mem::take(&mut world.nodes);
+    for node in &newcomers {
+        world.start(*node);
+        let started = world.nodes.remove(node).unwrap();
+        world.nodes.clear();
+        world.starts_again += 1;
+        world.detached.push((*node, started));
+    }
+    world.nodes = nodes;
+    for (node, machine) in std::mem::take(&mut world.detached) {
+        world.nodes.insert(node, machine);
+        let chain = world.chain(node);
+        world.give(first, Input::Connected(Box::new(chain)));
+        world.give(node, Input::Connected(Box::new(chain_of_first.clone())));
+    }
+    for (node, other) in [(0, 1), (1, 0)] {
+        let knows = &world.nodes[&newcomers[node]].contacts;
+        assert!(knows.contains_key(&newcomers[other]), "{knows:?}");
+    }
+}
+
+#[test]
+fn who_starts_again_with_its_clock_set_back_is_introduced_to_its_peers() {
+    let mut world = World::new(2);
+    world.run(Duration::from_secs(3));
+    let (first, second) = (world.all()[0], world.all()[1]);
+    let mut advert = world.nodes[&second].adverts[&second].clone();
+    advert.revision = (0, 0);
+    let hello = Message::Hello { advert: Box::new(advert), claim: None, known: Vec::new() };
+    let now = world.now;
+    let machine = world.nodes.get_mut(&first).unwrap();
+    let commands = machine.handle(now, Input::Message(second, hello));
+    let greets = |command: &Command| matches!(command, Command::Send(to, Message::Hello { .. }) if *to == second);
+    assert!(commands.iter().any(greets), "{commands:?}");
+    assert_eq!(machine.adverts[&second].revision, (0, 0));
+}
+
+#[test]
+fn who_was_never_heard_of_is_asked_until_it_introduces_itself() {
+    let mut world = World::new(2);
+    let (first, second) = (world.all()[0], world.all()[1]);
+    // What the second said of itself went to a connection that was dead already.
+    world.nodes.get_mut(&first).unwrap().adverts.remove(&second);
+    world.run(SYNC_PERIOD + TICK);
+    assert!(world.nodes[&first].adverts.contains_key(&second));
+}
+
+#[test]
+fn what_a_revoked_node_signed_counts_and_what_it_sends_does_not() {
+    let mut world = World::new(3);
+    world.run(Duration::from_secs(3));
+    let all = world.all();
+    let (admin, thief, late) = (all[0], all[1], all[2]);
+    // It signs two jobs; a third node takes one of them in before the revocation, and no other does.
+    let keys = world.keys[&thief].clone();
+    let sign = |frames| Fact::sign(&world.studio, &Body::Spec(Box::new(spec(frames))), &keys);
+    let (before, after) = (sign(1), sign(2));
+    let revocation = Revocation { node: thief, reason: "stolen".into() };
+    let revocation = Fact::sign(&world.studio, &Body::Revocation(revocation), &world.keys[&admin]);
+    let send = |fact: &Fact| Message::Facts(None, vec![fact.as_bytes().to_vec()]);
+    let now = world.now;
+    let mut take = |node: NodeId, from: NodeId, fact: &Fact| {
+        let machine = world.nodes.get_mut(&node).unwrap();
+        let commands = machine.handle(now, Input::Message(from, send(fact)));
+        let tokens: Vec<u64> = commands
+            .iter()
+            .filter_map(|command| match command {
+                Command::Write { token, .. } => Some(*token),
+                _ => None,
+            })
+            .collect();
+        for token in tokens {
+            machine.handle(now, Input::Written(token));
+        }
+        machine.ledger.ids().contains(&fact.id())
+    };
+    assert!(take(late, thief, &before));
+    assert!(take(late, admin, &revocation) && take(admin, late, &revocation));
+    assert!(take(admin, late, &before), "a member passes it on: all replicas become equal");
+    assert!(!take(admin, thief, &after), "nothing is taken from the node itself any more");
+}
