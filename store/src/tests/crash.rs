@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use weft_protocol::ids::FactId;
 
+use super::dice::{Dice, times};
 use super::fake_disk::{FakeDisk, Survives};
 use super::*;
 use crate::{Batch, Disk};
@@ -86,19 +87,18 @@ fn whatever_was_acknowledged_survives_a_crash_at_every_change() {
     work(&open(&all).unwrap(), &peer, peers, &mut Acknowledged::default()).unwrap();
     let changes = all.changes();
     println!("{changes} changes");
-    let modes = [Survives::Synced, Survives::All, Survives::Names, Survives::Contents];
-    // Each change is met in one of the ways; in all four if asked for.
-    let every = std::env::var_os("WEFT_EVERY_CRASH").is_some();
-    for (start, survives) in modes.into_iter().enumerate() {
-        let (start, step) = if every { (0, 1) } else { (start, modes.len()) };
-        for fuse in (start..changes).step_by(step) {
+    // Each change is met in one way; in several if asked for.
+    for way in 0..times("WEFT_CRASH_WAYS", 1) {
+        for fuse in 0..changes {
+            let mut dice = Dice::new((way * changes + fuse) as u64);
+            let survives = Survives::any(&mut dice);
             let disk = FakeDisk::default();
             disk.burn_after(fuse);
             let mut done = Acknowledged::default();
             if let Ok(store) = open(&disk) {
                 let _ = work(&store, &peer, peers, &mut done);
             }
-            let disk = disk.after_crash(survives);
+            let disk = disk.after_crash(survives, &mut dice);
             let what = format!("{survives:?} after {fuse} changes");
             let store = open(&disk).unwrap_or_else(|error| panic!("{what}: {error}"));
             check(&store, &done, &what);

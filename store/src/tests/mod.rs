@@ -2,8 +2,10 @@
 
 mod crash;
 mod damage;
+mod dice;
 mod fake_disk;
 mod giving;
+mod images;
 mod keeping;
 mod opening;
 mod reading;
