@@ -32,7 +32,7 @@ pub(crate) const FORMAT: u32 = 1;
 type Bytes = &'static [u8];
 
 /// A table, by its name.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Name(pub(crate) &'static str);
 
 impl Name {
@@ -142,6 +142,11 @@ fn open<'a>(table: &'static str, key: &[u8], record: &'a [u8]) -> Result<&'a [u8
         .filter(|(content, sum)| **sum == checksum(table, key, content))
         .map(|(content, _)| content)
         .ok_or(CatalogError::Damaged { table })
+}
+
+/// Whether a record is as it was written.
+pub(crate) fn is_good(table: Name, key: &[u8], record: &[u8]) -> bool {
+    open(table.0, key, record).is_ok()
 }
 
 /// A key with its record's content, or why that isn't believed.

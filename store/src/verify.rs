@@ -8,13 +8,18 @@ use crate::error::{CatalogError, DiskError, ReadError, WriteError};
 use crate::tables::{self, BlobRow, PartialRow, Place};
 use crate::{Store, locked, names, now};
 
-/// A record of the catalog that doesn't match its checksum.
+/// A record of the catalog that doesn't match its checksum, or pages that don't.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogDamage {
-    /// The table that holds it.
+    /// The table that holds it; [`ANY_TABLE`](Self::ANY_TABLE) if it is not known which does.
     pub table: &'static str,
-    /// Its key.
+    /// Its key; empty for pages: which records they held is not known.
     pub key: Vec<u8>,
+}
+
+impl CatalogDamage {
+    /// Stands for a table's name where nobody knows to which a page belongs.
+    pub const ANY_TABLE: &'static str = "(any)";
 }
 
 impl Store {
@@ -90,12 +95,16 @@ impl Store {
         moved
     }
 
-    /// Reads every record of the catalog, and names those that are damaged.
+    /// Reads every page and every record of the catalog, and names those that are damaged. Nothing
+    /// is written to the catalog while its pages are read.
     ///
     /// # Errors
     /// When the catalog can't be read at all.
     pub fn verify_catalog(&self) -> Result<Vec<CatalogDamage>, CatalogError> {
         let mut damage = Vec::new();
+        if !self.catalog.is_intact()? {
+            damage.push(CatalogDamage { table: CatalogDamage::ANY_TABLE, key: Vec::new() });
+        }
         for name in tables::ALL {
             self.catalog.read(|snapshot| {
                 snapshot.sheet(name)?.scan(&[], |key, content| {

@@ -10,6 +10,8 @@ mod keeping;
 mod opening;
 mod reading;
 mod receiving;
+mod records;
+mod rot;
 mod speed;
 
 use std::path::Path;

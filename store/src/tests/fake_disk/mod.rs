@@ -60,6 +60,8 @@ struct State {
     watch: Option<Box<dyn FnMut(&FakeDisk, usize) + Send>>,
     /// Called before every sync of a file.
     watch_syncs: Option<Arc<dyn Fn(&FakeDisk) + Send + Sync>>,
+    /// The places of what was read, if they are noted.
+    reads: Option<Vec<(Inode, std::ops::Range<usize>)>>,
     /// How many bytes fit.
     room: Option<usize>,
     /// Whether all can be synced at once.
@@ -119,6 +121,15 @@ impl FakeDisk {
 
     pub(super) fn used(&self) -> usize {
         locked(&self.0).used()
+    }
+
+    /// Which bytes of a file are read while something is done.
+    pub(super) fn read_by(&self, name: &str, act: impl FnOnce()) -> BTreeSet<usize> {
+        locked(&self.0).reads = Some(Vec::new());
+        act();
+        let mut state = locked(&self.0);
+        let (reads, inode) = (state.reads.take().unwrap(), state.names[name]);
+        reads.into_iter().filter(|(read, _)| *read == inode).flat_map(|(_, range)| range).collect()
     }
 
     /// Flips a bit of a file, for good. Says no if it has no bytes there.
@@ -324,8 +335,11 @@ impl DiskFile for FakeFile {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        let state = locked(&self.disk.0);
+        let mut state = locked(&self.disk.0);
         let start = offset as usize;
+        if let Some(reads) = &mut state.reads {
+            reads.push((self.inode, start..start + buffer.len()));
+        }
         let bytes = state.contents[self.inode].now.get(start..start + buffer.len());
         buffer.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
