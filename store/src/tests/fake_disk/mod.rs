@@ -123,13 +123,14 @@ impl FakeDisk {
         locked(&self.0).used()
     }
 
-    /// Which bytes of a file are read while something is done.
-    pub(super) fn read_by(&self, name: &str, act: impl FnOnce()) -> BTreeSet<usize> {
+    /// Which ranges of a file are read while something is done.
+    pub(super) fn read_by(&self, name: &str, act: impl FnOnce()) -> Vec<std::ops::Range<usize>> {
         locked(&self.0).reads = Some(Vec::new());
         act();
         let mut state = locked(&self.0);
         let (reads, inode) = (state.reads.take().unwrap(), state.names[name]);
-        reads.into_iter().filter(|(read, _)| *read == inode).flat_map(|(_, range)| range).collect()
+        let reads = reads.into_iter().filter(|(read, _)| *read == inode);
+        reads.map(|(_, range)| range).collect()
     }
 
     /// Flips a bit of a file, for good. Says no if it has no bytes there.
