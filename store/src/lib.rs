@@ -21,6 +21,7 @@ mod looks;
 mod mend;
 mod names;
 mod open;
+mod pages;
 mod partial;
 mod pass;
 mod pins;

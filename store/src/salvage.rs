@@ -17,7 +17,8 @@ use crate::catalog::{CACHE, Catalog, refused};
 use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{CatalogError, DiskError};
 use crate::locked;
-use crate::tables::{self, Name};
+use crate::pages;
+use crate::tables::{self, Name, PinRow};
 use crate::verify::CatalogDamage;
 
 /// How many bytes of records are copied with one commit, give or take one.
@@ -53,7 +54,7 @@ pub(crate) fn is_intact(disk: &dyn Disk, name: &str) -> Result<bool, CatalogErro
 }
 
 /// Copies the good records of a database, as far as they are found, into a new one, and says what
-/// was left out. The old one is not changed.
+/// was left out, or may have been. The old one is not changed.
 ///
 /// # Errors
 /// When the disk refuses.
@@ -62,34 +63,93 @@ pub(crate) fn copy_good(
     from: &str,
     to: &Catalog,
 ) -> Result<Vec<CatalogDamage>, CatalogError> {
+    let failed = |error| CatalogError::from(DiskError::new(disk.path(from), error));
     let mut damage = Vec::new();
+    let mut gaps = Vec::new();
     for name in tables::ALL {
-        let mut copy = Copy { name, to, records: Vec::new(), bytes: 0, met: 0, damage: Vec::new() };
-        // The second time from the last commit but one, if the last one can't be opened.
+        let mut copy = Copy::new(name, to);
         let mut complete = false;
-        for repair in [false, true] {
-            let view = View::open(disk, from);
-            let view = view.map_err(|error| DiskError::new(disk.path(from), error))?;
-            let opened = quietly(|| {
-                let mut builder = Database::builder();
-                builder.set_cache_size(CACHE).set_check_integrity_on_open(repair);
-                builder.create_with_backend(view).map_err(refused)
-            });
-            let Some(database) = opened else { continue };
+        let view = View::open(disk, from).map_err(failed)?;
+        let opened = quietly(|| {
+            let mut builder = Database::builder();
+            builder.set_cache_size(CACHE);
+            builder.create_with_backend(view).map_err(refused)
+        });
+        if let Some(database) = opened {
             complete = copy.both_ways(&database)?;
             // Closing may panic as well.
             quietly(|| {
                 drop(database);
                 Ok(())
             });
-            break;
         }
         if !complete && copy.damage.is_empty() {
             copy.damage.push(CatalogDamage { table: name.0, key: Vec::new() });
         }
+        if !copy.damage.is_empty() {
+            gaps.push(copy.gap(complete));
+        }
         damage.append(&mut copy.damage);
     }
+    gaps.retain(|gap| RESCUED.contains(&gap.name));
+    if !gaps.is_empty() {
+        rescue(&*disk.open(from, Access::Read).map_err(failed)?, &gaps, to, &failed)?;
+    }
     Ok(damage)
+}
+
+/// The tables whose records are looked for on pages that can't be reached, or are in use no more:
+/// those whose records stay true, and pins, of which one too many does less harm than one too few.
+const RESCUED: [Name; 4] = [tables::MANIFESTS, tables::INLINE, tables::PINS, tables::FACTS];
+
+/// Between which keys records of a table were not found.
+struct Gap {
+    name: Name,
+    after: Option<Vec<u8>>,
+    before: Option<Vec<u8>>,
+}
+
+impl Gap {
+    fn has(&self, key: &[u8]) -> bool {
+        self.after.as_deref().is_none_or(|after| key > after)
+            && self.before.as_deref().is_none_or(|before| key < before)
+    }
+}
+
+/// Copies good records that are in gaps from wherever in the file they are.
+fn rescue(
+    file: &dyn DiskFile,
+    gaps: &[Gap],
+    to: &Catalog,
+    failed: &dyn Fn(io::Error) -> CatalogError,
+) -> Result<(), CatalogError> {
+    let mut found: BTreeMap<(usize, Vec<u8>), Vec<u8>> = BTreeMap::new();
+    let read = pages::each_record(file, |key, record| {
+        for (number, gap) in gaps.iter().enumerate() {
+            if gap.has(key) && tables::is_good(gap.name, key, record) {
+                let known = found.entry((number, key.to_vec())).or_insert_with(|| record.to_vec());
+                // Of several the newest; only pins ever change.
+                if gap.name == tables::PINS && pinned_since(record) > pinned_since(known) {
+                    *known = record.to_vec();
+                }
+            }
+        }
+        Ok::<_, io::Error>(())
+    });
+    read.map_err(failed)?;
+    to.write(|tables| {
+        for ((number, key), record) in &found {
+            let sheet = tables.sheet(gaps[*number].name);
+            if !sheet.has(key)? {
+                sheet.table.insert(&key[..], &record[..]).map_err(refused)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn pinned_since(record: &[u8]) -> u64 {
+    tables::decode::<PinRow>(tables::PINS.0, record).map_or(0, |pin| pin.since)
 }
 
 /// What comes of something that may fail or panic, since it reads spoilt pages.
@@ -105,16 +165,21 @@ struct Copy<'c> {
     bytes: usize,
     /// How many records were met, good or not.
     met: u64,
+    /// The last key in ascending order, and in descending order, if something was in the way.
+    reached: [Option<Vec<u8>>; 2],
     damage: Vec<CatalogDamage>,
 }
 
-impl Copy<'_> {
+impl<'c> Copy<'c> {
+    fn new(name: Name, to: &'c Catalog) -> Self {
+        let (records, reached, damage) = (Vec::new(), [None, None], Vec::new());
+        Self { name, to, records, bytes: 0, met: 0, reached, damage }
+    }
+
     /// Copies what is before a spoilt page, and what is after it. Says whether that was all.
     fn both_ways(&mut self, from: &Database) -> Result<bool, CatalogError> {
-        let mut first = None;
-        if !self.one_way(from, &mut first, None)? {
-            let mut last = None;
-            self.one_way(from, &mut last, Some(first))?;
+        if !self.one_way(from, true)? {
+            self.one_way(from, false)?;
         }
         let said = quietly(|| {
             let transaction = from.begin_read().map_err(refused)?;
@@ -124,33 +189,37 @@ impl Copy<'_> {
         Ok(said == Some(self.met))
     }
 
-    /// Copies in ascending order; or in descending order, down to where the other way ended. Says
-    /// whether nothing was in the way.
-    fn one_way(
-        &mut self,
-        from: &Database,
-        reached: &mut Option<Vec<u8>>,
-        down_to: Option<Option<Vec<u8>>>,
-    ) -> Result<bool, CatalogError> {
+    /// Between which keys records were not found: those that are damaged, or anywhere where both
+    /// ways met and it was not all.
+    fn gap(&self, complete: bool) -> Gap {
+        let [after, before] = self.reached.clone();
+        let all = complete || before.is_none();
+        let (after, before) = if all { (None, None) } else { (after, before) };
+        Gap { name: self.name, after, before }
+    }
+
+    /// Copies in ascending order; or in descending order, down to where that ended. Says whether
+    /// nothing was in the way.
+    fn one_way(&mut self, from: &Database, up: bool) -> Result<bool, CatalogError> {
         loop {
             let mut more = false;
             let read = quietly(|| {
                 let transaction = from.begin_read().map_err(refused)?;
                 let table = transaction.open_table(self.name.definition()).map_err(refused)?;
-                let at = reached.clone();
-                let bound = at.as_deref().map_or(Unbounded, Excluded);
-                let end = down_to.as_ref().and_then(Option::as_deref).map_or(Unbounded, Excluded);
-                let up = down_to.is_none();
-                let range = if up { (bound, Unbounded) } else { (end, bound) };
-                let mut range = table.range::<&[u8]>(range).map_err(refused)?;
+                let [low, high] = self.reached.clone();
+                let bound = |key| Option::as_deref(key).map_or(Unbounded, Excluded);
+                let range = table.range::<&[u8]>((bound(&low), bound(&high)));
+                let mut range = range.map_err(refused)?;
                 while let Some(entry) = if up { range.next() } else { range.next_back() } {
                     let (key, record) = entry.map_err(refused)?;
                     let key = key.value();
-                    let ascends = |before: &Vec<u8>| if up { key > before } else { key < before };
-                    if !reached.as_ref().is_none_or(ascends) {
+                    let [low, high] = &mut self.reached;
+                    let goes_on = low.as_deref().is_none_or(|low| key > low)
+                        && high.as_deref().is_none_or(|high| key < high);
+                    if !goes_on {
                         return Err(CatalogError::Damaged { table: self.name.0 });
                     }
-                    *reached = Some(key.to_vec());
+                    *(if up { low } else { high }) = Some(key.to_vec());
                     self.take(key, record.value());
                     if self.bytes >= BATCH {
                         more = true;

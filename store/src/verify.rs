@@ -54,6 +54,11 @@ impl Store {
     pub fn mark_damaged(&self, blob: BlobId, chunks: &[u32]) -> Result<(), WriteError> {
         let key = &blob.0;
         let publishing = locked(&self.publishing);
+        // One of that name that was removed must not come back with a crash: it is told below
+        // which chunks the one that takes its place has.
+        let dir = names::PARTIAL;
+        let synced = self.disk.sync_dir(dir);
+        synced.map_err(|error| DiskError::new(self.disk.path(dir), error))?;
         let count = self.manifest(blob)?.map(|manifest| manifest.chunk_count());
         let place = self.catalog.write(|tables| {
             let (Some(row), Some(count)) = (tables.blobs.row::<BlobRow>(key)?, count) else {
