@@ -34,33 +34,34 @@ fn whole() -> [(&'static str, Vec<u8>); 4] {
     let entry = |id: &str, size| TreeEntry { blob: blob(id), size, frames: None };
     let tree = Tree::new(
         [
-            (TreePath::new("a/file").unwrap(), entry(FILE, 200_000)),
+            (TreePath::new("a/file").unwrap(), entry(FILE, FILE_BYTES as u64)),
             (TreePath::new("empty").unwrap(), entry(EMPTY, 0)),
         ]
         .into(),
     );
     [
-        (FILE, noise(1, 200_000)),
+        (FILE, noise(16, FILE_BYTES)),
         (SMALL, b"a small one".to_vec()),
         (EMPTY, Vec::new()),
         (TREE, tree.unwrap().encode()),
     ]
 }
 
-const FILE: &str = "FILE";
-const SMALL: &str = "SMALL";
-const EMPTY: &str = "EMPTY";
-const TREE: &str = "TREE";
+const FILE: &str = "00c3746aafe064439ec5bbb1283f243b1fde16accaa01ef52198e10aa0254d3f";
+const SMALL: &str = "de7f7ef350afa3512e5cd7a9cdcebf0d2527487b7af00bcd00f63d3a56324de7";
+const EMPTY: &str = "2d47047d9b496f8d53b0c5c0cc8abf0e41998162c3bfd4a639681fcd24b6a31d";
+const TREE: &str = "fdef855fb4e7e716449b05c29fed0f7ac62b2ae276939f5f2705d45b89c87df0";
 /// The one of which a part has come.
-const PART: &str = "PART";
-const PART_BYTES: usize = 180_000;
+const PART: &str = "e603afcd1edeb264f526057d961159f1a99033c7f989b284ede2e927a14967d1";
+const PART_BYTES: usize = 150_000;
+const FILE_BYTES: usize = 150_000;
 
 fn write(folder: &Path) {
     let store = Store::open(folder).unwrap();
     for (id, bytes) in whole() {
         assert_eq!(store.ingest_bytes(&bytes).unwrap().id.to_string(), id);
     }
-    let part = store.ingest_bytes(&noise(2, PART_BYTES)).unwrap().id;
+    let part = store.ingest_bytes(&noise(23, PART_BYTES)).unwrap().id;
     assert_eq!(part.to_string(), PART);
     store.mark_damaged(part, &[0]).unwrap();
     let blob = |id: &str| id.parse::<BlobId>().unwrap();
@@ -130,5 +131,5 @@ fn a_store_of_format_1_is_opened_with_all_that_is_in_it() {
     let have = store.have(part).unwrap().unwrap();
     assert_eq!(have.held().collect::<Vec<_>>(), [1]);
     assert!(store.read_chunk(part, 1).is_ok());
-    assert_eq!(store.ingest_bytes(&noise(2, PART_BYTES)).unwrap().id, part);
+    assert_eq!(store.ingest_bytes(&noise(23, PART_BYTES)).unwrap().id, part);
 }

@@ -179,7 +179,7 @@ fn what_a_finish_that_failed_has_moved_is_not_collected() {
         store.write_chunk(id, index, chunk).unwrap();
     }
     // The file is synced and renamed; its folder can't be synced.
-    disk.hiccup_after(2);
+    disk.hiccup_after(3);
     store.finish(id).unwrap_err();
     assert!(disk.list(&crate::names::blob_dir(&id)).unwrap().contains(&id.to_string()));
     assert_eq!(store.collect(Duration::ZERO, false).unwrap().strays, [""; 0]);

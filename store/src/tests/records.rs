@@ -35,22 +35,28 @@ fn records_never_change() {
         xxh64: 0x0123_4567_89ab_cdef,
         touched: 1_700_000_000,
     };
-    let expected = "01ac0222222222222222222222222222222222ef9bafcdf8acd1910180e2cfaa06";
-    assert_eq!(record(&scratch, tables::BLOBS, &key, &blob), format!("{expected} BLOBSUM"));
     let chunk = ChunkRow { index: 1, offset: 262_144, len: 65_536 };
-    let chunk = record(&scratch, tables::CHUNKS, &[key, [0x33; 32]].concat(), &chunk);
-    assert_eq!(chunk, "01808010808004 CHUNKSUM");
     let mut held = Bitmap::new(10);
     held.set(0);
     held.set(9);
     let partial = PartialRow { held, touched: 1_700_000_000 };
-    let partial = record(&scratch, tables::PARTIAL, &key, &partial);
-    assert_eq!(partial, "0a02010280e2cfaa06 PARTSUM");
     let pin = PinRow { tree: true, since: 1_700_000_000, until: Some(1_700_000_001) };
-    let pin = record(&scratch, tables::PINS, &[&key[..], b"job/1"].concat(), &pin);
-    assert_eq!(pin, "0180e2cfaa060181e2cfaa06 PINSUM");
     let looks = Looks { size: 300, modified: 5, changed: -1, device: 2, inode: 3 };
     let remembered = RememberedRow { looks, blob: BlobId(key) };
-    let remembered = record(&scratch, tables::REMEMBERED, b"/a", &remembered);
-    assert_eq!(remembered, format!("ac020a010203{} REMSUM", "11".repeat(32)));
+    let records = [
+        record(&scratch, tables::BLOBS, &key, &blob),
+        record(&scratch, tables::CHUNKS, &[key, [0x33; 32]].concat(), &chunk),
+        record(&scratch, tables::PARTIAL, &key, &partial),
+        record(&scratch, tables::PINS, &[&key[..], b"job/1"].concat(), &pin),
+        record(&scratch, tables::REMEMBERED, b"/a", &remembered),
+    ];
+    let remembered = format!("ac020a010203{} 82332ed9ef746987", "11".repeat(32));
+    let expected = [
+        "01ac0222222222222222222222222222222222ef9bafcdf8acd1910180e2cfaa06 02a5a7a51f83b46d",
+        "01808010808004 fd2a947cb771df01",
+        "0a02010280e2cfaa06 dda3d08874701197",
+        "0180e2cfaa060181e2cfaa06 d8de7febdc3e3f58",
+        &remembered,
+    ];
+    assert_eq!(records, expected);
 }
