@@ -12,7 +12,9 @@ use redb::{
 
 use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{CatalogError, DiskError};
+use crate::salvage;
 use crate::tables::{self, Name, Sheet};
+use crate::verify::CatalogDamage;
 
 /// The database's file, in the store's folder.
 const FILE: &str = "catalog.redb";
@@ -21,7 +23,7 @@ const FILE: &str = "catalog.redb";
 const UNFINISHED: &str = "tmp/catalog";
 
 /// How much memory the database may use for pages, in bytes. Its own default is 1 GiB.
-const CACHE: usize = 64 << 20;
+pub(crate) const CACHE: usize = 64 << 20;
 
 type Bytes = &'static [u8];
 
@@ -41,17 +43,39 @@ impl std::fmt::Debug for Catalog {
 }
 
 impl Catalog {
-    /// Opens the catalog, or makes an empty one with all its tables.
-    pub(crate) fn open(disk: Arc<dyn Disk>) -> Result<Self, CatalogError> {
+    /// Opens the catalog, or makes an empty one with all its tables. Where its pages were damaged
+    /// it is a new one, of what was good; then what was left out is told.
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+    ) -> Result<(Self, Option<Vec<CatalogDamage>>), CatalogError> {
         let sort = |error| CatalogError::from(DiskError::new(disk.path(FILE), error));
+        let mut damage = None;
         if !disk.exists(FILE).map_err(sort)? {
-            // Under another name first: half a database can't be opened again.
-            disk.create(UNFINISHED).map_err(sort)?;
-            drop(Self::open_file(Arc::clone(&disk), UNFINISHED)?);
-            disk.rename(UNFINISHED, FILE).map_err(sort)?;
-            disk.sync_dir("").map_err(sort)?;
+            replace(&disk, |_| Ok(()))?;
+        } else if !salvage::is_intact(&*disk, FILE)? {
+            damage = Some(replace(&disk, |new| salvage::copy_good(&*disk, FILE, new))?);
         }
-        Self::open_file(disk, FILE)
+        Ok((Self::open_file(disk, FILE)?, damage))
+    }
+
+    /// Whether all its pages are as they were written. Nothing is written meanwhile.
+    pub(crate) fn is_intact(&self) -> Result<bool, CatalogError> {
+        let _nobody = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        salvage::is_intact(&*self.disk, FILE)
+    }
+
+    /// Makes it anew from what is good of it, and says what was left out.
+    pub(crate) fn rebuild(&self) -> Result<Vec<CatalogDamage>, CatalogError> {
+        let mut guard = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        let damage = replace(&self.disk, |new| {
+            let damage = salvage::copy_good(&*self.disk, FILE, new)?;
+            // What closing writes goes to the old one.
+            close(guard.take());
+            Ok(damage)
+        });
+        // The next to use it opens whichever there is now.
+        self.failed.store(true, Ordering::Release);
+        damage
     }
 
     fn open_file(disk: Arc<dyn Disk>, name: &'static str) -> Result<Self, CatalogError> {
@@ -130,6 +154,22 @@ impl Catalog {
     fn disk_error(&self, error: io::Error) -> CatalogError {
         DiskError::new(self.disk.path(FILE), error).into()
     }
+}
+
+/// Puts a new catalog in place.
+fn replace<T>(
+    disk: &Arc<dyn Disk>,
+    fill: impl FnOnce(&Catalog) -> Result<T, CatalogError>,
+) -> Result<T, CatalogError> {
+    let sort = |error| CatalogError::from(DiskError::new(disk.path(FILE), error));
+    // Under another name first: half a database can't be opened again.
+    disk.create(UNFINISHED).map_err(sort)?;
+    let new = Catalog::open_file(Arc::clone(disk), UNFINISHED)?;
+    let filled = fill(&new)?;
+    drop(new);
+    disk.rename(UNFINISHED, FILE).map_err(sort)?;
+    disk.sync_dir("").map_err(sort)?;
+    Ok(filled)
 }
 
 /// Runs what uses the database. Where it reads pages that were damaged, it may panic; that is an
@@ -224,6 +264,22 @@ pub(crate) struct Tables<'t> {
 }
 
 impl<'t> Tables<'t> {
+    /// The table of a name.
+    pub(crate) fn sheet(&mut self, name: Name) -> &mut Writable<'t> {
+        match name {
+            tables::MANIFESTS => &mut self.manifests,
+            tables::BLOBS => &mut self.blobs,
+            tables::INLINE => &mut self.inline,
+            tables::CHUNKS => &mut self.chunks,
+            tables::MD5 => &mut self.md5,
+            tables::PARTIAL => &mut self.partial,
+            tables::PINS => &mut self.pins,
+            tables::FACTS => &mut self.facts,
+            tables::META => &mut self.meta,
+            _ => &mut self.remembered,
+        }
+    }
+
     fn open(transaction: &'t WriteTransaction) -> Result<Self, CatalogError> {
         let sheet = |name: Name| -> Result<_, CatalogError> {
             let table = transaction.open_table(name.definition()).map_err(refused)?;

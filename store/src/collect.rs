@@ -57,7 +57,8 @@ impl Store {
     /// A pinned tree protects what it names. Files go after the catalog has forgotten them.
     ///
     /// # Errors
-    /// [`CollectError::Tree`]: a pinned tree can't be read, so nothing is deleted.
+    /// [`CollectError::Tree`]: a pinned tree can't be read, so nothing is deleted;
+    /// [`CatalogError::Spoilt`]: nobody knows what is pinned.
     pub fn collect(&self, grace: Duration, dry_run: bool) -> Result<Plan, CollectError> {
         let before = now().saturating_sub(grace.as_secs());
         if dry_run {
@@ -70,7 +71,7 @@ impl Store {
     /// longest ago, and no more of them than it takes to have room for `bytes`.
     ///
     /// # Errors
-    /// [`CollectError::Tree`]: a pinned tree can't be read, so nothing is deleted.
+    /// As [`collect`](Self::collect)'s.
     pub fn collect_oldest(&self, bytes: u64) -> Result<Plan, CollectError> {
         self.collect_some(now(), |unwanted| {
             retention::oldest(unwanted, bytes, |doomed| (doomed.touched, doomed.size))
@@ -85,6 +86,11 @@ impl Store {
         for _ in 0..ATTEMPTS {
             let mut plan = self.plan(before)?;
             plan.blobs = choose(plan.blobs);
+            // A pin that a damaged page hides is a pin.
+            let is_empty = plan.blobs.is_empty() && plan.strays.is_empty();
+            if !is_empty && !self.catalog.is_intact()? {
+                return Err(CatalogError::Spoilt.into());
+            }
             if self.apply(&mut plan, before)? {
                 return Ok(plan);
             }
@@ -185,7 +191,9 @@ impl Store {
                 let Ok(blob) = name.parse::<BlobId>() else {
                     continue;
                 };
-                if !blobs.has(&blob.0)? && !partial.has(&blob.0)? {
+                // One that is held may have been moved here by a finish that failed then.
+                let known = blobs.has(&blob.0)? || partial.has(&blob.0)? || self.holds.has(&blob);
+                if !known {
                     strays.push(path);
                 }
             }
@@ -216,7 +224,7 @@ impl Store {
         plan.blobs = gone;
         plan.strays.retain(|name| {
             let id = name.rsplit('/').next().and_then(|name| name.parse::<BlobId>().ok());
-            let known = id.map(|id| self.has(id).unwrap_or(true));
+            let known = id.map(|id| self.holds.has(&id) || self.has(id).unwrap_or(true));
             known == Some(false)
         });
         let mut first_error = None;

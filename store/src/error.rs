@@ -23,6 +23,12 @@ pub enum DiskError {
         /// What was to be written.
         path: PathBuf,
     },
+    /// This process, or the system, may open no more files. Nothing that was acknowledged is lost.
+    #[error("'{}' can't be opened: too many files are open; a higher limit helps (`ulimit -n`)", path.display())]
+    NoHandles {
+        /// What was to be opened.
+        path: PathBuf,
+    },
     /// Anything else that the system reports.
     #[error("'{}': {source}", path.display())]
     Io {
@@ -43,9 +49,18 @@ impl DiskError {
             io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
                 Self::ReadOnly { path }
             }
+            _ if is_out_of_handles(&source) => Self::NoHandles { path },
             _ => Self::Io { path, source },
         }
     }
+}
+
+/// Whether the process or the system may open no more files.
+fn is_out_of_handles(error: &io::Error) -> bool {
+    // ENFILE and EMFILE, by the same numbers on Linux, macOS and the BSDs; on Windows
+    // ERROR_TOO_MANY_OPEN_FILES.
+    let codes: &[i32] = if cfg!(windows) { &[4] } else { &[23, 24] };
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }
 
 /// The catalog could not be read or written.
@@ -61,6 +76,9 @@ pub enum CatalogError {
         /// The table that holds it.
         table: &'static str,
     },
+    /// Pages of the catalog are damaged, so that records may be hidden. Nothing was changed.
+    #[error("pages of the catalog are damaged; scrubbing mends it; nothing was changed")]
+    Spoilt,
     /// A name or a reason is longer than what the catalog takes.
     #[error("'{0}…' is too long: at most 512 bytes are kept")]
     TooLong(String),

@@ -18,13 +18,16 @@ mod hash;
 mod holds;
 mod ingest;
 mod looks;
+mod mend;
 mod names;
 mod open;
+mod pages;
 mod partial;
 mod pass;
 mod pins;
 mod publish;
 mod receive;
+mod salvage;
 mod source;
 mod tables;
 mod verify;
@@ -50,6 +53,7 @@ pub use facts::{Batch, Facts};
 pub use hash::{FileHashes, hash_file, hash_reader, md5_hex};
 pub use holds::{Hold, Intake};
 pub use ingest::{AddOptions, Added};
+pub use mend::{Lost, Mended};
 pub use pins::Pin;
 pub use tables::{ALL as TABLES, Name as Table};
 pub use verify::CatalogDamage;
@@ -73,6 +77,8 @@ pub struct Store {
     temporary: AtomicU64,
     /// After how many received bytes of a blob the catalog is told. Tests tell it more often.
     checkpoint: u64,
+    /// What was mended when it was opened.
+    mended: Option<Mended>,
     /// The lock on the folder, where there is one.
     _lock: Option<File>,
 }

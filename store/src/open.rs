@@ -52,12 +52,12 @@ pub(crate) fn open_on(disk: Arc<dyn Disk>, lock: Option<File>) -> Result<Store, 
     for name in list(&*disk, names::TEMPORARY)? {
         remove(&*disk, &format!("{}/{name}", names::TEMPORARY))?;
     }
-    let catalog = Catalog::open(Arc::clone(&disk))?;
+    let (catalog, damage) = Catalog::open(Arc::clone(&disk))?;
     if !marked {
         disk.sync_dir(names::BLOBS).map_err(|error| failed(names::BLOBS, error))?;
         write_format(&*disk)?;
     }
-    let store = Store {
+    let mut store = Store {
         disk,
         catalog,
         holds: Arc::default(),
@@ -66,9 +66,13 @@ pub(crate) fn open_on(disk: Arc<dyn Disk>, lock: Option<File>) -> Result<Store, 
         publishing: Mutex::default(),
         temporary: AtomicU64::new(0),
         checkpoint: CHECKPOINT,
+        mended: None,
         _lock: lock,
     };
     store.settle_partials()?;
+    if let Some(damage) = damage {
+        store.mended = Some(store.mend(damage)?);
+    }
     Ok(store)
 }
 

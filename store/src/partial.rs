@@ -23,8 +23,9 @@ pub(crate) struct Partial {
     twins: BTreeMap<ChunkId, Vec<u32>>,
     place: Place,
     progress: Mutex<Progress>,
-    /// Held while the catalog is told, so that it is told the newest last.
-    pub(crate) telling: Mutex<()>,
+    /// Held while the catalog is told, so that it is told the newest last. Says whether the
+    /// file's name lasts.
+    pub(crate) telling: Mutex<bool>,
     _hold: Hold,
 }
 
@@ -45,8 +46,12 @@ struct Progress {
     held: Bitmap,
     /// What was synced; it survives a crash once the catalog is told.
     synced: Bitmap,
-    /// How many bytes were written since.
+    /// How many bytes were written since, or are being written.
     unsynced: u64,
+    /// How many bytes are being written right now. A sync may miss them.
+    in_flight: u64,
+    /// How often a sync was begun.
+    syncs: u64,
 }
 
 impl Partial {
@@ -64,7 +69,7 @@ impl Partial {
             twins.entry(chunk.id).or_default().push(index);
         }
         twins.retain(|_, places| places.len() > 1);
-        let progress = Progress { synced: held.clone(), held, unsynced: 0 };
+        let progress = Progress { synced: held.clone(), held, unsynced: 0, in_flight: 0, syncs: 0 };
         Self {
             id: Manifest::id_of(&encoded),
             offsets: manifest.offsets().collect(),
@@ -91,9 +96,21 @@ impl Partial {
         locked(&self.progress).synced.clone()
     }
 
-    /// How many bytes were written since the last sync.
-    pub(crate) fn unsynced(&self) -> u64 {
-        locked(&self.progress).unsynced
+    /// How often a sync was begun.
+    pub(crate) fn syncs(&self) -> u64 {
+        locked(&self.progress).syncs
+    }
+
+    /// Sets bytes aside for a chunk that is to be written. If with them more than `most` would
+    /// not be synced, says instead how often a sync was begun so far: first one more is due.
+    fn reserve(&self, length: u64, most: u64) -> Result<Reserved<'_>, u64> {
+        let mut progress = locked(&self.progress);
+        if progress.unsynced > 0 && progress.unsynced + length > most {
+            return Err(progress.syncs);
+        }
+        progress.unsynced += length;
+        progress.in_flight += length;
+        Ok(Reserved { partial: self, length })
     }
 
     pub(crate) fn encoded(&self) -> &[u8] {
@@ -127,7 +144,8 @@ impl Partial {
         };
         let mut progress = locked(&self.progress);
         let held = progress.held.clone();
-        progress.unsynced = 0;
+        progress.unsynced = progress.in_flight;
+        progress.syncs += 1;
         drop(progress);
         let result = file.sync();
         let mut progress = locked(&self.progress);
@@ -180,8 +198,16 @@ impl Partial {
         Err(ReadError::Corrupt { blob, index })
     }
 
-    /// Checks a chunk and writes it wherever the blob has it; which of its places are new.
-    pub(crate) fn write(&self, index: u32, bytes: &[u8]) -> Result<Vec<u32>, WriteError> {
+    /// Checks a chunk and writes it wherever the blob has it; which of its places are new. At most
+    /// `most` bytes are left unsynced, or this one chunk: before it would be more, `sync` is called
+    /// with how often one was begun so far.
+    pub(crate) fn write(
+        &self,
+        index: u32,
+        bytes: &[u8],
+        most: u64,
+        sync: impl Fn(u64) -> Result<(), WriteError>,
+    ) -> Result<Vec<u32>, WriteError> {
         let blob = self.id;
         let chunk = self.manifest.chunks.get(index as usize);
         let chunk = chunk.ok_or(WriteError::NoSuchChunk { blob, index })?;
@@ -194,19 +220,41 @@ impl Partial {
         let mut new = Vec::new();
         for &place in places.iter().filter(|place| !held.get(**place)) {
             match &self.place {
-                Place::Memory(all) => *locked(all) = bytes.to_vec(),
+                Place::Memory(all) => {
+                    *locked(all) = bytes.to_vec();
+                    if locked(&self.progress).held.set(place) {
+                        new.push(place);
+                    }
+                }
                 Place::File { name, file } => {
+                    let mut reserved = self.reserve(bytes.len() as u64, most);
+                    while let Err(syncs) = reserved {
+                        sync(syncs)?;
+                        reserved = self.reserve(bytes.len() as u64, most);
+                    }
                     let offset = self.offsets.get(place as usize).copied().unwrap_or_default();
                     let written = file.write_at(offset, bytes);
                     written.map_err(|error| DiskError::new(name, error))?;
+                    if locked(&self.progress).held.set(place) {
+                        new.push(place);
+                    }
+                    drop(reserved);
                 }
-            }
-            let mut progress = locked(&self.progress);
-            if progress.held.set(place) {
-                progress.unsynced += bytes.len() as u64;
-                new.push(place);
             }
         }
         Ok(new)
+    }
+}
+
+/// Bytes that are being written.
+#[derive(Debug)]
+struct Reserved<'p> {
+    partial: &'p Partial,
+    length: u64,
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        locked(&self.partial.progress).in_flight -= self.length;
     }
 }

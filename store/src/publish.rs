@@ -295,7 +295,7 @@ fn record(
 }
 
 /// Tells the catalog about a blob that it doesn't know, and says how many bytes of it are new.
-fn record_new(
+pub(crate) fn record_new(
     tables: &mut Tables<'_>,
     blob: &Prepared<'_>,
     inline: Option<&Vec<u8>>,

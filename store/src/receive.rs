@@ -15,8 +15,8 @@ use crate::source::decode_manifest;
 use crate::tables::{self, ChunkRow, PartialRow};
 use crate::{INLINE_MAX, Store, locked, names, now};
 
-/// After how many bytes the catalog is told which chunks are on disk. A restart fetches at most
-/// about as many again.
+/// How many bytes of a blob may have come that the catalog doesn't know to be on disk: a restart
+/// fetches at most so many again. Half of them are synced while the other half comes.
 pub(crate) const CHECKPOINT: u64 = 16 << 20;
 
 /// How many chunks are looked up at once when a blob begins.
@@ -83,7 +83,7 @@ impl Store {
     /// here, several if the blob has it several times.
     ///
     /// It is checked before it is written, and may be served from now on. It survives a crash
-    /// after the next checkpoint, some 16 MiB later, or when the blob is finished.
+    /// after the next checkpoint, when at most 16 MiB more have come, or when the blob is finished.
     ///
     /// # Errors
     /// [`WriteError::Mismatch`]: these are other bytes, and nothing was stored.
@@ -101,11 +101,19 @@ impl Store {
                 Err(WriteError::Unknown { blob })
             };
         };
-        let new = partial.write(index, bytes)?;
-        if partial.unsynced() >= self.checkpoint {
-            self.checkpoint(&partial)?;
-        }
-        Ok(new)
+        self.write_to(&partial, index, bytes)
+    }
+
+    fn write_to(
+        &self,
+        partial: &Partial,
+        index: u32,
+        bytes: &[u8],
+    ) -> Result<Vec<u32>, WriteError> {
+        // One half may be on its way to the disk, and the catalog not be told, while another
+        // comes.
+        let half = self.checkpoint / 2;
+        partial.write(index, bytes, half, |syncs| self.checkpoint(partial, syncs))
     }
 
     /// Makes a blob whole whose chunks have all come. When this returns it is durable.
@@ -305,24 +313,28 @@ impl Store {
                 let Ok(bytes) = source.chunk(there) else {
                     continue;
                 };
-                match partial.write(index, &bytes) {
+                match self.write_to(partial, index, &bytes) {
                     Ok(_) | Err(WriteError::Mismatch { .. }) => {}
                     Err(error) => return Err(error),
-                }
-                if partial.unsynced() >= self.checkpoint {
-                    self.checkpoint(partial)?;
                 }
             }
         }
     }
 
-    /// Makes last what was received of a blob, and tells the catalog.
-    fn checkpoint(&self, partial: &Partial) -> Result<(), WriteError> {
-        let telling = locked(&partial.telling);
-        if partial.unsynced() < self.checkpoint {
+    /// Makes last what was received of a blob, and tells the catalog, unless a sync was begun
+    /// since there were so many.
+    fn checkpoint(&self, partial: &Partial, syncs: u64) -> Result<(), WriteError> {
+        let mut name_lasts = locked(&partial.telling);
+        if partial.syncs() != syncs {
             return Ok(());
         }
         partial.sync()?;
+        if !*name_lasts {
+            let dir = names::PARTIAL;
+            let synced = self.disk.sync_dir(dir);
+            synced.map_err(|error| DiskError::new(self.disk.path(dir), error))?;
+            *name_lasts = true;
+        }
         let held = partial.synced();
         let key = &partial.id().0;
         self.catalog.write(|tables| {
@@ -335,7 +347,7 @@ impl Store {
             }
             tables.partial.put_row(key, &PartialRow { held, touched: now() })
         })?;
-        drop(telling);
+        drop(name_lasts);
         Ok(())
     }
 }

@@ -174,6 +174,11 @@ fn open<'a>(table: &'static str, key: &[u8], record: &'a [u8]) -> Result<&'a [u8
         .ok_or(CatalogError::Damaged { table })
 }
 
+/// Whether a record is as it was written.
+pub(crate) fn is_good(table: Name, key: &[u8], record: &[u8]) -> bool {
+    open(table.0, key, record).is_ok()
+}
+
 /// A key with its record's content, or why that isn't believed.
 pub(crate) type Entry = (Vec<u8>, Result<Vec<u8>, CatalogError>);
 

@@ -8,13 +8,18 @@ use crate::error::{CatalogError, DiskError, ReadError, WriteError};
 use crate::tables::{self, BlobRow, PartialRow, Place};
 use crate::{Store, locked, names, now};
 
-/// A record of the catalog that doesn't match its checksum, or is not what its table holds.
+/// A record of the catalog that doesn't match its checksum or is not what its table holds, or pages that don't match theirs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogDamage {
-    /// The table that holds it.
+    /// The table that holds it; [`ANY_TABLE`](Self::ANY_TABLE) if it is not known which does.
     pub table: &'static str,
-    /// Its key.
+    /// Its key; empty for pages: which records they held is not known.
     pub key: Vec<u8>,
+}
+
+impl CatalogDamage {
+    /// Stands for a table's name where nobody knows to which a page belongs.
+    pub const ANY_TABLE: &'static str = "(any)";
 }
 
 impl Store {
@@ -49,6 +54,11 @@ impl Store {
     pub fn mark_damaged(&self, blob: BlobId, chunks: &[u32]) -> Result<(), WriteError> {
         let key = &blob.0;
         let publishing = locked(&self.publishing);
+        // One of that name that was removed must not come back with a crash: it is told below
+        // which chunks the one that takes its place has.
+        let dir = names::PARTIAL;
+        let synced = self.disk.sync_dir(dir);
+        synced.map_err(|error| DiskError::new(self.disk.path(dir), error))?;
         let count = self.manifest(blob)?.map(|manifest| manifest.chunk_count());
         let place = self.catalog.write(|tables| {
             let (Some(row), Some(count)) = (tables.blobs.row::<BlobRow>(key)?, count) else {
@@ -90,12 +100,16 @@ impl Store {
         moved
     }
 
-    /// Reads every record of the catalog, and names those that are damaged.
+    /// Reads every page and every record of the catalog, and names those that are damaged. Nothing
+    /// is written to the catalog while its pages are read.
     ///
     /// # Errors
     /// When the catalog can't be read at all.
     pub fn verify_catalog(&self) -> Result<Vec<CatalogDamage>, CatalogError> {
         let mut damage = Vec::new();
+        if !self.catalog.is_intact()? {
+            damage.push(CatalogDamage { table: CatalogDamage::ANY_TABLE, key: Vec::new() });
+        }
         for name in tables::ALL {
             self.catalog.read(|snapshot| {
                 snapshot.sheet(name)?.scan(&[], |key, content| {

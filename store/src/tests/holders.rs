@@ -13,6 +13,7 @@ use weft_protocol::ids::{FactId, JobId, NodeId};
 use weft_protocol::job::table::Jobs;
 use weft_protocol::retention;
 
+use super::dice::Dice;
 use super::fake_disk::{FakeDisk, Survives};
 use super::*;
 use crate::{CollectError, Intake};
@@ -47,17 +48,12 @@ enum Op {
     /// The oldest of it.
     CollectOldest(usize, u64),
     /// Loses its power after so many more changes to its disk, in the midst of collecting, and starts again.
-    Crash(usize, usize, Survives),
+    /// The last is the seed of what survives.
+    Crash(usize, usize, u64),
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
     let (node, job, file) = (0..NODES, 0..JOBS, 0..FILES);
-    let survives = prop::sample::select(vec![
-        Survives::Synced,
-        Survives::All,
-        Survives::Names,
-        Survives::Contents,
-    ]);
     let op = prop_oneof![
         3 => (node.clone(), job.clone()).prop_map(|(node, job)| Op::Submit(node, job)),
         6 => (node.clone(), job.clone()).prop_map(|(node, job)| Op::Begin(node, job)),
@@ -70,8 +66,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         2 => node.clone().prop_map(Op::Release),
         4 => node.clone().prop_map(Op::Collect),
         3 => (node.clone(), 1..100_000_u64).prop_map(|(node, bytes)| Op::CollectOldest(node, bytes)),
-        2 => (node, 0..40_usize, survives)
-            .prop_map(|(node, changes, survives)| Op::Crash(node, changes, survives)),
+        2 => (node, 0..40_usize, any::<u64>())
+            .prop_map(|(node, changes, seed)| Op::Crash(node, changes, seed)),
     ];
     prop::collection::vec(op, 1..80)
 }
@@ -202,13 +198,15 @@ impl World {
             Op::CollectOldest(node, bytes) => {
                 drop(self.nodes[node].store.collect_oldest(bytes).unwrap())
             }
-            Op::Crash(node, changes, survives) => {
+            Op::Crash(node, changes, seed) => {
                 let here = &mut self.nodes[node];
                 here.disk.burn_after(changes);
                 // It may get to its end, or not.
                 let _: Result<_, CollectError> = here.store.collect(Duration::ZERO, false);
                 here.keeping = None;
-                here.disk = here.disk.after_crash(survives);
+                let mut dice = Dice::new(seed);
+                let survives = Survives::any(&mut dice);
+                here.disk = here.disk.after_crash(survives, &mut dice);
                 here.store = open(&here.disk);
             }
         }

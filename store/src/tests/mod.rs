@@ -2,13 +2,17 @@
 
 mod crash;
 mod damage;
+mod dice;
 mod fake_disk;
 mod giving;
 mod holders;
+mod images;
 mod keeping;
 mod opening;
 mod reading;
 mod receiving;
+mod records;
+mod rot;
 mod speed;
 
 use std::path::Path;

@@ -1,0 +1,296 @@
+//! A disk that is full or read-only, and a process that may open no more files: each is said
+//! clearly, nothing that was acknowledged is lost, and work goes on once the trouble is over.
+//!
+//! Disks are file systems of 64 MiB in a file, which only root can mount. Where that isn't possible
+//! the tests say so and end; with `WEFT_REQUIRE_MOUNT` set they fail instead.
+#![cfg(target_os = "linux")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use weft_protocol::ids::{BlobId, FactId};
+use weft_store::{DiskError, IngestError, OpenError, ReadError, Store, WriteError};
+
+/// The size of the disk, in bytes.
+const SIZE: u64 = 64 << 20;
+
+/// Bytes of Marsaglia's xorshift64 (shifts 13, 7, 17).
+fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+/// A file system of its own, mounted while this lives.
+struct Mounted {
+    dir: tempfile::TempDir,
+}
+
+impl Mounted {
+    fn new() -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let image = dir.path().join("image");
+        std::fs::File::create(&image).unwrap().set_len(SIZE).unwrap();
+        std::fs::create_dir(dir.path().join("disk")).unwrap();
+        let made = run("mkfs.ext4", &["-q", "-m", "0", path(&image)]);
+        let mounted = Self { dir };
+        match made.and_then(|()| run("mount", &["-o", "loop", path(&image), path(&mounted.disk())]))
+        {
+            Ok(()) => Some(mounted),
+            Err(why) => {
+                assert!(std::env::var_os("WEFT_REQUIRE_MOUNT").is_none(), "{why}");
+                eprintln!("left out, since no file system can be mounted here: {why}");
+                None
+            }
+        }
+    }
+
+    fn disk(&self) -> PathBuf {
+        self.dir.path().join("disk")
+    }
+
+    fn store(&self) -> PathBuf {
+        self.disk().join("store")
+    }
+
+    fn remount(&self, how: &str) {
+        run("mount", &["-o", &format!("remount,{how}"), path(&self.disk())]).unwrap();
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = run("umount", &[path(&self.disk())]);
+    }
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
+    let done = Command::new(program).args(arguments).stdin(Stdio::null()).output();
+    let done = done.map_err(|error| format!("{program}: {error}"))?;
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    if done.status.success() { Ok(()) } else { Err(format!("{program}: {said}")) }
+}
+
+/// What a store was told to keep.
+#[derive(Default)]
+struct Kept {
+    blobs: Vec<(BlobId, Vec<u8>)>,
+    facts: Vec<u32>,
+}
+
+impl Kept {
+    /// Adds one more blob.
+    fn add(&mut self, store: &Store, length: usize) -> Result<(), IngestError> {
+        let bytes = noise(self.blobs.len() as u64 + 1, length);
+        let id = store.ingest_bytes(&bytes)?.id;
+        self.blobs.push((id, bytes));
+        Ok(())
+    }
+
+    fn check(&self, store: &Store) {
+        for (id, bytes) in &self.blobs {
+            assert!(store.read_all(*id, u64::MAX).unwrap() == *bytes, "{}", id.short());
+            assert_eq!(store.verify_blob(*id).unwrap(), []);
+        }
+        for n in &self.facts {
+            assert!(store.get_fact(fact(*n)).unwrap().is_some(), "fact {n}");
+        }
+        assert_eq!(store.verify_catalog().unwrap(), []);
+    }
+}
+
+fn fact(n: u32) -> FactId {
+    let mut id = [0; 32];
+    id[..4].copy_from_slice(&n.to_le_bytes());
+    FactId(id)
+}
+
+#[test]
+fn a_full_disk_is_said_and_work_goes_on_once_there_is_room() {
+    let Some(mounted) = Mounted::new() else { return };
+    let store = Store::open(&mounted.store()).unwrap();
+    let mut kept = Kept::default();
+    kept.add(&store, 5_000_000).unwrap();
+    kept.add(&store, 300).unwrap();
+    // Something that isn't the store's takes most of the room.
+    let filler = mounted.disk().join("filler");
+    std::fs::write(&filler, vec![1; 40 << 20]).unwrap();
+    let refused = loop {
+        if let Err(refused) = kept.add(&store, 3_000_000) {
+            break refused;
+        }
+    };
+    assert!(refused.is_no_space(), "{refused:?}");
+    assert!(refused.to_string().contains("no space left"), "{refused}");
+    kept.check(&store);
+    let other = tempfile::tempdir().unwrap();
+    let other = Store::open(&other.path().join("store")).unwrap();
+    let wanted = other.ingest_bytes(&noise(99, 20_000_000)).unwrap().id;
+    let manifest = other.manifest_bytes(wanted).unwrap().unwrap();
+    let refused = store.begin_partial(wanted, &manifest).unwrap_err();
+    assert!(matches!(refused, WriteError::Disk(DiskError::NoSpace { .. })), "{refused:?}");
+    // To the last block: the catalog can't grow any more.
+    let rest = mounted.disk().join("rest");
+    let _ = std::fs::write(&rest, vec![2; SIZE as usize]);
+    let refused = (0_u32..).find_map(|n| match store.put_facts(&[(fact(n), &[3; 60_000][..])]) {
+        Ok(()) => {
+            kept.facts.push(n);
+            None
+        }
+        Err(refused) => Some(refused),
+    });
+    let refused = refused.unwrap();
+    assert!(refused.is_no_space(), "{refused:?}");
+    kept.check(&store);
+    // It is opened as it is, or says why not; what it has can be given away to make room.
+    drop(store);
+    let opened = Store::open(&mounted.store());
+    if let Err(refused) = &opened {
+        assert!(refused.is_no_space(), "{refused:?}");
+    }
+    drop(opened);
+    std::fs::remove_file(&rest).unwrap();
+    let store = Store::open(&mounted.store()).unwrap();
+    kept.check(&store);
+    std::fs::remove_file(&filler).unwrap();
+    kept.add(&store, 3_000_000).unwrap();
+    store.begin_partial(wanted, &manifest).unwrap();
+    store.drop_partial(wanted).unwrap();
+    store.put_facts(&[(fact(u32::MAX), b"last")]).unwrap();
+    kept.facts.push(u32::MAX);
+    kept.check(&store);
+    println!("{} blobs and {} facts were kept on a full disk", kept.blobs.len(), kept.facts.len());
+}
+
+#[test]
+fn a_full_disk_is_emptied_by_collecting() {
+    let Some(mounted) = Mounted::new() else { return };
+    let store = Store::open(&mounted.store()).unwrap();
+    let mut kept = Kept::default();
+    kept.add(&store, 2_000_000).unwrap();
+    store.pin(kept.blobs[0].0, "user").unwrap();
+    let mut loose = Kept::default();
+    for n in 0_u64.. {
+        let bytes = noise(1000 + n, 1_000_000);
+        match store.ingest_bytes(&bytes) {
+            Ok(added) => loose.blobs.push((added.id, bytes)),
+            Err(refused) => {
+                assert!(refused.is_no_space(), "{refused:?}");
+                break;
+            }
+        }
+    }
+    let rest = mounted.disk().join("rest");
+    let _ = std::fs::write(&rest, vec![2; SIZE as usize]);
+    kept.check(&store);
+    loose.check(&store);
+    let plan = store.collect(Duration::ZERO, false).unwrap();
+    assert_eq!(plan.blobs.len(), loose.blobs.len());
+    kept.check(&store);
+    kept.add(&store, 3_000_000).unwrap();
+    kept.check(&store);
+}
+
+#[test]
+fn a_read_only_disk_is_said_and_nothing_is_lost() {
+    let Some(mounted) = Mounted::new() else { return };
+    let mut kept = Kept::default();
+    let store = Store::open(&mounted.store()).unwrap();
+    kept.add(&store, 2_000_000).unwrap();
+    kept.add(&store, 2_000).unwrap();
+    drop(store);
+    mounted.remount("ro");
+    let refused = Store::open(&mounted.store()).unwrap_err();
+    assert!(matches!(refused, OpenError::Disk(DiskError::ReadOnly { .. })), "{refused:?}");
+    assert!(refused.to_string().contains("read-only"), "{refused}");
+    mounted.remount("rw");
+    let store = Store::open(&mounted.store()).unwrap();
+    kept.check(&store);
+    kept.add(&store, 2_000_000).unwrap();
+    kept.check(&store);
+}
+
+/// Names the folder in which a child process of this test works.
+const CHILD: &str = "WEFT_TEST_FEW_HANDLES";
+
+#[test]
+fn without_file_handles_it_is_said_and_work_goes_on_once_there_are_some() {
+    let Some(dir) = std::env::var_os(CHILD) else {
+        let dir = tempfile::tempdir().unwrap();
+        // The limit is the whole process's: no other test shall meet it.
+        let name = "without_file_handles_it_is_said_and_work_goes_on_once_there_are_some";
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args([name, "--exact", "--nocapture"])
+            .env(CHILD, dir.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&child.stdout).into_owned();
+        let said = said + &String::from_utf8_lossy(&child.stderr);
+        assert!(child.status.success() && said.contains("1 passed"), "{said}");
+        print!("{said}");
+        return;
+    };
+    let dir = PathBuf::from(dir);
+    let file = dir.join("file");
+    std::fs::write(&file, noise(77, 1_000_000)).unwrap();
+    let peer = Store::open(&dir.join("peer")).unwrap();
+    let wanted = peer.ingest_bytes(&noise(99, 2_000_000)).unwrap().id;
+    let manifest = peer.manifest_bytes(wanted).unwrap().unwrap();
+    let mut store = Store::open(&dir.join("store")).unwrap();
+    let mut kept = Kept::default();
+    for length in [2_000_000, 500, 400_000] {
+        kept.add(&store, length).unwrap();
+    }
+    let before = getrlimit(Resource::Nofile);
+    // One number after the other, from none on: each is missed at another place.
+    let mut refusals = 0;
+    for spare in 0..8 {
+        drop(store);
+        store = Store::open(&dir.join("store")).unwrap();
+        let used = std::fs::read_dir("/proc/self/fd").unwrap().count() as u64 - 1;
+        setrlimit(Resource::Nofile, Rlimit { current: Some(used + spare), ..before }).unwrap();
+        let attempts: [Result<(), String>; 5] = [
+            store.ingest_file(&file, &mut |_| {}).map(|_| ()).map_err(|error| error.to_string()),
+            kept.add(&store, 600_000).map_err(|error| error.to_string()),
+            store.begin_partial(wanted, &manifest).map(|_| ()).map_err(|error| error.to_string()),
+            store
+                .verify_blob(kept.blobs[0].0)
+                .map(|bad| assert_eq!(bad, []))
+                .map_err(|e| e.to_string()),
+            match Store::open(&dir.join("another")) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(error.to_string()),
+            },
+        ];
+        // The catalog is open already.
+        store.put_facts(&[(fact(spare as u32), b"kept")]).unwrap();
+        kept.facts.push(spare as u32);
+        setrlimit(Resource::Nofile, before).unwrap();
+        for refused in attempts.into_iter().filter_map(Result::err) {
+            refusals += 1;
+            assert!(refused.to_lowercase().contains("too many"), "{refused}");
+        }
+        kept.check(&store);
+        let read = store.read_all(BlobId([9; 32]), 1);
+        assert!(matches!(read, Err(ReadError::Unknown { .. })), "{read:?}");
+    }
+    assert!(refusals > 0, "handles were never missing");
+    kept.add(&store, 700_000).unwrap();
+    store.begin_partial(wanted, &manifest).unwrap();
+    drop(store);
+    kept.check(&Store::open(&dir.join("store")).unwrap());
+    println!("{refusals} times no file could be opened, and nothing was lost");
+}
