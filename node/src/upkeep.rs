@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use weft_protocol::ids::{BlobId, NodeId};
 use weft_protocol::retention;
-use weft_store::{BlobInfo, CollectError, Plan, ReadError, Store};
+use weft_store::{BlobInfo, CatalogError, CollectError, Lost, Mended, Plan, ReadError, Store};
 
 use crate::clock::unix_now;
 use crate::node::Shared;
@@ -31,7 +31,7 @@ pub(crate) struct Damage {
     pub(crate) id: BlobId,
     /// Its size in bytes.
     pub(crate) size: u64,
-    /// How many of its chunks were spoilt.
+    /// How many of its chunks were spoilt; 0 where the catalog lost what it knew of it.
     pub(crate) chunks: usize,
     /// Whether the bytes were had from a peer.
     pub(crate) healed: bool,
@@ -45,6 +45,7 @@ pub(crate) struct Damage {
 pub(crate) async fn run(node: Arc<Shared>) {
     let (mut collected, mut told_full) = (None::<Instant>, false);
     let mut unread = VecDeque::new();
+    let mut lost = node.store.mended().map_or_else(Vec::new, |mended| mended.lost.clone());
     loop {
         // At first as well: a node that starts has better to do, and no peer yet to heal from.
         tokio::time::sleep(PERIOD).await;
@@ -56,7 +57,15 @@ pub(crate) async fn run(node: Arc<Shared>) {
         }
         make_room(&node, &mut told_full).await;
         if unread.is_empty() {
+            match mend(&node).await {
+                Ok(mended) => lost.extend(mended.lost),
+                Err(why) => tracing::warn!(%why, "the catalog could not be checked"),
+            }
             unread = stored(&node).await;
+        }
+        // What no peer has now is asked for again with the next pass over all files.
+        for damage in bring_back(&node, std::mem::take(&mut lost)).await {
+            told_spoilt(damage);
         }
         scrub_some(&node, &mut unread).await;
     }
@@ -127,6 +136,40 @@ fn excess(node: &Shared) -> Option<u64> {
 }
 
 /// All blobs that are here; none where the catalog can't be read, which is told.
+/// Checks the catalog; what the disk has spoilt of it is made anew from all that is good.
+pub(crate) async fn mend(node: &Shared) -> Result<Mended, String> {
+    let store = Arc::clone(&node.store);
+    let mended = tokio::task::spawn_blocking(move || {
+        if store.verify_catalog()?.is_empty() {
+            return Ok(Mended::default());
+        }
+        store.mend_catalog()
+    });
+    let words = |error: CatalogError| error.to_string();
+    mended.await.map_err(|error| error.to_string())?.map_err(words)
+}
+
+/// Fetches blobs of which a damaged catalog has lost too much.
+pub(crate) async fn bring_back(node: &Shared, lost: Vec<Lost>) -> Vec<Damage> {
+    let peers: Vec<NodeId> = node.connected().into_iter().collect();
+    let mut brought = Vec::with_capacity(lost.len());
+    for Lost { blob, needed_by } in lost {
+        let fetched = node.fetcher.blobs(&[blob], &peers).await;
+        let (store, healed) = (Arc::clone(&node.store), fetched.is_ok());
+        let size = tokio::task::spawn_blocking(move || store.info(blob).ok().flatten()).await;
+        let size = size.ok().flatten().map_or(0, |info| info.size);
+        let why = fetched.err().map(|error| error.to_string());
+        brought.push(Damage { id: blob, size, chunks: 0, healed, needed_by, why });
+    }
+    brought
+}
+
+fn told_spoilt(damage: Damage) {
+    let Damage { id, chunks, healed, needed_by, why, .. } = damage;
+    let why = why.unwrap_or_default();
+    tracing::error!(blob = %id.short(), chunks, healed, ?needed_by, why, "the disk has spoilt a file");
+}
+
 async fn stored(node: &Shared) -> VecDeque<BlobInfo> {
     let store = Arc::clone(&node.store);
     let listed = tokio::task::spawn_blocking(move || store.list()).await;
@@ -156,9 +199,7 @@ async fn scrub_some(node: &Shared, unread: &mut VecDeque<BlobInfo>) {
     {
         read += blob.size;
         if let Some(damage) = check(node, &blob).await {
-            let Damage { id, chunks, healed, needed_by, why, .. } = damage;
-            let why = why.unwrap_or_default();
-            tracing::error!(blob = %id.short(), chunks, healed, ?needed_by, why, "the disk has spoilt a file");
+            told_spoilt(damage);
         }
     }
 }

@@ -20,6 +20,13 @@ pub struct CatalogDamage {
 impl CatalogDamage {
     /// Stands for a table's name where nobody knows to which a page belongs.
     pub const ANY_TABLE: &'static str = "(any)";
+
+    /// Whether what such a table has lost is made anew, here or with what peers have. Nobody else knows this
+    /// node's pins and its own values.
+    #[must_use]
+    pub fn is_made_anew(&self) -> bool {
+        ![tables::PINS.0, tables::META.0, Self::ANY_TABLE].contains(&self.table)
+    }
 }
 
 impl Store {

@@ -173,3 +173,30 @@ fn what_the_disk_spoils_is_healed_from_a_peer_or_named() {
     _ = node.call(&["add"]).arg(&alone).run().ok();
     assert_eq!(node.run(&["scrub"]).status, 0);
 }
+
+#[test]
+fn a_catalog_that_the_disk_spoils_is_made_anew() {
+    let mut farm = Farm::found(2);
+    let file = write_file(farm.folder().join("file.bin"), Random::seeded(6).bytes(3 << 20));
+    let added = farm.node(1).call(&["add", "--json"]).arg(&file).run().json();
+    let id = added[0]["id"].as_str().unwrap().to_owned();
+    _ = farm.node(2).run(&["pin", &id]).ok();
+    farm.stop(1);
+    // Every record of this file is spoilt: its key is the id, and what it says comes after.
+    let key: Vec<u8> =
+        (0..32).map(|n| u8::from_str_radix(&id[2 * n..2 * n + 2], 16).unwrap()).collect();
+    let catalog = farm.node(1).home().join("store/catalog.redb");
+    let mut bytes = fs::read(&catalog).unwrap();
+    let places: Vec<usize> =
+        (0..bytes.len() - 64).filter(|at| bytes[*at..].starts_with(&key)).collect();
+    assert!(!places.is_empty());
+    places.iter().for_each(|at| bytes[at + 33] ^= 4);
+    fs::write(&catalog, bytes).unwrap();
+    farm.start(1);
+    let node = farm.node(1);
+    assert!(node.log().contains("the catalog was damaged, and has been mended"), "{}", node.log());
+    let copy = farm.folder().join("copy.bin");
+    _ = node.call(&["get", &id, "--to"]).arg(&copy).run().ok();
+    assert_eq!(fs::read(&copy).unwrap(), fs::read(&file).unwrap());
+    assert_eq!(node.run(&["scrub"]).status, 0);
+}

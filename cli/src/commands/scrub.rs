@@ -32,8 +32,8 @@ pub(crate) async fn run(context: &Context) -> Result<(), Failure> {
 
 fn unhealed(document: &Value) -> usize {
     let damaged = document["damaged"].as_array().into_iter().flatten();
-    let records = document["damaged_records"].as_array().map_or(0, Vec::len);
-    damaged.filter(|blob| blob["healed"] != true).count() + records
+    let records = document["damaged_records"].as_array().into_iter().flatten();
+    damaged.chain(records).filter(|found| found["healed"] != true).count()
 }
 
 fn words(document: &Value, style: Style) -> String {
@@ -56,7 +56,13 @@ fn words(document: &Value, style: Style) -> String {
     }
     let mut sum = format!("{read}: the disk has spoilt {} of them", damaged.len());
     if records > 0 {
-        sum += &format!(", and {records} records of the catalog");
+        let all = document["damaged_records"].as_array().into_iter().flatten();
+        let lost = all.filter(|record| record["healed"] != true).count();
+        sum += &format!(", and {} of the catalog", units::count(records, "record"));
+        sum += &match lost {
+            0 => ", which was made anew".to_owned(),
+            lost => format!(", of which {lost} can't be made anew: pins may be lost"),
+        };
     }
     format!("{}\n\n{sum}", table.words(style, ""))
 }
@@ -85,5 +91,14 @@ mod tests {
         4.0 KiB in 3 files read: the disk has spoilt 2 of them
         ");
         assert_eq!((unhealed(&clean), unhealed(&spoilt)), (0, 1));
+        let catalog = json!({
+            "blobs": 3, "bytes": 4096, "damaged": [],
+            "damaged_records": [{ "table": "facts", "healed": true }, { "table": "pins", "healed": false }],
+        });
+        let words = words(&catalog, Style::default());
+        assert!(words.ends_with(
+            "0 of them, and 2 records of the catalog, of which 1 can't be made anew: pins may be lost"
+        ));
+        assert_eq!(unhealed(&catalog), 1);
     }
 }

@@ -160,13 +160,12 @@ pub(super) async fn scrub(node: State, access: Access) -> Answer {
 }
 
 async fn scrub_all(node: &Shared, lines: &Pieces) -> Result<Option<Value>, ApiError> {
+    let mended = upkeep::mend(node).await.map_err(|why| ApiError::new(Code::Failed, why))?;
+    let mut damaged = upkeep::bring_back(node, mended.lost).await;
     let store = Arc::clone(&node.store);
-    let (blobs, records) = blocking(move || {
-        Ok((store.list().map_err(failed)?, store.verify_catalog().map_err(failed)?))
-    })
-    .await?;
+    let blobs = blocking(move || store.list().map_err(failed)).await?;
     let total: u64 = blobs.iter().map(|blob| blob.size).sum();
-    let (mut bytes, mut damaged) = (0_u64, Vec::new());
+    let mut bytes = 0_u64;
     let mut told = Instant::now();
     for blob in &blobs {
         damaged.extend(upkeep::check(node, blob).await);
@@ -180,8 +179,11 @@ async fn scrub_all(node: &Shared, lines: &Pieces) -> Result<Option<Value>, ApiEr
         }
     }
     let healed = damaged.iter().filter(|damage| damage.healed).count();
-    let records: Vec<Value> =
-        records.iter().map(|record| json!({ "table": record.table })).collect();
+    let records: Vec<Value> = mended
+        .damage
+        .iter()
+        .map(|record| json!({ "table": record.table, "healed": record.is_made_anew() }))
+        .collect();
     Ok(Some(json!({
         "blobs": blobs.len(), "bytes": bytes, "damaged": damaged, "healed": healed,
         "damaged_records": records,
