@@ -278,7 +278,7 @@ fn without_file_handles_it_is_said_and_work_goes_on_once_there_are_some() {
         // The catalog is open already.
         store.put_facts(&[(fact(spare as u32), b"kept")]).unwrap();
         kept.facts.push(spare as u32);
-        setrlimit(Resource::Nofile, before.clone()).unwrap();
+        setrlimit(Resource::Nofile, before).unwrap();
         for refused in attempts.into_iter().filter_map(Result::err) {
             refusals += 1;
             assert!(refused.to_lowercase().contains("too many"), "{refused}");

@@ -21,10 +21,12 @@ const FLIPS: usize = 300;
 const CATALOG: &str = "catalog.redb";
 const FACTS: u8 = 200;
 
+/// A blob's bytes, manifest and chunks.
+type Blob = (Vec<u8>, Vec<u8>, Vec<Vec<u8>>);
+
 struct Sample {
     disk: FakeDisk,
-    /// The blobs' bytes, manifests and chunks.
-    blobs: BTreeMap<BlobId, (Vec<u8>, Vec<u8>, Vec<Vec<u8>>)>,
+    blobs: BTreeMap<BlobId, Blob>,
     /// The places of the catalog's live bytes: those of its header, and those in its pages.
     header: Vec<usize>,
     pages: Vec<usize>,

@@ -13,6 +13,11 @@ use crate::{Access, Disk, DiskFile, locked};
 
 pub(super) use crash::Survives;
 
+/// What is called before a change, with how many there were.
+type Watch = Box<dyn FnMut(&FakeDisk, usize) + Send>;
+/// What is called before a sync.
+type WatchSyncs = Arc<dyn Fn(&FakeDisk) + Send + Sync>;
+
 /// A file, whatever its names are.
 type Inode = usize;
 
@@ -57,9 +62,9 @@ struct State {
     /// How many changes and syncs were made.
     changes: usize,
     /// Called before every change and sync.
-    watch: Option<Box<dyn FnMut(&FakeDisk, usize) + Send>>,
+    watch: Option<Watch>,
     /// Called before every sync of a file.
-    watch_syncs: Option<Arc<dyn Fn(&FakeDisk) + Send + Sync>>,
+    watch_syncs: Option<WatchSyncs>,
     /// The places of what was read, if they are noted.
     reads: Option<Vec<(Inode, std::ops::Range<usize>)>>,
     /// How many bytes fit.

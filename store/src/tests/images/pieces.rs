@@ -52,7 +52,7 @@ pub(super) fn pieces() -> &'static [Piece] {
         let entries = (LEAVES.zip(&all)).map(|(n, bytes)| {
             let blob = scratch.ingest_bytes(bytes).unwrap().id;
             let entry = TreeEntry { blob, size: bytes.len() as u64, frames: None };
-            (TreePath::new(&n.to_string()).unwrap(), entry)
+            (TreePath::new(n.to_string()).unwrap(), entry)
         });
         let tree = Tree::new(entries.collect()).unwrap().encode();
         all.insert(TREE, tree);
