@@ -42,11 +42,15 @@ pub(crate) fn is_intact(disk: &dyn Disk, name: &str) -> Result<bool, CatalogErro
         Ok(Ok(intact)) => Ok(intact),
         Err(_) => Ok(false),
         Ok(Err(DatabaseError::Storage(error))) => match error {
-            // That it is no database at all is told like this.
-            redb::StorageError::Io(error) if error.kind() != io::ErrorKind::InvalidData => {
-                Err(failed(error))
+            // That it is no database at all is told like this, and that a spoilt length leads past its end.
+            redb::StorageError::Io(error)
+                if [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof]
+                    .contains(&error.kind()) =>
+            {
+                Ok(false)
             }
-            redb::StorageError::Io(_) | redb::StorageError::Corrupted(_) => Ok(false),
+            redb::StorageError::Io(error) => Err(failed(error)),
+            redb::StorageError::Corrupted(_) => Ok(false),
             other => Err(refused(other)),
         },
         Ok(Err(other)) => Err(refused(other)),

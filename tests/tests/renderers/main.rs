@@ -191,15 +191,18 @@ fn povray_takes_its_include_along() {
     let source = povray_shot();
     let expected = povray_by_hand(source.path(), "shot.pov", 1..=3, (120, 90));
     assert_ne!(expected[&1], expected[&3], "the ball moves");
-    let assets = source.path().join("parts").display().to_string();
-    let options = ["-f", "1-3", "--assets", &assets, "--arg", "width=120", "--arg", "height=90"];
+    let options = ["-f", "1-3", "--arg", "width=120", "--arg", "height=90"];
     let job: Job = Submission::of(source, "shot.pov").options(&options).watch(&farm, 1);
     job.assert_completed(3);
     assert_same(&pictures(&job.out, "shot"), &expected);
 
     let lonely = povray_shot();
     std::fs::remove_dir_all(lonely.path().join("parts")).unwrap();
-    let options = ["-f", "1", "--retries", "0"];
+    // It is asked for before anything is sent; whoever goes on without it hears from the renderer.
+    let shot = lonely.path().join("shot.pov").display().to_string();
+    let refused = farm.node(2).run(&["submit", &shot, "-f", "1"]).ended_with(5);
+    assert!(refused.stderr.contains("parts/colours.inc"), "{}", refused.stderr);
+    let options = ["-f", "1", "--retries", "0", "--ignore-missing"];
     let job = Submission::of(lonely, "shot.pov").options(&options).watch(&farm, 2);
     let why = job.assert_failed(1);
     assert!(why.contains("colours.inc"), "the end of the log names it: {why}");
