@@ -427,6 +427,10 @@ impl Drop for Farm {
                     from += 1;
                 }
                 eprintln!("--- the end of the log of {}:\n{}", node.name(), &log[from..]);
+                let nodes = node.get("/v1/nodes").unwrap_or_default();
+                for other in nodes.as_array().into_iter().flatten() {
+                    eprintln!("it sees {} {}", other["name"], other["state"]);
+                }
             }
         }
         self.nodes.iter_mut().for_each(Node::ask_to_end);
