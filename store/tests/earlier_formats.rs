@@ -3,6 +3,8 @@
 //! `fixtures/format-N` is what `WEFT_WRITE_FIXTURE=folder cargo test -p weft-store --test
 //! earlier_formats` wrote when format N was the newest. It is never written again.
 
+mod noise;
+
 use std::fs;
 use std::path::Path;
 
@@ -10,22 +12,10 @@ use weft_protocol::content::{Tree, TreeEntry, TreePath};
 use weft_protocol::ids::{BlobId, FactId};
 use weft_store::{Batch, Store};
 
+use noise::noise;
+
 /// The end of the pin that has one, in seconds since 1970: in the year 2100.
 const UNTIL: u64 = 4_102_444_800;
-
-/// Bytes of Marsaglia's xorshift64 (shifts 13, 7, 17).
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
-}
 
 /// What is whole in the fixtures: a file of several chunks, one in the catalog, an empty one, and
 /// a tree of them.

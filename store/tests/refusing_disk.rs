@@ -5,6 +5,8 @@
 //! the tests say so and end; with `WEFT_REQUIRE_MOUNT` set they fail instead.
 #![cfg(target_os = "linux")]
 
+mod noise;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -13,22 +15,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use weft_protocol::ids::{BlobId, FactId};
 use weft_store::{DiskError, IngestError, OpenError, ReadError, Store, WriteError};
 
+use noise::noise;
+
 /// The size of the disk, in bytes.
 const SIZE: u64 = 64 << 20;
-
-/// Bytes of Marsaglia's xorshift64 (shifts 13, 7, 17).
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
-}
 
 /// A file system of its own, mounted while this lives.
 struct Mounted {

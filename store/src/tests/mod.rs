@@ -8,6 +8,8 @@ mod giving;
 mod holders;
 mod images;
 mod keeping;
+#[path = "../../tests/noise/mod.rs"]
+mod noise;
 mod opening;
 mod reading;
 mod receiving;
@@ -21,20 +23,7 @@ use weft_protocol::content::Manifest;
 use weft_protocol::ids::BlobId;
 
 use crate::Store;
-
-/// Bytes of Marsaglia's xorshift64 (shifts 13, 7, 17).
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
-}
+use noise::noise;
 
 /// A store in a folder of its own, which goes with it.
 struct Scratch {
