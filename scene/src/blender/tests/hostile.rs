@@ -87,16 +87,20 @@ fn real_files_cut_off_anywhere_are_refused() {
     }
 }
 
-#[test]
-fn real_files_with_flipped_bits_do_no_harm() {
-    let Some(folder) = scenes() else { return };
-    let mut state = 0x2545_f491_4f6c_dd1du64;
-    let mut random = |below: usize| {
+/// Numbers below what is asked for, of Marsaglia's xorshift64 (shifts 13, 7, 17).
+fn random(mut state: u64) -> impl FnMut(usize) -> usize {
+    move |below| {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
         (state % below as u64) as usize
-    };
+    }
+}
+
+#[test]
+fn real_files_with_flipped_bits_do_no_harm() {
+    let Some(folder) = scenes() else { return };
+    let mut random = random(0x2545_f491_4f6c_dd1d);
     for path in blend_files(&folder) {
         let whole = fs::read(&path).unwrap();
         for _ in 0..30 {
@@ -114,13 +118,7 @@ fn real_files_with_flipped_bits_do_no_harm() {
 fn flipped_bytes_in_a_real_file_do_no_harm() {
     for name in ["cube.blend", "cube_zstd.blend"] {
         let Some(whole) = cube(name) else { return };
-        let mut state = 0x9e37_79b9_7f4a_7c15u64;
-        let mut random = |below: usize| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state % below as u64) as usize
-        };
+        let mut random = random(0x9e37_79b9_7f4a_7c15);
         for _ in 0..60 {
             let mut bytes = whole.clone();
             for _ in 0..1 + random(20) {
