@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{AsyncWriteExt, StreamExt};
+use futures::AsyncWriteExt;
 use weft_protocol::certificate::{Chain, MAX_CHAIN, Role};
 use weft_protocol::fact::Body;
 use weft_protocol::ids::NodeId;
@@ -71,10 +71,8 @@ async fn ask(node: &Shared, admin: &NodeId) -> Result<(), String> {
 
 /// An admin's node signs connected members' certificates anew, with the role that they have.
 async fn answer(node: &Shared) {
-    let Some(mut incoming) = node.network.accept(RENEW) else {
-        return;
-    };
-    while let Some((peer, mut stream)) = incoming.next().await {
+    let mut incoming = node.network.accept(RENEW);
+    while let Some((peer, mut stream)) = incoming.recv().await {
         let chain = node_of(&peer).and_then(|peer| renewed(node, &peer));
         if let Some(chain) = chain {
             let _ = frames::write(&mut stream, &chain).await;

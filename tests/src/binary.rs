@@ -22,8 +22,10 @@ pub fn weft_binary() -> &'static Path {
 
 fn build() -> PathBuf {
     let test = std::env::current_exe().expect("the test has a path");
-    // target/[triple/]PROFILE/deps/TEST
-    let profile = test.ancestors().nth(2).expect("tests lie two folders deep");
+    // target/[triple/]PROFILE/deps/TEST, or a program's own target/[triple/]PROFILE/NAME
+    let folder = test.parent().expect("a program lies in a folder");
+    let profile = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
+    let profile = profile.expect("tests lie two folders deep");
     let above = profile.parent().expect("a profile's folder lies in another");
     // Cargo marks the target folders that it makes; in one that was there before, it is the one above.
     let marked = profile.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());

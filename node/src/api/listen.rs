@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::{Extension, Router};
-use futures::StreamExt;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use interprocess::local_socket::tokio::prelude::*;
@@ -145,11 +144,9 @@ async fn serve_tcp(
 }
 
 fn serve_peers(node: &Arc<Shared>, router: Router) {
-    let Some(mut incoming) = node.network.accept(API) else {
-        return;
-    };
+    let mut incoming = node.network.accept(API);
     tokio::spawn(async move {
-        while let Some((peer, stream)) = incoming.next().await {
+        while let Some((peer, stream)) = incoming.recv().await {
             if let Some(peer) = node_of(&peer) {
                 let router = router.clone().layer(Extension(Access::Peer(peer)));
                 tokio::spawn(answer(stream.compat(), router));

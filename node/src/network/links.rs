@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::{AsyncWriteExt, StreamExt};
+use futures::AsyncWriteExt;
 use tokio::sync::mpsc;
 use weft_protocol::ids::NodeId;
 use weft_protocol::wire::control::{MAX_MESSAGE, Message};
 
 use super::gate::{node_of, peer_of};
+use super::streams::Control;
 use super::{CONTROL, News, frames};
 
 /// How many messages wait for one peer before more are dropped.
@@ -18,22 +19,21 @@ const QUEUE: usize = 1024;
 /// The links to all connected peers.
 #[derive(Clone)]
 pub(super) struct Links {
-    control: libp2p_stream::Control,
+    control: Control,
     queues: Arc<Mutex<BTreeMap<NodeId, mpsc::Sender<Message>>>>,
 }
 
 impl Links {
     /// Takes in what peers send, from now on.
-    pub(super) fn start(control: libp2p_stream::Control, news: mpsc::Sender<News>) -> Self {
-        if let Ok(mut incoming) = control.clone().accept(CONTROL) {
-            tokio::spawn(async move {
-                while let Some((peer, stream)) = incoming.next().await {
-                    if let Some(node) = node_of(&peer) {
-                        tokio::spawn(listen(node, stream, news.clone()));
-                    }
+    pub(super) fn start(control: Control, news: mpsc::Sender<News>) -> Self {
+        let mut incoming = control.accept(CONTROL);
+        tokio::spawn(async move {
+            while let Some((peer, stream)) = incoming.recv().await {
+                if let Some(node) = node_of(&peer) {
+                    tokio::spawn(listen(node, stream, news.clone()));
                 }
-            });
-        }
+            }
+        });
         Self { control, queues: Arc::default() }
     }
 
@@ -60,15 +60,11 @@ impl Links {
 }
 
 /// Writes a peer's messages, over a new stream when the old one breaks.
-async fn talk(
-    mut control: libp2p_stream::Control,
-    node: NodeId,
-    mut queue: mpsc::Receiver<Message>,
-) {
+async fn talk(control: Control, node: NodeId, mut queue: mpsc::Receiver<Message>) {
     let Some(peer) = peer_of(&node) else { return };
     let mut unsent: Option<Message> = None;
     while !queue.is_closed() {
-        let Ok(mut stream) = control.open_stream(peer, CONTROL).await else {
+        let Ok(mut stream) = control.open(&peer, CONTROL).await else {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };

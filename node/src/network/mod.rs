@@ -3,6 +3,9 @@
 pub mod frames;
 pub mod gate;
 mod links;
+#[cfg(test)]
+pub(crate) mod place;
+mod streams;
 pub mod swarm;
 
 use libp2p::{Multiaddr, StreamProtocol, identity};
@@ -41,7 +44,7 @@ pub struct Network {
     me: NodeId,
     gate: Gate,
     orders: mpsc::Sender<Order>,
-    control: libp2p_stream::Control,
+    control: streams::Control,
     links: links::Links,
 }
 
@@ -78,7 +81,7 @@ impl Network {
         let Setup { keys, gate, studio, listen, full } = setup;
         let mut swarm = swarm::build(&keys, &gate, &studio, full)?;
         listen_on_first(&mut swarm, &listen)?;
-        let control = swarm.behaviour().streams.new_control();
+        let control = swarm.behaviour().streams.control();
         // Orders and news are bounded: whoever is too fast waits.
         let (orders, order_queue) = mpsc::channel(1024);
         let (swarm_news, mut from_swarm) = mpsc::channel(1024);
@@ -141,14 +144,13 @@ impl Network {
     pub async fn open(&self, node: &NodeId, protocol: StreamProtocol) -> Result<Stream, OpenError> {
         let failed = |reason: String| OpenError { node: node.short(), reason };
         let peer = peer_of(node).ok_or_else(|| failed("its id is no public key".into()))?;
-        let mut control = self.control.clone();
-        control.open_stream(peer, protocol).await.map_err(|error| failed(error.to_string()))
+        self.control.open(&peer, protocol).await.map_err(|error| failed(error.to_string()))
     }
 
-    /// The streams of a protocol that peers open.
+    /// The streams of a protocol that peers open, from now on.
     #[must_use]
-    pub fn accept(&self, protocol: StreamProtocol) -> Option<libp2p_stream::IncomingStreams> {
-        self.control.clone().accept(protocol).ok()
+    pub(crate) fn accept(&self, protocol: StreamProtocol) -> streams::Incoming {
+        self.control.accept(protocol)
     }
 }
 

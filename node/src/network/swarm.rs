@@ -20,6 +20,7 @@ use weft_protocol::wire;
 use weft_protocol::wire::gossip;
 
 use super::gate::{Gate, node_of, peer_of};
+use super::streams;
 
 /// The most connections that a node keeps, and with one peer (both may dial at the same moment).
 const MAX_CONNECTIONS: u32 = 512;
@@ -33,7 +34,7 @@ const MDNS_WINDOW: Duration = Duration::from_secs(60);
 pub(super) struct Behaviour {
     limits: connection_limits::Behaviour,
     identify: identify::Behaviour,
-    pub(super) streams: libp2p_stream::Behaviour,
+    pub(super) streams: streams::Behaviour,
     gossip: Toggle<gossipsub::Behaviour>,
     mdns: Toggle<mdns::tokio::Behaviour>,
 }
@@ -118,7 +119,7 @@ pub(super) fn build(
     let behaviour = Behaviour {
         limits: connection_limits::Behaviour::new(limits),
         identify: identify::Behaviour::new(identify),
-        streams: libp2p_stream::Behaviour::new(),
+        streams: streams::Behaviour::default(),
         gossip: gossip.into(),
         mdns: mdns.into(),
     };

@@ -6,7 +6,6 @@ mod queue;
 
 use std::sync::Arc;
 
-use futures::StreamExt;
 use weft_store::Store;
 
 use self::conversation::Conversation;
@@ -17,11 +16,9 @@ use crate::network::{CHUNKS, Network};
 
 /// Answers peers for as long as the network lives.
 pub(crate) async fn serve(network: Network, store: Arc<Store>, traffic: Traffic) {
-    let Some(mut incoming) = network.accept(CHUNKS) else {
-        return;
-    };
+    let mut incoming = network.accept(CHUNKS);
     let origins = Origins::default();
-    while let Some((peer, stream)) = incoming.next().await {
+    while let Some((peer, stream)) = incoming.recv().await {
         let Some(node) = node_of(&peer) else { continue };
         let conversation =
             Conversation::new(node, Arc::clone(&store), traffic.clone(), origins.clone());

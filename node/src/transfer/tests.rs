@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use weft_protocol::ids::{BlobId, NodeId};
 use weft_store::Store;
 
-use self::peer::{Behaviour, Peer, Place, bytes_of, connect};
+use self::peer::{Behaviour, Peer, bytes_of};
 use super::{Fetcher, Traffic, serve};
+use crate::network::place::{Place, connect};
 
 /// How long an honest peer takes for each chunk: all of them together are slower than this
 /// machine, so that what a bad one costs is not lost in what the machine does.

@@ -1,21 +1,14 @@
-//! Peers for tests: connected nodes, and what serves bytes on them, well or badly.
+//! Peers for tests, which serve bytes well or badly.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
-use libp2p::Multiaddr;
-use weft_protocol::certificate::{Chain, Role};
+use futures::{AsyncReadExt, AsyncWriteExt};
 use weft_protocol::content::{Bitmap, Manifest};
-use weft_protocol::ids::{NodeId, StudioId};
-use weft_protocol::sign::KeyPair;
 use weft_protocol::wire::transfer::{Chunk, Encoding, MAX_IN_FLIGHT, MAX_REQUEST, Reply, Request};
 
-use crate::clock::unix_now;
-use crate::network::gate::Gate;
-use crate::network::swarm::SwarmNews;
-use crate::network::{CHUNKS, Network, News, Setup, Stream, frames};
-use crate::studio::certify;
+use crate::network::place::Place;
+use crate::network::{CHUNKS, Stream, frames};
 
 /// How a peer behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,51 +24,6 @@ pub(super) enum Behaviour {
     Closes,
     /// Its manifest has other chunks.
     OtherManifest,
-}
-
-/// A connected node.
-pub(super) struct Place {
-    pub(super) network: Network,
-    address: Multiaddr,
-    connected: tokio::sync::watch::Receiver<Vec<NodeId>>,
-}
-
-impl Place {
-    /// A node of the one studio that these tests have, with keys of its own.
-    pub(super) async fn new(number: u8) -> Self {
-        let (root, keys) = (KeyPair::from_secret(&[99; 32]), KeyPair::from_secret(&[number; 32]));
-        let studio = StudioId(root.public().0);
-        let leaf = certify(studio, &root, keys.public(), Role::Admin, "n", unix_now());
-        let libp2p_keys = libp2p::identity::Keypair::ed25519_from_bytes(keys.secret()).unwrap();
-        let gate = Gate::member(&libp2p_keys, Chain { leaf, admin: None }, None).unwrap();
-        let listen = vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()];
-        let setup = Setup { keys: libp2p_keys, gate, studio, listen, full: false };
-        let (network, mut news) = Network::start(keys.public(), setup).unwrap();
-        let address = loop {
-            if let Some(News::Swarm(SwarmNews::Listening(address))) = news.recv().await {
-                break address;
-            }
-        };
-        let (tell, connected) = tokio::sync::watch::channel(Vec::new());
-        tokio::spawn(async move {
-            while let Some(told) = news.recv().await {
-                if let News::Swarm(SwarmNews::Connected(chain)) = told {
-                    tell.send_modify(|all: &mut Vec<NodeId>| {
-                        all.push(chain.leaf.statement.subject)
-                    });
-                }
-            }
-        });
-        Self { network, address, connected }
-    }
-}
-
-/// Connects one node to another.
-pub(super) async fn connect(from: &Place, to: &Place) {
-    from.network.dial(Some(to.network.me()), vec![to.address.clone()]);
-    let (me, other) = (from.network.me(), to.network.me());
-    from.connected.clone().wait_for(|all| all.contains(&other)).await.unwrap();
-    to.connected.clone().wait_for(|all| all.contains(&me)).await.unwrap();
 }
 
 /// Bytes that nothing compresses.
@@ -110,10 +58,10 @@ impl Peer {
         bytes: Arc<Vec<u8>>,
     ) -> Self {
         let place = Place::new(number).await;
-        let mut incoming = place.network.accept(CHUNKS).unwrap();
+        let mut incoming = place.network.accept(CHUNKS);
         let serving = Serving { behaviour, each, manifest, bytes, link: Arc::default() };
         tokio::spawn(async move {
-            while let Some((_, stream)) = incoming.next().await {
+            while let Some((_, stream)) = incoming.recv().await {
                 let serving = serving.clone();
                 tokio::spawn(async move { serving.answer(stream).await });
             }
