@@ -53,6 +53,8 @@ pub(crate) fn is_intact(disk: &dyn Disk, name: &str) -> Result<bool, CatalogErro
             redb::StorageError::Corrupted(_) => Ok(false),
             other => Err(refused(other)),
         },
+        // Every catalog was made with the version that there is.
+        Ok(Err(DatabaseError::UpgradeRequired(_))) => Ok(false),
         Ok(Err(other)) => Err(refused(other)),
     }
 }
@@ -283,12 +285,20 @@ impl View {
         Ok(Self { file, changed: Mutex::new(Changed { length, blocks: BTreeMap::new() }) })
     }
 
+    /// Bytes as the file has them; zeros after its end.
+    fn read_file(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let there = self.file.len()?.saturating_sub(offset).min(out.len() as u64) as usize;
+        out[there..].fill(0);
+        match there {
+            0 => Ok(()),
+            _ => self.file.read_at(offset, &mut out[..there]),
+        }
+    }
+
     /// A block as the file has it; zeros after its end.
     fn original(&self, number: u64) -> io::Result<Vec<u8>> {
         let mut block = vec![0; BLOCK as usize];
-        let start = number * BLOCK;
-        let there = self.file.len()?.saturating_sub(start).min(BLOCK);
-        self.file.read_at(start, &mut block[..there as usize])?;
+        self.read_file(number * BLOCK, &mut block)?;
         Ok(block)
     }
 }
@@ -304,16 +314,17 @@ impl StorageBackend for View {
         if end > changed.length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let there = self.file.len()?.saturating_sub(offset).min(out.len() as u64) as usize;
-        self.file.read_at(offset, &mut out[..there])?;
-        out[there..].fill(0);
+        // What was written is not read from the file.
+        let mut at = offset;
         for (number, block) in changed.blocks.range(offset / BLOCK..end.div_ceil(BLOCK)) {
             let start = number * BLOCK;
             let (from, to) = (start.max(offset), (start + BLOCK).min(end));
+            self.read_file(at, &mut out[(at - offset) as usize..(from - offset) as usize])?;
             out[(from - offset) as usize..(to - offset) as usize]
                 .copy_from_slice(&block[(from - start) as usize..(to - start) as usize]);
+            at = to;
         }
-        Ok(())
+        self.read_file(at, &mut out[(at - offset) as usize..])
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
@@ -341,12 +352,13 @@ impl StorageBackend for View {
         let mut changed = locked(&self.changed);
         let end = offset + data.len() as u64;
         for number in offset / BLOCK..end.div_ceil(BLOCK) {
-            let mut block = match changed.blocks.remove(&number) {
-                Some(block) => block,
-                None => self.original(number)?,
-            };
             let start = number * BLOCK;
             let (from, to) = (start.max(offset), (start + BLOCK).min(end));
+            let mut block = match changed.blocks.remove(&number) {
+                Some(block) => block,
+                None if to - from == BLOCK => vec![0; BLOCK as usize],
+                None => self.original(number)?,
+            };
             block[(from - start) as usize..(to - start) as usize]
                 .copy_from_slice(&data[(from - offset) as usize..(to - offset) as usize]);
             changed.blocks.insert(number, block);

@@ -27,9 +27,28 @@ type Blob = (Vec<u8>, Vec<u8>, Vec<Vec<u8>>);
 struct Sample {
     disk: FakeDisk,
     blobs: BTreeMap<BlobId, Blob>,
-    /// The places of the catalog's live bytes: those of its header, and those in its pages.
-    header: Vec<usize>,
-    pages: Vec<usize>,
+    /// The places of the live bytes in the catalog's pages, while the store is closed, and while it
+    /// is open: opening it writes.
+    closed: Vec<usize>,
+    open: Vec<usize>,
+}
+
+/// The places of the live bytes in the catalog's pages: those that a check of it reads.
+fn live(disk: &FakeDisk) -> Vec<usize> {
+    let reads = disk.read_by(CATALOG, || {
+        assert!(crate::salvage::is_intact(disk, CATALOG).unwrap());
+    });
+    let bytes = disk.bytes(CATALOG);
+    let mut places = std::collections::BTreeSet::new();
+    for read in reads {
+        if read.start > 0
+            && let Some(used) = used(&bytes[read.clone()])
+        {
+            places.extend(read.start..read.start + used);
+        }
+    }
+    assert!(places.len() > 200_000, "{}", places.len());
+    places.into_iter().collect()
 }
 
 fn open(disk: &FakeDisk) -> Store {
@@ -53,22 +72,12 @@ fn sample() -> &'static Sample {
         let facts = (0..FACTS).fold(Batch::new(), |batch, n| batch.put_fact(fact(n), vec![n; 300]));
         store.commit(&facts.put_meta("term", [77])).unwrap();
         drop(store);
-        let reads = disk.read_by(CATALOG, || {
-            assert!(crate::salvage::is_intact(&disk, CATALOG).unwrap());
-        });
-        let bytes = disk.bytes(CATALOG);
-        let header = (0..HEADER).collect();
-        let mut pages = std::collections::BTreeSet::new();
-        for read in reads {
-            if read.start > 0
-                && let Some(used) = used(&bytes[read.clone()])
-            {
-                pages.extend(read.start..read.start + used);
-            }
-        }
-        let pages: Vec<_> = pages.into_iter().collect();
-        assert!(pages.len() > 200_000, "{}", pages.len());
-        Sample { disk, blobs, header, pages }
+        let closed = live(&disk);
+        let other = disk.after_crash(Survives::ALL, &mut Dice::new(0));
+        let store = open(&other);
+        let opened = live(&other);
+        drop(store);
+        Sample { disk, blobs, closed, open: opened }
     })
 }
 
@@ -179,18 +188,23 @@ fn rot_in_a_blob_is_found_and_healed_from_a_peer() {
 
 #[test]
 fn rot_in_the_catalog_is_found_and_healed_or_named() {
-    let Sample { disk, blobs, header, pages } = sample();
+    let Sample { disk, blobs, closed, open: opened } = sample();
     let mut dice = Dice::new(2);
     let flips = times("WEFT_FLIPS", FLIPS).div_ceil(2);
     let (mut harmless, mut free, mut rebuilt, mut lost, mut damage) = (0, 0, 0, 0, 0);
     for flip in 0..flips {
         let disk = disk.after_crash(Survives::ALL, &mut dice);
         let in_header = flip % 10 == 0;
-        let place = *dice.one_of(if in_header { header } else { pages });
+        // Before the store is opened, or while it is.
+        let before = dice.chance(128);
+        let place = match (in_header, before) {
+            (true, _) => dice.below(HEADER),
+            (false, true) => *dice.one_of(closed),
+            (false, false) => *dice.one_of(opened),
+        };
         let bit = dice.below(8) as u8;
         let what = format!("flip {flip}: bit {bit} of byte {place}");
-        // Before the store is opened, or while it is.
-        let (store, mended) = if dice.chance(128) {
+        let (store, mended) = if before {
             assert!(disk.flip(CATALOG, place, bit));
             let store = open(&disk);
             let mended = store.mended().cloned();
