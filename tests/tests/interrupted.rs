@@ -14,8 +14,10 @@ const KILLS: usize = 20;
 const SIZE: u64 = 96 << 20;
 /// How many bytes may have come without the catalog knowing that they are on disk.
 const CHECKPOINT: u64 = 16 << 20;
-/// What may have left the sender and not be written: it waits in the sockets, and for the disk.
-const ON_ITS_WAY: u64 = 8 << 20;
+/// What may have left the sender, and be known to no disk: a node asks a peer for 16 MiB ahead at most
+/// (`protocol/src/transfer/pace.rs`), and takes in 4 MiB before it waits for its disk
+/// (`node/src/transfer/session.rs`). It is so much where the cores are busy.
+const ON_ITS_WAY: u64 = 20 << 20;
 
 /// How many bytes of chunks a node has sent so far.
 fn sent(farm: &Farm, number: usize) -> u64 {
@@ -70,8 +72,9 @@ fn a_killed_node_fetches_little_again() {
     again.sort_unstable();
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     println!(
-        "{kills} kills in fetches of {:.0} MiB ({late} when all was sent): fetched again {:.1} MiB at the \
-         median, {:.1} at the 90th percentile, {:.1} at most; a checkpoint is {:.0} MiB",
+        "{kills} kills in fetches of {:.0} MiB ({late} when all was sent): sent again {:.1} MiB at the \
+         median, {:.1} at the 90th percentile, {:.1} at most, what never arrived included; a checkpoint is \
+         {:.0} MiB",
         mib(SIZE),
         mib(again[again.len() / 2]),
         mib(again[again.len() * 9 / 10]),
@@ -79,5 +82,5 @@ fn a_killed_node_fetches_little_again() {
         mib(CHECKPOINT),
     );
     let most = CHECKPOINT + ON_ITS_WAY;
-    assert!(again[again.len() - 1] <= most, "more than {most} bytes were fetched again");
+    assert!(again[again.len() - 1] <= most, "more than {most} bytes were sent again");
 }
