@@ -1,77 +1,28 @@
 //! A disk that is full or read-only, and a process that may open no more files: each is said
 //! clearly, nothing that was acknowledged is lost, and work goes on once the trouble is over.
 //!
-//! Disks are file systems of 64 MiB in a file, which only root can mount. Where that isn't possible
-//! the tests say so and end; with `WEFT_REQUIRE_MOUNT` set they fail instead.
+//! Disks are file systems of 64 MiB in a file.
 #![cfg(target_os = "linux")]
 
+mod mounted;
 mod noise;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use weft_protocol::ids::{BlobId, FactId};
 use weft_store::{DiskError, IngestError, OpenError, ReadError, Store, WriteError};
 
+use mounted::{Mounted, path, run};
 use noise::noise;
 
 /// The size of the disk, in bytes.
 const SIZE: u64 = 64 << 20;
 
-/// A file system of its own, mounted while this lives.
-struct Mounted {
-    dir: tempfile::TempDir,
-}
-
-impl Mounted {
-    fn new() -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let image = dir.path().join("image");
-        std::fs::File::create(&image).unwrap().set_len(SIZE).unwrap();
-        std::fs::create_dir(dir.path().join("disk")).unwrap();
-        let made = run("mkfs.ext4", &["-q", "-m", "0", path(&image)]);
-        let mounted = Self { dir };
-        match made.and_then(|()| run("mount", &["-o", "loop", path(&image), path(&mounted.disk())]))
-        {
-            Ok(()) => Some(mounted),
-            Err(why) => {
-                assert!(std::env::var_os("WEFT_REQUIRE_MOUNT").is_none(), "{why}");
-                eprintln!("left out, since no file system can be mounted here: {why}");
-                None
-            }
-        }
-    }
-
-    fn disk(&self) -> PathBuf {
-        self.dir.path().join("disk")
-    }
-
-    fn store(&self) -> PathBuf {
-        self.disk().join("store")
-    }
-
-    fn remount(&self, how: &str) {
-        run("mount", &["-o", &format!("remount,{how}"), path(&self.disk())]).unwrap();
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = run("umount", &[path(&self.disk())]);
-    }
-}
-
-fn path(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
-fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
-    let done = Command::new(program).args(arguments).stdin(Stdio::null()).output();
-    let done = done.map_err(|error| format!("{program}: {error}"))?;
-    let said = String::from_utf8_lossy(&done.stderr).into_owned();
-    if done.status.success() { Ok(()) } else { Err(format!("{program}: {said}")) }
+fn remount(mounted: &Mounted, how: &str) {
+    run("mount", &["-o", &format!("remount,{how}"), path(&mounted.disk())]).unwrap();
 }
 
 /// What a store was told to keep.
@@ -110,8 +61,8 @@ fn fact(n: u32) -> FactId {
 
 #[test]
 fn a_full_disk_is_said_and_work_goes_on_once_there_is_room() {
-    let Some(mounted) = Mounted::new() else { return };
-    let store = Store::open(&mounted.store()).unwrap();
+    let Some(mounted) = Mounted::new("ext4", SIZE) else { return };
+    let store = Store::open(&mounted.disk().join("store")).unwrap();
     let mut kept = Kept::default();
     kept.add(&store, 5_000_000).unwrap();
     kept.add(&store, 300).unwrap();
@@ -147,13 +98,13 @@ fn a_full_disk_is_said_and_work_goes_on_once_there_is_room() {
     kept.check(&store);
     // It is opened as it is, or says why not; what it has can be given away to make room.
     drop(store);
-    let opened = Store::open(&mounted.store());
+    let opened = Store::open(&mounted.disk().join("store"));
     if let Err(refused) = &opened {
         assert!(refused.is_no_space(), "{refused:?}");
     }
     drop(opened);
     std::fs::remove_file(&rest).unwrap();
-    let store = Store::open(&mounted.store()).unwrap();
+    let store = Store::open(&mounted.disk().join("store")).unwrap();
     kept.check(&store);
     std::fs::remove_file(&filler).unwrap();
     kept.add(&store, 3_000_000).unwrap();
@@ -167,8 +118,8 @@ fn a_full_disk_is_said_and_work_goes_on_once_there_is_room() {
 
 #[test]
 fn a_full_disk_is_emptied_by_collecting() {
-    let Some(mounted) = Mounted::new() else { return };
-    let store = Store::open(&mounted.store()).unwrap();
+    let Some(mounted) = Mounted::new("ext4", SIZE) else { return };
+    let store = Store::open(&mounted.disk().join("store")).unwrap();
     let mut kept = Kept::default();
     kept.add(&store, 2_000_000).unwrap();
     store.pin(kept.blobs[0].0, "user").unwrap();
@@ -196,18 +147,18 @@ fn a_full_disk_is_emptied_by_collecting() {
 
 #[test]
 fn a_read_only_disk_is_said_and_nothing_is_lost() {
-    let Some(mounted) = Mounted::new() else { return };
+    let Some(mounted) = Mounted::new("ext4", SIZE) else { return };
     let mut kept = Kept::default();
-    let store = Store::open(&mounted.store()).unwrap();
+    let store = Store::open(&mounted.disk().join("store")).unwrap();
     kept.add(&store, 2_000_000).unwrap();
     kept.add(&store, 2_000).unwrap();
     drop(store);
-    mounted.remount("ro");
-    let refused = Store::open(&mounted.store()).unwrap_err();
+    remount(&mounted, "ro");
+    let refused = Store::open(&mounted.disk().join("store")).unwrap_err();
     assert!(matches!(refused, OpenError::Disk(DiskError::ReadOnly { .. })), "{refused:?}");
     assert!(refused.to_string().contains("read-only"), "{refused}");
-    mounted.remount("rw");
-    let store = Store::open(&mounted.store()).unwrap();
+    remount(&mounted, "rw");
+    let store = Store::open(&mounted.disk().join("store")).unwrap();
     kept.check(&store);
     kept.add(&store, 2_000_000).unwrap();
     kept.check(&store);
