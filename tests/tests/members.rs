@@ -47,9 +47,14 @@ fn a_revoked_member_is_thrown_out_and_comes_back_only_as_another() {
     let refused = farm.node(3).run(&["--peer", &address, "jobs"]).ended_with(4);
     assert!(refused.stderr.contains("revoked"), "{refused:?}");
     farm.start(3);
-    // It dials whom it knows every two seconds.
-    std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(farm.node(3).ask(&["status"])["peers"], 0);
+    // It dials whom it knows every two seconds, and says what it hears.
+    let status = wait_for(SOON, "both refuse it", || {
+        let status = farm.node(3).get("/v1/status")?;
+        (status["refused_by"].as_array()?.len() == 2).then_some(status)
+    });
+    let reason = &status["refused_by"][0]["reason"];
+    assert!(reason.as_str().is_some_and(|reason| reason.contains("revoked")), "{status:#}");
+    assert_eq!(status["peers"], 0);
     assert_eq!(alive(farm.node(1)), Some(2));
     let members = farm.node(2).ask(&["members"]);
     let it = members.as_array().unwrap().iter().find(|member| member["node"] == id.as_str());

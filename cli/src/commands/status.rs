@@ -26,6 +26,13 @@ fn words(document: &Value, style: Style) -> String {
         role if role.is_empty() => String::new(),
         role => format!(", {role}"),
     };
+    let refusals = document["refused_by"].as_array().into_iter().flatten();
+    let refusals: Vec<String> = refusals
+        .map(|refusal| {
+            let name = refusal["name"].as_str().or(refusal["node"].as_str()).unwrap_or_default();
+            format!("{name}: {}", refusal["reason"].as_str().unwrap_or_default())
+        })
+        .collect();
     let addresses = document["addresses"].as_array().into_iter().flatten();
     let addresses: Vec<&str> = addresses.filter_map(Value::as_str).collect();
     table::facts(
@@ -35,6 +42,7 @@ fn words(document: &Value, style: Style) -> String {
             ("studio", text("studio")),
             ("leader", leader + &term),
             ("peers", number("peers").map_or(String::new(), |peers| peers.to_string())),
+            ("refused by", refusals.join("; ")),
             ("jobs", number("jobs").map_or(String::new(), |jobs| format!("{jobs} not over"))),
             ("reached at", addresses.join(" ")),
             ("up for", document["uptime_seconds"].as_f64().map_or(String::new(), units::duration)),

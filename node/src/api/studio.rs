@@ -42,6 +42,15 @@ pub(super) async fn status(node: State) -> Json<Value> {
             weft_protocol::job::status::status(job, machine.activity(&id))
         });
     let live = jobs.filter(|status| !status.is_over()).count();
+    // What nodes of other studios say is of no account.
+    let refusals = node.network.gate().refusals().into_iter();
+    let refusals = refusals.filter(|(peer, _)| machine.ledger.members.get(peer).is_some());
+    let refused_by: Vec<Value> = refusals
+        .map(|(peer, reason)| {
+            let name = machine.ledger.members.get(&peer).map(|member| &member.name);
+            json!({ "node": peer, "name": name, "reason": reason })
+        })
+        .collect();
     Json(json!({
         "node": node.me,
         "name": node.name,
@@ -52,6 +61,7 @@ pub(super) async fn status(node: State) -> Json<Value> {
         "leader_name": leader_name,
         "term": machine.election.term(),
         "peers": machine.connected().len(),
+        "refused_by": refused_by,
         "jobs": live,
         "addresses": node.addresses(),
         "release": env!("CARGO_PKG_VERSION"),

@@ -168,6 +168,12 @@ impl Gate {
         lock(&self.shared.refusals).get(node).cloned()
     }
 
+    /// Who refused this node when it last dialled them, and what they said.
+    #[must_use]
+    pub fn refusals(&self) -> BTreeMap<NodeId, String> {
+        lock(&self.shared.refusals).clone()
+    }
+
     /// Any refusal by a listener: for who dials an address without knowing whose it is.
     #[must_use]
     pub fn any_refusal(&self) -> Option<String> {
@@ -247,12 +253,15 @@ impl Gate {
                 write(io, &Credential::Member(Box::new(ours))).await?;
                 match read(io).await? {
                     Answer::Member(theirs) => {
+                        lock(&self.shared.refusals).remove(&node);
                         self.admit(node, studio, *theirs).map_err(GateError::Refused)
                     }
                     Answer::Refused(why) => {
                         let mut refusals = lock(&self.shared.refusals);
-                        if refusals.len() < 1024 {
-                            refusals.insert(node, why.clone());
+                        if refusals.len() < 1024
+                            && refusals.insert(node, why.clone()).as_ref() != Some(&why)
+                        {
+                            tracing::warn!(node = %node.short(), why, "this node is refused");
                         }
                         Err(GateError::RefusedByPeer(why))
                     }
