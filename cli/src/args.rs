@@ -79,8 +79,14 @@ pub(crate) enum Command {
 
     /// List the studio's nodes
     Nodes,
-    /// Show one node
+    /// Show one node, or set something of it
     Node(commands::node::Args),
+    /// Give a node no new tasks; those that run finish
+    Drain(commands::drain::Args),
+    /// Give a drained node tasks again
+    Undrain(commands::drain::Args),
+    /// Forgive a node the failures for which it gets no tasks
+    Unbench(commands::drain::Args),
     /// What this node's machine is
     Hardware,
     /// Which renderers this node has, and why not the others

@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod control;
 pub(crate) mod demo;
 pub(crate) mod demo_render;
+pub(crate) mod drain;
 pub(crate) mod engines;
 pub(crate) mod extend;
 pub(crate) mod gc;
@@ -41,6 +42,7 @@ use crate::args::Command;
 use crate::context::Context;
 use crate::error::Failure;
 use control::Control;
+use drain::Work;
 
 /// Runs a command.
 pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failure> {
@@ -68,6 +70,9 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
         Command::Outputs(args) => outputs::run(args, context).await,
         Command::Nodes => nodes::run(context).await,
         Command::Node(args) => node::run(&args, context).await,
+        Command::Drain(args) => drain::run(Work::Drain, &args, context).await,
+        Command::Undrain(args) => drain::run(Work::Undrain, &args, context).await,
+        Command::Unbench(args) => drain::run(Work::Unbench, &args, context).await,
         Command::Hardware => hardware::run(context).await,
         Command::Engines => engines::run(context).await,
         Command::Analyse(args) => analyse::run(&args, context).await,

@@ -91,6 +91,12 @@ pub(crate) struct Node {
     pub(crate) state: Option<String>,
     pub(crate) leader: bool,
     pub(crate) drained: bool,
+    pub(crate) drained_by: Option<Said>,
+    pub(crate) benched: Vec<Trouble>,
+    /// Why it takes nothing new: drained, hours, benched.
+    pub(crate) closed: Option<String>,
+    pub(crate) hours: Option<String>,
+    pub(crate) licences_refused: BTreeMap<String, String>,
     pub(crate) role: Option<String>,
     pub(crate) running: u64,
     pub(crate) price_per_hour: Option<f64>,
@@ -103,6 +109,23 @@ pub(crate) struct Node {
     pub(crate) bytes_held: Option<u64>,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
+}
+
+/// Who asked for something, and when.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Said {
+    pub(crate) by: String,
+    pub(crate) at: u64,
+}
+
+/// A failure that speaks against a node.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Trouble {
+    pub(crate) name: String,
+    pub(crate) frame: i64,
+    pub(crate) error_message: String,
 }
 
 /// A machine.

@@ -116,6 +116,24 @@ pub(crate) fn tiles(text: &str) -> Result<String, String> {
     }
 }
 
+/// A value, or `default`, which is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OrDefault<T>(pub(crate) Option<T>);
+
+/// What can be set, or brought back to its default.
+pub(crate) fn or_default<T: std::str::FromStr>(text: &str) -> Result<OrDefault<T>, String>
+where
+    T::Err: std::fmt::Display,
+{
+    match text {
+        "default" => Ok(OrDefault(None)),
+        _ => text
+            .parse()
+            .map(|value| OrDefault(Some(value)))
+            .map_err(|error: T::Err| error.to_string()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

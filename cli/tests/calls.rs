@@ -43,7 +43,10 @@ fn help_lists_what_there_is() {
       extend       Add frames to a job
       outputs      List a job's finished files, or fetch them
       nodes        List the studio's nodes
-      node         Show one node
+      node         Show one node, or set something of it
+      drain        Give a node no new tasks; those that run finish
+      undrain      Give a drained node tasks again
+      unbench      Forgive a node the failures for which it gets no tasks
       hardware     What this node's machine is
       engines      Which renderers this node has, and why not the others
       analyse      What a scene holds, needs and lacks [alias: analyze]

@@ -11,8 +11,10 @@ mod held;
 mod jobs;
 mod listen;
 mod logs;
+mod nodes;
 mod openapi;
 mod references;
+mod settings;
 mod store;
 mod stream;
 mod studio;
@@ -72,8 +74,12 @@ fn router(node: Arc<Shared>) -> Router {
         .route("/health", get(studio::health))
         .route("/openapi.json", get(openapi::document))
         .route("/v1/status", get(studio::status))
-        .route("/v1/nodes", get(studio::nodes))
-        .route("/v1/nodes/{node}", get(studio::node))
+        .route("/v1/nodes", get(nodes::nodes))
+        .route("/v1/nodes/{node}", get(nodes::node))
+        .route("/v1/nodes/{node}/drain", post(settings::drain))
+        .route("/v1/nodes/{node}/undrain", post(settings::undrain))
+        .route("/v1/nodes/{node}/unbench", post(settings::unbench))
+        .route("/v1/nodes/{node}/settings", post(settings::set_node))
         .route("/v1/members", get(studio::members))
         .route("/v1/members/{node}/revoke", post(studio::revoke))
         .route("/v1/invites", post(studio::invite))

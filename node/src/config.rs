@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use weft_protocol::retention::Watermarks;
+use weft_protocol::settings::Hours;
 use weft_scene::engine::{Definition, parse, shipped};
 
 /// A node's configuration.
@@ -36,6 +37,14 @@ pub struct NodeConfig {
     pub peers: Vec<String>,
     /// How many cores attempts may use; all of them otherwise.
     pub cores: Option<u32>,
+    /// When this node takes new work, by its local time, like `19-08`; always otherwise.
+    #[serde(deserialize_with = "hours")]
+    pub hours: Option<Hours>,
+}
+
+fn hours<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Hours>, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
 /// The table `[disk]` of `weft.toml`; every key may be left out.
@@ -109,6 +118,16 @@ mod tests {
         assert!(config.engines.contains_key("fail") && config.engines.contains_key("blender"));
         assert!(config.node.tags.contains("lab"));
         assert!(Config::parse("", "weft.toml").is_ok());
+    }
+
+    #[test]
+    fn hours_are_written_as_people_do() {
+        let hours = |text: &str| Config::parse(text, "weft.toml").map(|config| config.node.hours);
+        assert_eq!(hours("").unwrap(), None);
+        let night = Hours { from: 19 * 60, until: 8 * 60 };
+        assert_eq!(hours("[node]\nhours = \"19-08\"\n").unwrap(), Some(night));
+        let error = hours("[node]\nhours = \"evenings\"\n").unwrap_err().to_string();
+        assert!(error.contains("19-08"), "{error}");
     }
 
     #[test]

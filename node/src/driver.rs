@@ -14,6 +14,7 @@ use weft_protocol::wire::control::{FACT_BATCH, Message};
 use weft_protocol::worker::{Event, PATIENCE};
 use weft_store::Batch;
 
+use crate::clock::local_minute;
 use crate::network::News;
 use crate::network::swarm::SwarmNews;
 use crate::node::Shared;
@@ -39,6 +40,9 @@ pub(crate) struct Driver {
     /// What the worker's machine asked before the job's spec was here.
     early: VecDeque<(tokio::time::Instant, Event)>,
     next_dial: tokio::time::Instant,
+    /// Something was set that this node's advert may have to say.
+    set: bool,
+    within_hours: bool,
 }
 
 impl Driver {
@@ -46,7 +50,8 @@ impl Driver {
         let (writes, queue) = mpsc::channel(1024);
         let writer = Arc::clone(&node);
         tokio::task::spawn_blocking(move || write_all(&writer, queue));
-        Self { node, writes, early: VecDeque::new(), next_dial: tokio::time::Instant::now() }
+        let next_dial = tokio::time::Instant::now();
+        Self { node, writes, early: VecDeque::new(), next_dial, set: false, within_hours: true }
     }
 
     /// Runs until `inputs` closes.
@@ -64,6 +69,7 @@ impl Driver {
                 _ = ticks.tick() => {
                     self.step(Input::Tick).await;
                     self.retry_early().await;
+                    self.keep_standing().await;
                     self.dial();
                 }
                 input = inputs.recv() => match input {
@@ -81,6 +87,21 @@ impl Driver {
     async fn step(&mut self, input: Input) {
         let commands = self.node.handle(input);
         self.obey(commands).await;
+    }
+
+    /// Tells the machine what was set for this node, and whether it is within its hours.
+    async fn keep_standing(&mut self) {
+        if std::mem::take(&mut self.set)
+            && let Some(advert) = self.node.advert_anew()
+        {
+            self.step(Input::Advert(Box::new(advert))).await;
+        }
+        let within = self.node.hours().is_none_or(|hours| hours.contain(local_minute()));
+        if within != self.within_hours {
+            self.within_hours = within;
+            tracing::info!(within, "this node's hours");
+            self.step(Input::WithinHours(within)).await;
+        }
     }
 
     async fn take_news(&mut self, news: News) {
@@ -120,6 +141,7 @@ impl Driver {
                 Command::Answer(request, answer) => self.node.answer(request, answer),
                 Command::Changed(job) => self.node.changed(job),
                 Command::LeaderChanged => self.node.leader_changed(),
+                Command::Set => self.set = true,
                 Command::Close(node, why) => {
                     tracing::warn!(node = %node.short(), why, "a connection is closed");
                     if self.node.is_revoked(&node) {

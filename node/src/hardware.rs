@@ -11,17 +11,23 @@ pub fn detect() -> Hardware {
         system.refresh_memory();
         system.refresh_cpu_all();
     }
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let cpu = system.as_ref().and_then(|system| system.cpus().first());
     let cpu_model = cpu.map(|cpu| cpu.brand().trim().to_owned());
     Hardware {
         os: System::long_os_version().unwrap_or_else(|_| std::env::consts::OS.to_owned()),
         arch: std::env::consts::ARCH.to_owned(),
         cpu_model: cpu_model.unwrap_or_default(),
-        cpu_cores: u32::try_from(cores).unwrap_or(u32::MAX),
+        cpu_cores: cores(),
         ram: system.map_or(0, |system| system.total_memory()),
         gpus: gpus(),
     }
+}
+
+/// How many cores this process may use.
+#[must_use]
+pub fn cores() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    u32::try_from(cores).unwrap_or(u32::MAX)
 }
 
 /// The graphics cards that NVIDIA's management library tells of; none without its driver.

@@ -15,6 +15,7 @@ use weft_protocol::ids::{JobId, NodeId};
 use weft_protocol::job::spec::JobSpec;
 use weft_protocol::machine::{Command, Input, Machine};
 use weft_protocol::replicate::Goods;
+use weft_protocol::settings::Hours;
 use weft_protocol::sign::Ed25519;
 use weft_protocol::wire::control::Advert;
 use weft_store::{OpenError, Store};
@@ -134,6 +135,8 @@ pub(crate) struct Shared {
     pub(crate) traffic: Traffic,
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) started: weft_protocol::time::Unix,
+    /// What this node tells of itself where nothing else is set, and how many cores its machine has.
+    configured: (Advert, u32),
     chain: Mutex<weft_protocol::certificate::Chain>,
     clock: Clock,
     machine: Mutex<Machine>,
@@ -153,6 +156,11 @@ impl Shared {
     pub(crate) fn handle(&self, input: Input) -> Vec<Command> {
         let now = self.clock.now();
         self.machine().handle(now, input)
+    }
+
+    /// The time on this node's own clock.
+    pub(crate) fn now(&self) -> weft_protocol::time::Time {
+        self.clock.now()
     }
 
     pub(crate) fn chain(&self) -> weft_protocol::certificate::Chain {
@@ -291,12 +299,31 @@ impl Shared {
         }
         // Others can't use this machine's loopback, except those on this machine: last.
         listening.sort_by_key(|address| address.to_string().starts_with("/ip4/127."));
-        let revision = self.revision.fetch_add(1, Ordering::Relaxed) + 1;
+        let addresses = listening.iter().map(ToString::to_string).collect();
+        drop(listening);
         let machine = self.machine();
-        let mut advert = machine.adverts[&self.me].clone();
-        advert.revision.1 = revision;
-        advert.addresses = listening.iter().map(ToString::to_string).collect();
+        let advert = Advert { addresses, ..machine.adverts[&self.me].clone() };
+        self.revised(advert)
+    }
+
+    fn revised(&self, mut advert: Advert) -> Advert {
+        advert.revision.1 = self.revision.fetch_add(1, Ordering::Relaxed) + 1;
         advert
+    }
+
+    /// This node's advert with what was set for it, if that changes anything.
+    pub(crate) fn advert_anew(&self) -> Option<Advert> {
+        let machine = self.machine();
+        let now = &machine.adverts[&self.me];
+        let (configured, cores) = &self.configured;
+        let set = machine.ledger.settings.advertise(configured, *cores);
+        let anew = Advert { revision: now.revision, addresses: now.addresses.clone(), ..set };
+        (anew != *now).then(|| self.revised(anew))
+    }
+
+    /// When this node takes new work: as was set for it, or as its configuration says.
+    pub(crate) fn hours(&self) -> Option<Hours> {
+        self.machine().ledger.settings.hours(&self.me).or(self.config.node.hours)
     }
 
     pub(crate) fn addresses(&self) -> Vec<String> {
@@ -346,7 +373,10 @@ pub async fn run(
         inputs.clone(),
     );
     let clock = Clock::start();
-    let machine = load_machine(&membership, advert, &store, clock)?;
+    let configured = (advert.clone(), crate::hardware::cores());
+    let mut machine = load_machine(&membership, advert, &store, clock)?;
+    let set = machine.ledger.settings.advertise(&configured.0, configured.1);
+    machine.adverts.insert(me, set);
     for (node, _) in machine.ledger.members.revoked() {
         network.gate().revoke(*node);
     }
@@ -370,6 +400,7 @@ pub async fn run(
         traffic: traffic.clone(),
         inputs,
         started: unix_now(),
+        configured,
         chain: Mutex::new(membership.chain.clone()),
         clock,
         machine: Mutex::new(machine),

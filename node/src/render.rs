@@ -58,6 +58,8 @@ struct Attempt {
 /// How an attempt went, before its files are taken in.
 struct Ended {
     ending: Result<Vec<PathBuf>, (FailureKind, String)>,
+    /// What the engine said where no licence was to be had: then it failed at no fault of the task's.
+    licence_refused: Option<String>,
     render: Duration,
     started: weft_protocol::time::Unix,
     peak_memory: u64,
@@ -183,6 +185,7 @@ impl Renderer {
                 let message = format!("its files could not be brought to this node: {why}");
                 let ended = Ended {
                     ending: Err((FailureKind::Inputs, message)),
+                    licence_refused: None,
                     render: Duration::ZERO,
                     started: unix_now(),
                     peak_memory: 0,
@@ -208,6 +211,7 @@ impl Renderer {
                 log.note(&message);
                 Some(Ended {
                     ending: Err((kind, message)),
+                    licence_refused: None,
                     render: Duration::ZERO,
                     started: unix_now(),
                     peak_memory: 0,
@@ -215,9 +219,18 @@ impl Renderer {
             }
         };
         log.close();
-        if let Some(ended) = ended {
-            let path = log.path().to_owned();
-            self.conclude(attempt, ended, Some(path)).await;
+        match ended {
+            Some(Ended { ending: Err(_), licence_refused: Some(said), .. }) => {
+                let step = spec.steps.get(usize::from(attempt.task.step));
+                let engine = step.map(|step| step.engine.clone()).unwrap_or_default();
+                tracing::warn!(engine, said, "a licence was refused: the frame is handed back");
+                self.tell(Input::LicenceRefused(attempt, engine, said)).await;
+            }
+            Some(ended) => {
+                let path = log.path().to_owned();
+                self.conclude(attempt, ended, Some(path)).await;
+            }
+            None => {}
         }
         self.attempts().remove(&attempt);
         let folder = self.attempt_folder(&attempt);
@@ -307,7 +320,8 @@ impl Renderer {
                 () = process::until_killed(&mut killed) => return None,
             }
             let render = clock.elapsed();
-            return Some(Ended { ending: Ok(Vec::new()), render, started, peak_memory: 0 });
+            let ending = Ok(Vec::new());
+            return Some(Ended { ending, licence_refused: None, render, started, peak_memory: 0 });
         }
         let run = process::Run {
             weft: &self.inner.weft,
@@ -326,7 +340,8 @@ impl Renderer {
         let report = process::run(run, log, killed, progress).await?;
         let render = clock.elapsed();
         let ending = output::judge(&definition, &report, &expected, log);
-        Some(Ended { ending, render, started, peak_memory: report.peak_memory })
+        let licence_refused = report.licence_refused;
+        Some(Ended { ending, licence_refused, render, started, peak_memory: report.peak_memory })
     }
 
     /// Takes in what an attempt made, and hands its outcome to the machine.

@@ -7,6 +7,16 @@ use serde::{Deserialize, Serialize};
 /// Bytes in a GiB, the unit in which people state memory.
 pub const GIB: u64 = 1 << 30;
 
+/// Bytes as GiB, with at most one decimal, for people.
+#[must_use]
+pub fn gib(bytes: u64) -> String {
+    let tenths = u128::from(bytes) * 10 / u128::from(GIB);
+    match tenths % 10 {
+        0 => (tenths / 10).to_string(),
+        rest => format!("{}.{rest}", tenths / 10),
+    }
+}
+
 /// A graphics card.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gpu {

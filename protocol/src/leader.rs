@@ -7,10 +7,12 @@ use std::time::Duration;
 use crate::ids::{BlobId, JobId, NodeId};
 use crate::job::table::{Jobs, TaskState};
 use crate::job::task::TaskKey;
+use crate::job::trouble::benched;
+use crate::ledger::Ledger;
 use crate::schedule::plan::plan;
 use crate::schedule::{NodeView, View, Waiting};
 use crate::time::Time;
-use crate::wire::control::{Advert, AttemptKey, Lease, Message, Phase, Report};
+use crate::wire::control::{Advert, AttemptKey, Closed, Lease, Message, Phase, Report, Standing};
 
 /// How long a new leader waits for the reports of nodes that are alive before it hands out work:
 /// what they render already must not be started a second time.
@@ -43,6 +45,8 @@ struct Worker {
     last_seq: u64,
     assigned: u64,
     held: BTreeSet<BlobId>,
+    /// What keeps it from taking work; whether it has said so since its last report.
+    standing: (Standing, bool),
 }
 
 /// The leader's machine, for one term.
@@ -92,6 +96,18 @@ impl Leader {
         self.dirty = true;
     }
 
+    /// A worker says what keeps it from taking work.
+    pub fn standing(&mut self, from: NodeId, standing: Standing) {
+        self.workers.entry(from).or_default().standing = (standing, true);
+        self.dirty = true;
+    }
+
+    /// What keeps a node from taking work, as it said itself.
+    #[must_use]
+    pub fn told(&self, node: &NodeId) -> Option<&Standing> {
+        self.workers.get(node).map(|worker| &worker.standing.0)
+    }
+
     /// A worker reported.
     pub fn report(&mut self, now: Time, from: NodeId, report: &Report) {
         let worker = self.workers.entry(from).or_default();
@@ -101,6 +117,10 @@ impl Leader {
         }
         worker.last_report = Some(now);
         worker.last_seq = report.seq;
+        // It says so each time, as long as something keeps it.
+        if !std::mem::take(&mut worker.standing.1) {
+            worker.standing.0 = Standing::default();
+        }
         let held: BTreeSet<BlobId> = report.held.iter().copied().collect();
         if worker.held != held {
             worker.held = held;
@@ -167,17 +187,20 @@ impl Leader {
     pub fn view(
         &self,
         now: Time,
-        jobs: &Jobs,
+        ledger: &Ledger,
         adverts: &BTreeMap<NodeId, Advert>,
         alive: &BTreeSet<NodeId>,
     ) -> View {
+        let Ledger { jobs, settings, .. } = ledger;
         let busy: BTreeSet<NodeId> = self.leases.values().map(|held| held.node).collect();
-        let mut view = View::default();
+        let benched = benched(jobs, settings);
+        let mut view = View { limits: settings.limits(), ..View::default() };
         for (node, advert) in adverts.iter().filter(|(node, _)| alive.contains(*node)) {
             let worker = self.workers.get(node);
             let reports = worker
                 .and_then(|worker| worker.last_report)
                 .is_some_and(|at| now.since(at) < REPORT_PERIOD * 3);
+            let standing = worker.map(|worker| &worker.standing.0);
             let holds = jobs.iter().filter(|(_, _, spec)| {
                 worker.is_some_and(|worker| worker.held.contains(&spec.inputs))
             });
@@ -187,9 +210,14 @@ impl Leader {
                     hardware: advert.hardware.clone(),
                     engines: advert.engines.clone(),
                     tags: advert.tags.clone(),
-                    price: advert.price,
+                    price: settings.price(advert),
                     renders: advert.role.renders(),
                     idle: reports && !busy.contains(node),
+                    closed: None
+                        .or_else(|| settings.drained(node).map(|_| Closed::Drained))
+                        .or_else(|| standing.and_then(|standing| standing.closed))
+                        .or_else(|| benched.contains_key(node).then_some(Closed::Benched)),
+                    refused: standing.map(|standing| standing.refused.clone()).unwrap_or_default(),
                     holds: holds.map(|(id, _, _)| id).collect(),
                 },
             );
@@ -204,10 +232,11 @@ impl Leader {
     pub fn tick(
         &mut self,
         now: Time,
-        jobs: &Jobs,
+        ledger: &Ledger,
         adverts: &BTreeMap<NodeId, Advert>,
         alive: &BTreeSet<NodeId>,
     ) -> Vec<(NodeId, Message)> {
+        let jobs = &ledger.jobs;
         self.expire(now, jobs);
         let reported = |node: &NodeId| {
             self.workers.get(node).is_some_and(|worker| worker.last_report.is_some())
@@ -218,7 +247,7 @@ impl Leader {
         if !std::mem::take(&mut self.dirty) {
             return Vec::new();
         }
-        let plan = plan(&self.view(now, jobs, adverts, alive), jobs);
+        let plan = plan(&self.view(now, ledger, adverts, alive), jobs);
         self.waiting = plan.waiting;
         let mut sends = Vec::new();
         for assignment in plan.assignments {

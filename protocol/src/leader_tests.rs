@@ -2,11 +2,12 @@ use super::*;
 use crate::certificate::Role;
 use crate::fact::{Body, Outcomes};
 use crate::hardware::Hardware;
+use crate::ids::StudioId;
 use crate::job::samples::{done, fact, node, outcome, spec};
 
 struct World {
     leader: Leader,
-    jobs: Jobs,
+    ledger: Ledger,
     job: JobId,
     adverts: BTreeMap<NodeId, Advert>,
     alive: BTreeSet<NodeId>,
@@ -30,12 +31,12 @@ fn advert(n: u8) -> Advert {
 
 impl World {
     fn new(nodes: u8, frames: i32) -> Self {
-        let (mut jobs, spec) = (Jobs::new(), spec(frames));
+        let (mut ledger, spec) = (Ledger::new(StudioId([0; 32])), spec(frames));
         let job = spec.id();
-        jobs.apply(fact(1), node(1), &Body::Spec(Box::new(spec)));
+        ledger.jobs.apply(fact(1), node(1), &Body::Spec(Box::new(spec)));
         Self {
             leader: Leader::new(3, Time(0)),
-            jobs,
+            ledger,
             job,
             adverts: (1..=nodes).map(|n| (node(n), advert(n))).collect(),
             alive: (1..=nodes).map(node).collect(),
@@ -62,7 +63,7 @@ impl World {
     /// What is assigned at `now`: node and frame.
     fn tick(&mut self, now: u64) -> Vec<(NodeId, i32)> {
         self.leader.touch();
-        let sends = self.leader.tick(Time(now), &self.jobs, &self.adverts, &self.alive);
+        let sends = self.leader.tick(Time(now), &self.ledger, &self.adverts, &self.alive);
         let frames = sends.into_iter().filter_map(|(to, message)| match message {
             Message::Assign { lease, .. } => Some((to, lease.attempt.task.frame)),
             _ => None,
@@ -73,7 +74,7 @@ impl World {
     fn done(&mut self, frame: i32) {
         let outcomes = vec![outcome(frame, 0, 1, done())];
         let body = Body::Outcomes(Outcomes { job: self.job, outcomes });
-        self.jobs.apply(fact(100 + u64::from(frame.unsigned_abs())), node(1), &body);
+        self.ledger.jobs.apply(fact(100 + u64::from(frame.unsigned_abs())), node(1), &body);
     }
 }
 
@@ -143,4 +144,41 @@ fn what_was_lost_on_its_way_to_a_worker_is_handed_out_again() {
     // One that is this late does.
     world.report(3500, 1, 0, &[]);
     assert_eq!(world.tick(3500), [(node(1), 1)]);
+}
+
+#[test]
+fn a_node_that_is_closed_gets_nothing_until_it_says_so_no_more() {
+    let mut world = World::new(2, 9);
+    let outside = Standing { closed: Some(Closed::Hours), ..Standing::default() };
+    world.leader.standing(node(1), outside.clone());
+    world.report(0, 1, 0, &[]);
+    world.report(0, 2, 0, &[]);
+    assert_eq!(world.tick(10), [(node(2), 1)]);
+    world.leader.standing(node(1), outside);
+    world.report(1000, 1, 0, &[]);
+    world.report(1000, 2, 1, &[1]);
+    assert_eq!(world.tick(1010), []);
+    world.report(2000, 1, 0, &[]);
+    assert_eq!(world.tick(2010), [(node(1), 2)]);
+}
+
+#[test]
+fn a_refused_licence_keeps_a_node_from_that_engine_alone() {
+    let mut world = World::new(2, 9);
+    let refused = |engine: &str| Standing {
+        refused: [(engine.to_owned(), "no seat is free".to_owned())].into(),
+        ..Standing::default()
+    };
+    world.leader.standing(node(1), refused("demo"));
+    world.leader.standing(node(2), refused("blender"));
+    world.report(0, 1, 0, &[]);
+    world.report(0, 2, 0, &[]);
+    assert_eq!(world.tick(10), [(node(2), 1)]);
+    world.leader.standing(node(1), refused("demo"));
+    world.leader.standing(node(2), refused("demo"));
+    world.report(1000, 1, 0, &[]);
+    world.report(1000, 2, 1, &[]);
+    assert_eq!(world.tick(1010), []);
+    let why = world.leader.waiting()[&world.job].to_string();
+    assert!(why.contains("no seat is free"), "{why}");
 }

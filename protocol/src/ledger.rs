@@ -6,6 +6,7 @@ use crate::certificate::{Chain, Role, Statement};
 use crate::fact::{Body, Fact};
 use crate::ids::{FactId, JobId, NodeId, StudioId};
 use crate::job::table::Jobs;
+use crate::settings::Settings;
 use crate::sign::Verifier;
 
 /// What a node makes of a fact that reaches it.
@@ -81,6 +82,8 @@ pub struct Ledger {
     by_job: BTreeMap<JobId, BTreeSet<FactId>>,
     /// The studio's members.
     pub members: Members,
+    /// What the studio is set to.
+    pub settings: Settings,
     /// The studio's jobs.
     pub jobs: Jobs,
 }
@@ -94,6 +97,8 @@ pub struct Applied {
     pub obsolete: Vec<FactId>,
     /// A node that was revoked by it.
     pub revoked: Option<NodeId>,
+    /// Whether it set something.
+    pub set: bool,
 }
 
 impl Ledger {
@@ -105,6 +110,7 @@ impl Ledger {
             ids: BTreeSet::new(),
             by_job: BTreeMap::new(),
             members: Members { chains: BTreeMap::new(), revoked: BTreeMap::new() },
+            settings: Settings::new(),
             jobs: Jobs::new(),
         }
     }
@@ -186,6 +192,9 @@ impl Ledger {
                 self.members.revoked.insert(revocation.node, revocation.reason.clone());
                 applied.revoked = Some(revocation.node);
             }
+            Body::Setting(setting) => {
+                applied.set = self.settings.apply(id, fact.author(), setting);
+            }
             Body::Removal(removal) => {
                 let others = self.by_job.remove(&removal.job).unwrap_or_default();
                 applied.obsolete = others.into_iter().filter(|other| *other != id).collect();
@@ -209,7 +218,7 @@ fn may_write(author: &Statement, body: &Body) -> bool {
         Body::Revocation(_) => author.role == Role::Admin,
         // Every role's user may submit, and any member may steer a job that is not theirs: in a
         // studio somebody has to, when its submitter's machine is off.
-        Body::Spec(_) | Body::Control(_) | Body::Removal(_) => true,
+        Body::Spec(_) | Body::Control(_) | Body::Removal(_) | Body::Setting(_) => true,
         Body::Outcomes(_) => author.role.renders(),
         Body::Delivery(delivery) => delivery.node == author.subject,
     }

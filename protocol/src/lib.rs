@@ -16,6 +16,7 @@ pub mod random;
 pub mod replicate;
 pub mod retention;
 pub mod schedule;
+pub mod settings;
 pub mod sign;
 pub mod time;
 pub mod transfer;

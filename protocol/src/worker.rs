@@ -66,13 +66,22 @@ pub struct Worker {
     assigned: (u64, u64),
     /// The highest term on this node's disk: nothing starts for a lower one.
     fence: u64,
+    /// Whether this node takes nothing new.
+    closed: bool,
 }
 
 impl Worker {
     /// A machine that works on nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { attempts: BTreeMap::new(), held: Vec::new(), reports: 0, assigned: (0, 0), fence: 0 }
+        Self {
+            attempts: BTreeMap::new(),
+            held: Vec::new(),
+            reports: 0,
+            assigned: (0, 0),
+            fence: 0,
+            closed: false,
+        }
     }
 
     /// How many attempts it works on.
@@ -102,6 +111,12 @@ impl Worker {
     /// A term is on this node's disk.
     pub fn fence(&mut self, term: u64) {
         self.fence = self.fence.max(term);
+    }
+
+    /// This node takes nothing new, or does again: what has not started is handed back, what renders
+    /// goes on.
+    pub const fn close(&mut self, closed: bool) {
+        self.closed = closed;
     }
 
     /// The leader of `term` has taken a report in: what waits here is leased by it from now on.
@@ -171,6 +186,10 @@ impl Worker {
                     .is_some_and(|task| task.generation > key.generation);
             if ended && attempt.phase != Phase::Finishing {
                 events.push(Event::Kill(*key));
+                dropped.push(*key);
+                continue;
+            }
+            if self.closed && attempt.phase == Phase::Preparing {
                 dropped.push(*key);
                 continue;
             }

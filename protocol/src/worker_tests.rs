@@ -111,3 +111,22 @@ fn a_retry_ends_an_attempt_of_the_round_before() {
     say(&mut jobs, job, 1, Action::Retry { step: 0, frames: vec![run(3, 3)], generation: 1 });
     assert_eq!(worker.review(Time(1), &jobs), [Event::Kill(key)]);
 }
+
+#[test]
+fn a_closed_node_hands_back_what_has_not_started_and_ends_what_has() {
+    let (jobs, job, inputs) = table(false);
+    let mut worker = Worker::new();
+    let (runs, waits) = (lease(job, 1), lease(job, 2));
+    worker.assign(Time(0), 4, 1, runs.clone(), Vec::new());
+    let start = Event::Start { lease: runs.clone(), term: 4 };
+    assert_eq!(worker.prepared(Time(5), &runs.attempt, inputs, &jobs), [start]);
+    worker.assign(Time(6), 4, 2, waits.clone(), Vec::new());
+    worker.close(true);
+    assert_eq!(worker.review(Time(7), &jobs), []);
+    let running: Vec<AttemptKey> = worker.attempts().map(|(key, _)| *key).collect();
+    assert_eq!(running, [runs.attempt]);
+    worker.close(false);
+    worker.assign(Time(8), 4, 3, waits.clone(), Vec::new());
+    let start = Event::Start { lease: waits.clone(), term: 4 };
+    assert_eq!(worker.prepared(Time(9), &waits.attempt, inputs, &jobs), [start]);
+}

@@ -1,20 +1,73 @@
-//! `weft node`: one node.
+//! `weft node`: one node, shown or set.
 
-use super::nodes::{engines, gpus, state};
+use serde_json::{Value, json};
+
+use super::nodes::{engines, gpus, state, why_closed};
 use crate::client::segment;
 use crate::context::Context;
 use crate::document::{self, Node};
 use crate::error::Failure;
 use crate::output::{Style, table, units};
+use crate::values::{self, OrDefault};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Its name, or the beginning of its id
     #[arg(value_name = "NODE")]
     node: String,
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Set something of it for the whole studio; `default` brings back what its weft.toml says
+    Set(Set),
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+struct Set {
+    /// What an hour of it costs
+    #[arg(long, value_name = "N", value_parser = values::or_default::<f64>)]
+    price: Option<OrDefault<f64>>,
+    /// How many cores renders may use
+    #[arg(long, value_name = "N", value_parser = values::or_default::<u32>)]
+    cores: Option<OrDefault<u32>>,
+    /// What `weft submit --tag` asks for, with commas between; `""` for none
+    #[arg(long, value_name = "T,...", value_parser = values::or_default::<String>)]
+    tags: Option<OrDefault<String>>,
+    /// When it takes new work, by its own clock, like 19-08
+    #[arg(long, value_name = "19-08", value_parser = values::or_default::<String>)]
+    hours: Option<OrDefault<String>>,
+}
+
+impl Set {
+    fn request(&self) -> Value {
+        let mut request = serde_json::Map::new();
+        let mut put = |field: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                request.insert(field.to_owned(), value);
+            }
+        };
+        put("price_per_hour", self.price.as_ref().map(|price| json!(price.0)));
+        put("cores", self.cores.as_ref().map(|cores| json!(cores.0)));
+        put("hours", self.hours.as_ref().map(|hours| json!(hours.0)));
+        let listed = |tags: &String| -> Vec<String> {
+            let tags = tags.split(',').map(str::trim).filter(|tag| !tag.is_empty());
+            tags.map(str::to_owned).collect()
+        };
+        put("tags", self.tags.as_ref().map(|tags| json!(tags.0.as_ref().map(listed))));
+        Value::Object(request)
+    }
 }
 
 pub(crate) async fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    if let Some(What::Set(set)) = &args.what {
+        let path = format!("nodes/{}/settings", segment(&args.node));
+        let document = context.client().await?.post(&path, Some(set.request())).await?;
+        return context.answer(&document, |_| super::drain::words(&document, "is set"));
+    }
     let path = format!("nodes/{}", segment(&args.node));
     let document = context.client().await?.get(&path).await?;
     let node: Node = document::read(&document)?;
@@ -35,6 +88,8 @@ fn words(node: &Node, style: Style) -> String {
             ("name", node.name.clone()),
             ("node", node.node.clone()),
             ("state", state(node)),
+            ("takes no work", why_closed(node).join("\n               ")),
+            ("hours", node.hours.clone().unwrap_or_default()),
             ("role", node.role.clone().unwrap_or_default()),
             ("running", node.running.to_string()),
             ("engines", engines(node)),
@@ -54,4 +109,33 @@ fn words(node: &Node, style: Style) -> String {
             ("release", node.release.clone().unwrap_or_default()),
         ],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::args;
+    use clap::Parser as _;
+    use serde_json::{Value, json};
+
+    fn request(rest: &[&str]) -> Result<Value, String> {
+        let line = ["weft", "node", "ws1", "set"].into_iter().chain(rest.iter().copied());
+        let args = args::Args::try_parse_from(line).map_err(|error| error.to_string())?;
+        let args::Command::Node(args) = args.command else { panic!("it is a node") };
+        let Some(super::What::Set(set)) = args.what else { panic!("something is set") };
+        Ok(set.request())
+    }
+
+    #[test]
+    fn what_is_left_out_stays_and_default_is_null() {
+        let all =
+            ["--price", "1.5", "--cores", "default", "--tags", "lab, night", "--hours", "19-08"];
+        let expected = json!({
+            "price_per_hour": 1.5, "cores": null, "tags": ["lab", "night"], "hours": "19-08",
+        });
+        assert_eq!(request(&all).unwrap(), expected);
+        assert_eq!(request(&["--tags", ""]).unwrap(), json!({ "tags": [] }));
+        for wrong in [&[][..], &["--cores", "many"], &["--price", ""]] {
+            assert!(request(wrong).is_err(), "{wrong:?}");
+        }
+    }
 }

@@ -3,7 +3,10 @@
 use crate::context::Context;
 use crate::document::{self, Gpu, Hardware, Node, short};
 use crate::error::Failure;
-use crate::output::{Style, table::Table, units};
+use crate::output::{Style, plain_line, table::Table, units};
+
+/// How much of a failure's message stands in a list, in bytes.
+const WHY: usize = 160;
 
 pub(crate) async fn run(context: &Context) -> Result<(), Failure> {
     let document = context.client().await?.get("nodes?held=true").await?;
@@ -31,7 +34,34 @@ fn words(nodes: &[Node], style: Style) -> String {
             node.bytes_held.map_or(String::new(), units::bytes),
         ]);
     }
-    table.words(style, "no nodes")
+    let mut words = table.words(style, "no nodes");
+    for node in nodes {
+        for why in why_closed(node) {
+            words.push_str(&format!("\n{}: {why}", node.name));
+        }
+    }
+    words
+}
+
+/// Why a node takes no new work, a line each.
+pub(super) fn why_closed(node: &Node) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(said) = &node.drained_by {
+        lines.push(format!("drained by {} on {}", said.by, units::date(said.at)));
+    }
+    if node.closed.as_deref() == Some("hours") {
+        let hours = node.hours.as_deref().unwrap_or_default();
+        lines.push(format!("outside its hours {hours}").trim_end().to_owned());
+    }
+    for failure in &node.benched {
+        let why = plain_line(&failure.error_message);
+        let why = why.get(..why.floor_char_boundary(WHY)).unwrap_or_default();
+        lines.push(format!("benched: frame {} of '{}': {why}", failure.frame, failure.name));
+    }
+    for (engine, said) in &node.licences_refused {
+        lines.push(format!("no licence of {engine} a moment ago: {}", plain_line(said)));
+    }
+    lines
 }
 
 /// Whether a node is there, and what else is to be said of it.
@@ -40,6 +70,8 @@ pub(super) fn state(node: &Node) -> String {
     let mut words = vec![word];
     words.extend(node.leader.then_some("leader"));
     words.extend(node.drained.then_some("drained"));
+    words.extend((!node.benched.is_empty()).then_some("benched"));
+    words.extend((node.closed.as_deref() == Some("hours")).then_some("outside its hours"));
     words.join(", ")
 }
 
@@ -87,13 +119,17 @@ mod tests {
               "bytes_held": 4_404_019, "leader": true, "running": 1, "engines": { "demo": "0.1.0", "blender": "3.4.1" },
               "hardware": { "os": "Debian 12", "cpu_cores": 64, "ram": 251.6, "gpus": [card, card] } },
             { "node": "fedcba9876543210", "name": "ws2", "alive": false, "state": "dead",
+              "drained": true, "drained_by": { "by": "ada@ws1", "node": "ws1", "at": 1_709_210_100 },
+              "benched": [{ "job": "00", "name": "shot", "frame": 7, "at": 0, "error_message": "no\ndriver" }],
               "engines": {}, "hardware": { "os": "Windows 11", "cpu_cores": 8, "ram": 31.9 } },
         ]);
         let nodes: Vec<Node> = document::read(&document).unwrap();
         insta::assert_snapshot!(words(&nodes, Style::default()), @r"
-        name  node        state          running  cores  GiB  gpus                          engines              os            holds
-        ws1   0123456789  alive, leader        1     64  252  2 × NVIDIA RTX 4090 (24 GiB)  blender 3.4.1, demo  Debian 12   4.2 MiB
-        ws2   fedcba9876  dead                 0      8   32                                                     Windows 11
+        name  node        state                   running  cores  GiB  gpus                          engines              os            holds
+        ws1   0123456789  alive, leader                 1     64  252  2 × NVIDIA RTX 4090 (24 GiB)  blender 3.4.1, demo  Debian 12   4.2 MiB
+        ws2   fedcba9876  dead, drained, benched        0      8   32                                                     Windows 11
+        ws2: drained by ada@ws1 on 2024-02-29 12:35 UTC
+        ws2: benched: frame 7 of 'shot': no driver
         ");
     }
 }

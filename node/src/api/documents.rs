@@ -9,7 +9,6 @@ use weft_protocol::job::status::{Activity, Status, error_message, status};
 use weft_protocol::job::table::{Done, Job, TaskState};
 use weft_protocol::job::task::TaskKey;
 use weft_protocol::machine::Machine;
-use weft_protocol::schedule::Waiting;
 use weft_protocol::wire::control::Phase;
 use weft_store::md5_hex;
 
@@ -34,7 +33,7 @@ impl Live {
                     let lease = (held.node, key.generation, key.attempt, held.phase);
                     live.leases.insert(key.task, lease);
                 }
-                live.waiting = leader.waiting().get(job).map(say);
+                live.waiting = leader.waiting().get(job).map(ToString::to_string);
             }
             None => {
                 for (key, phase) in machine.worker.attempts().filter(|(key, _)| key.job == *job) {
@@ -117,14 +116,6 @@ fn progress(phase: Phase) -> f64 {
         Phase::Preparing => 0.0,
         Phase::Rendering(thousandths) => f64::from(thousandths) / 1000.0,
         Phase::Finishing => 1.0,
-    }
-}
-
-fn say(waiting: &Waiting) -> String {
-    match waiting {
-        Waiting::NoNodeFits(why) => why.clone(),
-        Waiting::Busy { fitting: 1 } => "the one node that fits is busy".to_owned(),
-        Waiting::Busy { fitting } => format!("the {fitting} nodes that fit are busy"),
     }
 }
 

@@ -11,8 +11,8 @@ use weft_protocol::content::tree::MAX_ENCODED as MAX_TREE;
 use weft_protocol::ids::{BlobId, JobId, NodeId};
 use weft_store::Store;
 
+use super::nodes::ask;
 use super::store::{blocking, failed};
-use super::studio::ask;
 use super::{Answer, State};
 use crate::error::{ApiError, Code};
 use crate::node::Shared;

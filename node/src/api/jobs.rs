@@ -17,7 +17,7 @@ use weft_protocol::replicate::Goods;
 use weft_scene::frames;
 
 use super::documents::{self, Live};
-use super::studio::ask;
+use super::nodes::ask;
 use super::{Access, Answer, State, held, stream};
 use crate::clock::unix_now;
 use crate::error::{ApiError, Code};
@@ -218,7 +218,7 @@ async fn control(node: &Shared, access: Access, job: &str, action: Action) -> An
     commit(node, &id, body).await
 }
 
-fn by(node: &Shared, access: Access) -> String {
+pub(super) fn by(node: &Shared, access: Access) -> String {
     match access {
         Access::Local | Access::Token => owner(node),
         Access::Peer(peer) => {

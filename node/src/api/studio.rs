@@ -1,28 +1,23 @@
 //! The studio and its machines.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, Query};
+use axum::extract::Path;
 use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use weft_protocol::certificate::Role;
 use weft_protocol::fact::{Body, Revocation};
-use weft_protocol::hardware::{GIB, Hardware};
 use weft_protocol::ids::NodeId;
-use weft_protocol::membership::Liveness;
 use weft_protocol::replicate::Goods;
-use weft_protocol::wire::control::Advert;
 
-use super::forward::resolve;
-use super::{Access, Answer, State, held};
+use super::nodes::hardware_document;
+use super::{Access, Answer, State};
 use crate::admission::{self, InviteError};
 use crate::clock::unix_now;
 use crate::error::{ApiError, Code};
 use crate::home::Membership;
-use crate::node::Shared;
 
 pub(super) async fn health(node: State) -> Json<Value> {
     Json(json!({
@@ -30,6 +25,12 @@ pub(super) async fn health(node: State) -> Json<Value> {
         "node": node.me,
         "release": env!("CARGO_PKG_VERSION"),
     }))
+}
+
+/// This machine's local time, by which its hours go, as `HH:MM`.
+fn local_time() -> String {
+    let minute = crate::clock::local_minute();
+    format!("{:02}:{:02}", minute / 60, minute % 60)
 }
 
 pub(super) async fn status(node: State) -> Json<Value> {
@@ -67,137 +68,8 @@ pub(super) async fn status(node: State) -> Json<Value> {
         "release": env!("CARGO_PKG_VERSION"),
         "uptime_seconds": unix_now().0.saturating_sub(node.started.0) / 1000,
         "home": node.home.path(),
+        "local_time": local_time(),
     }))
-}
-
-fn hardware_document(hardware: &Hardware) -> Value {
-    // Whole and tenths of a GiB are what people compare.
-    #[expect(clippy::cast_precision_loss, reason = "rounded to a tenth of a GiB anyway")]
-    let gib = |bytes: u64| (bytes as f64 / GIB as f64 * 10.0).round() / 10.0;
-    let gpus: Vec<Value> = hardware
-        .gpus
-        .iter()
-        .map(|gpu| json!({ "model": gpu.model, "memory": gib(gpu.memory) }))
-        .collect();
-    json!({
-        "os": hardware.os,
-        "arch": hardware.arch,
-        "cpu_model": hardware.cpu_model,
-        "cpu_cores": hardware.cpu_cores,
-        "ram": gib(hardware.ram),
-        "gpu_count": hardware.gpus.len(),
-        "gpu_model": hardware.gpus.first().map(|gpu| &gpu.model),
-        "gpus": gpus,
-    })
-}
-
-fn node_document(node: &Shared, advert: &Advert, running: &BTreeMap<NodeId, usize>) -> Value {
-    let machine = node.machine();
-    let me = advert.node == node.me;
-    let liveness = machine.membership.liveness(&advert.node);
-    let leader = machine.election.claim().is_some_and(|claim| claim.leader == advert.node);
-    let own = machine.worker.running();
-    drop(machine);
-    let (sent, received) = node.traffic.totals();
-    let mut document = json!({
-        "node": advert.node,
-        "name": advert.name,
-        "alive": liveness != Liveness::Dead,
-        "state": match liveness {
-            Liveness::Alive => "alive",
-            Liveness::Suspect => "suspect",
-            Liveness::Dead => "dead",
-        },
-        "leader": leader,
-        "drained": false,
-        "role": advert.role.name(),
-        "running": if me { own } else { running.get(&advert.node).copied().unwrap_or(0) },
-        "price_per_hour": f64::from(advert.price) / 1000.0,
-        "engines": advert.engines,
-        "tags": advert.tags,
-        "addresses": advert.addresses,
-        "release": advert.release,
-        "hardware": hardware_document(&advert.hardware),
-    });
-    if me {
-        document["bytes_sent"] = sent.into();
-        document["bytes_received"] = received.into();
-    }
-    document
-}
-
-/// How many attempts every node works on, as far as this node knows: all where it leads.
-fn running(node: &Shared) -> BTreeMap<NodeId, usize> {
-    let machine = node.machine();
-    let mut running = BTreeMap::new();
-    for held in machine.leader.iter().flat_map(|leader| leader.leases()) {
-        *running.entry(held.node).or_default() += 1;
-    }
-    running
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NodesQuery {
-    /// Whether every node is asked how much it holds.
-    #[serde(default)]
-    held: bool,
-}
-
-pub(super) async fn nodes(node: State, Query(query): Query<NodesQuery>) -> Json<Value> {
-    let adverts: Vec<Advert> = node.machine().adverts.values().cloned().collect();
-    // The leader knows what everyone works on; its own document of each node is the better one.
-    let mut counts = running(&node);
-    let leader = node.machine().election.claim().map(|claim| claim.leader);
-    if let Some(leader) = leader.filter(|leader| *leader != node.me)
-        && let Ok(Value::Array(seen)) = ask(&node, &leader, "/v1/nodes").await
-    {
-        for document in seen {
-            let id = document["node"].as_str().and_then(|id| id.parse::<NodeId>().ok());
-            if let (Some(id), Some(count)) = (id, document["running"].as_u64()) {
-                counts.insert(id, usize::try_from(count).unwrap_or(usize::MAX));
-            }
-        }
-    }
-    let mut documents: Vec<Value> =
-        adverts.iter().map(|advert| node_document(&node, advert, &counts)).collect();
-    if query.held {
-        held::add_to_nodes(&node, &mut documents).await;
-    }
-    Json(Value::Array(documents))
-}
-
-/// Asks a peer for a document; it must answer soon, or do without.
-pub(super) async fn ask(node: &Shared, peer: &NodeId, path: &str) -> Result<Value, ApiError> {
-    let request = axum::extract::Request::builder()
-        .uri(path)
-        .header("host", "peer")
-        .body(axum::body::Body::empty())
-        .map_err(|error| ApiError::new(Code::Failed, error.to_string()))?;
-    let asking = async {
-        let response = super::forward::forward(&node.network, peer, request).await?;
-        let bytes = axum::body::to_bytes(response.into_body(), 64 << 20)
-            .await
-            .map_err(|error| ApiError::new(Code::Unreachable, error.to_string()))?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| ApiError::new(Code::Failed, error.to_string()))
-    };
-    tokio::time::timeout(Duration::from_millis(700), asking)
-        .await
-        .map_err(|_| ApiError::new(Code::Unreachable, "the peer did not answer in time"))?
-}
-
-pub(super) async fn node(node: State, Path(name): Path<String>) -> Answer {
-    let id = resolve(&node, &name)?;
-    if id != node.me {
-        let document = ask(&node, &id, &format!("/v1/nodes/{id}")).await;
-        if let Ok(document) = document {
-            return Ok(Json(document).into_response());
-        }
-    }
-    let advert = node.machine().adverts.get(&id).cloned();
-    let advert = advert.ok_or_else(|| ApiError::new(Code::NotFound, "no such node"))?;
-    Ok(Json(node_document(&node, &advert, &running(&node))).into_response())
 }
 
 pub(super) async fn members(node: State) -> Json<Value> {

@@ -29,6 +29,8 @@ pub(super) struct Finished {
     pub(super) timed_out: bool,
     /// What the engine said that means failure, whatever its exit code.
     pub(super) fatal: Option<String>,
+    /// What it said where no licence was to be had.
+    pub(super) licence_refused: Option<String>,
     /// The most memory it held, in bytes.
     pub(super) peak_memory: u64,
 }
@@ -201,6 +203,7 @@ pub(super) async fn run(
     });
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     finished.fatal.clone_from(&seen.fatal);
+    finished.licence_refused.clone_from(&seen.licence_refused);
     finished.peak_memory = seen.memory.max(finished.report.peak_memory);
     Some(finished)
 }
@@ -224,6 +227,7 @@ async fn end(mut guard: tokio::process::Child, stdin: Option<tokio::process::Chi
 struct Seen {
     memory: u64,
     fatal: Option<String>,
+    licence_refused: Option<String>,
 }
 
 /// Copies what an engine prints into its log, and reads it by the definition's patterns.
@@ -268,6 +272,7 @@ fn look(reader: &mut LogReader, line: &[u8], seen: &Mutex<Seen>, progress: &impl
             }
             LogEvent::Memory(bytes) => seen.memory = seen.memory.max(bytes),
             LogEvent::Fatal(text) => seen.fatal = Some(text),
+            LogEvent::LicenceRefused(text) => seen.licence_refused = Some(text),
             _ => {}
         }
     }

@@ -10,6 +10,7 @@ use crate::ids::{JobId, NodeId};
 use crate::job::control::Control;
 use crate::job::outcome::Outcome;
 use crate::job::spec::JobSpec;
+use crate::settings::Setting;
 use crate::wire;
 
 /// What kind of body a fact carries. Numbers are never used again for something else.
@@ -21,6 +22,8 @@ impl Kind {
     pub const CERTIFICATE: Self = Self(1);
     /// A [`Body::Revocation`].
     pub const REVOCATION: Self = Self(2);
+    /// A [`Body::Setting`].
+    pub const SETTING: Self = Self(3);
     /// A [`Body::Spec`].
     pub const SPEC: Self = Self(16);
     /// A [`Body::Control`].
@@ -76,6 +79,8 @@ pub enum Body {
     Certificate(Box<Chain>),
     /// An admin's word that a member is one no more.
     Revocation(Revocation),
+    /// What somebody set of a node, or for the studio.
+    Setting(Setting),
     /// A job, by its submitter.
     Spec(Box<JobSpec>),
     /// What somebody asked of a job.
@@ -95,6 +100,7 @@ impl Body {
         match self {
             Self::Certificate(_) => Kind::CERTIFICATE,
             Self::Revocation(_) => Kind::REVOCATION,
+            Self::Setting(_) => Kind::SETTING,
             Self::Spec(_) => Kind::SPEC,
             Self::Control(_) => Kind::CONTROL,
             Self::Outcomes(_) => Kind::OUTCOMES,
@@ -113,7 +119,7 @@ impl Body {
     #[must_use]
     pub fn scope(&self) -> Option<JobId> {
         match self {
-            Self::Certificate(_) | Self::Revocation(_) => None,
+            Self::Certificate(_) | Self::Revocation(_) | Self::Setting(_) => None,
             Self::Spec(spec) => Some(spec.id()),
             Self::Control(control) => Some(control.job),
             Self::Outcomes(outcomes) => Some(outcomes.job),
@@ -128,6 +134,7 @@ impl Body {
         match self {
             Self::Certificate(chain) => wire::encode(chain),
             Self::Revocation(revocation) => wire::encode(revocation),
+            Self::Setting(setting) => wire::encode(setting),
             Self::Spec(spec) => wire::encode(spec),
             Self::Control(control) => wire::encode(control),
             Self::Outcomes(outcomes) => wire::encode(outcomes),
@@ -150,6 +157,11 @@ impl Body {
         Ok(Some(match kind {
             Kind::CERTIFICATE => Self::Certificate(Box::new(read(bytes)?)),
             Kind::REVOCATION => Self::Revocation(read(bytes)?),
+            Kind::SETTING => {
+                let setting: Setting = read(bytes)?;
+                setting.check().map_err(|_| FactError::Body)?;
+                Self::Setting(setting)
+            }
             Kind::SPEC => {
                 let spec: JobSpec = read(bytes)?;
                 spec.check().map_err(|_| FactError::Body)?;

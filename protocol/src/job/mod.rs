@@ -8,3 +8,4 @@ pub mod spec;
 pub mod status;
 pub mod table;
 pub mod task;
+pub mod trouble;

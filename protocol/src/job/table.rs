@@ -14,6 +14,7 @@ use super::control::{Action, Control};
 use super::outcome::{Ending, FailureKind, Outcome, OutputFile};
 use super::spec::{AfterTest, JobSpec};
 use super::task::{FrameRun, MAX_FRAMES, TaskKey};
+use super::trouble::Record;
 use crate::fact::Body;
 use crate::ids::BlobId;
 use crate::ids::{FactId, JobId, NodeId};
@@ -71,6 +72,8 @@ pub struct Failure {
     pub message: String,
     /// What the engine printed.
     pub log: Option<BlobId>,
+    /// When its engine started, by its node's clock.
+    pub started: Unix,
     /// How long its engine ran, in milliseconds.
     pub render_ms: u32,
 }
@@ -146,6 +149,17 @@ pub struct Job {
     tests: usize,
     open: BTreeSet<u32>,
     failed: BTreeSet<u32>,
+    memory: Memory,
+    record: Record,
+}
+
+/// The most memory that tasks were seen to hold, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Memory {
+    /// Of those that were done.
+    done: u64,
+    /// Of those that were killed for want of more.
+    killed: u64,
 }
 
 /// What controls made of a job.
@@ -271,6 +285,21 @@ impl Job {
         self.failed().next().filter(|key| self.is_test(key))
     }
 
+    /// How much memory further tasks are likely to need, by what was seen of others, in bytes; 0 where
+    /// nothing was. Who was killed for want of memory wanted more than it had: half as much again.
+    #[must_use]
+    pub const fn memory_seen(&self) -> u64 {
+        let Memory { done, killed } = self.memory;
+        let wanted = killed.saturating_add(killed / 2);
+        if done > wanted { done } else { wanted }
+    }
+
+    /// What the job tells of the nodes that worked on it.
+    #[must_use]
+    pub(crate) const fn record(&self) -> &Record {
+        &self.record
+    }
+
     /// Every node that is known to have held all of a task's files.
     pub fn holders(&self, key: &TaskKey) -> impl Iterator<Item = NodeId> {
         self.tasks
@@ -285,6 +314,7 @@ impl Job {
         let Some(task) = self.tasks.get(key) else {
             return;
         };
+        self.record.settle(key, task);
         let Some(position) = task.position else {
             return;
         };
@@ -385,6 +415,8 @@ impl Job {
         let task = self.tasks.entry(outcome.task).or_default();
         match &outcome.ending {
             Ending::Done(files) => {
+                self.memory.done = self.memory.done.max(outcome.peak_memory);
+                self.record.done(author, outcome.started);
                 let done = Done {
                     generation: outcome.generation,
                     attempt: outcome.attempt,
@@ -402,11 +434,15 @@ impl Job {
                 }
             }
             Ending::Failed { kind, message } => {
+                if *kind == FailureKind::Memory {
+                    self.memory.killed = self.memory.killed.max(outcome.peak_memory);
+                }
                 let key = (outcome.generation, outcome.attempt, author);
                 let failure = Failure {
                     kind: *kind,
                     message: message.clone(),
                     log: outcome.log,
+                    started: outcome.started,
                     render_ms: outcome.render_ms,
                 };
                 // Of two failures under one name, which an honest node never signs, the one with
@@ -469,7 +505,7 @@ impl Jobs {
                 job.deliveries.insert((author, fact), delivery.folder.clone());
             }
             Body::Removal(_) => *job = Job { removed: true, ..Job::default() },
-            Body::Certificate(_) | Body::Revocation(_) => {}
+            Body::Certificate(_) | Body::Revocation(_) | Body::Setting(_) => {}
         }
         Some(id)
     }

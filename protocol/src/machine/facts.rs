@@ -185,6 +185,13 @@ impl Machine {
                 leader.touch();
             }
         }
+        if applied.set {
+            self.settle_standing();
+            self.out.push(Command::Set);
+            if let Some(leader) = &mut self.leader {
+                leader.touch();
+            }
+        }
         if let Some(node) = applied.revoked {
             self.out.push(Command::Close(node, "its certificate was revoked"));
             if let Some(leader) = &mut self.leader {

@@ -65,6 +65,11 @@ pub enum Input {
     Prepared(AttemptKey, BlobId),
     /// How far an attempt's engine is, in thousandths.
     Progress(AttemptKey, u16),
+    /// An attempt is handed back, and that is no failure: the engine was refused a licence. The engine,
+    /// and what it said.
+    LicenceRefused(AttemptKey, String, String),
+    /// Whether this node is within its hours, by its local time.
+    WithinHours(bool),
     /// An attempt's engine ended; everything that the outcome names is on this node's disk. Its
     /// term and holders are filled in by the machine.
     Ended(AttemptKey, Box<Outcome>),
@@ -112,6 +117,8 @@ pub enum Command {
     Changed(JobId),
     /// Something about the leadership changed.
     LeaderChanged,
+    /// Something was set: this node's own advert may have to say so.
+    Set,
     /// Close the connections to a node, and say why.
     Close(NodeId, &'static str),
 }
@@ -172,6 +179,9 @@ pub struct Machine {
     /// count as running, so that it does not hand out their tasks a second time.
     reported: BTreeMap<u64, (NodeId, Vec<AttemptKey>, Time)>,
     deferred: VecDeque<Fact>,
+    /// Engines whose licence was refused here, until when that is told, and what they said.
+    refused: BTreeMap<String, (Time, String)>,
+    within_hours: bool,
     tokens: u64,
     next_report: Time,
     next_sync: Time,
@@ -214,6 +224,8 @@ impl Machine {
             writes: BTreeMap::new(),
             reported: BTreeMap::new(),
             deferred: VecDeque::new(),
+            refused: BTreeMap::new(),
+            within_hours: true,
             tokens: 0,
             next_report: now,
             next_sync: now,
@@ -269,6 +281,7 @@ impl Machine {
             }
         }
         self.find_lonely();
+        self.settle_standing();
     }
 
     /// Takes in what happened, and says what to do about it.
@@ -298,6 +311,13 @@ impl Machine {
             }
             Input::Prepared(attempt, inputs) => self.prepared(now, &attempt, inputs),
             Input::Progress(attempt, thousandths) => self.worker.progress(&attempt, thousandths),
+            Input::LicenceRefused(attempt, engine, said) => {
+                self.licence_refused(now, &attempt, engine, said);
+            }
+            Input::WithinHours(within) => {
+                self.within_hours = within;
+                self.settle_standing();
+            }
             Input::Ended(attempt, outcome) => self.ended(now, attempt, outcome),
             Input::Stored(from, token, stored) => self.stored(from, token, stored),
         }
@@ -444,6 +464,11 @@ impl Machine {
                 self.replicator_events(events);
             }
             Message::Sync(sync) => self.sync(from, sync),
+            Message::Standing(standing) => {
+                if let Some(leader) = &mut self.leader {
+                    leader.standing(from, standing);
+                }
+            }
         }
     }
 

@@ -15,6 +15,7 @@ use crate::sign::{Ed25519, KeyPair};
 use crate::time::Unix;
 
 mod peers;
+mod standing;
 
 struct World {
     studio: StudioId,
@@ -25,6 +26,8 @@ struct World {
     now: Time,
     /// Frames whose engine fails, and how often each was started where.
     fails: BTreeSet<i32>,
+    /// Nodes whose engine finds no licence.
+    refuses: BTreeSet<NodeId>,
     starts: Vec<(NodeId, i32)>,
     answers: BTreeMap<u64, Result<Vec<NodeId>, String>>,
     starts_again: u64,
@@ -43,6 +46,7 @@ impl World {
             disks: BTreeMap::new(),
             now: Time(0),
             fails: BTreeSet::new(),
+            refuses: BTreeSet::new(),
             starts: Vec::new(),
             answers: BTreeMap::new(),
             starts_again: 0,
@@ -168,6 +172,11 @@ impl World {
             Command::Work(worker::Event::Start { lease, .. }) => {
                 let key = lease.attempt;
                 self.starts.push((me, key.task.frame));
+                if self.refuses.contains(&me) {
+                    let (engine, said) = ("demo".to_owned(), "no seat is free".to_owned());
+                    queue.push_back((me, Input::LicenceRefused(key, engine, said)));
+                    return;
+                }
                 let ending = match self.fails.contains(&key.task.frame) {
                     true => failed("it broke"),
                     false => done(),
@@ -184,7 +193,8 @@ impl World {
             Command::Close(node, why) => panic!("{me:?} closes {node:?}: {why}"),
             Command::Work(worker::Event::Kill(_))
             | Command::Changed(_)
-            | Command::LeaderChanged => {}
+            | Command::LeaderChanged
+            | Command::Set => {}
         }
     }
 

@@ -10,9 +10,15 @@ use crate::job::status;
 use crate::leader::REPORT_PERIOD;
 use crate::replicate::Goods;
 use crate::time::Time;
-use crate::wire::control::{AttemptKey, Message, Phase, Report};
+use crate::wire::control::{AttemptKey, Closed, Message, Phase, Report, Standing};
 use crate::worker;
 
+/// How long an engine whose licence was refused gets no further task here. Its licence server knows when
+/// a seat is free, and can't tell us: often enough to take the next one, rarely enough to cost little.
+const LICENCE_AGAIN: Duration = Duration::from_secs(30);
+/// How many refused engines a node tells of, and how long a piece of what they said, in bytes.
+const MAX_REFUSED: usize = 16;
+const MAX_SAID: usize = 256;
 /// How long a leader may take to confirm an outcome before its worker goes on without.
 const HAND_IN_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -36,7 +42,7 @@ impl Machine {
             return;
         };
         let reachable = self.reachable();
-        let sends = leader.tick(now, &self.ledger.jobs, &self.adverts, &reachable);
+        let sends = leader.tick(now, &self.ledger, &self.adverts, &reachable);
         self.leader = Some(leader);
         for (to, message) in sends {
             self.send(to, message);
@@ -50,7 +56,49 @@ impl Machine {
             return;
         };
         let report = self.worker.report(term);
+        let standing = self.standing(now);
+        if standing != Standing::default() {
+            self.send(leader, Message::Standing(standing));
+        }
         self.send(leader, Message::Report(Box::new(report)));
+    }
+
+    /// What keeps this node from taking work.
+    #[must_use]
+    pub fn standing(&self, now: Time) -> Standing {
+        let refused = self.refused.iter().filter(|(_, (until, _))| *until > now);
+        Standing {
+            closed: self.closed(),
+            refused: refused.map(|(engine, (_, said))| (engine.clone(), said.clone())).collect(),
+        }
+    }
+
+    fn closed(&self) -> Option<Closed> {
+        let drained = self.ledger.settings.drained(&self.me).map(|_| Closed::Drained);
+        drained.or((!self.within_hours).then_some(Closed::Hours))
+    }
+
+    /// Whether this node takes new work may have changed.
+    pub(super) fn settle_standing(&mut self) {
+        self.worker.close(self.closed().is_some());
+    }
+
+    /// An engine found no licence: its attempt is handed back, and others are tried before this node
+    /// is again.
+    pub(super) fn licence_refused(
+        &mut self,
+        now: Time,
+        attempt: &AttemptKey,
+        engine: String,
+        mut said: String,
+    ) {
+        said.truncate(said.floor_char_boundary(MAX_SAID));
+        self.refused.retain(|_, (until, _)| *until > now);
+        if self.refused.len() < MAX_REFUSED {
+            self.refused.insert(engine, (now + LICENCE_AGAIN, said));
+        }
+        self.worker.over(attempt);
+        self.report(now);
     }
 
     pub(super) fn take_report(&mut self, now: Time, from: NodeId, report: &Report) {

@@ -1,7 +1,7 @@
 //! Which nodes can take a job at all.
 
 use super::NodeView;
-use crate::hardware::{GIB, Shortfall};
+use crate::hardware::{Shortfall, gib};
 use crate::job::spec::{JobSpec, Step};
 
 /// Why a node can't take a step of a job.
@@ -95,13 +95,4 @@ pub fn explain<'a>(
         sentences.push("no single node has all that is asked at once".into());
     }
     Some(sentences.join("; "))
-}
-
-/// Bytes as GiB, with at most one decimal.
-fn gib(bytes: u64) -> String {
-    let tenths = u128::from(bytes) * 10 / u128::from(GIB);
-    match tenths % 10 {
-        0 => (tenths / 10).to_string(),
-        rest => format!("{}.{rest}", tenths / 10),
-    }
 }

@@ -3,13 +3,16 @@
 pub mod feasible;
 pub mod plan;
 pub mod rank;
+pub mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::hardware::Hardware;
 use crate::ids::{JobId, NodeId};
 use crate::job::task::TaskKey;
-use crate::wire::control::AttemptKey;
+use crate::wire::control::{AttemptKey, Closed};
+
+pub use waiting::{Busy, Waiting};
 
 /// A node as the scheduler sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +29,10 @@ pub struct NodeView {
     pub renders: bool,
     /// Whether it can take an attempt now: it is alive, reports, and has nothing leased.
     pub idle: bool,
+    /// Why it takes nothing new.
+    pub closed: Option<Closed>,
+    /// Engines whose licence was refused to it a moment ago, and what they said.
+    pub refused: BTreeMap<String, String>,
     /// Jobs whose inputs it holds whole.
     pub holds: BTreeSet<JobId>,
 }
@@ -37,6 +44,8 @@ pub struct View {
     pub nodes: BTreeMap<NodeId, NodeView>,
     /// Tasks that are leased, by job.
     pub leased: BTreeMap<JobId, BTreeSet<TaskKey>>,
+    /// How many tasks of an engine may run at once, for those that have a limit.
+    pub limits: BTreeMap<String, u32>,
 }
 
 /// One attempt that should start.
@@ -46,18 +55,6 @@ pub struct Assignment {
     pub node: NodeId,
     /// Which attempt.
     pub attempt: AttemptKey,
-}
-
-/// Why a job has tasks that wait, though nothing of it is paused or gated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Waiting {
-    /// No node of the studio could ever take it, and why the closest can't.
-    NoNodeFits(String),
-    /// The nodes that fit are busy.
-    Busy {
-        /// How many fit.
-        fitting: usize,
-    },
 }
 
 /// What should start, and why the rest waits.

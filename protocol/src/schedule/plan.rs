@@ -2,19 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Assignment, Plan, View, Waiting, feasible, rank};
+use super::{Assignment, Busy, NodeView, Plan, View, Waiting, feasible, rank};
 use crate::ids::{JobId, NodeId};
 use crate::job::spec::{JobSpec, Step};
 use crate::job::status::startable;
 use crate::job::table::{Job, Jobs};
 use crate::job::task::TaskKey;
-use crate::wire::control::AttemptKey;
+use crate::wire::control::{AttemptKey, Closed};
 
 struct Candidate<'a> {
     id: JobId,
     job: &'a Job,
     spec: &'a JobSpec,
-    next: std::iter::Peekable<Box<dyn Iterator<Item = TaskKey> + 'a>>,
+    next: Box<dyn Iterator<Item = TaskKey> + 'a>,
+    /// Steps of which nothing more can be placed.
+    blocked: BTreeSet<u16>,
+}
+
+/// What changes while a plan is made.
+struct Room {
+    idle: BTreeSet<NodeId>,
+    /// How many tasks run of each engine that has a limit.
+    running: BTreeMap<String, u32>,
 }
 
 /// What should start where, given the facts and what runs already.
@@ -23,8 +32,8 @@ struct Candidate<'a> {
 /// owner's share, so that owners take turns.
 #[must_use]
 pub fn plan(view: &View, jobs: &Jobs) -> Plan {
-    let mut idle: BTreeSet<NodeId> =
-        view.nodes.iter().filter(|(_, node)| node.idle).map(|(id, _)| *id).collect();
+    let idle = view.nodes.iter().filter(|(_, node)| node.idle).map(|(id, _)| *id).collect();
+    let mut room = Room { idle, running: running(view, jobs) };
     let mut shares = rank::shares(jobs, view);
     let nothing = BTreeSet::new();
     let mut candidates: Vec<Candidate<'_>> = jobs
@@ -32,9 +41,8 @@ pub fn plan(view: &View, jobs: &Jobs) -> Plan {
         .filter(|(_, job, _)| job.open().next().is_some())
         .map(|(id, job, spec)| {
             let leased = view.leased.get(&id).unwrap_or(&nothing);
-            let startable: Box<dyn Iterator<Item = TaskKey>> =
-                Box::new(startable(job).filter(|key| !leased.contains(key)));
-            Candidate { id, job, spec, next: startable.peekable() }
+            let next = Box::new(startable(job).filter(|key| !leased.contains(key)));
+            Candidate { id, job, spec, next, blocked: BTreeSet::new() }
         })
         .collect();
     let mut plan = Plan::default();
@@ -45,28 +53,59 @@ pub fn plan(view: &View, jobs: &Jobs) -> Plan {
         });
         let Some((at, _)) = first else { break };
         let candidate = &mut candidates[at];
-        let Some(key) = candidate.next.next() else {
+        let blocked = &candidate.blocked;
+        let Some(key) = candidate.next.find(|key| !blocked.contains(&key.step)) else {
             candidates.swap_remove(at);
             continue;
         };
-        match place(view, &idle, candidate, key) {
+        match place(view, &room, candidate, key) {
             Ok(assignment) => {
-                idle.remove(&assignment.node);
+                room.idle.remove(&assignment.node);
+                let engine = candidate.spec.steps.get(usize::from(key.step)).map(|s| &s.engine);
+                if let Some(running) = engine.and_then(|engine| room.running.get_mut(engine)) {
+                    *running += 1;
+                }
                 *shares.entry(candidate.spec.owner.clone()).or_default() += 1;
                 plan.assignments.push(assignment);
             }
             Err(waiting) => {
-                plan.waiting.insert(candidate.id, waiting);
-                candidates.swap_remove(at);
+                plan.waiting.entry(candidate.id).or_insert(waiting);
+                // A task that failed somewhere may wait for another node; those behind it need not.
+                let picky = candidate.job.task(&key).is_some_and(|t| t.failures_now().count() > 0);
+                if !picky {
+                    candidate.blocked.insert(key.step);
+                }
+                if room.idle.is_empty() || candidate.blocked.len() == candidate.spec.steps.len() {
+                    candidates.swap_remove(at);
+                }
             }
         }
     }
     plan
 }
 
+/// How many tasks are leased of each engine that has a limit.
+fn running(view: &View, jobs: &Jobs) -> BTreeMap<String, u32> {
+    let mut running: BTreeMap<String, u32> =
+        view.limits.keys().map(|engine| (engine.clone(), 0)).collect();
+    if running.is_empty() {
+        return running;
+    }
+    for (job, tasks) in &view.leased {
+        let Some(spec) = jobs.get(job).and_then(Job::spec) else { continue };
+        for task in tasks {
+            let engine = spec.steps.get(usize::from(task.step)).map(|step| &step.engine);
+            if let Some(count) = engine.and_then(|engine| running.get_mut(engine)) {
+                *count += 1;
+            }
+        }
+    }
+    running
+}
+
 fn place(
     view: &View,
-    idle: &BTreeSet<NodeId>,
+    room: &Room,
     candidate: &Candidate<'_>,
     key: TaskKey,
 ) -> Result<Assignment, Waiting> {
@@ -74,13 +113,38 @@ fn place(
     let Some((task, step)) = job.task(&key).zip(spec.steps.get(usize::from(key.step))) else {
         return Err(Waiting::NoNodeFits("the task names no step of its job".into()));
     };
-    let failed: BTreeSet<NodeId> = task.failures_now().map(|(key, _)| key.2).collect();
-    let fitting = fitting(view, spec, step);
-    // A task that failed somewhere waits for another node where one fits, even if that is busy.
-    let fresh_exists = fitting.keys().any(|node| !failed.contains(node));
-    let best = fitting
+    let (fitting, ram) = fitting(view, job, spec, step);
+    if fitting.is_empty() {
+        let why = feasible::explain(spec, step, view.nodes.values());
+        return Err(Waiting::NoNodeFits(why.unwrap_or_default()));
+    }
+    if let (Some(limit), Some(running)) =
+        (view.limits.get(&step.engine), room.running.get(&step.engine))
+        && running >= limit
+    {
+        return Err(Waiting::Limit { engine: step.engine.clone(), limit: *limit });
+    }
+    let benched = |node: &NodeView| node.closed == Some(Closed::Benched);
+    // Better a node that failed others than none at all.
+    let only_benched = fitting.values().all(|node| benched(node));
+    let open: BTreeMap<NodeId, &NodeView> = fitting
         .iter()
-        .filter(|(node, _)| idle.contains(*node))
+        .filter(|(_, node)| node.closed.is_none() || only_benched)
+        .map(|(id, node)| (*id, *node))
+        .collect();
+    let refused = |node: &NodeView| node.refused.get(&step.engine).cloned();
+    if let Some(said) = open.values().next().and_then(|node| refused(node))
+        && open.values().all(|node| refused(node).is_some())
+    {
+        return Err(Waiting::Licence { engine: step.engine.clone(), said });
+    }
+    let failed: BTreeSet<NodeId> = task.failures_now().map(|(key, _)| key.2).collect();
+    // A task that failed somewhere waits for another node where one fits, even if that is busy.
+    let fresh_exists = open.keys().any(|node| !failed.contains(node));
+    let best = open
+        .iter()
+        .filter(|(node, _)| room.idle.contains(*node))
+        .filter(|(_, node)| refused(node).is_none())
         .filter(|(node, _)| !(fresh_exists && failed.contains(*node)))
         .min_by_key(|(node, seen)| rank::suitability(id, node, seen, failed.contains(node)));
     match best {
@@ -93,20 +157,36 @@ fn place(
                 attempt: task.next_attempt(),
             },
         }),
-        None => Err(match feasible::explain(spec, step, view.nodes.values()) {
-            Some(why) => Waiting::NoNodeFits(why),
-            None => Waiting::Busy { fitting: fitting.len() },
-        }),
+        None => {
+            let closed = |why| fitting.values().filter(|node| node.closed == Some(why)).count();
+            Err(Waiting::Busy(Busy {
+                fitting: fitting.len(),
+                drained: closed(Closed::Drained),
+                outside_hours: closed(Closed::Hours),
+                benched: if only_benched { 0 } else { closed(Closed::Benched) },
+                ram,
+            }))
+        }
     }
 }
 
+/// The nodes that could take a step, and the memory that rules others out because tasks of the job
+/// were seen to need it; 0 where that rules nobody out.
 fn fitting<'a>(
     view: &'a View,
+    job: &Job,
     spec: &JobSpec,
     step: &Step,
-) -> BTreeMap<NodeId, &'a super::NodeView> {
+) -> (BTreeMap<NodeId, &'a NodeView>, u64) {
     let fits = view.nodes.iter().filter(|(_, node)| feasible::unfit(spec, step, node).is_none());
-    fits.map(|(id, node)| (*id, node)).collect()
+    let mut fitting: BTreeMap<NodeId, &NodeView> = fits.map(|(id, node)| (*id, node)).collect();
+    let largest = fitting.values().map(|node| node.hardware.ram).max().unwrap_or(0);
+    // Where nobody has as much, the largest may just do.
+    let wanted = job.memory_seen().min(largest);
+    let before = fitting.len();
+    fitting.retain(|_, node| node.hardware.ram >= wanted);
+    let ram = if fitting.len() < before { wanted } else { 0 };
+    (fitting, ram)
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::fact::{Body, Outcomes};
 use crate::hardware::{GIB, Hardware, Needs};
+use crate::job::outcome::{Ending, FailureKind, Outcome};
 use crate::job::samples::{fact, failed, node, outcome, run, spec};
 use crate::schedule::NodeView;
 
@@ -38,7 +41,7 @@ fn frames_go_to_idle_nodes_in_order() {
     view.nodes.get_mut(&node(1)).unwrap().idle = false;
     let plan = plan(&view, &jobs);
     assert_eq!(frames(&plan), [2, 3]);
-    assert_eq!(plan.waiting[&id], Waiting::Busy { fitting: 3 });
+    assert_eq!(plan.waiting[&id], Waiting::Busy(Busy { fitting: 3, ..Busy::default() }));
 }
 
 #[test]
@@ -105,4 +108,167 @@ fn test_frames_alone_start_first() {
     let plan = plan(&view([(1, machine(16)), (2, machine(16))]), &jobs);
     assert_eq!(frames(&plan), [7]);
     assert!(plan.waiting.is_empty(), "it waits for its test frames, not for nodes");
+}
+
+#[test]
+fn closed_nodes_get_nothing_and_that_is_said() {
+    let mut jobs = Jobs::new();
+    let id = submit(&mut jobs, spec(9));
+    let closed = |why| NodeView { closed: Some(why), ..machine(16) };
+    let view = view([
+        (1, closed(Closed::Drained)),
+        (2, closed(Closed::Hours)),
+        (3, closed(Closed::Benched)),
+        (4, machine(16)),
+    ]);
+    let plan = plan(&view, &jobs);
+    let nodes: Vec<NodeId> = plan.assignments.iter().map(|assignment| assignment.node).collect();
+    assert_eq!(nodes, [node(4)]);
+    let busy = Busy { fitting: 4, drained: 1, outside_hours: 1, benched: 1, ram: 0 };
+    assert_eq!(plan.waiting[&id], Waiting::Busy(busy));
+}
+
+#[test]
+fn a_benched_node_is_better_than_none() {
+    let mut jobs = Jobs::new();
+    submit(&mut jobs, spec(9));
+    let benched = NodeView { closed: Some(Closed::Benched), ..machine(16) };
+    assert_eq!(frames(&plan(&view([(1, benched)]), &jobs)), [1]);
+}
+
+#[test]
+fn limits_count_what_runs_already() {
+    let mut jobs = Jobs::new();
+    let id = submit(&mut jobs, spec(9));
+    let mut view = view((1..=5).map(|n| (n, machine(16))));
+    view.limits.insert("demo".into(), 3);
+    view.leased.insert(id, [TaskKey::frame(1)].into());
+    let plan = plan(&view, &jobs);
+    assert_eq!(frames(&plan), [2, 3]);
+    assert_eq!(plan.waiting[&id], Waiting::Limit { engine: "demo".into(), limit: 3 });
+}
+
+#[test]
+fn memory_that_was_seen_to_be_needed_rules_small_nodes_out() {
+    let mut jobs = Jobs::new();
+    let id = submit(&mut jobs, JobSpec { retries: 3, ..spec(9) });
+    let killed = Outcome {
+        peak_memory: 14 * GIB,
+        ..outcome(1, 0, 1, Ending::Failed { kind: FailureKind::Memory, message: "killed".into() })
+    };
+    jobs.apply(fact(9), node(9), &Body::Outcomes(Outcomes { job: id, outcomes: vec![killed] }));
+    let sizes = view([(1, machine(16)), (2, machine(32)), (3, machine(16))]);
+    let plan_of = |view: &View| plan(view, &jobs);
+    let planned = plan_of(&sizes);
+    assert_eq!(planned.assignments.len(), 1, "14 GiB were not enough");
+    assert_eq!(planned.assignments[0].node, node(2));
+    let busy = Busy { fitting: 1, ram: 21 * GIB, ..Busy::default() };
+    assert_eq!(planned.waiting[&id], Waiting::Busy(busy));
+    // Where nobody has that much, the largest try.
+    let planned = plan_of(&view([(1, machine(16)), (2, machine(18)), (3, machine(18))]));
+    let nodes: BTreeSet<NodeId> = planned.assignments.iter().map(|a| a.node).collect();
+    assert_eq!(nodes, [node(2), node(3)].into());
+}
+
+#[test]
+fn a_task_that_waits_for_another_node_keeps_nobody_behind_it() {
+    let mut jobs = Jobs::new();
+    let id = submit(&mut jobs, JobSpec { retries: 3, ..spec(3) });
+    let outcomes = vec![outcome(1, 0, 1, failed("x"))];
+    jobs.apply(fact(99), node(1), &Body::Outcomes(Outcomes { job: id, outcomes }));
+    let busy = NodeView { idle: false, ..machine(16) };
+    assert_eq!(frames(&plan(&view([(1, machine(16)), (2, busy)]), &jobs)), [2]);
+}
+
+/// A studio and its jobs, small enough to go through everything.
+fn world() -> impl Strategy<Value = (View, Jobs)> {
+    let closed = prop_oneof![
+        4 => Just(None),
+        1 => Just(Some(Closed::Drained)),
+        1 => Just(Some(Closed::Hours)),
+        1 => Just(Some(Closed::Benched)),
+    ];
+    let engines = prop_oneof![Just("demo"), Just("other")];
+    let refused = prop_oneof![4 => Just(false), 1 => Just(true)];
+    let nodes = (1..4u64, any::<bool>(), closed, engines.clone(), refused, 0..3u32).prop_map(
+        |(size, idle, closed, engine, refused, price)| NodeView {
+            idle,
+            closed,
+            price,
+            engines: [(engine.to_owned(), "1".to_owned())].into(),
+            refused: refused.then(|| (engine.to_owned(), "no".to_owned())).into_iter().collect(),
+            ..machine(size * 16)
+        },
+    );
+    let jobs = (0..3u64, 1..4i32, engines, proptest::collection::vec((1..4i32, 1..6u8), 0..3));
+    let limits = proptest::option::of(0..3u32);
+    let (nodes, jobs) =
+        (proptest::collection::vec(nodes, 1..6), proptest::collection::vec(jobs, 1..4));
+    (nodes, jobs, limits).prop_map(|(nodes, wanted, limit)| {
+        let mut view = view((1..).zip(nodes));
+        view.limits.extend(limit.map(|limit| ("demo".to_owned(), limit)));
+        let mut jobs = Jobs::new();
+        let mut facts = 1000;
+        for (nonce, (ram, frames, engine, failures)) in (1..).zip(wanted) {
+            let needs = Needs { ram: ram * 16 * GIB, ..Needs::default() };
+            let mut spec = JobSpec { nonce: [nonce; 16], needs, retries: 5, ..spec(frames) };
+            spec.steps[0].engine = engine.to_owned();
+            let job = submit(&mut jobs, spec);
+            for (frame, who) in failures {
+                facts += 1;
+                let outcomes = vec![outcome(frame, 0, 1, failed("x"))];
+                jobs.apply(fact(facts), node(who), &Body::Outcomes(Outcomes { job, outcomes }));
+            }
+        }
+        (view, jobs)
+    })
+}
+
+/// Whether a node may take a task, worked out from the rules one by one.
+fn may_take(view: &View, jobs: &Jobs, at: NodeId, job: JobId, key: TaskKey) -> bool {
+    let spec = jobs.get(&job).and_then(Job::spec).unwrap();
+    let engine = &spec.steps[0].engine;
+    let fits =
+        |node: &NodeView| node.engines.contains_key(engine) && node.hardware.ram >= spec.needs.ram;
+    let fitting: Vec<_> = view.nodes.iter().filter(|(_, node)| fits(node)).collect();
+    let all_benched = fitting.iter().all(|(_, node)| node.closed == Some(Closed::Benched));
+    let open = |node: &NodeView| node.closed.is_none() || all_benched;
+    let failed_on = |id: &NodeId| {
+        jobs.get(&job).unwrap().task(&key).unwrap().failures_now().any(|(key, _)| key.2 == *id)
+    };
+    let fresh = fitting.iter().any(|(id, node)| open(node) && !failed_on(id));
+    let node = &view.nodes[&at];
+    fits(node) && open(node) && !node.refused.contains_key(engine) && !(fresh && failed_on(&at))
+}
+
+proptest! {
+    /// What is planned is allowed, and nothing that could start as well is left out: compared with going
+    /// through every idle node and every task that is left.
+    #[test]
+    fn a_plan_is_allowed_and_leaves_no_idle_node_to_what_it_could_take((view, jobs) in world()) {
+        let plan = plan(&view, &jobs);
+        let mut idle: BTreeSet<NodeId> =
+            view.nodes.iter().filter(|(_, node)| node.idle).map(|(id, _)| *id).collect();
+        let mut demo = 0;
+        let mut started = BTreeSet::new();
+        let engine = |job: &JobId| jobs.get(job).unwrap().spec().unwrap().steps[0].engine.clone();
+        for Assignment { node, attempt } in &plan.assignments {
+            prop_assert!(idle.remove(node), "a node is used twice, or was not idle");
+            prop_assert!(started.insert((attempt.job, attempt.task)), "a task is started twice");
+            prop_assert!(may_take(&view, &jobs, *node, attempt.job, attempt.task));
+            demo += u32::from(engine(&attempt.job) == "demo");
+        }
+        let limit = view.limits.get("demo").copied().unwrap_or(u32::MAX);
+        prop_assert!(demo <= limit);
+        for (id, job, _) in jobs.iter() {
+            let mut left = 0;
+            for key in startable(job).filter(|key| !started.contains(&(id, *key))) {
+                left += 1;
+                let full = engine(&id) == "demo" && demo >= limit;
+                let taker = idle.iter().find(|node| may_take(&view, &jobs, **node, id, key));
+                prop_assert!(full || taker.is_none(), "{:?} could take {key:?}", taker);
+            }
+            prop_assert_eq!(left > 0, plan.waiting.contains_key(&id), "who waits is told why");
+        }
+    }
 }

@@ -119,6 +119,26 @@ pub struct Report {
     pub held: Vec<BlobId>,
 }
 
+/// Why a node takes nothing new, though it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Closed {
+    /// Somebody drained it.
+    Drained,
+    /// It is outside its hours.
+    Hours,
+    /// It failed tasks of several jobs that others could do.
+    Benched,
+}
+
+/// What keeps a node from taking some work, or any.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Why it takes nothing new.
+    pub closed: Option<Closed>,
+    /// Engines whose licence was refused here a moment ago, and what they said.
+    pub refused: BTreeMap<String, String>,
+}
+
 /// Facts, or pieces of their digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Sync {
@@ -197,4 +217,7 @@ pub enum Message {
     Kept(u64, Result<(), String>),
     /// A piece of the digests of facts.
     Sync(Sync),
+    /// A worker to its leader, just before each report: what keeps it from taking work. Where nothing
+    /// does, it is not sent.
+    Standing(Standing),
 }

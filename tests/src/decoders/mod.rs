@@ -43,7 +43,7 @@ pub fn target(name: &str) -> Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 29] = [
+pub const TARGETS: [Target; 30] = [
     Target {
         name: "control",
         feed: |bytes| message::<control::Message>(bytes, control::MAX_MESSAGE),
@@ -56,6 +56,7 @@ pub const TARGETS: [Target; 29] = [
     Target { name: "fact", feed: fact },
     Target { name: "fact_certificate", feed: |bytes| body(Kind::CERTIFICATE, bytes) },
     Target { name: "fact_revocation", feed: |bytes| body(Kind::REVOCATION, bytes) },
+    Target { name: "fact_setting", feed: |bytes| body(Kind::SETTING, bytes) },
     Target { name: "fact_spec", feed: |bytes| body(Kind::SPEC, bytes) },
     Target { name: "fact_control", feed: |bytes| body(Kind::CONTROL, bytes) },
     Target { name: "fact_outcomes", feed: |bytes| body(Kind::OUTCOMES, bytes) },

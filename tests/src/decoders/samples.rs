@@ -14,9 +14,12 @@ use weft_protocol::job::outcome::{Ending, FailureKind, Outcome, OutputFile};
 use weft_protocol::job::spec::{AfterTest, JobSpec, Step};
 use weft_protocol::job::task::{FrameRun, TaskKey};
 use weft_protocol::membership::{Liveness, Update};
+use weft_protocol::settings::{Change, Hours, NodeChange, Setting, shipped};
 use weft_protocol::sign::KeyPair;
 use weft_protocol::time::Unix;
-use weft_protocol::wire::control::{Advert, AttemptKey, Lease, Message, Phase, Report, Sync};
+use weft_protocol::wire::control::{
+    Advert, AttemptKey, Closed, Lease, Message, Phase, Report, Standing, Sync,
+};
 use weft_protocol::wire::gate::{Answer, Credential, Refused, Sealed, Studio, Welcome};
 use weft_protocol::wire::invite::Code;
 use weft_protocol::wire::transfer::{Chunk, Encoding, Reply, Request};
@@ -152,10 +155,26 @@ fn bodies() -> Vec<(&'static str, &'static str, Body)> {
         |action| Body::Control(Control { job, version: 4, at: Unix(5), by: "ada".into(), action });
     let retry = Action::Retry { step: 0, frames: runs(), generation: 2 };
     let revocation = Revocation { node: NodeId([3; 32]), reason: "it was stolen".into() };
+    let setting =
+        |change| Body::Setting(Setting { version: 4, at: Unix(5), by: "ada".into(), change });
+    let of_node = |change| setting(Change::Node(NodeId([3; 32]), change));
+    let profile = shipped().remove("high_performance");
     let delivery = Delivery { job, node: member().public(), folder: "/srv/out/shot 010".into() };
     vec![
         ("fact_certificate", "chain", Body::Certificate(Box::new(chain()))),
         ("fact_revocation", "stolen", Body::Revocation(revocation)),
+        ("fact_setting", "drained", of_node(NodeChange::Drained(true))),
+        ("fact_setting", "forgiven", of_node(NodeChange::Forgiven(Unix(1_700_000_000_000)))),
+        ("fact_setting", "price", of_node(NodeChange::Price(Some(1500)))),
+        ("fact_setting", "cores", of_node(NodeChange::Cores(None))),
+        ("fact_setting", "tags", of_node(NodeChange::Tags(Some(["lab".to_owned()].into())))),
+        (
+            "fact_setting",
+            "hours",
+            of_node(NodeChange::Hours(Some(Hours { from: 1140, until: 480 }))),
+        ),
+        ("fact_setting", "profile", setting(Change::Profile("big".into(), profile))),
+        ("fact_setting", "limit", setting(Change::Limit("blender".into(), Some(5)))),
         ("fact_spec", "blender", Body::Spec(Box::new(spec()))),
         ("fact_control", "pause", control(Action::Pause)),
         ("fact_control", "retry", control(retry)),
@@ -174,7 +193,7 @@ fn facts() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let mut all = vec![("chain", "member", chain().encode())];
     for (target, name, body) in bodies() {
         all.push((target, name, body.encode()));
-        if name != "retry" && name != "priority" {
+        if !all.iter().any(|(kind, known, _)| *kind == "fact" && *known == target) {
             all.push(("fact", target, signed(&body).as_bytes().to_vec()));
         }
     }
@@ -260,6 +279,8 @@ fn controls() -> Vec<(&'static str, Message)> {
     };
     let lease = Lease { attempt: attempt(), cores: 8, ram: 8 * GIB, gpus: vec![0, 1] };
     let fact = signed(&bodies()[1].2).as_bytes().to_vec();
+    let refused = [("blender".to_owned(), "no seat is free".to_owned())].into();
+    let standing = Standing { closed: Some(Closed::Hours), refused };
     let keep = Message::Keep {
         token: 5,
         blobs: vec![BlobId([4; 32]), BlobId([5; 32])],
@@ -289,6 +310,7 @@ fn controls() -> Vec<(&'static str, Message)> {
         ("sync_children", Message::Sync(Sync::Summary(vec![1, 2], children))),
         ("sync_ids", Message::Sync(Sync::Summary(vec![1], Summary::Ids(vec![FactId([1; 32])])))),
         ("sync_ask", Message::Sync(Sync::Ask(vec![vec![1], vec![1, 2]]))),
+        ("standing", Message::Standing(standing)),
         ("sync_want", Message::Sync(Sync::Want(vec![FactId([1; 32]), FactId([2; 32])]))),
     ]
 }
@@ -384,7 +406,11 @@ fn records() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "lease",
             record(&[&blob[..], b"lease"].concat(), wire::encode(&(false, now, Some(now)))),
         ),
-        ("record_facts", "spec", record(&blob, signed(&bodies()[2].2).as_bytes().to_vec())),
+        (
+            "record_facts",
+            "spec",
+            record(&blob, signed(&Body::Spec(Box::new(spec()))).as_bytes().to_vec()),
+        ),
         ("record_meta", "term", record(b"term", 7_u64.to_le_bytes().to_vec())),
         (
             "record_remembered",

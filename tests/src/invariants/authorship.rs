@@ -34,7 +34,7 @@ fn check(world: &World, fact: &Fact) -> Result<(), String> {
         Ok(Some(Body::Revocation(_))) => role == Role::Admin,
         Ok(Some(Body::Outcomes(_))) => role != Role::Artist,
         Ok(Some(Body::Delivery(delivery))) => delivery.node == author,
-        Ok(Some(Body::Spec(_) | Body::Control(_) | Body::Removal(_))) => true,
+        Ok(Some(Body::Spec(_) | Body::Control(_) | Body::Removal(_) | Body::Setting(_))) => true,
     };
     match may {
         true => Ok(()),

@@ -108,7 +108,7 @@ impl World {
                 }
                 Command::Answer(request, answer) => self.answered(number, request, answer),
                 Command::Changed(job) => self.notices.push(Notice::Changed(number, job)),
-                Command::LeaderChanged => {}
+                Command::LeaderChanged | Command::Set => {}
                 Command::Close(node, why) => {
                     self.trace.say(self.now, || format!("node{number} closes {node:?}: {why}"));
                     if let Some(peer) = self.node(&node) {

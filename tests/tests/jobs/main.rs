@@ -6,6 +6,7 @@ mod controls;
 #[cfg(target_os = "linux")]
 mod engines;
 mod logs;
+mod nodes;
 mod remote;
 mod test_frames;
 

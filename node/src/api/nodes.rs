@@ -1,0 +1,226 @@
+//! Nodes: their documents, and what keeps them from taking work.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, Query};
+use axum::response::IntoResponse;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use weft_protocol::hardware::{GIB, Hardware};
+use weft_protocol::ids::NodeId;
+use weft_protocol::job::trouble::{self, Trouble};
+use weft_protocol::machine::Machine;
+use weft_protocol::membership::Liveness;
+use weft_protocol::settings::Said;
+use weft_protocol::time::Time;
+use weft_protocol::wire::control::{Advert, Closed};
+
+use super::forward::resolve;
+use super::{Answer, State, documents, held};
+use crate::error::{ApiError, Code};
+use crate::node::Shared;
+
+/// The fields of a node's document that its leader alone knows for sure.
+const TOLD_TO_THE_LEADER: [&str; 2] = ["closed", "licences_refused"];
+
+/// What keeps a node from taking work, as far as this node knows.
+struct Standing {
+    drained: Option<Value>,
+    benched: Vec<Value>,
+    closed: Option<Closed>,
+    refused: BTreeMap<String, String>,
+}
+
+impl Standing {
+    fn of(machine: &Machine, node: &NodeId, now: Time) -> Self {
+        let settings = &machine.ledger.settings;
+        let drained = settings.drained(node);
+        let own = (*node == machine.me()).then(|| machine.standing(now));
+        let told = machine.leader.as_ref().and_then(|leader| leader.told(node)).cloned();
+        let told = own.or(told).unwrap_or_default();
+        let mut benched = trouble::benched(&machine.ledger.jobs, settings);
+        let benched = benched.remove(node).unwrap_or_default();
+        let closed = drained.as_ref().map(|_| Closed::Drained).or(told.closed);
+        Self {
+            drained: drained.map(|said| said_document(machine, &said)),
+            closed: closed.or((!benched.is_empty()).then_some(Closed::Benched)),
+            benched: benched.iter().map(|trouble| trouble_document(machine, trouble)).collect(),
+            refused: told.refused,
+        }
+    }
+}
+
+const fn closed_name(closed: Closed) -> &'static str {
+    match closed {
+        Closed::Drained => "drained",
+        Closed::Hours => "hours",
+        Closed::Benched => "benched",
+    }
+}
+
+/// Who set something, and when.
+pub(super) fn said_document(machine: &Machine, said: &Said) -> Value {
+    json!({ "by": said.by, "node": documents::name(machine, &said.node), "at": said.at.seconds() })
+}
+
+fn trouble_document(machine: &Machine, trouble: &Trouble) -> Value {
+    let spec = machine.ledger.jobs.get(&trouble.job).and_then(|job| job.spec());
+    json!({
+        "job": trouble.job,
+        "name": spec.map(|spec| &spec.name),
+        "frame": trouble.task.frame,
+        "at": trouble.started.seconds(),
+        "error_message": trouble.message,
+    })
+}
+
+pub(super) fn hardware_document(hardware: &Hardware) -> Value {
+    // Whole and tenths of a GiB are what people compare.
+    #[expect(clippy::cast_precision_loss, reason = "rounded to a tenth of a GiB anyway")]
+    let gib = |bytes: u64| (bytes as f64 / GIB as f64 * 10.0).round() / 10.0;
+    let gpus: Vec<Value> = hardware
+        .gpus
+        .iter()
+        .map(|gpu| json!({ "model": gpu.model, "memory": gib(gpu.memory) }))
+        .collect();
+    json!({
+        "os": hardware.os,
+        "arch": hardware.arch,
+        "cpu_model": hardware.cpu_model,
+        "cpu_cores": hardware.cpu_cores,
+        "ram": gib(hardware.ram),
+        "gpu_count": hardware.gpus.len(),
+        "gpu_model": hardware.gpus.first().map(|gpu| &gpu.model),
+        "gpus": gpus,
+    })
+}
+
+fn node_document(node: &Shared, advert: &Advert, running: &BTreeMap<NodeId, usize>) -> Value {
+    let machine = node.machine();
+    let me = advert.node == node.me;
+    let liveness = machine.membership.liveness(&advert.node);
+    let leader = machine.election.claim().is_some_and(|claim| claim.leader == advert.node);
+    let own = machine.worker.running();
+    let standing = Standing::of(&machine, &advert.node, node.now());
+    let price = machine.ledger.settings.price(advert);
+    let hours =
+        machine.ledger.settings.hours(&advert.node).or(node.config.node.hours.filter(|_| me));
+    drop(machine);
+    let (sent, received) = node.traffic.totals();
+    let mut document = json!({
+        "node": advert.node,
+        "name": advert.name,
+        "alive": liveness != Liveness::Dead,
+        "state": match liveness {
+            Liveness::Alive => "alive",
+            Liveness::Suspect => "suspect",
+            Liveness::Dead => "dead",
+        },
+        "leader": leader,
+        "drained": standing.drained.is_some(),
+        "drained_by": standing.drained,
+        "benched": standing.benched,
+        "closed": standing.closed.map(closed_name),
+        "licences_refused": standing.refused,
+        "hours": hours.map(|hours| hours.to_string()),
+        "role": advert.role.name(),
+        "running": if me { own } else { running.get(&advert.node).copied().unwrap_or(0) },
+        "price_per_hour": f64::from(price) / 1000.0,
+        "engines": advert.engines,
+        "tags": advert.tags,
+        "addresses": advert.addresses,
+        "release": advert.release,
+        "hardware": hardware_document(&advert.hardware),
+    });
+    if me {
+        document["bytes_sent"] = sent.into();
+        document["bytes_received"] = received.into();
+    }
+    document
+}
+
+/// How many attempts every node works on, as far as this node knows: all where it leads.
+fn running(node: &Shared) -> BTreeMap<NodeId, usize> {
+    let machine = node.machine();
+    let mut running = BTreeMap::new();
+    for held in machine.leader.iter().flat_map(|leader| leader.leases()) {
+        *running.entry(held.node).or_default() += 1;
+    }
+    running
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NodesQuery {
+    /// Whether every node is asked how much it holds.
+    #[serde(default)]
+    held: bool,
+}
+
+pub(super) async fn nodes(node: State, Query(query): Query<NodesQuery>) -> Json<Value> {
+    let adverts: Vec<Advert> = node.machine().adverts.values().cloned().collect();
+    // The leader knows what everyone works on; its own document of each node is the better one.
+    let mut counts = running(&node);
+    let mut standings = BTreeMap::new();
+    let leader = node.machine().election.claim().map(|claim| claim.leader);
+    if let Some(leader) = leader.filter(|leader| *leader != node.me)
+        && let Ok(Value::Array(seen)) = ask(&node, &leader, "/v1/nodes").await
+    {
+        for document in seen {
+            let id = document["node"].as_str().and_then(|id| id.parse::<NodeId>().ok());
+            let Some(id) = id else { continue };
+            if let Some(count) = document["running"].as_u64() {
+                counts.insert(id, usize::try_from(count).unwrap_or(usize::MAX));
+            }
+            standings.insert(id, document);
+        }
+    }
+    let mut documents: Vec<Value> =
+        adverts.iter().map(|advert| node_document(&node, advert, &counts)).collect();
+    for (document, advert) in documents.iter_mut().zip(&adverts) {
+        if let Some(seen) = standings.get(&advert.node) {
+            for field in TOLD_TO_THE_LEADER {
+                document[field] = seen[field].clone();
+            }
+        }
+    }
+    if query.held {
+        held::add_to_nodes(&node, &mut documents).await;
+    }
+    Json(Value::Array(documents))
+}
+
+/// Asks a peer for a document; it must answer soon, or do without.
+pub(super) async fn ask(node: &Shared, peer: &NodeId, path: &str) -> Result<Value, ApiError> {
+    let request = axum::extract::Request::builder()
+        .uri(path)
+        .header("host", "peer")
+        .body(axum::body::Body::empty())
+        .map_err(|error| ApiError::new(Code::Failed, error.to_string()))?;
+    let asking = async {
+        let response = super::forward::forward(&node.network, peer, request).await?;
+        let bytes = axum::body::to_bytes(response.into_body(), 64 << 20)
+            .await
+            .map_err(|error| ApiError::new(Code::Unreachable, error.to_string()))?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| ApiError::new(Code::Failed, error.to_string()))
+    };
+    tokio::time::timeout(Duration::from_millis(700), asking)
+        .await
+        .map_err(|_| ApiError::new(Code::Unreachable, "the peer did not answer in time"))?
+}
+
+pub(super) async fn node(node: State, Path(name): Path<String>) -> Answer {
+    let id = resolve(&node, &name)?;
+    if id != node.me {
+        let document = ask(&node, &id, &format!("/v1/nodes/{id}")).await;
+        if let Ok(document) = document {
+            return Ok(Json(document).into_response());
+        }
+    }
+    let advert = node.machine().adverts.get(&id).cloned();
+    let advert = advert.ok_or_else(|| ApiError::new(Code::NotFound, "no such node"))?;
+    Ok(Json(node_document(&node, &advert, &running(&node))).into_response())
+}
