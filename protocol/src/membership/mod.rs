@@ -217,8 +217,12 @@ impl Membership {
         let mut events = Vec::new();
         for update in updates.iter().take(RUMOURS) {
             if update.node == self.me {
-                if update.liveness != Liveness::Alive && update.incarnation >= self.incarnation {
-                    self.incarnation = update.incarnation.saturating_add(1);
+                if update.liveness != Liveness::Alive {
+                    // An older number means that this one is not known there: who was only ever
+                    // heard is known by none. Silence would let the rumour go round for ever.
+                    if update.incarnation >= self.incarnation {
+                        self.incarnation = update.incarnation.saturating_add(1);
+                    }
                     let (node, incarnation) = (self.me, self.incarnation);
                     self.spread(Update { node, liveness: Liveness::Alive, incarnation });
                 }

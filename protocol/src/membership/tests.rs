@@ -110,6 +110,26 @@ fn rumours_are_refuted_by_whom_they_are_about() {
 }
 
 #[test]
+fn a_rumour_from_those_who_know_no_incarnation_is_refuted_too() {
+    let mut accused = World { machine: Membership::new(node(1), 1000), ..World::with_peers(0) };
+    accused.machine.heard(Time(0), node(0));
+    let mut peer = World::with_peers(2);
+    let rumour = Update { node: node(1), liveness: Liveness::Suspect, incarnation: 0 };
+    // It was heard long enough ago for the rumour to be believed.
+    let later = Time(60_000);
+    peer.machine.message(later, node(2), &Message::Ping(1, vec![rumour]));
+    assert_eq!(peer.machine.liveness(&node(1)), Liveness::Suspect);
+    let answer = accused.machine.message(later, node(0), &Message::Ping(2, vec![rumour]));
+    let [Event::Send(_, Message::Ack(_, told))] = &answer[..] else { panic!("{answer:?}") };
+    peer.machine.heard(later, node(1));
+    peer.machine.message(later, node(1), &Message::Ack(2, told.clone()));
+    // From now on that rumour is an old one, however often it comes round.
+    let much_later = Time(120_000);
+    peer.machine.message(much_later, node(2), &Message::Ping(3, vec![rumour]));
+    assert_eq!(peer.machine.liveness(&node(1)), Liveness::Alive);
+}
+
+#[test]
 fn a_node_whose_ticks_come_late_doubts_itself_first() {
     let mut world = World::with_peers(1);
     world.machine.tick(Time(0), &mut world.random);
