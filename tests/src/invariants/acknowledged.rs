@@ -24,7 +24,7 @@ pub(super) struct Acknowledged {
 }
 
 fn is_removed(world: &World, promise: &Promise) -> bool {
-    promise.job.is_some_and(|job| world.record.removed.contains(&job))
+    promise.job.is_some_and(|job| world.record.removed.contains_key(&job))
 }
 
 fn lacks(world: &World, number: usize, promise: &Promise) -> Option<String> {

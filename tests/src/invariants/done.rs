@@ -30,7 +30,7 @@ impl Done {
         let Some(job) = machine.ledger.jobs.get(&id) else {
             let seen = self.seen.remove(&(number, id)).is_some();
             let gone = seen && !machine.ledger.jobs.is_removed(&id);
-            return match gone && !world.record.removed.contains(&id) {
+            return match gone && !world.record.removed.contains_key(&id) {
                 true => Err(format!("node{number} knows nothing of {id:?} any more")),
                 false => Ok(()),
             };

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use weft_protocol::ids::NodeId;
+use weft_protocol::ids::{FactId, NodeId};
 use weft_protocol::job::status::startable;
 use weft_protocol::machine::Machine;
 
@@ -49,7 +49,13 @@ impl Recovery {
 
     fn equal_replicas(world: &World) -> Result<(), String> {
         let old = |at: Moment| at + REPLICAS < world.now;
-        for (id, _) in world.record.born.iter().filter(|(_, at)| old(**at)) {
+        // Facts of a job that is being removed go here before they go there.
+        let going = world.record.removed.iter().filter(|(_, at)| !old(**at));
+        let going: BTreeSet<FactId> = going
+            .flat_map(|(job, _)| world.up().flat_map(|(.., machine)| machine.ledger.facts_of(job)))
+            .collect();
+        let born = world.record.born.iter().filter(|(id, at)| old(**at) && !going.contains(id));
+        for (id, _) in born {
             let mut holders = BTreeSet::new();
             let mut lack = BTreeSet::new();
             for (number, _, machine) in world.up() {

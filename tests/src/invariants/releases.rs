@@ -16,7 +16,7 @@ pub(super) struct Releases;
 impl Releases {
     fn check(world: &World) -> Result<(), String> {
         for (id, job) in &world.record.foreign {
-            let removed = job.is_some_and(|job| world.record.removed.contains(&job));
+            let removed = job.is_some_and(|job| world.record.removed.contains_key(&job));
             let born = world.record.born.get(id).copied();
             if removed || born.is_none_or(|born| born + SPREAD > world.now) {
                 continue;

@@ -43,7 +43,7 @@ pub struct Record {
     /// When each fact was first on any disk.
     pub born: BTreeMap<FactId, Moment>,
     /// Jobs whose removal is on some disk.
-    pub removed: BTreeSet<JobId>,
+    pub removed: BTreeMap<JobId, Moment>,
     /// Facts of kinds that no node here knows, with their jobs.
     pub foreign: BTreeMap<FactId, Option<JobId>>,
     /// How long frames of a job take on the fastest machine at most, in seconds.

@@ -228,7 +228,7 @@ impl World {
         for fact in &facts {
             self.record.born.entry(fact.id()).or_insert(self.now);
             if let Ok(Some(Body::Removal(removal))) = fact.body() {
-                self.record.removed.insert(removal.job);
+                self.record.removed.entry(removal.job).or_insert(self.now);
             }
         }
         if term.is_some() || !facts.is_empty() {
