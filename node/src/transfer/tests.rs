@@ -172,7 +172,9 @@ async fn what_is_here_is_not_fetched_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nodes_that_fetch_the_same_find_each_other() {
     let origin = Node::new(1).await;
-    let bytes = bytes_of(9, 24 << 20);
+    // Several times what a node asks of one peer ahead: all of that is under way before the first chunk
+    // can come from another.
+    let bytes = bytes_of(9, 128 << 20);
     let blob = origin.add("blob", &bytes);
     let nodes = [Node::new(2).await, Node::new(3).await, Node::new(4).await];
     for (number, node) in nodes.iter().enumerate() {
