@@ -335,7 +335,7 @@ async fn connect(
     let refused = async {
         loop {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            if let Some(why) = gate.any_refusal() {
+            if let Some(why) = gate.refusals().into_values().next() {
                 return why;
             }
         }

@@ -1,9 +1,7 @@
 use super::*;
-use crate::certificate::Role;
 use crate::fact::{Body, Outcomes};
-use crate::hardware::Hardware;
 use crate::ids::StudioId;
-use crate::job::samples::{done, fact, node, outcome, spec};
+use crate::job::samples::{advert, done, fact, node, outcome, spec};
 
 struct World {
     leader: Leader,
@@ -12,21 +10,6 @@ struct World {
     adverts: BTreeMap<NodeId, Advert>,
     alive: BTreeSet<NodeId>,
     seq: u64,
-}
-
-fn advert(n: u8) -> Advert {
-    Advert {
-        node: node(n),
-        name: format!("node{n}"),
-        role: Role::Worker,
-        revision: (1, 0),
-        release: "0".into(),
-        hardware: Hardware { cpu_cores: 4, ram: 1 << 34, ..Hardware::default() },
-        engines: [("demo".to_owned(), "1".to_owned())].into(),
-        tags: BTreeSet::new(),
-        price: 0,
-        addresses: Vec::new(),
-    }
 }
 
 impl World {

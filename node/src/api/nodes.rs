@@ -34,14 +34,13 @@ struct Standing {
 }
 
 impl Standing {
-    fn of(machine: &Machine, node: &NodeId, now: Time) -> Self {
+    fn of(machine: &Machine, node: &NodeId, now: Time, benched: &Benched) -> Self {
         let settings = &machine.ledger.settings;
         let drained = settings.drained(node);
         let own = (*node == machine.me()).then(|| machine.standing(now));
         let told = machine.leader.as_ref().and_then(|leader| leader.told(node)).cloned();
         let told = own.or(told).unwrap_or_default();
-        let mut benched = trouble::benched(&machine.ledger.jobs, settings);
-        let benched = benched.remove(node).unwrap_or_default();
+        let benched = benched.get(node).map(Vec::as_slice).unwrap_or_default();
         let closed = drained.as_ref().map(|_| Closed::Drained).or(told.closed);
         Self {
             drained: drained.map(|said| said_document(machine, &said)),
@@ -50,6 +49,14 @@ impl Standing {
             refused: told.refused,
         }
     }
+}
+
+/// Which nodes are benched, and for what: worked out once for all documents of an answer.
+type Benched = BTreeMap<NodeId, Vec<Trouble>>;
+
+fn benched(node: &Shared) -> Benched {
+    let machine = node.machine();
+    trouble::benched(&machine.ledger.jobs, &machine.ledger.settings)
 }
 
 const fn closed_name(closed: Closed) -> &'static str {
@@ -97,13 +104,18 @@ pub(super) fn hardware_document(hardware: &Hardware) -> Value {
     })
 }
 
-fn node_document(node: &Shared, advert: &Advert, running: &BTreeMap<NodeId, usize>) -> Value {
+fn node_document(
+    node: &Shared,
+    advert: &Advert,
+    running: &BTreeMap<NodeId, usize>,
+    benched: &Benched,
+) -> Value {
     let machine = node.machine();
     let me = advert.node == node.me;
     let liveness = machine.membership.liveness(&advert.node);
     let leader = machine.election.claim().is_some_and(|claim| claim.leader == advert.node);
     let own = machine.worker.running();
-    let standing = Standing::of(&machine, &advert.node, node.now());
+    let standing = Standing::of(&machine, &advert.node, node.now(), benched);
     let price = machine.ledger.settings.price(advert);
     let hours =
         machine.ledger.settings.hours(&advert.node).or(node.config.node.hours.filter(|_| me));
@@ -177,8 +189,9 @@ pub(super) async fn nodes(node: State, Query(query): Query<NodesQuery>) -> Json<
             standings.insert(id, document);
         }
     }
+    let benched = benched(&node);
     let mut documents: Vec<Value> =
-        adverts.iter().map(|advert| node_document(&node, advert, &counts)).collect();
+        adverts.iter().map(|advert| node_document(&node, advert, &counts, &benched)).collect();
     for (document, advert) in documents.iter_mut().zip(&adverts) {
         if let Some(seen) = standings.get(&advert.node) {
             for field in TOLD_TO_THE_LEADER {
@@ -222,5 +235,5 @@ pub(super) async fn node(node: State, Path(name): Path<String>) -> Answer {
     }
     let advert = node.machine().adverts.get(&id).cloned();
     let advert = advert.ok_or_else(|| ApiError::new(Code::NotFound, "no such node"))?;
-    Ok(Json(node_document(&node, &advert, &running(&node))).into_response())
+    Ok(Json(node_document(&node, &advert, &running(&node), &benched(&node))).into_response())
 }

@@ -162,22 +162,10 @@ impl Gate {
         lock(&self.shared.admitted).remove(&node);
     }
 
-    /// What a listener said when it refused us, for whoever asked to dial it.
-    #[must_use]
-    pub fn refusal(&self, node: &NodeId) -> Option<String> {
-        lock(&self.shared.refusals).get(node).cloned()
-    }
-
     /// Who refused this node when it last dialled them, and what they said.
     #[must_use]
     pub fn refusals(&self) -> BTreeMap<NodeId, String> {
         lock(&self.shared.refusals).clone()
-    }
-
-    /// Any refusal by a listener: for who dials an address without knowing whose it is.
-    #[must_use]
-    pub fn any_refusal(&self) -> Option<String> {
-        lock(&self.shared.refusals).values().next().cloned()
     }
 
     fn admit(&self, node: NodeId, studio: &StudioId, chain: Chain) -> Result<(), String> {

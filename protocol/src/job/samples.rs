@@ -1,15 +1,17 @@
 //! Specs, outcomes and controls for tests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::control::{Action, Control};
 use super::outcome::{Ending, FailureKind, Outcome};
 use super::spec::{AfterTest, JobSpec, NORMAL_PRIORITY, Step};
 use super::task::{FrameRun, TaskKey};
+use crate::certificate::Role;
 use crate::content::TreePath;
-use crate::hardware::Needs;
+use crate::hardware::{Hardware, Needs};
 use crate::ids::{BlobId, FactId, JobId, NodeId};
 use crate::time::Unix;
+use crate::wire::control::Advert;
 
 pub(crate) fn node(n: u8) -> NodeId {
     NodeId([n; 32])
@@ -21,6 +23,22 @@ pub(crate) fn fact(n: u64) -> FactId {
 
 pub(crate) fn run(start: i32, end: i32) -> FrameRun {
     FrameRun { start, end, step: 1 }
+}
+
+/// A worker with the engine `demo`, four cores and 16 GiB.
+pub(crate) fn advert(n: u8) -> Advert {
+    Advert {
+        node: node(n),
+        name: format!("node{n}"),
+        role: Role::Worker,
+        revision: (1, 0),
+        release: "0".into(),
+        hardware: Hardware { cpu_cores: 4, ram: 1 << 34, ..Hardware::default() },
+        engines: [("demo".to_owned(), "1".to_owned())].into(),
+        tags: BTreeSet::new(),
+        price: 0,
+        addresses: Vec::new(),
+    }
 }
 
 /// Frames 1 to `last` of engine `demo`, no retries.

@@ -1,9 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::certificate::Role;
 use crate::hardware::{GIB, Gpu};
-use crate::job::samples::{fact, node};
+use crate::job::samples::{self, fact, node};
 
 fn setting(version: u64, change: Change) -> Setting {
     Setting { version, at: Unix(7), by: "ada".into(), change }
@@ -15,23 +14,13 @@ fn drained(n: u8, whether: bool) -> Change {
 
 fn advert(n: u8, cores: u32, ram: u64, gpus: usize, price: u32) -> Advert {
     let card = Gpu { model: "NVIDIA GeForce RTX 4090".into(), memory: 24 * GIB };
-    Advert {
-        node: node(n),
-        name: format!("node{n}"),
-        role: Role::Worker,
-        revision: (1, 0),
-        release: "0".into(),
-        hardware: Hardware {
-            cpu_cores: cores,
-            ram: ram * GIB,
-            gpus: vec![card; gpus],
-            ..Hardware::default()
-        },
-        engines: BTreeMap::new(),
-        tags: BTreeSet::new(),
-        price,
-        addresses: Vec::new(),
-    }
+    let hardware = Hardware {
+        cpu_cores: cores,
+        ram: ram * GIB,
+        gpus: vec![card; gpus],
+        ..Hardware::default()
+    };
+    Advert { hardware, price, ..samples::advert(n) }
 }
 
 #[test]
