@@ -4,11 +4,12 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::{LOOK, weft_binary};
+use crate::wait::Patience;
+use crate::weft_binary;
 
 /// How long a call may take that nobody gave another time.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -152,19 +153,19 @@ impl Running {
     /// When it doesn't end in time.
     #[must_use]
     pub fn wait(mut self, deadline: Duration) -> Output {
-        let begun = Instant::now();
+        let mut patience = Patience::of(deadline);
         loop {
             if let Some(output) = self.ended() {
                 return output;
             }
-            assert!(
-                begun.elapsed() < deadline,
-                "`{}` did not end within {deadline:?}; so far it printed:\n{}\n{}",
-                self.call,
-                self.stdout(),
-                self.stderr()
-            );
-            std::thread::sleep(LOOK / 4);
+            if patience.wait().is_err() {
+                panic!(
+                    "`{}` did not end within {deadline:?}; so far it printed:\n{}\n{}",
+                    self.call,
+                    self.stdout(),
+                    self.stderr()
+                );
+            }
         }
     }
 }

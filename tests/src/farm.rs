@@ -14,6 +14,7 @@ use crate::call::Call;
 use crate::events::{self, Event};
 use crate::node::Node;
 use crate::turn::Turn;
+use crate::wait::Patience;
 use crate::{SCRIPT_ENDING, demo_scene, engines, wait_for, write_file};
 
 /// How long nodes may take to find each other and a leader.
@@ -287,30 +288,38 @@ impl Farm {
     /// the same one.
     #[must_use]
     pub fn agreed(&self) -> Option<(usize, u64)> {
-        let up = self.up();
-        let mut claims = BTreeSet::new();
-        let mut ids = BTreeSet::new();
-        let mut leader = None;
-        for number in &up {
-            let status = self.node(*number).get("/v1/status")?;
-            let id = status["node"].as_str()?.to_owned();
-            claims.insert((status["leader"].as_str()?.to_owned(), status["term"].as_u64()?));
-            if status["leader"] == status["node"] {
-                leader = Some(*number);
+        self.agreement().ok()
+    }
+
+    /// The same, or what they don't agree on.
+    fn agreement(&self) -> Result<(usize, u64), String> {
+        let (mut claims, mut ids, mut chair) = (BTreeSet::new(), BTreeSet::new(), None);
+        for number in self.up() {
+            let status = self.node(number).get("/v1/status");
+            let status = status.ok_or_else(|| format!("node{number} does not tell its status"))?;
+            let text = |field: &str| status[field].as_str().map(str::to_owned);
+            let (id, leader) = (text("node"), text("leader"));
+            let leader = leader.ok_or_else(|| format!("node{number} knows of no leader"))?;
+            if id.as_ref() == Some(&leader) {
+                chair = Some(number);
             }
-            ids.insert(id);
+            claims.insert((leader, status["term"].as_u64()));
+            ids.extend(id);
         }
-        let (_, term) = claims.iter().next().filter(|_| claims.len() == 1)?;
-        for number in &up {
-            let nodes = self.node(*number).get("/v1/nodes")?;
-            let alive = nodes.as_array()?.iter().filter(|node| node["state"] == "alive");
+        for number in self.up() {
+            let nodes = self.node(number).get("/v1/nodes");
+            let nodes = nodes.ok_or_else(|| format!("node{number} does not tell of its nodes"))?;
+            let alive = nodes.as_array().into_iter().flatten().filter(|n| n["state"] == "alive");
             let alive: BTreeSet<String> =
                 alive.filter_map(|node| Some(node["node"].as_str()?.to_owned())).collect();
             if alive != ids {
-                return None;
+                return Err(format!("node{number} sees {alive:?} alive, and there are {ids:?}"));
             }
         }
-        Some((leader?, *term))
+        match (chair, claims.first()) {
+            (Some(chair), Some((_, Some(term)))) if claims.len() == 1 => Ok((chair, *term)),
+            _ => Err(format!("they follow {claims:?}")),
+        }
     }
 
     /// Waits until all nodes that are up, and no others, see each other alive and follow the same
@@ -319,7 +328,15 @@ impl Farm {
     /// # Panics
     /// When that takes too long.
     pub fn leader(&self) -> usize {
-        wait_for(AGREEMENT, "the nodes see each other and follow one leader", || self.agreed()).0
+        let mut patience = Patience::of(AGREEMENT);
+        loop {
+            match self.agreement() {
+                Ok((leader, _)) => return leader,
+                Err(why) => patience.wait().unwrap_or_else(|looks| {
+                    panic!("after {AGREEMENT:?} and {looks} looks the nodes do not agree: {why}")
+                }),
+            }
+        }
     }
 
     /// A job's document, as the first node that answers gives it.
@@ -350,7 +367,7 @@ impl Farm {
         what: &str,
         holds: impl Fn(&Value) -> bool,
     ) -> Value {
-        let begun = Instant::now();
+        let mut patience = Patience::of(deadline);
         let mut last = Value::Null;
         loop {
             if let Some(document) = self.job_now(job) {
@@ -359,8 +376,9 @@ impl Farm {
                 }
                 last = document;
             }
-            assert!(begun.elapsed() < deadline, "after {deadline:?} still not: {what}\n{last:#}");
-            std::thread::sleep(crate::LOOK);
+            if let Err(looks) = patience.wait() {
+                panic!("after {deadline:?} and {looks} looks still not: {what}\n{last:#}");
+            }
         }
     }
 
@@ -377,15 +395,17 @@ impl Farm {
     /// # Panics
     /// When that takes too long.
     pub fn wait_for_files(&self, folder: &Path, names: impl IntoIterator<Item = String>) {
-        let (names, begun) = (names.into_iter().collect::<BTreeSet<_>>(), Instant::now());
+        let names: BTreeSet<_> = names.into_iter().collect();
+        let mut patience = Patience::of(DELIVERY);
         loop {
             let files = files_in(folder);
             if files == names {
                 return;
             }
-            let folder = folder.display();
-            assert!(begun.elapsed() < DELIVERY, "{folder} has {files:?}, and not {names:?}");
-            std::thread::sleep(crate::LOOK);
+            if let Err(looks) = patience.wait() {
+                let folder = folder.display();
+                panic!("after {looks} looks {folder} has {files:?}, and not {names:?}");
+            }
         }
     }
 }
