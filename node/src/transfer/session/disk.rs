@@ -1,5 +1,7 @@
 //! What a fetch leaves to other threads: unpacking, checking and writing, while the loop goes on.
 
+use std::collections::VecDeque;
+use std::num::NonZero;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -29,12 +31,31 @@ pub(super) enum Done {
     Committed(Vec<BlobId>),
 }
 
+/// The most threads that check chunks of one fetch.
+const MAX_CHECKERS: usize = 8;
+
+/// A chunk that came.
+struct Came {
+    node: NodeId,
+    blob: BlobId,
+    chunk: u32,
+    /// How long it must be.
+    len: usize,
+    encoding: Encoding,
+    bytes: Vec<u8>,
+}
+
 /// The disk's side of a fetch.
 pub(super) struct Disk {
     store: Arc<Store>,
     work: JoinSet<(usize, Result<Done, WriteError>)>,
     /// How many bytes wait to be written.
     unwritten: usize,
+    /// Chunks for which there is no thread yet: as many as there are cores check and write. More
+    /// would only wait for each other, since a file takes one write at a time.
+    waiting: VecDeque<Came>,
+    checking: usize,
+    checkers: usize,
     small: Vec<(BlobId, Vec<u8>, Vec<u8>)>,
     complete: Vec<BlobId>,
     committing: bool,
@@ -46,6 +67,11 @@ impl Disk {
             store,
             work: JoinSet::new(),
             unwritten: 0,
+            waiting: VecDeque::new(),
+            checking: 0,
+            checkers: std::thread::available_parallelism()
+                .map_or(2, NonZero::get)
+                .min(MAX_CHECKERS),
             small: Vec::new(),
             complete: Vec::new(),
             committing: false,
@@ -89,8 +115,21 @@ impl Disk {
         encoding: Encoding,
         bytes: Vec<u8>,
     ) {
+        self.unwritten += bytes.len();
+        self.waiting.push_back(Came { node, blob, chunk, len, encoding, bytes });
+        self.check_next();
+    }
+
+    fn check_next(&mut self) {
+        if self.checking == self.checkers {
+            return;
+        }
+        let Some(Came { node, blob, chunk, len, encoding, bytes }) = self.waiting.pop_front()
+        else {
+            return;
+        };
+        self.checking += 1;
         let (store, size) = (Arc::clone(&self.store), bytes.len());
-        self.unwritten += size;
         self.work.spawn_blocking(move || {
             let plain = pack::unpack(encoding, bytes, len.min(MAX_CHUNK));
             let written = store.write_chunk(blob, chunk, &plain);
@@ -139,8 +178,14 @@ impl Disk {
             return Some(Err(FetchError::ShuttingDown));
         };
         self.unwritten -= size;
-        if !matches!(done, Ok(Done::Begun { .. } | Done::Checked { .. })) {
-            self.committing = false;
+        match &done {
+            Ok(Done::Begun { .. }) => {}
+            Ok(Done::Checked { .. }) => {
+                self.checking -= 1;
+                self.check_next();
+            }
+            // Only a commit fails as a whole.
+            Ok(Done::Committed(_)) | Err(_) => self.committing = false,
         }
         Some(done.map_err(FetchError::from))
     }
