@@ -3,6 +3,9 @@
 //! must go up the seed's link once and down every peer's, and what all links carry up together
 //! must make a copy for each peer.
 //!
+//! libtorrent, where Debian's `python3-libtorrent` is installed, does the same on the same links in
+//! the same run.
+//!
 //! Needs root, `ip` and `tc`. The daemons share this machine's cores and disk.
 //!
 //! `cargo bench -p weft-tests --bench swarm -- [--runs 1] [--small-only|--large-only] [--strict]`
@@ -14,6 +17,7 @@ use weft_tests::bench::daemon::{self, Daemon};
 use weft_tests::bench::data;
 use weft_tests::bench::figures::{Verdict, given, median, option};
 use weft_tests::bench::network::Network;
+use weft_tests::bench::torrent;
 use weft_tests::wait_for;
 
 /// A swarm to measure.
@@ -64,6 +68,7 @@ fn measure(case: &Case, verdict: &mut Verdict) {
     let limit = (bytes / rate).max(peers as f64 * bytes / (rate * (peers + 1) as f64));
     println!("{peers} peers, {mib} MiB, {mbit} Mbit/s: at best {limit:.2} s");
     let (mut lasts, mut copies, mut lates) = (Vec::new(), Vec::new(), Vec::new());
+    let mut torrents = Vec::new();
     for run in 1..=option("--runs", 1) {
         let before: Vec<(u64, u64)> = daemons.iter().map(Daemon::traffic).collect();
         let begun = Instant::now();
@@ -96,6 +101,11 @@ fn measure(case: &Case, verdict: &mut Verdict) {
             median(&received),
             late.map_or(String::new(), |late| format!("; the late one {late:.2} of its limit")),
         );
+        if torrent::is_installed() {
+            let took = torrent::last_peer(&network, folder, &file, peers).as_secs_f64();
+            println!("run {run}: libtorrent's last {took:.2} s ({:.2} of the limit)", took / limit);
+            torrents.push(took / limit);
+        }
         lasts.push(last / limit);
         copies.push(moved(0).0);
         lates.extend(late);
@@ -103,6 +113,12 @@ fn measure(case: &Case, verdict: &mut Verdict) {
             daemon.call(&["unpin", &blob]);
             daemon.call(&["gc"]);
         }
+    }
+    if torrents.is_empty() {
+        println!("python3-libtorrent is not installed: nothing to compare with");
+    } else {
+        let ratio = median(&torrents) / median(&lasts);
+        println!("{peers} peers: libtorrent's last one takes {ratio:.2} times as long");
     }
     let what = format!("{peers} peers: the last one / the limit");
     verdict.at_most(&what, median(&lasts), ratio);

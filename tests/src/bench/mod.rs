@@ -5,3 +5,4 @@ pub mod daemon;
 pub mod data;
 pub mod figures;
 pub mod network;
+pub mod torrent;
