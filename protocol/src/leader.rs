@@ -57,6 +57,8 @@ pub struct Leader {
     workers: BTreeMap<NodeId, Worker>,
     leases: BTreeMap<(JobId, TaskKey), Held>,
     waiting: BTreeMap<JobId, Waiting>,
+    /// Who is benched, by the facts of that revision of the ledger: going through all jobs takes long.
+    benched: (Option<u64>, BTreeSet<NodeId>),
     dirty: bool,
 }
 
@@ -70,6 +72,7 @@ impl Leader {
             workers: BTreeMap::new(),
             leases: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            benched: (None, BTreeSet::new()),
             dirty: true,
         }
     }
@@ -183,9 +186,8 @@ impl Leader {
     }
 
     /// What the scheduler sees.
-    #[must_use]
-    pub fn view(
-        &self,
+    fn view(
+        &mut self,
         now: Time,
         ledger: &Ledger,
         adverts: &BTreeMap<NodeId, Advert>,
@@ -193,9 +195,14 @@ impl Leader {
     ) -> View {
         let Ledger { jobs, settings, .. } = ledger;
         let busy: BTreeSet<NodeId> = self.leases.values().map(|held| held.node).collect();
-        let benched = benched(jobs, settings);
+        if self.benched.0 != Some(ledger.revision()) {
+            let nodes = benched(jobs, settings).into_keys().collect();
+            self.benched = (Some(ledger.revision()), nodes);
+        }
+        let benched = &self.benched.1;
         let mut view = View { limits: settings.limits(), ..View::default() };
-        for (node, advert) in adverts.iter().filter(|(node, _)| alive.contains(*node)) {
+        for (node, advert) in adverts.iter().filter(|(node, _)| !ledger.members.is_revoked(node)) {
+            let there = alive.contains(node);
             let worker = self.workers.get(node);
             let reports = worker
                 .and_then(|worker| worker.last_report)
@@ -212,11 +219,12 @@ impl Leader {
                     tags: advert.tags.clone(),
                     price: settings.price(advert),
                     renders: advert.role.renders(),
-                    idle: reports && !busy.contains(node),
+                    off: !there,
+                    idle: there && reports && !busy.contains(node),
                     closed: None
                         .or_else(|| settings.drained(node).map(|_| Closed::Drained))
                         .or_else(|| standing.and_then(|standing| standing.closed))
-                        .or_else(|| benched.contains_key(node).then_some(Closed::Benched)),
+                        .or_else(|| benched.contains(node).then_some(Closed::Benched)),
                     refused: standing.map(|standing| standing.refused.clone()).unwrap_or_default(),
                     holds: holds.map(|(id, _, _)| id).collect(),
                 },

@@ -80,6 +80,7 @@ pub struct Ledger {
     studio: StudioId,
     ids: BTreeSet<FactId>,
     by_job: BTreeMap<JobId, BTreeSet<FactId>>,
+    revision: u64,
     /// The studio's members.
     pub members: Members,
     /// What the studio is set to.
@@ -109,6 +110,7 @@ impl Ledger {
             studio,
             ids: BTreeSet::new(),
             by_job: BTreeMap::new(),
+            revision: 0,
             members: Members { chains: BTreeMap::new(), revoked: BTreeMap::new() },
             settings: Settings::new(),
             jobs: Jobs::new(),
@@ -125,6 +127,12 @@ impl Ledger {
     #[must_use]
     pub const fn ids(&self) -> &BTreeSet<FactId> {
         &self.ids
+    }
+
+    /// Grows with each fact that is joined: what was worked out of an earlier one may be outdated.
+    #[must_use]
+    pub const fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// The facts about one job.
@@ -174,6 +182,7 @@ impl Ledger {
     /// Joins a fact that was found [`Verdict::New`] and is on disk, or was read from there.
     pub fn apply(&mut self, fact: &Fact) -> Applied {
         let id = fact.id();
+        self.revision += 1;
         let mut applied = Applied::default();
         if let Some(job) = fact.scope() {
             if self.jobs.is_removed(&job) {

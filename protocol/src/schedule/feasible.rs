@@ -34,6 +34,56 @@ pub fn unfit(spec: &JobSpec, step: &Step, node: &NodeView) -> Option<Unfit> {
     (!lacks.is_empty()).then_some(Unfit::Hardware(lacks))
 }
 
+/// What a job asks of a node, a line each, with the best that the studio has.
+#[must_use]
+pub fn requirements<'a>(
+    spec: &JobSpec,
+    step: &Step,
+    nodes: impl Iterator<Item = &'a NodeView>,
+) -> Vec<String> {
+    let rendering: Vec<&NodeView> = nodes.filter(|node| node.renders).collect();
+    let has = |count: usize| match count {
+        0 => "no node has it".to_owned(),
+        1 => "one node has it".to_owned(),
+        _ => format!("{count} nodes have it"),
+    };
+    let best = |measure: &dyn Fn(&NodeView) -> u64| {
+        rendering.iter().map(|node| measure(node)).max().unwrap_or(0)
+    };
+    let with =
+        |fits: &dyn Fn(&NodeView) -> bool| has(rendering.iter().filter(|node| fits(node)).count());
+    let Step { engine, engine_version: version, .. } = step;
+    let versions = |node: &NodeView| {
+        node.engines.get(engine).is_some_and(|has| version.is_empty() || has == version)
+    };
+    let called = format!("the engine '{engine}' {version}");
+    let mut lines = vec![format!("{}: {}", called.trim_end(), with(&versions))];
+    let needs = &spec.needs;
+    if needs.ram > 0 {
+        let most = best(&|node| node.hardware.ram);
+        lines.push(format!(
+            "{} GiB of RAM: the largest node has {} GiB",
+            gib(needs.ram),
+            gib(most)
+        ));
+    }
+    if needs.cores > 0 {
+        let most = best(&|node| u64::from(node.hardware.cpu_cores));
+        lines.push(format!("{} cores: the largest node has {most}", needs.cores));
+    }
+    let model = needs.gpu_model.as_str();
+    let gpus = if model.is_empty() { needs.gpus } else { needs.gpus.max(1) };
+    if gpus > 0 {
+        let most = best(&|node| u64::from(node.hardware.gpus_of(model)));
+        let what = if model.is_empty() { "GPUs".into() } else { format!("GPUs '{model}'") };
+        lines.push(format!("{gpus} {what}: the best node has {most}"));
+    }
+    for tag in &needs.tags {
+        lines.push(format!("the tag '{tag}': {}", with(&|node| node.tags.contains(tag))));
+    }
+    lines
+}
+
 /// Says what a job asks that no node has, each with the best that there is. None when some node fits.
 #[must_use]
 pub fn explain<'a>(
@@ -95,4 +145,49 @@ pub fn explain<'a>(
         sentences.push("no single node has all that is asked at once".into());
     }
     Some(sentences.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hardware::{GIB, Gpu, Hardware, Needs};
+    use crate::job::samples::spec;
+
+    #[test]
+    fn each_requirement_is_said_with_the_best_there_is() {
+        let machine = |ram: u64, cores: u32, gpus: usize| NodeView {
+            hardware: Hardware {
+                cpu_cores: cores,
+                ram: ram * GIB,
+                gpus: vec![Gpu { model: "RTX 4090".into(), memory: 24 * GIB }; gpus],
+                ..Hardware::default()
+            },
+            engines: [("demo".to_owned(), "1".to_owned())].into(),
+            renders: true,
+            ..NodeView::default()
+        };
+        let artist = NodeView { renders: false, ..machine(512, 128, 8) };
+        let nodes = [machine(64, 8, 1), machine(16, 32, 0), artist];
+        let mut spec = spec(1);
+        let lines = |spec: &JobSpec| requirements(spec, &spec.steps[0], nodes.iter());
+        assert_eq!(lines(&spec), ["the engine 'demo': 2 nodes have it"]);
+        spec.steps[0].engine_version = "2".into();
+        spec.needs = Needs {
+            ram: 64 * GIB,
+            cores: 24,
+            gpus: 0,
+            gpu_model: "rtx".into(),
+            tags: ["lab".to_owned()].into(),
+        };
+        assert_eq!(
+            lines(&spec),
+            [
+                "the engine 'demo' 2: no node has it",
+                "64 GiB of RAM: the largest node has 64 GiB",
+                "24 cores: the largest node has 32",
+                "1 GPUs 'rtx': the best node has 1",
+                "the tag 'lab': no node has it",
+            ]
+        );
+    }
 }

@@ -27,6 +27,8 @@ pub struct NodeView {
     pub price: u32,
     /// Whether its certificate lets it render.
     pub renders: bool,
+    /// Whether it is known to the studio, and not there just now.
+    pub off: bool,
     /// Whether it can take an attempt now: it is alive, reports, and has nothing leased.
     pub idle: bool,
     /// Why it takes nothing new.

@@ -126,10 +126,11 @@ fn place(
     }
     let benched = |node: &NodeView| node.closed == Some(Closed::Benched);
     // Better a node that failed others than none at all.
-    let only_benched = fitting.values().all(|node| benched(node));
+    let only_benched = !fitting.values().any(|node| !node.off && node.closed.is_none());
     let open: BTreeMap<NodeId, &NodeView> = fitting
         .iter()
-        .filter(|(_, node)| node.closed.is_none() || only_benched)
+        .filter(|(_, node)| !node.off)
+        .filter(|(_, node)| node.closed.is_none() || (only_benched && benched(node)))
         .map(|(id, node)| (*id, *node))
         .collect();
     let refused = |node: &NodeView| node.refused.get(&step.engine).cloned();
@@ -158,9 +159,11 @@ fn place(
             },
         }),
         None => {
-            let closed = |why| fitting.values().filter(|node| node.closed == Some(why)).count();
+            let there = || fitting.values().filter(|node| !node.off);
+            let closed = |why| there().filter(|node| node.closed == Some(why)).count();
             Err(Waiting::Busy(Busy {
                 fitting: fitting.len(),
+                off: fitting.len() - there().count(),
                 drained: closed(Closed::Drained),
                 outside_hours: closed(Closed::Hours),
                 benched: if only_benched { 0 } else { closed(Closed::Benched) },
@@ -180,8 +183,9 @@ fn fitting<'a>(
 ) -> (BTreeMap<NodeId, &'a NodeView>, u64) {
     let fits = view.nodes.iter().filter(|(_, node)| feasible::unfit(spec, step, node).is_none());
     let mut fitting: BTreeMap<NodeId, &NodeView> = fits.map(|(id, node)| (*id, node)).collect();
-    let largest = fitting.values().map(|node| node.hardware.ram).max().unwrap_or(0);
-    // Where nobody has as much, the largest may just do.
+    let there = fitting.values().filter(|node| !node.off);
+    let largest = there.map(|node| node.hardware.ram).max().unwrap_or(0);
+    // Where nobody who is there has as much, the largest may just do.
     let wanted = job.memory_seen().min(largest);
     let before = fitting.len();
     fitting.retain(|_, node| node.hardware.ram >= wanted);

@@ -45,15 +45,16 @@ fn frames_go_to_idle_nodes_in_order() {
 }
 
 #[test]
-fn inputs_that_are_there_and_a_lower_price_decide() {
+fn the_cheapest_node_is_taken_and_of_equal_ones_one_that_has_the_inputs() {
     let mut jobs = Jobs::new();
     let id = submit(&mut jobs, spec(1));
     let cheap = NodeView { price: 5, ..machine(16) };
     let dear = NodeView { price: 9, ..machine(16) };
     let view_of = |a: &NodeView, b: &NodeView| view([(1, a.clone()), (2, b.clone())]);
     assert_eq!(plan(&view_of(&dear, &cheap), &jobs).assignments[0].node, node(2));
-    let near = NodeView { holds: [id].into(), ..dear };
-    assert_eq!(plan(&view_of(&near, &cheap), &jobs).assignments[0].node, node(1));
+    let near = NodeView { holds: [id].into(), ..dear.clone() };
+    assert_eq!(plan(&view_of(&near, &cheap), &jobs).assignments[0].node, node(2));
+    assert_eq!(plan(&view_of(&dear, &near), &jobs).assignments[0].node, node(2));
 }
 
 #[test]
@@ -124,8 +125,23 @@ fn closed_nodes_get_nothing_and_that_is_said() {
     let plan = plan(&view, &jobs);
     let nodes: Vec<NodeId> = plan.assignments.iter().map(|assignment| assignment.node).collect();
     assert_eq!(nodes, [node(4)]);
-    let busy = Busy { fitting: 4, drained: 1, outside_hours: 1, benched: 1, ram: 0 };
+    let busy = Busy { fitting: 4, off: 0, drained: 1, outside_hours: 1, benched: 1, ram: 0 };
     assert_eq!(plan.waiting[&id], Waiting::Busy(busy));
+}
+
+#[test]
+fn a_node_that_is_off_is_waited_for() {
+    let mut jobs = Jobs::new();
+    let needs = Needs { ram: 32 * GIB, ..Needs::default() };
+    let id = submit(&mut jobs, JobSpec { needs, ..spec(9) });
+    let off = NodeView { off: true, idle: false, ..machine(32) };
+    let there = NodeView { idle: false, ..machine(64) };
+    let alone = plan(&view([(1, off.clone()), (2, machine(16))]), &jobs);
+    assert_eq!(alone.waiting[&id], Waiting::Busy(Busy { fitting: 1, off: 1, ..Busy::default() }));
+    let both = plan(&view([(1, off.clone()), (2, there)]), &jobs);
+    assert_eq!(both.waiting[&id], Waiting::Busy(Busy { fitting: 2, off: 1, ..Busy::default() }));
+    let benched = NodeView { closed: Some(Closed::Benched), ..machine(32) };
+    assert_eq!(frames(&plan(&view([(1, off), (2, benched)]), &jobs)), [1], "better than none");
 }
 
 #[test]
@@ -133,7 +149,9 @@ fn a_benched_node_is_better_than_none() {
     let mut jobs = Jobs::new();
     submit(&mut jobs, spec(9));
     let benched = NodeView { closed: Some(Closed::Benched), ..machine(16) };
-    assert_eq!(frames(&plan(&view([(1, benched)]), &jobs)), [1]);
+    assert_eq!(frames(&plan(&view([(1, benched.clone())]), &jobs)), [1]);
+    let drained = NodeView { closed: Some(Closed::Drained), ..machine(16) };
+    assert_eq!(frames(&plan(&view([(1, benched), (2, drained)]), &jobs)), [1]);
 }
 
 #[test]
@@ -190,9 +208,10 @@ fn world() -> impl Strategy<Value = (View, Jobs)> {
     ];
     let engines = prop_oneof![Just("demo"), Just("other")];
     let refused = prop_oneof![4 => Just(false), 1 => Just(true)];
-    let nodes = (1..4u64, any::<bool>(), closed, engines.clone(), refused, 0..3u32).prop_map(
-        |(size, idle, closed, engine, refused, price)| NodeView {
-            idle,
+    let nodes = (1..4u64, 0..3u8, closed, engines.clone(), refused, 0..3u32).prop_map(
+        |(size, there, closed, engine, refused, price)| NodeView {
+            off: there == 0,
+            idle: there == 2,
             closed,
             price,
             engines: [(engine.to_owned(), "1".to_owned())].into(),
@@ -231,8 +250,11 @@ fn may_take(view: &View, jobs: &Jobs, at: NodeId, job: JobId, key: TaskKey) -> b
     let fits =
         |node: &NodeView| node.engines.contains_key(engine) && node.hardware.ram >= spec.needs.ram;
     let fitting: Vec<_> = view.nodes.iter().filter(|(_, node)| fits(node)).collect();
-    let all_benched = fitting.iter().all(|(_, node)| node.closed == Some(Closed::Benched));
-    let open = |node: &NodeView| node.closed.is_none() || all_benched;
+    let there = || fitting.iter().filter(|(_, node)| !node.off);
+    let none_open = there().all(|(_, node)| node.closed.is_some());
+    let benched = |node: &NodeView| node.closed == Some(Closed::Benched);
+    let open =
+        |node: &NodeView| !node.off && (node.closed.is_none() || (none_open && benched(node)));
     let failed_on = |id: &NodeId| {
         jobs.get(&job).unwrap().task(&key).unwrap().failures_now().any(|(key, _)| key.2 == *id)
     };

@@ -38,13 +38,13 @@ pub fn place(id: JobId, job: &Job, spec: &JobSpec, share: usize) -> Place {
 }
 
 /// How well a node suits an attempt of a job: the smaller the better. Nodes on which the task
-/// failed come last, then those that hold the inputs first, then the cheaper ones.
+/// failed come last; then the cheaper one is taken, and of equally cheap ones one that holds the inputs.
 #[must_use]
 pub fn suitability(
     id: &JobId,
     node_id: &NodeId,
     node: &NodeView,
     failed_here: bool,
-) -> (bool, bool, u32, NodeId) {
-    (failed_here, !node.holds.contains(id), node.price, *node_id)
+) -> (bool, u32, bool, NodeId) {
+    (failed_here, node.price, !node.holds.contains(id), *node_id)
 }

@@ -32,6 +32,8 @@ pub enum Waiting {
 pub struct Busy {
     /// How many fit.
     pub fitting: usize,
+    /// How many of them are known, and not there.
+    pub off: usize,
     /// How many of them are drained.
     pub drained: usize,
     /// How many are outside their hours.
@@ -48,6 +50,9 @@ impl fmt::Display for Waiting {
         match self {
             Self::NoNodeFits(why) => f.write_str(why),
             Self::Busy(busy) => busy.fmt(f),
+            Self::Limit { engine, limit: 1 } => {
+                write!(f, "at most one task of the engine '{engine}' runs at once")
+            }
             Self::Limit { engine, limit } => {
                 write!(f, "at most {limit} tasks of the engine '{engine}' run at once")
             }
@@ -60,7 +65,7 @@ impl fmt::Display for Waiting {
 
 impl fmt::Display for Busy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { fitting, drained, outside_hours, benched, ram } = *self;
+        let Self { fitting, off, drained, outside_hours, benched, ram } = *self;
         let has = |count| if count == 1 { "has" } else { "have" };
         let room = match ram {
             0 => String::new(),
@@ -71,7 +76,7 @@ impl fmt::Display for Busy {
             ),
         };
         let one = fitting == 1;
-        let closed = drained + outside_hours + benched;
+        let closed = off + drained + outside_hours + benched;
         if closed == 0 {
             return match one {
                 true => write!(f, "the one node that fits{room} is busy"),
@@ -82,6 +87,7 @@ impl fmt::Display for Busy {
         let (of_hours, busy) = (outside_hours, fitting.saturating_sub(closed));
         let parts = [
             (busy, format!("{busy} {} busy", is(busy))),
+            (off, format!("{off} {} off", is(off))),
             (drained, format!("{drained} {} drained", is(drained))),
             (of_hours, format!("{of_hours} {} outside the hours set for it", is(of_hours))),
             (benched, format!("{benched} {} benched", is(benched))),
@@ -102,9 +108,9 @@ mod tests {
         let busy = |busy| Waiting::Busy(busy).to_string();
         let some = Busy { fitting: 1, ..Busy::default() };
         assert_eq!(busy(some), "the one node that fits is busy");
-        let some = Busy { fitting: 4, drained: 1, outside_hours: 2, ..Busy::default() };
-        let said =
-            "of the nodes that fit 1 is busy, 1 is drained, 2 are outside the hours set for it";
+        let some = Busy { fitting: 5, off: 1, drained: 1, outside_hours: 2, ..Busy::default() };
+        let said = "of the nodes that fit 1 is busy, 1 is off, 1 is drained, 2 are outside the hours \
+                    set for it";
         assert_eq!(busy(some), said);
         let some = Busy { fitting: 2, ram: 3 << 30, ..Busy::default() };
         let said = "the 2 nodes that fit and have the 3 GiB of RAM that its tasks were seen to need are busy";
