@@ -26,6 +26,10 @@ pub(super) fn judge(
     if finished.timed_out {
         return Err((FailureKind::Timeout, with_log("it took longer than the job allows".into())));
     }
+    if let Some(silent) = finished.silent {
+        let what = format!("it printed nothing for {} s, and was taken for hung", silent.as_secs());
+        return Err((FailureKind::Timeout, with_log(what)));
+    }
     if let Some(fatal) = &finished.fatal {
         return Err((
             FailureKind::ExitCode(report.exit_code.unwrap_or(0)),

@@ -27,6 +27,8 @@ pub(super) struct Finished {
     pub(super) report: Report,
     /// Whether it took longer than allowed.
     pub(super) timed_out: bool,
+    /// Whether it was ended because it printed nothing for so long.
+    pub(super) silent: Option<Duration>,
     /// What the engine said that means failure, whatever its exit code.
     pub(super) fatal: Option<String>,
     /// What it said where no licence was to be had.
@@ -106,6 +108,9 @@ impl LiveLog {
             && file.write_all(bytes).is_ok()
         {
             self.length.send_modify(|length| length.bytes += bytes.len() as u64);
+        } else {
+            // What is not kept is a sign of life all the same.
+            self.length.send_modify(|_| ());
         }
         state.tail.extend_from_slice(bytes);
         let excess = state.tail.len().saturating_sub(TAIL);
@@ -190,6 +195,11 @@ pub(super) async fn run(
             end(guard, stdin).await;
             true
         }
+        silent = silence(run.definition, log) => {
+            finished.silent = Some(silent);
+            end(guard, stdin).await;
+            true
+        }
     };
     for reader in readers.into_iter().flatten() {
         // The pipes close with the last process that holds them; the guard ended them all.
@@ -213,6 +223,21 @@ pub(super) async fn until_killed(killed: &mut watch::Receiver<bool>) {
     if killed.wait_for(|killed| *killed).await.is_err() {
         std::future::pending::<()>().await;
     }
+}
+
+/// Returns when an engine has printed nothing for as long as its definition allows, and never where
+/// that says nothing.
+async fn silence(definition: &Definition, log: &LiveLog) -> Duration {
+    let limit = Duration::from_secs(u64::from(definition.silence_seconds));
+    let mut length = log.length();
+    while !limit.is_zero() {
+        match tokio::time::timeout(limit, length.changed()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => break,
+            Err(_) => return limit,
+        }
+    }
+    std::future::pending().await
 }
 
 /// Closes the guard's standard input, which makes it end the engine, and waits.

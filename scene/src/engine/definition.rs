@@ -82,6 +82,9 @@ pub struct Definition {
     pub display: bool,
     /// The device files it uses, such as `/dev/dri`; `*` and `?` may stand in their names.
     pub devices: Vec<String>,
+    /// How many seconds a run may print nothing before it counts as hung (`silence_seconds`); 0, the
+    /// default, for as long as it likes: silence isn't death.
+    pub silence_seconds: u32,
     /// Exit codes that mean success; 0 by default.
     pub success_exit_codes: Vec<i32>,
     /// Exit codes that mean the memory ran out; 137 by default, which is a kill.

@@ -195,6 +195,7 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
         network: table.network.unwrap_or(false),
         display: table.display.unwrap_or(false),
         devices: table.devices.unwrap_or_default(),
+        silence_seconds: table.silence_seconds.unwrap_or(0),
         success_exit_codes: table.success_exit_codes.unwrap_or_else(|| vec![0]),
         memory_exit_codes: table.memory_exit_codes.unwrap_or_else(|| vec![137]),
         default_arguments,

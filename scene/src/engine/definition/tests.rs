@@ -53,6 +53,7 @@ fn tables_build_on_others() {
         [engine.blender-net]
         base = "blender"
         network = true
+        silence_seconds = 600
         [engine.blender-net.formats]
         PNG = { extension = "PNG", value = "PNG" }
 
@@ -68,6 +69,7 @@ fn tables_build_on_others() {
     // On the one defined above, not on the shipped one.
     let net = &engines["blender-net"];
     assert_eq!((&net.executables, net.network), (&own.executables, true));
+    assert_eq!((stock.silence_seconds, own.silence_seconds, net.silence_seconds), (0, 0, 600));
     assert_eq!(net.formats["PNG"].extension, "PNG");
     assert_eq!(net.formats["TIFF"].extension, "tif");
     // A table with arguments of its own stands for itself.
