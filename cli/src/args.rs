@@ -87,6 +87,12 @@ pub(crate) enum Command {
     Undrain(commands::drain::Args),
     /// Forgive a node the failures for which it gets no tasks
     Unbench(commands::drain::Args),
+    /// List the studio's profiles of hardware and their prices, or change them
+    Profiles(commands::profiles::Args),
+    /// List how many tasks of an engine may run at once
+    Limits,
+    /// Let only so many tasks of an engine run at once in the studio
+    Limit(commands::limits::Args),
     /// What this node's machine is
     Hardware,
     /// Which renderers this node has, and why not the others

@@ -19,6 +19,7 @@ pub(crate) mod invite;
 pub(crate) mod job;
 pub(crate) mod jobs;
 pub(crate) mod join;
+pub(crate) mod limits;
 pub(crate) mod logs;
 pub(crate) mod members;
 pub(crate) mod node;
@@ -26,6 +27,7 @@ pub(crate) mod nodes;
 pub(crate) mod outputs;
 pub(crate) mod pin;
 pub(crate) mod priority;
+pub(crate) mod profiles;
 pub(crate) mod recover;
 pub(crate) mod retry;
 pub(crate) mod revoke;
@@ -73,6 +75,9 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
         Command::Drain(args) => drain::run(Work::Drain, &args, context).await,
         Command::Undrain(args) => drain::run(Work::Undrain, &args, context).await,
         Command::Unbench(args) => drain::run(Work::Unbench, &args, context).await,
+        Command::Profiles(args) => profiles::run(&args, context).await,
+        Command::Limits => limits::list(context).await,
+        Command::Limit(args) => limits::set(&args, context).await,
         Command::Hardware => hardware::run(context).await,
         Command::Engines => engines::run(context).await,
         Command::Analyse(args) => analyse::run(&args, context).await,

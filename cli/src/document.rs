@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::Failure;
+use crate::output::units;
 
 /// A job.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -28,6 +29,8 @@ pub(crate) struct Job {
     pub(crate) render_seconds: Option<u64>,
     pub(crate) rate_per_minute: Option<f64>,
     pub(crate) eta_seconds: Option<f64>,
+    pub(crate) cost_so_far: Option<f64>,
+    pub(crate) cost_expected: Option<f64>,
     pub(crate) frames: Vec<Frame>,
     pub(crate) deliveries: Vec<Delivery>,
     pub(crate) holders: Vec<Holder>,
@@ -128,6 +131,30 @@ pub(crate) struct Trouble {
     pub(crate) error_message: String,
 }
 
+/// A profile.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Profile {
+    pub(crate) name: String,
+    /// GiB.
+    pub(crate) ram: f64,
+    pub(crate) cores: u32,
+    pub(crate) gpus: u32,
+    pub(crate) gpu_model: String,
+    pub(crate) price_per_hour: f64,
+    /// How many nodes meet it.
+    pub(crate) nodes: u64,
+}
+
+/// How many tasks of an engine may run at once, and how many do.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Limit {
+    pub(crate) engine: String,
+    pub(crate) limit: u64,
+    pub(crate) running: u64,
+}
+
 /// A machine.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -179,6 +206,20 @@ impl Job {
         matches!(self.status.as_str(), "completed" | "failed" | "cancelled")
     }
 
+    /// What it costs, in words: so far, and in the end; none where nothing costs anything.
+    pub(crate) fn cost(&self) -> Option<String> {
+        let so_far = self.cost_so_far?;
+        let expected = self.cost_expected.filter(|_| !self.is_over());
+        if so_far == 0.0 && expected.unwrap_or(0.0) == 0.0 {
+            return None;
+        }
+        let so_far = units::money(so_far);
+        Some(match expected {
+            Some(expected) => format!("{so_far} of about {}", units::money(expected)),
+            None => so_far,
+        })
+    }
+
     /// What people call it: its name, and what it can be asked for by.
     pub(crate) fn label(&self) -> String {
         format!("{} ({})", self.name, short(&self.job))
@@ -212,7 +253,16 @@ mod tests {
         .unwrap();
         assert_eq!(job.label(), "shot (abcdef0123)");
         assert_eq!(job.frames[0].frame, -1);
-        assert!(!job.is_over());
+        assert!(!job.is_over() && job.cost().is_none());
+        let costs = |status: &str, so_far, expected| Job {
+            status: status.into(),
+            cost_so_far: Some(so_far),
+            cost_expected: expected,
+            ..Job::default()
+        };
+        assert_eq!(costs("rendering", 0.0, Some(0.0)).cost(), None);
+        assert_eq!(costs("rendering", 0.5, Some(12.0)).cost().unwrap(), "0.50 of about 12.00");
+        assert_eq!(costs("completed", 0.5, Some(0.5)).cost().unwrap(), "0.50");
         assert!(read::<Job>(&json!([1])).is_err());
     }
 }

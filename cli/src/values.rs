@@ -107,6 +107,11 @@ pub(crate) fn gib(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(fits).ok_or_else(|| "memory is given in GiB, like 16 or 0.5".into())
 }
 
+/// GiB of memory, or 0 where none is asked.
+pub(crate) fn gib_or_none(text: &str) -> Result<f64, String> {
+    if text.parse() == Ok(0.0) { Ok(0.0) } else { gib(text) }
+}
+
 /// `COLUMNSxROWS`, as it was written.
 pub(crate) fn tiles(text: &str) -> Result<String, String> {
     let side = |text: &str| text.parse::<u16>().is_ok_and(|side| (1..=64).contains(&side));
@@ -119,6 +124,17 @@ pub(crate) fn tiles(text: &str) -> Result<String, String> {
 /// A value, or `default`, which is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OrDefault<T>(pub(crate) Option<T>);
+
+/// What can be limited, or, with `none`, not be.
+pub(crate) fn or_none(text: &str) -> Result<OrDefault<u32>, String> {
+    match text {
+        "none" => Ok(OrDefault(None)),
+        _ => {
+            let wrong = |_| "a limit is a whole number from 0, or `none`".to_owned();
+            text.parse().map(|limit| OrDefault(Some(limit))).map_err(wrong)
+        }
+    }
+}
 
 /// What can be set, or brought back to its default.
 pub(crate) fn or_default<T: std::str::FromStr>(text: &str) -> Result<OrDefault<T>, String>
@@ -180,6 +196,9 @@ mod tests {
         assert_eq!(key_value("a=b=c"), Ok(("a".into(), "b=c".into())));
         assert!(key_value("ab").is_err() && key_value("=b").is_err());
         assert_eq!(gib("0.5"), Ok(0.5));
+        assert_eq!(gib_or_none("0"), Ok(0.0));
+        assert!(gib_or_none("-1").is_err() && or_none("-1").is_err() && or_none("").is_err());
+        assert_eq!((or_none("none"), or_none("0")), (Ok(OrDefault(None)), Ok(OrDefault(Some(0)))));
         assert!(gib("0").is_err() && gib("NaN").is_err() && gib("-1").is_err());
         assert!(tiles("2x3").is_ok() && tiles("0x3").is_err() && tiles("2").is_err());
         assert!(frame_spec("1-10").is_ok() && frame_spec("1-").is_err());

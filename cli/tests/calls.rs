@@ -47,6 +47,9 @@ fn help_lists_what_there_is() {
       drain        Give a node no new tasks; those that run finish
       undrain      Give a drained node tasks again
       unbench      Forgive a node the failures for which it gets no tasks
+      profiles     List the studio's profiles of hardware and their prices, or change them
+      limits       List how many tasks of an engine may run at once
+      limit        Let only so many tasks of an engine run at once in the studio
       hardware     What this node's machine is
       engines      Which renderers this node has, and why not the others
       analyse      What a scene holds, needs and lacks [alias: analyze]
@@ -118,11 +121,12 @@ fn help_lists_what_there_is() {
           --rehash            Read files again that look unchanged since they were added last
 
     Where to render:
-          --ram <GIB>         Memory that a machine must have, in GiB
-          --cores <N>         Cores that it must have
-          --gpus <N>          Graphics cards that it must have
-          --gpu-model <TEXT>  A part of those cards' model
-          --tag <T>           A tag that the node must carry
+          --hardware <PROFILE>  The profile that a machine must meet, as `weft profiles` lists them
+          --ram <GIB>           Memory that a machine must have, in GiB
+          --cores <N>           Cores that it must have
+          --gpus <N>            Graphics cards that it must have
+          --gpu-model <TEXT>    A part of those cards' model
+          --tag <T>             A tag that the node must carry
 
     How to render:
           --priority <N>         0 to 100, low (25), normal (50) or high (75); more goes first

@@ -9,10 +9,12 @@ mod documents;
 mod forward;
 mod held;
 mod jobs;
+mod limits;
 mod listen;
 mod logs;
 mod nodes;
 mod openapi;
+mod profiles;
 mod references;
 mod settings;
 mod store;
@@ -80,6 +82,10 @@ fn router(node: Arc<Shared>) -> Router {
         .route("/v1/nodes/{node}/undrain", post(settings::undrain))
         .route("/v1/nodes/{node}/unbench", post(settings::unbench))
         .route("/v1/nodes/{node}/settings", post(settings::set_node))
+        .route("/v1/profiles", get(profiles::list))
+        .route("/v1/profiles/{name}", post(profiles::change).delete(profiles::remove))
+        .route("/v1/limits", get(limits::list))
+        .route("/v1/limits/{engine}", post(limits::change))
         .route("/v1/members", get(studio::members))
         .route("/v1/members/{node}/revoke", post(studio::revoke))
         .route("/v1/invites", post(studio::invite))

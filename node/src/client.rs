@@ -15,6 +15,7 @@ use tokio_util::compat::FuturesAsyncReadCompatExt;
 use tokio_util::io::StreamReader;
 use weft_protocol::fact::{Body as FactBody, Delivery, Fact};
 use weft_protocol::ids::NodeId;
+use weft_protocol::settings::Profile;
 use weft_store::Store;
 
 use crate::api::connect_local;
@@ -218,7 +219,7 @@ impl Client {
         tokio::spawn(transfer::serve(network.clone(), Arc::clone(&store), Traffic::default()));
         let config = Config::load(&self.home.config())
             .map_err(|error| ApiError::new(Code::Invalid, error.to_string()))?;
-        let offered = self.offered().await?;
+        let offered = self.offered(request.hardware.is_some()).await?;
         let user = std::env::var("USER").unwrap_or_else(|_| "user".to_owned());
         let statement = &membership.chain.leaf.statement;
         let owner = format!("{user}@{}", statement.name);
@@ -257,17 +258,35 @@ impl Client {
         Ok(answer)
     }
 
-    async fn offered(&self) -> Result<Offered, ApiError> {
+    async fn offered(&self, profiles: bool) -> Result<Offered, ApiError> {
         let nodes = self.request("GET", "nodes", None).await?;
-        let mut offered = Offered::new();
+        let mut offered = Offered::default();
         for node in nodes.as_array().into_iter().flatten() {
             for (engine, version) in node["engines"].as_object().into_iter().flatten() {
                 let version = version.as_str().unwrap_or_default().to_owned();
-                offered.entry(engine.clone()).or_default().insert(version);
+                offered.engines.entry(engine.clone()).or_default().insert(version);
             }
+        }
+        if profiles {
+            let profiles = self.request("GET", "profiles", None).await?;
+            let profiles = profiles.as_array().into_iter().flatten();
+            offered.profiles.extend(profiles.filter_map(read_profile));
         }
         Ok(offered)
     }
+}
+
+/// A profile from a node's document of it; its price is of no account here.
+fn read_profile(document: &Value) -> Option<(String, Profile)> {
+    let number = |key: &str| u32::try_from(document[key].as_u64()?).ok();
+    let profile = Profile {
+        ram: submit::bytes_of(document["ram"].as_f64()?)?,
+        cores: number("cores")?,
+        gpus: number("gpus")?,
+        gpu_model: document["gpu_model"].as_str()?.to_owned(),
+        price: 0,
+    };
+    Some((document["name"].as_str()?.to_owned(), profile))
 }
 
 /// The result at the end of a stream of progress.

@@ -13,6 +13,7 @@ use weft_protocol::hardware::{GIB, Needs};
 use weft_protocol::ids::BlobId;
 use weft_protocol::job::spec::{AfterTest, JobSpec, MAX_RETRIES, NORMAL_PRIORITY, Step};
 use weft_protocol::job::task::runs;
+use weft_protocol::settings::Profile;
 use weft_scene::analysis::Analysis;
 use weft_scene::engine::{Definition, Invocation, command};
 use weft_scene::frames;
@@ -70,6 +71,8 @@ pub struct SubmitRequest {
     pub ignore_missing: bool,
     /// Files are read even if they look as they did when they were taken in last.
     pub rehash: bool,
+    /// The profile whose needs it has; what else is needed comes on top.
+    pub hardware: Option<String>,
     /// Memory needed, in GiB.
     pub ram: Option<f64>,
     /// Cores needed.
@@ -94,8 +97,14 @@ pub struct SubmitRequest {
     pub dry_run: bool,
 }
 
-/// What the studio offers, as far as a submission depends on it: engines and their versions.
-pub type Offered = BTreeMap<String, BTreeSet<String>>;
+/// What the studio offers, as far as a submission depends on it.
+#[derive(Clone, Debug, Default)]
+pub struct Offered {
+    /// Engines and their versions.
+    pub engines: BTreeMap<String, BTreeSet<String>>,
+    /// Profiles, by name.
+    pub profiles: BTreeMap<String, Profile>,
+}
 
 /// A job that is ready to be signed.
 #[derive(Clone, Debug)]
@@ -157,7 +166,9 @@ pub fn prepare(
         check_output(folder)?;
     }
     let wanted: Vec<i32> = frames.iter().filter_map(|frame| i32::try_from(*frame).ok()).collect();
+    let needs = needs(request, &offered.profiles)?;
     let mut spec = draft(request, &engine, frames, test_frames, output, owner)?;
+    spec.needs = needs;
     spec.steps[0].engine_version = version(&engine, offered);
     let (mut warnings, gathered) = gather(request, &scene, analysis.as_ref(), definition, &wanted)?;
     if spec.steps[0].engine_version.is_empty() {
@@ -225,7 +236,7 @@ fn choose_engine(
 ) -> Result<String, ApiError> {
     let known = || {
         let names: BTreeSet<&str> =
-            engines.keys().chain(offered.keys()).map(String::as_str).collect();
+            engines.keys().chain(offered.engines.keys()).map(String::as_str).collect();
         names.into_iter().collect::<Vec<_>>().join(", ")
     };
     let name = scene.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -240,7 +251,7 @@ fn choose_engine(
                     .hint(format!("Name one with --engine. Known are: {}.", known()))
             })?,
     };
-    if !engines.contains_key(&engine) && !offered.contains_key(&engine) {
+    if !engines.contains_key(&engine) && !offered.engines.contains_key(&engine) {
         return Err(invalid(format!("there is no engine '{engine}'; nothing was submitted"))
             .hint(format!("Known are: {}. More can be defined in weft.toml.", known())));
     }
@@ -256,7 +267,7 @@ fn choose_engine(
 
 /// The version that most nodes offer would need counts; of several the greatest is taken.
 fn version(engine: &str, offered: &Offered) -> String {
-    offered.get(engine).and_then(|versions| versions.last()).cloned().unwrap_or_default()
+    offered.engines.get(engine).and_then(|versions| versions.last()).cloned().unwrap_or_default()
 }
 
 fn analysis(
@@ -434,7 +445,7 @@ fn draft(
             (true, false) => AfterTest::StopIfFailed,
             (false, false) => AfterTest::GoOn,
         },
-        needs: needs(request)?,
+        needs: Needs::default(),
         priority: request.priority.unwrap_or(NORMAL_PRIORITY),
         retries,
         timeout: u32::try_from(request.timeout_seconds.unwrap_or(0)).unwrap_or(u32::MAX),
@@ -458,23 +469,37 @@ fn arguments(request: &SubmitRequest) -> BTreeMap<String, String> {
     arguments
 }
 
-fn needs(request: &SubmitRequest) -> Result<Needs, ApiError> {
-    let ram = request.ram.unwrap_or(0.0);
-    if !(0.0..=1e9).contains(&ram) {
-        return Err(invalid(format!("{ram} GiB is no amount of memory; nothing was submitted")));
-    }
+/// A number of GiB in bytes, if it can be one.
+pub(crate) fn bytes_of(gib: f64) -> Option<u64> {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         clippy::cast_precision_loss,
-        reason = "within 0 and 10⁹ GiB, as checked just before"
+        reason = "within 0 and 10⁹ GiB, or not used"
     )]
-    let ram = (ram * GIB as f64) as u64;
+    (0.0..=1e9).contains(&gib).then_some((gib * GIB as f64) as u64)
+}
+
+/// What a machine needs: a profile's needs, and what is asked on top.
+fn needs(request: &SubmitRequest, profiles: &BTreeMap<String, Profile>) -> Result<Needs, ApiError> {
+    let ram = request.ram.unwrap_or(0.0);
+    let ram = bytes_of(ram).ok_or_else(|| {
+        invalid(format!("{ram} GiB is no amount of memory; nothing was submitted"))
+    })?;
+    let profile = match &request.hardware {
+        None => Profile::default(),
+        Some(name) => profiles.get(name).cloned().ok_or_else(|| {
+            let known: Vec<&str> = profiles.keys().map(String::as_str).collect();
+            invalid(format!("there is no profile '{name}'; nothing was submitted"))
+                .hint(format!("There are: {}.", known.join(", ")))
+        })?,
+    };
+    let needs = profile.needs();
     Ok(Needs {
-        ram,
-        cores: request.cores.unwrap_or(0),
-        gpus: request.gpus.unwrap_or(0),
-        gpu_model: request.gpu_model.clone().unwrap_or_default(),
+        ram: needs.ram.max(ram),
+        cores: needs.cores.max(request.cores.unwrap_or(0)),
+        gpus: needs.gpus.max(request.gpus.unwrap_or(0)),
+        gpu_model: request.gpu_model.clone().unwrap_or(needs.gpu_model),
         tags: request.tags.iter().cloned().collect(),
     })
 }

@@ -141,6 +141,22 @@ fn the_studio_and_its_nodes() {
         assert!((0.2..1e5).contains(&ram), "{ram} GiB");
     }
     assert_eq!(items(&nodes).iter().filter(|node| node["leader"] == true).count(), 1);
+
+    for profile in items(&farm.node(2).ask(&["profiles"])) {
+        let fields = [
+            ("name", Text),
+            ("ram", Number),
+            ("cores", Count),
+            ("gpus", Count),
+            ("gpu_model", Text),
+            ("price_per_hour", Number),
+            ("nodes", Count),
+        ];
+        assert_fields(profile, &fields);
+    }
+    _ = farm.node(2).run(&["limit", "demo", "3"]).ok();
+    let fields = [("engine", Text), ("limit", Count), ("running", Count)];
+    assert_fields(&items(&farm.node(1).ask(&["limits"]))[0], &fields);
 }
 
 /// The fields of a job's document.
@@ -155,6 +171,9 @@ fn assert_job(job: &Value) {
         ("frames_total", Count),
         ("frames_done", Count),
         ("frames_failed", Count),
+        ("eta_seconds?", Number),
+        ("cost_so_far?", Number),
+        ("cost_expected?", Number),
         ("frames", List),
     ];
     assert_fields(job, &fields);

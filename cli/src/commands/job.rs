@@ -55,6 +55,7 @@ pub(crate) fn words(job: &Job, style: Style) -> String {
                     .and_then(|seconds| u32::try_from(seconds).ok())
                     .map_or(String::new(), |seconds| units::duration(seconds.into())),
             ),
+            ("cost", job.cost().unwrap_or_default()),
             ("delivered to", folders.collect::<Vec<_>>().join(", ")),
         ],
     );

@@ -33,10 +33,19 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 }
 
 fn words(jobs: &[Job], style: Style, empty: &str) -> String {
-    let mut table =
-        Table::new(&["job", "name", "status", ">done", "left", "priority", "owner", "waits for"])
-            .paint("status", Style::status)
-            .paint("job", Style::faint);
+    let mut table = Table::new(&[
+        "job",
+        "name",
+        "status",
+        ">done",
+        "left",
+        "cost",
+        "priority",
+        "owner",
+        "waits for",
+    ])
+    .paint("status", Style::status)
+    .paint("job", Style::faint);
     for job in jobs {
         let failed = match job.frames_failed {
             0 => String::new(),
@@ -48,6 +57,7 @@ fn words(jobs: &[Job], style: Style, empty: &str) -> String {
             job.status.clone(),
             format!("{}/{}{failed}", job.frames_done, job.frames_total),
             job.eta_seconds.map_or(String::new(), units::duration),
+            job.cost().unwrap_or_default(),
             job.priority.map_or(String::new(), |priority| priority.to_string()),
             job.owner.clone(),
             job.waiting_for.clone().unwrap_or_default(),
@@ -66,16 +76,16 @@ mod tests {
         let document: Value = json!([
             { "job": "0123456789abcdef", "name": "shot_010", "owner": "ada@ws1", "status": "rendering",
               "frames_total": 100, "frames_done": 20, "frames_failed": 1, "priority": 50,
-              "eta_seconds": 310 },
+              "eta_seconds": 310, "cost_so_far": 0.42, "cost_expected": 2.1 },
             { "job": "fedcba9876543210", "name": "shot_020", "owner": "ada@ws1", "status": "queued",
               "frames_total": 10, "frames_done": 0, "frames_failed": 0, "priority": 50,
               "waiting_for": "the 3 nodes that fit are busy" },
         ]);
         let jobs: Vec<Job> = document::read(&document).unwrap();
         insta::assert_snapshot!(words(&jobs, Style::default(), ""), @r"
-        job         name      status                  done  left        priority  owner    waits for
-        0123456789  shot_010  rendering  20/100 (1 failed)  5 min 10 s  50        ada@ws1
-        fedcba9876  shot_020  queued                  0/10              50        ada@ws1  the 3 nodes that fit are busy
+        job         name      status                  done  left        cost                priority  owner    waits for
+        0123456789  shot_010  rendering  20/100 (1 failed)  5 min 10 s  0.42 of about 2.10  50        ada@ws1
+        fedcba9876  shot_020  queued                  0/10                                  50        ada@ws1  the 3 nodes that fit are busy
         ");
     }
 }

@@ -42,6 +42,16 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
+/// An amount of money, in whatever prices are given in: `12.50`; small ones with two digits that tell
+/// something: `0.0034`.
+pub(crate) fn money(amount: f64) -> String {
+    match amount {
+        0.095.. | ..=0.0 => format!("{amount:.2}"),
+        0.00095.. => format!("{amount:.4}"),
+        _ => format!("{amount:.6}"),
+    }
+}
+
 /// `1 frame`, `3 frames`.
 pub(crate) fn count(number: usize, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
@@ -81,6 +91,14 @@ mod tests {
         ];
         for (count, words) in cases {
             assert_eq!(bytes(count), words);
+        }
+    }
+
+    #[test]
+    fn money_has_digits_that_tell_something() {
+        let cases = [(0.0, "0.00"), (12.5, "12.50"), (0.0034, "0.0034"), (0.000_012, "0.000012")];
+        for (amount, words) in cases {
+            assert_eq!(money(amount), words);
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use weft_protocol::ids::{JobId, NodeId};
+use weft_protocol::job::estimate::{Running, estimate};
 use weft_protocol::job::outcome::OutputFile;
 use weft_protocol::job::status::{Activity, Status, error_message, status};
 use weft_protocol::job::table::{Done, Job, TaskState};
@@ -12,7 +13,6 @@ use weft_protocol::machine::Machine;
 use weft_protocol::wire::control::Phase;
 use weft_store::md5_hex;
 
-use crate::clock::unix_now;
 use crate::node::Shared;
 
 /// What runs of a job just now, as the leader knows it.
@@ -101,6 +101,26 @@ impl Live {
             self.leases.values().filter(|(.., phase)| *phase == Phase::Preparing).count();
         Activity { preparing, rendering: self.leases.len() - preparing }
     }
+
+    /// What is being worked on, for estimates.
+    fn running(&self) -> Vec<Running> {
+        let progress = |phase: Phase| match phase {
+            Phase::Preparing => 0,
+            Phase::Rendering(thousandths) => thousandths,
+            Phase::Finishing => 1000,
+        };
+        let leases = self.leases.values();
+        leases
+            .map(|(node, _, _, phase)| Running { node: *node, progress: progress(*phase) })
+            .collect()
+    }
+}
+
+/// What an hour of a node costs, in thousandths, where that is known here.
+fn price(machine: &Machine, node: &NodeId) -> Option<u32> {
+    let settings = &machine.ledger.settings;
+    let advert = machine.adverts.get(node);
+    advert.map(|advert| settings.price(advert)).or_else(|| settings.price_set(node))
 }
 
 fn phase_name(phase: Phase) -> &'static str {
@@ -218,14 +238,13 @@ pub(super) fn summary(machine: &Machine, id: &JobId, job: &Job, live: &Live) -> 
     let spec = job.spec()?;
     let status = status(job, live.activity())?;
     let (all, done, failed) = job.counts();
-    let (started, render_ms) = times(job);
-    let elapsed = unix_now().0.saturating_sub(started.unwrap_or_default());
-    let left = all - done - failed;
-    // What is left takes as long a frame as what was done, on as many nodes as now.
-    let goes_on = done > 0 && !status.is_over() && status != Status::Paused;
-    #[expect(clippy::cast_precision_loss, reason = "frames a minute, rounded to a tenth")]
-    let rate = goes_on.then(|| (done as f64 * 600_000.0 / elapsed.max(1) as f64).round() / 10.0);
-    let eta = goes_on.then(|| elapsed * left as u64 / done as u64 / 1000);
+    let reckoned = estimate(job, status.is_over(), &live.running(), |node| price(machine, node));
+    // What is paused goes on when somebody says so, and nobody knows when.
+    let moves = status != Status::Paused;
+    #[expect(clippy::cast_precision_loss, reason = "for people, and far below 2^53")]
+    let money = |millionths: Option<u64>| millionths.map(|cost| cost as f64 / 1e6);
+    #[expect(clippy::cast_precision_loss, reason = "frames a minute, in thousandths")]
+    let rate = reckoned.per_minute.filter(|_| moves).map(|rate| rate as f64 / 1000.0);
     let names = Names(machine);
     Some(json!({
         "job": id,
@@ -243,20 +262,12 @@ pub(super) fn summary(machine: &Machine, id: &JobId, job: &Job, live: &Live) -> 
         "frames_done": done,
         "frames_failed": failed,
         "frames_running": live.leases.len(),
-        "render_seconds": render_ms / 1000,
+        "render_seconds": reckoned.rendered_ms / 1000,
         "rate_per_minute": rate,
-        "eta_seconds": eta,
+        "eta_seconds": reckoned.left_ms.filter(|_| moves).map(|left| left.div_ceil(1000)),
+        "cost_so_far": money(reckoned.cost),
+        "cost_expected": money(reckoned.cost_expected),
     }))
-}
-
-/// When the first engine started (ms since 1970), and how long all of them ran (ms).
-fn times(job: &Job) -> (Option<u64>, u64) {
-    let done = job.tasks().filter_map(|(_, task)| task.done.as_deref());
-    done.fold((None, 0), |(first, sum), done| {
-        let started = done.started.0;
-        let first = first.map_or(started, |first: u64| first.min(started));
-        (Some(first), sum + u64::from(done.render_ms))
-    })
 }
 
 /// A job's whole document.

@@ -21,7 +21,11 @@ use crate::error::{ApiError, Code};
 use crate::node::Shared;
 
 /// Makes settings known; says on how many nodes they are.
-async fn set(node: &Shared, access: Access, changes: Vec<Change>) -> Result<usize, ApiError> {
+pub(super) async fn set(
+    node: &Shared,
+    access: Access,
+    changes: Vec<Change>,
+) -> Result<usize, ApiError> {
     let by = by(node, access);
     let mut bodies = Vec::with_capacity(changes.len());
     for change in changes {
@@ -96,7 +100,7 @@ pub(super) struct NodeRequest {
 }
 
 /// Tells what is null from what was left out.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+pub(super) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(from).map(Some)

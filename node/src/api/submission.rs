@@ -53,14 +53,15 @@ pub(super) async fn analyse(
     Ok(Json(analysed.await?).into_response())
 }
 
-/// The engines of the nodes that are there, and their versions.
+/// The engines of the nodes that are there, their versions, and the studio's profiles.
 fn offered(node: &Shared) -> Offered {
     let machine = node.machine();
-    let mut offered = Offered::new();
+    let profiles = machine.ledger.settings.profiles();
+    let mut offered = Offered { profiles, ..Offered::default() };
     for advert in machine.adverts.values().filter(|advert| advert.role.renders()) {
         if machine.membership.liveness(&advert.node) != Liveness::Dead {
             for (engine, version) in &advert.engines {
-                offered.entry(engine.clone()).or_default().insert(version.clone());
+                offered.engines.entry(engine.clone()).or_default().insert(version.clone());
             }
         }
     }
@@ -87,6 +88,7 @@ fn check_studio(node: &Shared, spec: &JobSpec) -> Result<usize, ApiError> {
                 Code::Impossible,
                 format!("the studio can't do this: {why}; nothing was submitted"),
             )
+            .details(feasible::requirements(spec, step, views.iter()))
             .hint("`weft nodes` shows what there is."));
         }
     }

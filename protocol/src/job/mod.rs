@@ -1,6 +1,7 @@
 //! Jobs: what is asked, what became of it, and how both join into a state.
 
 pub mod control;
+pub mod estimate;
 pub mod outcome;
 #[cfg(test)]
 pub(crate) mod samples;

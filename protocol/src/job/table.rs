@@ -54,6 +54,10 @@ impl Done {
         (self.attempt, self.author, self.fact)
     }
 
+    fn key(&self) -> (FailureKey, FactId) {
+        ((self.generation, self.attempt, self.author), self.fact)
+    }
+
     fn beats(&self, other: &Self) -> bool {
         match self.generation.cmp(&other.generation) {
             std::cmp::Ordering::Greater => true,
@@ -101,6 +105,8 @@ pub struct Task {
     pub done: Option<Box<Done>>,
     /// Attempts that failed.
     pub failures: BTreeMap<FailureKey, Failure>,
+    /// Results that another one replaced, or that came second: how long their engines ran, in milliseconds.
+    pub superseded: BTreeMap<(FailureKey, FactId), u32>,
     /// Where it stands in the job's order; none while no known spec names it.
     position: Option<u32>,
 }
@@ -241,6 +247,18 @@ impl Job {
     #[must_use]
     pub fn task(&self, key: &TaskKey) -> Option<&Task> {
         self.tasks.get(key)
+    }
+
+    /// Every attempt that ended: who made it, how long its engine ran in milliseconds, and whether its
+    /// result is one that counts.
+    pub fn ended(&self) -> impl Iterator<Item = (NodeId, u32, bool)> {
+        self.tasks.values().flat_map(|task| {
+            let done = task.done.iter().map(|done| (done.author, done.render_ms, true));
+            let second = task.superseded.iter().map(|(((_, _, node), _), ms)| (*node, *ms, false));
+            let failed = task.failures.iter();
+            let failed = failed.map(|((_, _, node), failure)| (*node, failure.render_ms, false));
+            done.chain(second).chain(failed)
+        })
     }
 
     /// How often a task is tried again.
@@ -429,6 +447,17 @@ impl Job {
                     peak_memory: outcome.peak_memory,
                     holders: outcome.holders.clone(),
                 };
+                let known = task.done.as_deref().map(|known| (known.key(), known.render_ms));
+                let second = match known {
+                    None => None,
+                    Some((key, _)) if key == done.key() => None,
+                    Some(known) if task.done.as_ref().is_some_and(|d| done.beats(d)) => Some(known),
+                    Some(_) => Some((done.key(), done.render_ms)),
+                };
+                task.superseded.extend(second);
+                while task.superseded.len() > MAX_FAILURES {
+                    task.superseded.pop_first();
+                }
                 if task.done.as_ref().is_none_or(|known| done.beats(known)) {
                     task.done = Some(Box::new(done));
                 }

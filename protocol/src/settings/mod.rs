@@ -106,14 +106,20 @@ impl Settings {
         }
     }
 
+    /// What was set that an hour of a node costs, in thousandths.
+    #[must_use]
+    pub fn price_set(&self, node: &NodeId) -> Option<u32> {
+        match self.node(*node, Key::Price)? {
+            (NodeChange::Price(price), _) => *price,
+            _ => None,
+        }
+    }
+
     /// What an hour of a node costs, in thousandths: what was set, or what its own configuration says,
     /// or what the largest profile that it meets costs.
     #[must_use]
     pub fn price(&self, advert: &Advert) -> u32 {
-        let set = match self.node(advert.node, Key::Price) {
-            Some((NodeChange::Price(price), _)) => *price,
-            _ => None,
-        };
+        let set = self.price_set(&advert.node);
         let own = Some(advert.price).filter(|price| *price > 0);
         let by_profile = || self.profile_of(&advert.hardware).map(|(_, profile)| profile.price);
         set.or(own).or_else(by_profile).unwrap_or(0)

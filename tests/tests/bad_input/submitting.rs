@@ -21,6 +21,7 @@ pub(crate) fn try_all(farm: &Farm, cases: &mut Cases) {
     frames(farm, cases);
     needs(farm, cases);
     files(farm, cases);
+    settings(farm, cases);
 }
 
 fn submit(farm: &Farm, scene: &Path, options: &[&str]) -> Output {
@@ -158,6 +159,8 @@ fn needs(farm: &Farm, cases: &mut Cases) {
         ("GPUs, or a model, that no node has", &["--gpus", "1000"]),
         ("GPUs, or a model, that no node has", &["--gpu-model", "Abacus 9000"]),
         ("tag that no node has", &["--tag", "moon"]),
+        ("profile that isn't there", &["--hardware", "hers"]),
+        ("profile that no node meets", &["--hardware", "high_performance", "--cores", "9999"]),
         ("needs that no single node meets at once", &["--tag", "east", "--tag", "west"]),
     ] {
         let options = [&["-f", "1"], options].concat();
@@ -208,4 +211,16 @@ fn files(farm: &Farm, cases: &mut Cases) {
     let case = "scene with another MD5 than `--expect-md5`";
     let other = ["-f", "1", "--expect-md5", "00000000000000000000000000000000"];
     cases.refused(farm, case, || submit(farm, &scene, &other));
+}
+
+/// What is set for the studio.
+fn settings(farm: &Farm, cases: &mut Cases) {
+    for (case, call) in [
+        ("removing a profile that isn't there", &["profiles", "rm", "hers"][..]),
+        ("profile with a price that is none", &["profiles", "set", "hers", "--price", "-1"]),
+        ("limit of an engine that nobody has", &["limit", "abacus", "3"]),
+        ("limit that is no number", &["limit", "demo", "many"]),
+    ] {
+        cases.refused(farm, case, || farm.node(2).run(call));
+    }
 }

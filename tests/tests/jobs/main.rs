@@ -5,8 +5,10 @@ mod changes;
 mod controls;
 #[cfg(target_os = "linux")]
 mod engines;
+mod limits;
 mod logs;
 mod nodes;
+mod prices;
 mod remote;
 mod silence;
 mod test_frames;

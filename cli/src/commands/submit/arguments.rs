@@ -103,6 +103,9 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "Files")]
     rehash: bool,
 
+    /// The profile that a machine must meet, as `weft profiles` lists them
+    #[arg(long, value_name = "PROFILE", help_heading = "Where to render")]
+    hardware: Option<String>,
     /// Memory that a machine must have, in GiB
     #[arg(long, value_name = "GIB", allow_negative_numbers = true, value_parser = values::gib, help_heading = "Where to render")]
     ram: Option<f64>,
@@ -223,6 +226,7 @@ impl Args {
             "expect_md5": self.expect_md5,
             "ignore_missing": self.ignore_missing,
             "rehash": self.rehash,
+            "hardware": self.hardware,
             "ram": self.ram,
             "cores": self.cores,
             "gpus": self.gpus,
@@ -265,6 +269,8 @@ mod tests {
             "--test-must-pass",
             "--arg",
             "a=b",
+            "--hardware",
+            "standard",
             "--tag",
             "x",
             "--tag",
@@ -283,6 +289,7 @@ mod tests {
         assert_eq!(request["stop_after_test"], true);
         assert_eq!(request["args"]["a"], "b");
         assert_eq!(request["tags"], serde_json::json!(["x", "y"]));
+        assert_eq!(request["hardware"], "standard");
         assert_eq!(request["frames_per_task"], 4);
         assert_eq!(request["priority"], 75);
         assert_eq!(request["timeout_seconds"], 600);
