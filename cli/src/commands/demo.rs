@@ -116,7 +116,7 @@ async fn show(
     };
     let here = Context::at(farm.first()?.home(), context);
     let mut follow = Follow::new(&here, Arc::new(client), id).await?;
-    let (_, job) = watch::watch(&mut follow, None, &mut |_| Ok(())).await?;
+    let (_, job) = watch::watch(&mut follow, None, &mut |_, _, _| Ok(())).await?;
     if job.status != "completed" {
         let why = job.error_message.as_deref().unwrap_or("its frames could not be rendered");
         return Err(Failure::failed(format!(

@@ -75,7 +75,12 @@ async fn follow(
     let mut downloads =
         folder.as_deref().filter(|_| !here).map(Downloads::into_folder).transpose()?;
     let mut follow = Follow::new(context, client, job).await?;
-    let (document, job) = watch::watch(&mut follow, downloads.as_mut(), &mut |_| Ok(())).await?;
+    let mut tell = watch::Tell::new(context);
+    let mut each = |_: &Value, job: &Job, progress: &mut Progress| {
+        tell.tell(job, progress);
+        Ok(())
+    };
+    let (document, job) = watch::watch(&mut follow, downloads.as_mut(), &mut each).await?;
     let delivered = match &folder {
         Some(folder) if here => delivered(&job, folder).await,
         _ => Ok(()),

@@ -1,5 +1,7 @@
 //! `weft watch`: follow a job until it is over.
 
+mod live;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +30,9 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let client = Arc::new(context.client().await?);
     let mut follow = Follow::new(context, client, &args.job).await?;
-    let mut print = |document: &Value| {
+    let mut tell = Tell::new(context);
+    let mut print = |document: &Value, job: &Job, progress: &mut Progress| {
+        tell.tell(job, progress);
         if context.json() { context.document(document) } else { Ok(()) }
     };
     let (_, job) = tokio::select! {
@@ -41,11 +45,33 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     verdict(&job)
 }
 
+/// What is done with each document.
+pub(crate) type Each<'a> = dyn FnMut(&Value, &Job, &mut Progress) -> Result<(), Failure> + 'a;
+
+/// Tells people of each frame that ends; scripts read the documents.
+#[derive(Debug)]
+pub(crate) struct Tell {
+    live: live::Live,
+    people: bool,
+}
+
+impl Tell {
+    pub(crate) fn new(context: &Context) -> Self {
+        Self { live: live::Live::default(), people: !context.json() }
+    }
+
+    pub(crate) fn tell(&mut self, job: &Job, progress: &mut Progress) {
+        for line in self.live.lines(job).into_iter().filter(|_| self.people) {
+            progress.line(&line);
+        }
+    }
+}
+
 /// Follows a job until it is over, with progress for people, and brings its files if asked to.
 pub(crate) async fn watch(
     follow: &mut Follow<'_>,
     mut downloads: Option<&mut Downloads>,
-    each: &mut dyn FnMut(&Value) -> Result<(), Failure>,
+    each: &mut Each<'_>,
 ) -> Result<(Value, Job), Failure> {
     let mut progress = Progress::new(Unit::Frames);
     let mut last: Option<(Value, Job)> = None;
@@ -61,7 +87,7 @@ pub(crate) async fn watch(
             next = follow.next() => match next? {
                 Some((document, job)) => {
                     show(&mut progress, &job);
-                    each(&document)?;
+                    each(&document, &job, &mut progress)?;
                     if let Some(downloads) = &mut downloads {
                         job.outputs().for_each(|output| downloads.want(follow.client(), output));
                     }
@@ -103,9 +129,13 @@ pub(crate) fn show(progress: &mut Progress, job: &Job) {
     }
     match &job.waiting_for {
         Some(what) => notes.push(format!("waits for {what}")),
-        None if job.frames_running > 0 => notes.push(format!("{} running", job.frames_running)),
-        None => {}
+        None => match live::at_work(job) {
+            Some(who) => notes.push(who),
+            None if job.frames_running > 0 => notes.push(format!("{} running", job.frames_running)),
+            None => {}
+        },
     }
+    notes.extend(job.cost().map(|cost| format!("cost {cost}")));
     progress.show(at, &notes.join(", "));
 }
 
@@ -124,8 +154,9 @@ pub(crate) fn said(job: &Job) -> String {
     let time = time.filter(|seconds| *seconds > 0).map_or(String::new(), |seconds| {
         format!(" in {} of render time", units::duration(seconds.into()))
     });
+    let cost = job.cost().map_or(String::new(), |cost| format!(", for {cost}"));
     format!(
-        "{}: {}, {} of {} frames{time}",
+        "{}: {}, {} of {} frames{time}{cost}",
         job.label(),
         job.status,
         job.frames_done,

@@ -104,6 +104,14 @@ impl Progress {
         self.show(At { done, total, rate, left: rate.map(|rate| left / rate) }, "");
     }
 
+    /// Says something that stays, above the bar where there is one.
+    pub(crate) fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(super::plain_line(text)),
+            None => say(&super::plain_line(text)),
+        }
+    }
+
     /// Shows what is known, and a word behind it.
     pub(crate) fn show(&mut self, at: At, note: &str) {
         let mut words = at.words(self.unit);

@@ -93,6 +93,11 @@ fn a_job_says_what_it_costs_and_how_long_it_takes() {
     let known = |job: &Value| (job["eta_seconds"].is_null(), job["cost_expected"].is_null());
     let before = farm.job(&job);
     assert_eq!((known(&before), &before["cost_so_far"]), ((true, true), &0.0.into()), "{before:#}");
+    let watching = farm.node(2).start_call(&["watch", &job]);
+    wait_for(END, "who watches sees who is at which frame", || {
+        let seen = watching.stderr();
+        (seen.contains("node1: ") && seen.contains("node2: ")).then_some(())
+    });
     go(&farm);
     wait_for(END, "some frames are done", || {
         (in_status(&farm.job(&job), "done").len() >= 2).then_some(())
@@ -111,6 +116,9 @@ fn a_job_says_what_it_costs_and_how_long_it_takes() {
         let number = number.as_f64().unwrap_or(f64::NAN);
         assert!((number - expected).abs() < 0.01, "{number} and not {expected}: {running:#}");
     };
+    wait_for(END, "who watches sees what it costs", || {
+        watching.stderr().contains(", cost ").then_some(())
+    });
     let done = in_status(&running, "done").len();
     near(&running["cost_so_far"], paid(&running));
     #[expect(clippy::cast_precision_loss, reason = "of eight frames")]
@@ -127,4 +135,7 @@ fn a_job_says_what_it_costs_and_how_long_it_takes() {
         (&done["cost_so_far"], &Value::Null)
     );
     assert!((done["cost_so_far"].as_f64().unwrap_or(0.0) - paid(&done)).abs() < 0.01, "{done:#}");
+    let watched = watching.wait(END).ok();
+    assert_eq!(watched.stderr.matches(" is done on node").count(), 8, "{watched:?}");
+    assert!(watched.stdout.contains(", for "), "{watched:?}");
 }
