@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Up(commands::up::Args),
     /// This node, its studio and the leader, at a glance
     Status,
+    /// What is wrong on this machine, and how to mend it
+    Doctor,
 
     /// Submit a scene to be rendered
     Submit(Box<commands::submit::Args>),

@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod control;
 pub(crate) mod demo;
 pub(crate) mod demo_render;
+pub(crate) mod doctor;
 pub(crate) mod drain;
 pub(crate) mod engines;
 pub(crate) mod extend;
@@ -56,6 +57,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
         Command::Recover(args) => recover::run(args, context),
         Command::Up(args) => up::run(args, context).await,
         Command::Status => status::run(context).await,
+        Command::Doctor => doctor::run(context).await,
         Command::Submit(args) => submit::run(*args, context).await,
         Command::Jobs(args) => jobs::run(&args, context).await,
         Command::Job(args) => job::run(&args, context).await,

@@ -71,7 +71,6 @@ impl Failure {
     }
 
     /// What people are told, without details.
-    #[cfg(test)]
     pub(crate) fn message(&self) -> &str {
         &self.message
     }

@@ -28,6 +28,7 @@ fn help_lists_what_there_is() {
       recover      Make this member an admin by the studio's recovery key
       up           Run this machine's node, until it is told to end
       status       This node, its studio and the leader, at a glance
+      doctor       What is wrong on this machine, and how to mend it
       submit       Submit a scene to be rendered
       jobs         List jobs
       job          Show one job
@@ -162,6 +163,17 @@ fn without_a_node_commands_say_how_to_start_one() {
     assert_eq!(founded["studio"], "Moving Pictures");
     assert!(founded["recovery_key"].as_str().is_some_and(|key| key.len() > 20));
     place.write("s.weft", "x");
+    // The doctor looks at the machine itself, and says all that is wrong: here that one thing.
+    let found = place.weft(&["doctor", "--json"]);
+    assert_eq!(found.status, 1, "{found:?}");
+    let found: serde_json::Value = serde_json::from_str(&found.stdout).expect("one document");
+    let findings = found["findings"].as_array().expect("it is a list");
+    let of = |check: &str| findings.iter().find(|finding| finding["check"] == check);
+    let daemon = of("daemon").expect("it looks for the daemon");
+    assert_eq!((&daemon["level"], &found["well"]), (&"problem".into(), &false.into()));
+    assert!(daemon["mend"].as_str().is_some_and(|mend| mend.contains("weft up")), "{daemon}");
+    let well = |check: &str| of(check).is_some_and(|finding| finding["level"] == "ok");
+    assert!(well("studio") && well("certificate") && well("config") && well("store"), "{found:#}");
     for call in
         [&["status"][..], &["jobs"], &["watch", "last"], &["add", "s.weft"], &["submit", "s.weft"]]
     {

@@ -5,6 +5,7 @@
 //! certificates were checked when they connected. Nothing else listens.
 
 mod access;
+mod doctor;
 mod documents;
 mod forward;
 mod held;
@@ -76,6 +77,7 @@ fn router(node: Arc<Shared>) -> Router {
         .route("/health", get(studio::health))
         .route("/openapi.json", get(openapi::document))
         .route("/v1/status", get(studio::status))
+        .route("/v1/doctor", get(doctor::examine))
         .route("/v1/nodes", get(nodes::nodes))
         .route("/v1/nodes/{node}", get(nodes::node))
         .route("/v1/nodes/{node}/drain", post(settings::drain))

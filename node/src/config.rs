@@ -17,6 +17,8 @@ pub struct Config {
     pub disk: Watermarks,
     /// The engines that may be used here, by name.
     pub engines: BTreeMap<String, Definition>,
+    /// Which of them `weft.toml` itself defines.
+    pub own: BTreeSet<String>,
 }
 
 /// The table `[node]` of `weft.toml`; every key may be left out.
@@ -97,13 +99,15 @@ impl Config {
         let file: File = toml::from_str(text)
             .map_err(|error| ConfigError(format!("{source} can't be read: {error}")))?;
         let mut engines = shipped();
-        engines.extend(parse(text, source).map_err(|error| ConfigError(error.to_string()))?);
+        let defined = parse(text, source).map_err(|error| ConfigError(error.to_string()))?;
+        let own = defined.keys().cloned().collect();
+        engines.extend(defined);
         let disk = Watermarks { high: file.disk.high_watermark, low: file.disk.low_watermark };
         if !disk.are_sound() {
             let why = "[disk] needs 1 <= low_watermark <= high_watermark <= 100";
             return Err(ConfigError(format!("{source} can't be read: {why}")));
         }
-        Ok(Self { node: file.node, disk, engines })
+        Ok(Self { node: file.node, disk, engines, own })
     }
 }
 
@@ -116,6 +120,7 @@ mod tests {
         let text = "[node]\ntags = [\"lab\"]\n[engine.fail]\nexecutables = [\"sh\"]\nargs = [\"-c\", \"exit 3\"]\n";
         let config = Config::parse(text, "weft.toml").unwrap();
         assert!(config.engines.contains_key("fail") && config.engines.contains_key("blender"));
+        assert_eq!(config.own, ["fail".to_owned()].into());
         assert!(config.node.tags.contains("lab"));
         assert!(Config::parse("", "weft.toml").is_ok());
     }

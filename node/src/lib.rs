@@ -7,6 +7,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 mod delivery;
+pub mod doctor;
 mod driver;
 pub mod engines;
 pub mod error;

@@ -125,8 +125,12 @@ async fn make_room(node: &Shared, told_full: &mut bool) {
 
 /// What a disk has and how much of it is left, in bytes; none where it can't be asked.
 pub(crate) fn space(store: &Store) -> Option<(u64, u64)> {
-    let path = store.path();
-    fs4::total_space(&path).ok().zip(fs4::available_space(&path).ok())
+    space_at(&store.path())
+}
+
+/// The same for the disk on which a folder is.
+pub(crate) fn space_at(folder: &std::path::Path) -> Option<(u64, u64)> {
+    fs4::total_space(folder).ok().zip(fs4::available_space(folder).ok())
 }
 
 /// How many bytes are to go from the disk.

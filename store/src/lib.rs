@@ -54,6 +54,7 @@ pub use hash::{FileHashes, hash_file, hash_reader, md5_hex};
 pub use holds::{Hold, Intake};
 pub use ingest::{AddOptions, Added};
 pub use mend::{Lost, Mended};
+pub use open::in_use;
 pub use pins::Pin;
 pub use tables::{ALL as TABLES, Name as Table};
 pub use verify::CatalogDamage;

@@ -38,6 +38,23 @@ fn take_lock(dir: &Path) -> Result<File, OpenError> {
     }
 }
 
+/// Whether another process has the store in a folder open; nothing is made or changed.
+///
+/// # Errors
+/// When the folder can't be looked at.
+pub fn in_use(dir: &Path) -> io::Result<bool> {
+    let lock = OpenOptions::new().read(true).write(true).open(dir.join(names::LOCK));
+    let lock = match lock {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        lock => lock?,
+    };
+    match lock.try_lock() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// Opens a store on any disk; whoever calls it holds whatever lock there is.
 pub(crate) fn open_on(disk: Arc<dyn Disk>, lock: Option<File>) -> Result<Store, OpenError> {
     let marked = read_format(&*disk)?;

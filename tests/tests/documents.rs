@@ -103,6 +103,7 @@ fn the_studio_and_its_nodes() {
         ("name", Text),
         ("studio", Text),
         ("leader?", Id),
+        ("leader_since?", Count),
         ("term", Count),
         ("peers", Count),
     ];
@@ -157,6 +158,12 @@ fn the_studio_and_its_nodes() {
     _ = farm.node(2).run(&["limit", "demo", "3"]).ok();
     let fields = [("engine", Text), ("limit", Count), ("running", Count)];
     assert_fields(&items(&farm.node(1).ask(&["limits"]))[0], &fields);
+    let report = farm.node(2).run(&["doctor", "--json"]).json();
+    assert_fields(&report, &[("node?", Id), ("name?", Text), ("well", Flag), ("findings", List)]);
+    for finding in items(&report["findings"]) {
+        let fields = [("check", Text), ("level", Text), ("what", Text), ("mend?", Text)];
+        assert_fields(finding, &fields);
+    }
 }
 
 /// The fields of a job's document.

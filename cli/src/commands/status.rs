@@ -22,6 +22,8 @@ fn words(document: &Value, style: Style) -> String {
         (None, _) => "nobody yet".to_owned(),
     };
     let term = number("term").map_or(String::new(), |term| format!(", term {term}"));
+    let since = number("leader_since").map(units::date);
+    let since = since.map_or(String::new(), |since| format!(", since {since}"));
     let role = match text("role") {
         role if role.is_empty() => String::new(),
         role => format!(", {role}"),
@@ -40,7 +42,7 @@ fn words(document: &Value, style: Style) -> String {
         &[
             ("node", format!("{} ({}){role}", text("name"), short(&text("node")))),
             ("studio", text("studio")),
-            ("leader", leader + &term),
+            ("leader", leader + &term + &since),
             ("peers", number("peers").map_or(String::new(), |peers| peers.to_string())),
             ("refused by", refusals.join("; ")),
             ("jobs", number("jobs").map_or(String::new(), |jobs| format!("{jobs} not over"))),
@@ -62,13 +64,14 @@ mod tests {
         let document = json!({
             "node": "aabbccddeeff00112233", "name": "render-a", "studio": "Moving Pictures",
             "leader": "0011223344556677889900", "leader_name": "render-b", "term": 7, "peers": 2,
+            "leader_since": 1_709_210_100,
             "role": "admin", "jobs": 1, "addresses": ["/ip4/10.0.0.5/tcp/7920"],
             "uptime_seconds": 7800, "home": "/var/lib/weft",
         });
         insta::assert_snapshot!(words(&document, Style::default()), @r"
         node        render-a (aabbccddee), admin
         studio      Moving Pictures
-        leader      render-b (0011223344), term 7
+        leader      render-b (0011223344), term 7, since 2024-02-29 12:35 UTC
         peers       2
         jobs        1 not over
         reached at  /ip4/10.0.0.5/tcp/7920

@@ -59,6 +59,13 @@ fn benched(node: &Shared) -> Benched {
     trouble::benched(&machine.ledger.jobs, &machine.ledger.settings)
 }
 
+/// Why a node takes no new work, in a word, as far as this node knows.
+pub(super) fn closed_of(machine: &Machine, node: &NodeId, now: Time) -> Option<String> {
+    let benched = trouble::benched(&machine.ledger.jobs, &machine.ledger.settings);
+    let closed = Standing::of(machine, node, now, &benched).closed;
+    closed.map(|closed| closed_name(closed).to_owned())
+}
+
 const fn closed_name(closed: Closed) -> &'static str {
     match closed {
         Closed::Drained => "drained",

@@ -24,6 +24,7 @@ pub(super) async fn health(node: State) -> Json<Value> {
         "status": "ok",
         "node": node.me,
         "release": env!("CARGO_PKG_VERSION"),
+        "time_ms": unix_now().0,
     }))
 }
 
@@ -37,6 +38,11 @@ pub(super) async fn status(node: State) -> Json<Value> {
     let machine = node.machine();
     let claim = machine.election.claim();
     let leader = claim.map(|claim| claim.leader);
+    // When this node began to follow it, by this machine's clock.
+    let since = machine.leader_since().map(|since| {
+        let ago = u64::try_from(node.now().since(since).as_millis()).unwrap_or(0);
+        unix_now().0.saturating_sub(ago) / 1000
+    });
     let leader_name = leader.and_then(|leader| machine.adverts.get(&leader)).map(|a| &a.name);
     let jobs =
         machine.ledger.jobs.iter().filter_map(|(id, job, _)| {
@@ -60,6 +66,7 @@ pub(super) async fn status(node: State) -> Json<Value> {
         "role": node.chain().leaf.statement.role.name(),
         "leader": leader,
         "leader_name": leader_name,
+        "leader_since": since,
         "term": machine.election.term(),
         "peers": machine.connected().len(),
         "refused_by": refused_by,

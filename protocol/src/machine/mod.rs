@@ -182,6 +182,8 @@ pub struct Machine {
     /// Engines whose licence was refused here, until when that is told, and what they said.
     refused: BTreeMap<String, (Time, String)>,
     within_hours: bool,
+    /// The term in which somebody is followed, and since when.
+    follows: Option<(u64, Time)>,
     tokens: u64,
     next_report: Time,
     next_sync: Time,
@@ -226,6 +228,7 @@ impl Machine {
             deferred: VecDeque::new(),
             refused: BTreeMap::new(),
             within_hours: true,
+            follows: None,
             tokens: 0,
             next_report: now,
             next_sync: now,
@@ -254,6 +257,13 @@ impl Machine {
             ("deferred", self.deferred.len()),
             ("attempts", self.worker.running()),
         ]
+    }
+
+    /// Since when this node follows its leader, or leads.
+    #[must_use]
+    pub fn leader_since(&self) -> Option<Time> {
+        let term = self.election.claim()?.term;
+        self.follows.filter(|(of, _)| *of == term).map(|(_, since)| since)
     }
 
     /// The peers that are connected.
@@ -549,6 +559,10 @@ impl Machine {
     }
 
     fn followed(&mut self, now: Time, term: u64) {
+        // Who lost its leader for a moment and found it again has followed it all along.
+        if self.follows.is_none_or(|(of, _)| of != term) {
+            self.follows = Some((term, now));
+        }
         self.worker.follow(term);
         self.out.push(Command::LeaderChanged);
         self.report(now);

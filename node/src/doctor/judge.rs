@@ -1,0 +1,583 @@
+//! Facts in, findings out.
+
+use serde::{Deserialize, Serialize};
+use weft_protocol::certificate::{CLOCK_TOLERANCE_MS, Role};
+use weft_protocol::hardware::{GIB, gib};
+
+use super::{Daemon, Facts, Member, Up};
+
+/// How far clocks may be apart, in milliseconds: what orders jobs, and hours, go by them.
+const SKEW: i64 = 30_000;
+/// How little of a certificate's life may be left, in milliseconds: members' are renewed at half of theirs.
+const SOON: u64 = 30 * 24 * 3600 * 1000;
+/// How little of the disk may be left, in bytes.
+const LEAST: u64 = GIB;
+
+/// How bad something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// All is well.
+    Ok,
+    /// Worth knowing, and nothing is wrong.
+    Note,
+    /// Something is wrong.
+    Problem,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What was looked at, in a word.
+    pub check: String,
+    /// How bad it is.
+    pub level: Level,
+    /// What was found.
+    pub what: String,
+    /// How to mend it.
+    pub mend: Option<String>,
+}
+
+fn ok(check: &str, what: impl Into<String>) -> Finding {
+    Finding { check: check.into(), level: Level::Ok, what: what.into(), mend: None }
+}
+
+fn note(check: &str, what: impl Into<String>, mend: impl Into<String>) -> Finding {
+    let mend = Some(mend.into()).filter(|mend| !mend.is_empty());
+    Finding { check: check.into(), level: Level::Note, what: what.into(), mend }
+}
+
+fn problem(check: &str, what: impl Into<String>, mend: impl Into<String>) -> Finding {
+    Finding { level: Level::Problem, ..note(check, what, mend) }
+}
+
+/// Judges a machine: everything that was looked at, in the order in which things build on each other.
+#[must_use]
+pub fn judge(facts: &Facts) -> Vec<Finding> {
+    let mut findings = vec![studio(facts), config(facts)];
+    findings.extend(certificate(facts));
+    findings.extend([daemon(facts), store(facts), disk(facts)]);
+    findings.extend(ports(facts));
+    findings.extend(mdns(facts));
+    if let Daemon::Up(up) = &facts.daemon {
+        findings.extend([leader(up), peers(up)]);
+        findings.extend(up.refused_by.iter().map(|(who, why)| refused(who, why)));
+        findings.extend(clock(up));
+        findings.extend(work(up));
+    }
+    findings.extend(engines(facts));
+    let what = "none: a renderer runs as the daemon's user, and can read what that can";
+    let mend = "run the daemon as a user of its own who has nothing but WEFT_HOME";
+    findings.push(note("sandbox", what, mend));
+    findings
+}
+
+fn studio(facts: &Facts) -> Finding {
+    match &facts.member {
+        Member::Of { studio, role, .. } => {
+            ok("studio", format!("{} is {} in '{studio}'", facts.home, a(role.name())))
+        }
+        Member::None => problem(
+            "studio",
+            format!("{} belongs to no studio", facts.home),
+            "found one with `weft init --studio NAME`, or join one with `weft join CODE`; is WEFT_HOME the \
+             folder that is meant?",
+        ),
+        Member::Damaged(why) => problem(
+            "studio",
+            why,
+            "move the folder away, and join anew with an invite; other nodes have the jobs",
+        ),
+    }
+}
+
+fn a(word: &str) -> String {
+    let article = if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {word}")
+}
+
+fn config(facts: &Facts) -> Finding {
+    match &facts.config {
+        None => ok("config", "weft.toml can be read, or there is none"),
+        Some(why) => problem("config", why, "correct that line, and start `weft up` again"),
+    }
+}
+
+fn certificate(facts: &Facts) -> Option<Finding> {
+    let Member::Of { role, issued, expires, .. } = facts.member else { return None };
+    let (now, check) = (facts.now.0, "certificate");
+    let days = |ms: u64| ms / (24 * 3600 * 1000);
+    let renew = match role {
+        Role::Admin => "`weft recover` with the studio's recovery key renews an admin's",
+        _ => "it renews itself as soon as an admin's node is connected: start one",
+    };
+    Some(if issued.0 > now.saturating_add(CLOCK_TOLERANCE_MS) {
+        let ahead = days(issued.0 - now);
+        let what = format!("it was signed {ahead} days from now, by this machine's clock");
+        problem(check, what, "set this machine's clock (`timedatectl`)")
+    } else if now > expires.0.saturating_add(CLOCK_TOLERANCE_MS) {
+        let what =
+            format!("it ended {} days ago, and nobody lets this node in", days(now - expires.0));
+        problem(
+            check,
+            what,
+            "move the home away, and join anew with an invite; or set the clock, if that is wrong",
+        )
+    } else if now > expires.0 {
+        let left = days(expires.0.saturating_add(CLOCK_TOLERANCE_MS) - now);
+        let what = format!("it has ended; others still let this node in for {left} days");
+        problem(check, what, renew)
+    } else if expires.0 - now < SOON {
+        let what = format!("it ends in {} days, and was not renewed", days(expires.0 - now));
+        problem(check, what, renew)
+    } else {
+        ok(check, format!("it is good for {} days", days(expires.0 - now)))
+    })
+}
+
+fn daemon(facts: &Facts) -> Finding {
+    match &facts.daemon {
+        Daemon::Up(_) => ok("daemon", "it is up"),
+        Daemon::Down => problem(
+            "daemon",
+            format!("no node is running on {}", facts.home),
+            "start it with `weft up`, or with the service that does",
+        ),
+        Daemon::Silent(why) => problem(
+            "daemon",
+            format!("it is there, and does not answer: {why}"),
+            "look at its log; then end it and start it again",
+        ),
+    }
+}
+
+fn store(facts: &Facts) -> Finding {
+    match (&facts.store, &facts.daemon) {
+        (Ok(false), Daemon::Up(_)) => problem(
+            "store",
+            "the daemon is up, and has not locked this home's store",
+            "does it run on this WEFT_HOME? Was the folder moved or replaced while it ran? Start it again",
+        ),
+        (Ok(_), Daemon::Up(_)) => ok("store", "it is the daemon's"),
+        (Ok(false), _) => ok("store", "nobody has it open"),
+        (Ok(true), _) => problem(
+            "store",
+            "another process has it locked, and no daemon answers",
+            "is a `weft submit --peer` under way, or a daemon that hangs or runs as another user? \
+             `fuser store/lock` in the home names it",
+        ),
+        (Err(why), _) => problem(
+            "store",
+            format!("it can't be looked at: {why}"),
+            "the home must belong to the user who runs the daemon",
+        ),
+    }
+}
+
+fn disk(facts: &Facts) -> Finding {
+    let (check, high) = ("disk", facts.marks.high);
+    let Some((total, free)) = facts.disk.filter(|(total, _)| *total > 0) else {
+        return note(check, "how full it is can't be asked", "");
+    };
+    let used = (u128::from(total - free.min(total)) * 100).div_ceil(u128::from(total));
+    let full = format!("{used} % of {} GiB are in use, {} GiB are left", gib(total), gib(free));
+    let room = "make room: `weft store` says what is kept and why, `weft rm JOB` lets go of old results, \
+                `weft gc` deletes what nobody refers to";
+    if free < LEAST {
+        problem(check, full, room)
+    } else if used > u128::from(high) {
+        let what = format!("{full}: more than the high watermark, {high} %; unused files go");
+        problem(check, what, format!("{room}; or raise high_watermark in weft.toml"))
+    } else {
+        ok(check, full)
+    }
+}
+
+fn ports(facts: &Facts) -> Vec<Finding> {
+    if let Daemon::Up(up) = &facts.daemon {
+        let reached = |address: &&String| {
+            !address.starts_with("/ip4/127.") && !address.starts_with("/ip6/::1/")
+        };
+        return vec![if up.listening.is_empty() {
+            let what = "the daemon listens nowhere";
+            problem(
+                "ports",
+                what,
+                "look at its log, and start it again; `--listen IP:PORT` chooses",
+            )
+        } else if up.listening.iter().filter(reached).count() == 0 {
+            let what = "the daemon listens on this machine's loopback only";
+            note("ports", what, "let it listen on an address of the network: `--listen IP:PORT`")
+        } else {
+            ok("ports", format!("reached at {}", up.listening.join(" ")))
+        }];
+    }
+    if facts.ports.is_empty() {
+        return vec![ok("ports", "none is asked for: 7920 where that is free, else any")];
+    }
+    let port = |(address, why): (&String, &Option<String>)| match why {
+        None => ok("ports", format!("{address} is free")),
+        Some(why) => problem(
+            "ports",
+            format!("{address} can't be listened on: {why}"),
+            "end who has it, or name another address in weft.toml",
+        ),
+    };
+    facts.ports.iter().map(port).collect()
+}
+
+fn mdns(facts: &Facts) -> Option<Finding> {
+    let alone = match &facts.daemon {
+        Daemon::Up(up) => up.peers == 0 && up.others > 0,
+        Daemon::Down | Daemon::Silent(_) => !facts.names_peers,
+    };
+    let mend = "name an address of another node in weft.toml: peers = [\"IP:7920\"]";
+    Some(match &facts.mdns {
+        Ok(()) => ok("mdns", "questions can be sent; whether others hear them, peers tell"),
+        Err(why) if alone => problem("mdns", format!("nobody can be asked: {why}"), mend),
+        Err(why) => note("mdns", format!("nobody can be asked: {why}"), mend),
+    })
+}
+
+fn leader(up: &Up) -> Finding {
+    match &up.leader {
+        Some(leader) => ok("leader", format!("{leader} leads")),
+        None => problem(
+            "leader",
+            "nobody leads: nothing is handed out",
+            "that takes seconds after a leader was lost; if it stays, see whom this node is connected to",
+        ),
+    }
+}
+
+fn peers(up: &Up) -> Finding {
+    match (up.peers, up.others) {
+        (0, 0) => ok("peers", "the studio has no other member"),
+        (0, others) => problem(
+            "peers",
+            format!("none of the {others} other members is connected"),
+            "are they on? Does a firewall let the port through? Where mDNS doesn't reach, name an address in \
+             weft.toml: peers = [\"IP:7920\"]",
+        ),
+        (peers, others) => ok("peers", format!("{peers} connected, of {others} other members")),
+    }
+}
+
+fn refused(who: &str, why: &str) -> Finding {
+    let mend = if why.contains("revoked") {
+        "a revoked node comes back under a new identity only: move the home away, and join anew"
+    } else if why.contains("expired") {
+        "the certificate has ended, or a clock is wrong: see there"
+    } else if why.contains("another studio") {
+        "that node belongs to another studio: take its address out of weft.toml"
+    } else {
+        "look at that node's log"
+    };
+    problem("refused", format!("{who} does not let this node in: {why}"), mend)
+}
+
+fn clock(up: &Up) -> Vec<Finding> {
+    if up.clocks.is_empty() {
+        return vec![note("clock", "no peer told the time to compare with", "")];
+    }
+    let far = |ahead: &i64| ahead.unsigned_abs() > SKEW.unsigned_abs();
+    let wrong = up.clocks.iter().filter(|(_, ahead)| far(ahead));
+    let words = |(who, ahead): (&String, &i64)| {
+        let word = if *ahead > 0 { "ahead" } else { "behind" };
+        format!("{who} is {} s {word}", ahead.unsigned_abs() / 1000)
+    };
+    let told: Vec<String> = wrong.map(words).collect();
+    // Who differs from most is the one that is wrong.
+    if told.len() * 2 > up.clocks.len() {
+        let what = format!("this machine's clock differs from most: {}", told.join(", "));
+        vec![problem(
+            "clock",
+            what,
+            "let the machines keep time by NTP (`timedatectl set-ntp true`)",
+        )]
+    } else if told.is_empty() {
+        vec![ok("clock", format!("it agrees with {} peers", up.clocks.len()))]
+    } else {
+        let mend = "let those machines keep time by NTP (`timedatectl set-ntp true` there)";
+        vec![note("clock", format!("it agrees with most; {}", told.join(", ")), mend)]
+    }
+}
+
+fn work(up: &Up) -> Option<Finding> {
+    let closed = up.closed.as_deref()?;
+    let mend = match closed {
+        "drained" => "`weft undrain NODE`",
+        "hours" => "`weft node NODE set --hours default`, or wait",
+        _ => "`weft node NODE` says what failed; `weft unbench NODE` forgives it",
+    };
+    Some(note("work", format!("this node takes no new tasks: {closed}"), mend))
+}
+
+fn engines(facts: &Facts) -> Vec<Finding> {
+    let engine = |(name, (own, found)): (&String, &(bool, Result<String, String>))| match found {
+        Ok(version) => ok("engine", format!("{name} {version}").trim_end().to_owned()),
+        Err(why) if *own => problem(
+            "engine",
+            format!("{name} can't be used: {why}"),
+            "correct its table in weft.toml, or install the program; then start `weft up` again",
+        ),
+        Err(why) => note(
+            "engine",
+            format!("{name} can't be used: {why}"),
+            format!("install it, or name its program in weft.toml under [engine.{name}]"),
+        ),
+    };
+    facts.engines.iter().map(engine).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use weft_protocol::retention::Watermarks;
+    use weft_protocol::time::Unix;
+
+    use super::*;
+
+    const DAY: u64 = 24 * 3600 * 1000;
+    const NOW: u64 = 20_000 * DAY;
+
+    fn up() -> Up {
+        Up {
+            leader: Some("node2".into()),
+            peers: 2,
+            others: 3,
+            clocks: [("node2".to_owned(), 40), ("node3".to_owned(), -2000)].into(),
+            listening: vec!["/ip4/10.0.0.5/tcp/7920".into()],
+            ..Up::default()
+        }
+    }
+
+    /// A machine on which all is well.
+    fn well() -> Facts {
+        Facts {
+            now: Unix(NOW),
+            home: "/home/ada/weft".into(),
+            member: member(NOW - 10 * DAY, NOW + 355 * DAY),
+            config: None,
+            daemon: Daemon::Up(up()),
+            store: Ok(true),
+            disk: Some((100 * GIB, 40 * GIB)),
+            marks: Watermarks::default(),
+            ports: BTreeMap::new(),
+            mdns: Ok(()),
+            names_peers: false,
+            engines: [("demo".to_owned(), (false, Ok("0.1.0".to_owned())))].into(),
+        }
+    }
+
+    fn member(issued: u64, expires: u64) -> Member {
+        let (issued, expires) = (Unix(issued), Unix(expires));
+        Member::Of { studio: "Pictures".into(), role: Role::Worker, issued, expires }
+    }
+
+    /// What is worse than ok of a check: its level, what it says, and how to mend it.
+    fn of(facts: &Facts, check: &str) -> (Level, String, String) {
+        let all = judge(facts);
+        let worst = all.iter().filter(|finding| finding.check == check).max_by_key(|f| f.level);
+        let worst = worst.unwrap_or_else(|| panic!("{check} was not looked at: {all:#?}"));
+        (worst.level, worst.what.clone(), worst.mend.clone().unwrap_or_default())
+    }
+
+    fn assert_problem(facts: &Facts, check: &str, what: &str, mend: &str) {
+        let (level, said, mends) = of(facts, check);
+        assert_eq!(level, Level::Problem, "{check}: {said}");
+        assert!(said.contains(what) && mends.contains(mend), "{check}: {said}; {mends}");
+        let others = judge(facts).into_iter().filter(|f| f.level == Level::Problem);
+        assert!(
+            others.clone().all(|other| other.check == check),
+            "{:#?}",
+            others.collect::<Vec<_>>()
+        );
+    }
+
+    fn with_up(change: impl FnOnce(&mut Up)) -> Facts {
+        let mut up = up();
+        change(&mut up);
+        Facts { daemon: Daemon::Up(up), ..well() }
+    }
+
+    #[test]
+    fn all_is_well_where_nothing_is_wrong() {
+        let findings = judge(&well());
+        let worse: Vec<&Finding> = findings.iter().filter(|f| f.level != Level::Ok).collect();
+        assert_eq!(worse.len(), 1, "{worse:#?}");
+        assert_eq!((worse[0].check.as_str(), worse[0].level), ("sandbox", Level::Note));
+    }
+
+    #[test]
+    fn a_home_without_a_studio_or_with_a_damaged_one() {
+        assert_problem(
+            &Facts { member: Member::None, ..well() },
+            "studio",
+            "no studio",
+            "weft init",
+        );
+        let damaged = Facts { member: Member::Damaged("it is damaged".into()), ..well() };
+        assert_problem(&damaged, "studio", "damaged", "join anew");
+    }
+
+    #[test]
+    fn a_mistake_in_the_configuration() {
+        let wrong = Facts { config: Some("weft.toml, line 3".into()), ..well() };
+        assert_problem(&wrong, "config", "line 3", "correct");
+    }
+
+    #[test]
+    fn a_certificate_that_ends_has_ended_or_was_not_signed_yet() {
+        let at = |issued, expires| Facts { member: member(issued, expires), ..well() };
+        let soon = at(NOW - 350 * DAY, NOW + 15 * DAY);
+        assert_problem(&soon, "certificate", "ends in 15 days", "admin's node");
+        let ended = at(NOW - 366 * DAY, NOW - DAY);
+        assert_problem(
+            &ended,
+            "certificate",
+            "has ended; others still let this node in for 6",
+            "admin's",
+        );
+        let long = at(NOW - 400 * DAY, NOW - 35 * DAY);
+        assert_problem(&long, "certificate", "ended 35 days ago", "join anew");
+        let future = at(NOW + 30 * DAY, NOW + 395 * DAY);
+        assert_problem(&future, "certificate", "signed 30 days from now", "clock");
+        let admin = Member::Of {
+            studio: "Pictures".into(),
+            role: Role::Admin,
+            issued: Unix(0),
+            expires: Unix(NOW + DAY),
+        };
+        let (_, _, mend) = of(&Facts { member: admin, ..well() }, "certificate");
+        assert!(mend.contains("weft recover"), "{mend}");
+        // A little ahead is no wrong clock: others' may be behind.
+        assert_eq!(of(&at(NOW + DAY, NOW + 366 * DAY), "certificate").0, Level::Ok);
+    }
+
+    #[test]
+    fn a_daemon_that_is_down_or_silent() {
+        let down = Facts { daemon: Daemon::Down, store: Ok(false), ..well() };
+        assert_problem(&down, "daemon", "no node is running", "weft up");
+        let silent = Daemon::Silent("no answer".into());
+        let silent = Facts { daemon: silent, store: Ok(false), ..well() };
+        assert_problem(&silent, "daemon", "no answer", "log");
+    }
+
+    #[test]
+    fn a_store_that_somebody_else_has_or_nobody_may_open() {
+        let locked = Facts { daemon: Daemon::Down, ..well() };
+        assert_eq!(of(&locked, "store").0, Level::Problem);
+        assert!(of(&locked, "store").1.contains("another process"));
+        let refused = Facts { store: Err("Permission denied".into()), ..well() };
+        assert_problem(&refused, "store", "Permission denied", "user");
+        assert_problem(
+            &Facts { store: Ok(false), ..well() },
+            "store",
+            "has not locked",
+            "WEFT_HOME",
+        );
+    }
+
+    #[test]
+    fn a_disk_that_is_full_or_above_its_mark() {
+        let with = |total, free| Facts { disk: Some((total, free)), ..well() };
+        assert_problem(&with(4000 * GIB, GIB / 2), "disk", "0.5 GiB are left", "weft rm");
+        assert_problem(
+            &with(100 * GIB, 5 * GIB),
+            "disk",
+            "more than the high watermark, 90 %",
+            "raise",
+        );
+        assert_eq!(of(&with(100 * GIB, 10 * GIB), "disk").0, Level::Ok);
+        // Nothing that a system may say makes it stumble.
+        for disk in [None, Some((0, 0)), Some((1, 5)), Some((u64::MAX, 0))] {
+            _ = judge(&Facts { disk, ..well() });
+        }
+    }
+
+    #[test]
+    fn ports_that_are_taken_and_addresses_that_nobody_reaches() {
+        let ports = [("0.0.0.0:7920".to_owned(), Some("in use".to_owned()))].into();
+        let taken = Facts { daemon: Daemon::Down, store: Ok(false), ports, ..well() };
+        assert_eq!(of(&taken, "ports").0, Level::Problem);
+        assert!(of(&taken, "ports").1.contains("0.0.0.0:7920 can't be listened on: in use"));
+        let nowhere = with_up(|up| up.listening.clear());
+        assert_problem(&nowhere, "ports", "nowhere", "--listen");
+        let loopback = with_up(|up| up.listening = vec!["/ip4/127.0.0.1/tcp/7920".into()]);
+        assert_eq!(of(&loopback, "ports").0, Level::Note);
+    }
+
+    #[test]
+    fn mdns_matters_where_nobody_is_found_otherwise() {
+        let mdns = Err("Network is unreachable".to_owned());
+        assert_eq!(of(&Facts { mdns: mdns.clone(), ..well() }, "mdns").0, Level::Note);
+        let alone = Facts { mdns, ..with_up(|up| up.peers = 0) };
+        let (level, what, mend) = of(&alone, "mdns");
+        assert_eq!(level, Level::Problem, "{what}");
+        assert!(what.contains("unreachable") && mend.contains("peers ="), "{what} {mend}");
+    }
+
+    #[test]
+    fn nobody_leads_and_nobody_is_connected() {
+        assert_problem(&with_up(|up| up.leader = None), "leader", "nobody leads", "seconds");
+        let alone = with_up(|up| up.peers = 0);
+        assert_problem(&alone, "peers", "none of the 3 other members", "firewall");
+        let only = with_up(|up| (up.peers, up.others) = (0, 0));
+        assert_eq!(of(&only, "peers").0, Level::Ok);
+    }
+
+    #[test]
+    fn who_refuses_this_node_and_what_to_do_about_it() {
+        for (why, mend) in [
+            ("its certificate was revoked", "new identity"),
+            ("the certificate has expired", "clock"),
+            ("the certificate is for another studio", "another studio"),
+            ("it is full", "log"),
+        ] {
+            let refused = with_up(|up| drop(up.refused_by.insert("node3".into(), why.into())));
+            assert_problem(
+                &refused,
+                "refused",
+                &format!("node3 does not let this node in: {why}"),
+                mend,
+            );
+        }
+    }
+
+    #[test]
+    fn a_clock_that_differs_from_most_is_wrong() {
+        let clocks = |clocks: &[(&str, i64)]| {
+            with_up(|up| up.clocks = clocks.iter().map(|(n, ms)| ((*n).to_owned(), *ms)).collect())
+        };
+        let own = clocks(&[("a", 90_000), ("b", 91_000), ("c", 0)]);
+        assert_problem(&own, "clock", "a is 90 s ahead, b is 91 s ahead", "NTP");
+        let others = clocks(&[("a", -90_000), ("b", 0), ("c", 10)]);
+        let (level, what, _) = of(&others, "clock");
+        assert_eq!((level, what.as_str()), (Level::Note, "it agrees with most; a is 90 s behind"));
+        assert_eq!(of(&clocks(&[]), "clock").0, Level::Note);
+    }
+
+    #[test]
+    fn a_node_that_takes_no_work_says_how_it_would() {
+        for (closed, mend) in [("drained", "undrain"), ("hours", "--hours"), ("benched", "unbench")]
+        {
+            let (level, what, mends) = of(&with_up(|up| up.closed = Some(closed.into())), "work");
+            assert_eq!(level, Level::Note);
+            assert!(what.contains(closed) && mends.contains(mend), "{what} {mends}");
+        }
+    }
+
+    #[test]
+    fn an_engine_of_ones_own_that_cannot_be_used_is_wrong_and_another_is_not() {
+        let with = |own| Facts {
+            engines: [("maya".to_owned(), (own, Err("none was found".to_owned())))].into(),
+            ..well()
+        };
+        assert_problem(&with(true), "engine", "maya can't be used: none was found", "weft.toml");
+        let (level, _, mend) = of(&with(false), "engine");
+        assert_eq!(level, Level::Note);
+        assert!(mend.contains("[engine.maya]"), "{mend}");
+    }
+}
