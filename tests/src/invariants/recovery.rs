@@ -11,7 +11,7 @@ use weft_protocol::job::status::startable;
 use weft_protocol::machine::Machine;
 
 use super::Invariant;
-use crate::sim::{Moment, SECOND, World};
+use crate::sim::{Moment, Node, SECOND, World};
 
 /// How long a leader may be wanting.
 const LEADER: Moment = 10 * SECOND;
@@ -77,6 +77,11 @@ impl Recovery {
         if world.up().any(|(_, node, machine)| busy(machine) || !node.runs.is_empty()) {
             return None;
         }
+        // Where everybody is drained, people mean it.
+        let renders = |(_, node, machine): &(usize, &Node, &Machine)| {
+            node.role().renders() && machine.ledger.settings.drained(&node.id).is_none()
+        };
+        world.up().find(renders)?;
         let (number, _, machine) = world.up().next()?;
         machine.ledger.jobs.iter().find_map(|(id, job, _)| {
             let frame = startable(job).next()?.frame;
@@ -118,7 +123,8 @@ impl Invariant for Recovery {
         if world.calm_for() > LEADER && world.now > world.record.stirred + LEADER {
             Self::one_leader(world)?;
         }
-        if world.calm_for() > REPLICAS && (world.now / SECOND).is_multiple_of(10) {
+        let settled = world.calm_for() > REPLICAS && world.now > world.record.stirred + REPLICAS;
+        if settled && (world.now / SECOND).is_multiple_of(10) {
             Self::equal_replicas(world)?;
         }
         let neglected = (world.calm_for() > 0).then(|| Self::neglected(world)).flatten();

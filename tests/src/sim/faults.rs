@@ -43,6 +43,7 @@ impl World {
         }
         if self.over {
             self.settle_jobs();
+            self.settle_settings();
         }
     }
 

@@ -17,6 +17,7 @@ mod planted;
 mod queue;
 mod record;
 mod run;
+mod settings;
 mod shell;
 mod trace;
 mod work;

@@ -39,7 +39,8 @@ impl World {
         }
         let number = up[self.random.below(up.len())];
         match self.random.below(100) {
-            0..40 => self.submit(number),
+            0..36 => self.submit(number),
+            36..40 => self.set_something(number),
             40..74 => self.steer(number),
             74..84 => self.remove(number),
             84..92 => self.write_foreign(number),
@@ -51,7 +52,7 @@ impl World {
     }
 
     /// Asks a node for something, and remembers what.
-    fn ask(
+    pub(super) fn ask(
         &mut self,
         number: usize,
         job: Option<JobId>,

@@ -1,0 +1,55 @@
+//! What people set: nodes drained, prices, profiles, how many tasks run at once.
+
+use weft_protocol::fact::Body;
+use weft_protocol::hardware::GIB;
+use weft_protocol::replicate::Goods;
+use weft_protocol::settings::{Change, NodeChange, Profile, Setting};
+
+use super::node::ENGINE;
+use super::world::World;
+
+/// How much higher than what it saw the version is that somebody chooses who means to have the last word.
+const EMPHASIS: u64 = 1000;
+
+impl World {
+    /// Somebody sets something.
+    pub(super) fn set_something(&mut self, number: usize) {
+        let other = self.nodes[self.random.below(self.nodes.len())].id;
+        let small = u32::try_from(self.random.below(4)).unwrap_or(0);
+        let some = (small > 0).then_some(small);
+        let change = match self.random.below(10) {
+            0..3 => Change::Node(other, NodeChange::Drained(true)),
+            3..6 => Change::Node(other, NodeChange::Drained(false)),
+            6 => Change::Node(other, NodeChange::Price(some)),
+            // None would keep all work from being done for as long as nobody changes it.
+            7 | 8 => Change::Limit(ENGINE.into(), some),
+            _ => {
+                let profile = |cores| Profile { cores, ram: 4 * GIB, ..Profile::default() };
+                Change::Profile("basic".into(), some.map(profile))
+            }
+        };
+        self.trace.say(self.now, || format!("node{number} sets {change:?}"));
+        self.set(number, vec![change], 0);
+    }
+
+    fn set(&mut self, number: usize, changes: Vec<Change>, emphasis: u64) {
+        let Some(machine) = &self.nodes[number].machine else { return };
+        let settings = &machine.ledger.settings;
+        let at = self.nodes[number].clock.wall(self.now);
+        let body = |change: Change| {
+            let version = settings.next_version(&change) + emphasis;
+            Body::Setting(Setting { version, at, by: "ada".into(), change })
+        };
+        let bodies = changes.into_iter().map(body).collect();
+        self.ask(number, None, bodies, Vec::new(), Goods::default());
+    }
+
+    /// At the end every node takes work again, also those of whose draining nobody here has heard yet.
+    pub(super) fn settle_settings(&mut self) {
+        let Some(number) = self.up().map(|(number, ..)| number).next() else { return };
+        let undrained = |id| Change::Node(id, NodeChange::Drained(false));
+        let mut changes: Vec<Change> = self.nodes.iter().map(|node| undrained(node.id)).collect();
+        changes.push(Change::Limit(ENGINE.into(), None));
+        self.set(number, changes, EMPHASIS);
+    }
+}
