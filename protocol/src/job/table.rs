@@ -445,11 +445,15 @@ impl Job {
                     started: outcome.started,
                     render_ms: outcome.render_ms,
                 };
-                // Of two failures under one name, which an honest node never signs, the one with
-                // the smaller message stays, whichever came first.
+                // Of two failures under one name the smaller stays, whichever came first: a node signs two
+                // where two leaders had it try the same.
+                let rank = |failure: &Failure| {
+                    let Failure { kind, log, started, render_ms, .. } = *failure;
+                    (log, started, render_ms, kind)
+                };
                 let known = task.failures.get(&key);
                 if known.is_none_or(|known| {
-                    (&failure.message, failure.log) < (&known.message, known.log)
+                    (&failure.message, rank(&failure)) < (&known.message, rank(known))
                 }) {
                     task.failures.insert(key, failure);
                 }

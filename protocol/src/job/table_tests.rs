@@ -182,8 +182,10 @@ fn more_frames_can_be_added_and_a_removed_job_stays_removed() {
 /// Any fact about one job, few enough values that they collide and contradict each other.
 fn any_body(id: JobId) -> impl Strategy<Value = Body> {
     let ending = prop_oneof![Just(done()), Just(failed("a")), Just(failed("b"))];
-    let outcomes = (1..5_i32, 0..3_u32, 1..4_u32, ending).prop_map(move |(f, g, a, ending)| {
-        Body::Outcomes(Outcomes { job: id, outcomes: vec![outcome(f, g, a, ending)] })
+    let outcomes = (1..5_i32, 0..3_u32, 1..4_u32, ending, 0..2_u64);
+    let outcomes = outcomes.prop_map(move |(f, g, a, ending, started)| {
+        let outcome = Outcome { started: Unix(started), ..outcome(f, g, a, ending) };
+        Body::Outcomes(Outcomes { job: id, outcomes: vec![outcome] })
     });
     let frames = (1..5_i32, 1..7_i32).prop_map(|(from, to)| vec![run(from, to)]);
     let action = prop_oneof![
