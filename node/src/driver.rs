@@ -156,11 +156,13 @@ impl Driver {
     /// Does what the worker's machine asks; `since` is when it asked.
     fn work(&mut self, since: tokio::time::Instant, event: Event) {
         let job = match &event {
-            Event::Prepare { attempt, .. } | Event::Kill(attempt) => attempt.job,
+            Event::Prepare { attempt, .. } | Event::Kill(attempt) | Event::Stop(attempt) => {
+                attempt.job
+            }
             Event::Start { lease, .. } => lease.attempt.job,
         };
         let spec = self.node.spec(&job);
-        if spec.is_none() && !matches!(event, Event::Kill(_)) {
+        if spec.is_none() && !matches!(event, Event::Kill(_) | Event::Stop(_)) {
             self.early.push_back((since, event));
             return;
         }

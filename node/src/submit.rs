@@ -397,11 +397,6 @@ fn draft(
     if request.tiles.is_some() {
         return Err(invalid("frames can't be split into tiles yet; nothing was submitted"));
     }
-    if request.frames_per_task.is_some_and(|frames| frames != 1) {
-        return Err(invalid(
-            "runs of several frames can't be asked for yet; nothing was submitted",
-        ));
-    }
     let retries = request.retries.unwrap_or(RETRIES);
     if retries > MAX_RETRIES {
         return Err(invalid(format!("at most {MAX_RETRIES} retries can be asked for")));
@@ -424,7 +419,7 @@ fn draft(
             arguments: arguments(request),
             frames: runs(&narrow(frames)?),
             tiles: (1, 1),
-            frames_per_task: 1,
+            frames_per_task: request.frames_per_task.unwrap_or(1).max(1),
             output,
             after: Vec::new(),
         }],

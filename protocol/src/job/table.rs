@@ -243,6 +243,12 @@ impl Job {
         self.tasks.get(key)
     }
 
+    /// Where a task stands in the job's order, from 0.
+    #[must_use]
+    pub fn position(&self, key: &TaskKey) -> Option<u32> {
+        self.tasks.get(key).and_then(|task| task.position)
+    }
+
     /// How often a task is tried again.
     #[must_use]
     pub fn retries(&self) -> u32 {

@@ -280,6 +280,11 @@ impl Definition {
         self.files.is_some()
     }
 
+    /// Whether it names the files that it saved.
+    pub fn tells_saved(&self) -> bool {
+        !self.log.saved.is_empty()
+    }
+
     /// What an exit code means; a process ended by signal N counts as 128 + N.
     pub fn exit_meaning(&self, code: i32) -> ExitMeaning {
         if self.success_exit_codes.contains(&code) {

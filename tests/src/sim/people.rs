@@ -118,6 +118,8 @@ impl World {
         nonce[8..].copy_from_slice(&self.random.next().to_le_bytes());
         let inputs = BlobId(*blake3::hash(&nonce).as_bytes());
         let frames = 1 + i32::try_from(self.random.below(14)).unwrap_or(0);
+        // Some jobs go out in runs.
+        let frames_per_task = u32::from(nonce[0] % 8).saturating_sub(3).max(1);
         let step = |name: &str, last: i32, after: Vec<u16>| Step {
             name: name.into(),
             engine: ENGINE.into(),
@@ -126,7 +128,7 @@ impl World {
             arguments: BTreeMap::new(),
             frames: vec![FrameRun { start: 1, end: last, step: 1 }],
             tiles: (1, 1),
-            frames_per_task: 1,
+            frames_per_task,
             output: "shot_####.png".into(),
             after,
         };

@@ -36,23 +36,35 @@ impl World {
     /// Does what the worker's machine asks; `since` is when it asked.
     pub(super) fn work(&mut self, number: usize, since: Moment, event: Event) {
         let job = match &event {
-            Event::Prepare { attempt, .. } | Event::Kill(attempt) => attempt.job,
+            Event::Prepare { attempt, .. } | Event::Kill(attempt) | Event::Stop(attempt) => {
+                attempt.job
+            }
             Event::Start { lease, .. } => lease.attempt.job,
         };
         let machine = self.nodes[number].machine.as_ref();
         let known = machine.and_then(|machine| machine.ledger.jobs.get(&job)?.spec()).is_some();
-        if !known && !matches!(event, Event::Kill(_)) {
+        if !known && !matches!(event, Event::Kill(_) | Event::Stop(_)) {
             self.nodes[number].early.push_back((since, event));
             return;
         }
         match event {
-            Event::Prepare { attempt, term: _, providers } => {
+            Event::Prepare { attempt, more: _, term: _, providers } => {
                 self.bring(number, attempt, providers, 1)
             }
-            Event::Start { lease, term } => self.start_engine(number, lease, term),
-            Event::Kill(attempt) => {
-                if self.nodes[number].runs.remove(&attempt).is_some() {
+            Event::Start { run, lease, more, term } => {
+                self.start_engine(number, run, lease, more, term);
+            }
+            Event::Kill(run) => {
+                if let Some(attempt) = self.nodes[number].engine_of(&run) {
+                    self.nodes[number].runs.remove(&attempt);
                     self.notices.push(Notice::Killed { node: number, attempt });
+                }
+            }
+            Event::Stop(run) => {
+                if let Some(attempt) = self.nodes[number].engine_of(&run)
+                    && let Some(run) = self.nodes[number].runs.get_mut(&attempt)
+                {
+                    run.stop = true;
                 }
             }
         }
@@ -97,7 +109,7 @@ impl World {
             if self.planted == Some(Planted::GateIgnored) {
                 let lease = Lease { attempt, cores: 4, ram: 1 << 34, gpus: Vec::new() };
                 let term = machine.and_then(|machine| machine.worker.term_of(&attempt));
-                self.start_engine(number, lease, term.unwrap_or(0));
+                self.start_engine(number, attempt, lease, Vec::new(), term.unwrap_or(0));
             }
             self.tell(number, Input::Prepared(attempt, inputs));
         } else if tries < BRING_TRIES {
@@ -110,18 +122,45 @@ impl World {
         }
     }
 
-    fn start_engine(&mut self, number: usize, lease: Lease, term: u64) {
+    fn start_engine(
+        &mut self,
+        number: usize,
+        process: AttemptKey,
+        lease: Lease,
+        more: Vec<AttemptKey>,
+        term: u64,
+    ) {
         let attempt = lease.attempt;
         if self.nodes[number].runs.contains_key(&attempt) {
             return;
         }
         let term = self.nodes[number].real_terms.get(&attempt).copied().unwrap_or(term);
+        self.begin_frame(number, process, lease.clone(), more);
+        self.notices.push(Notice::Started { node: number, lease: Box::new(lease), term });
+    }
+
+    /// A process comes to a frame; `more` are those that it renders after it.
+    fn begin_frame(
+        &mut self,
+        number: usize,
+        process: AttemptKey,
+        lease: Lease,
+        more: Vec<AttemptKey>,
+    ) {
+        let attempt = lease.attempt;
         self.record.started += 1;
-        let run = Run { number: self.record.started, lease: lease.clone(), started: self.now };
+        let run = Run {
+            number: self.record.started,
+            process,
+            lease,
+            more,
+            stop: false,
+            started: self.now,
+        };
         self.trace.event(self.now, number, 11, &attempt.task.frame.to_le_bytes());
         self.trace.say(self.now, || {
             let (job, frame) = (attempt.job.short(), attempt.task.frame);
-            format!("node{number} renders {job} frame {frame}, leased in term {term}")
+            format!("node{number} renders {job} frame {frame}")
         });
         let longest = self.record.longest.get(&attempt.job).copied().unwrap_or(10).max(2);
         let shortest = (longest / 3).max(1);
@@ -131,7 +170,6 @@ impl World {
         let half = Input::Progress(attempt, 500);
         self.chore(takes / 2, number, Chore::Tell(Box::new(half)));
         self.nodes[number].runs.insert(attempt, run);
-        self.notices.push(Notice::Started { node: number, lease: Box::new(lease), term });
     }
 
     pub(super) fn engine_ends(&mut self, number: usize, attempt: AttemptKey, run: u64) {
@@ -166,7 +204,19 @@ impl World {
         let outcome = Outcome { log, ..attempt.outcome(ending, started, took) };
         node.disk.blobs.extend(outcome.blobs());
         let delay = self.between(2 * MILLI, 40 * MILLI);
+        let failed = !outcome.is_done();
         let ended = Input::Ended(attempt, Box::new(outcome));
         self.chore(delay, number, Chore::Tell(Box::new(ended)));
+        let Run { process, lease, mut more, stop, .. } = run;
+        if more.is_empty() {
+            return;
+        }
+        // What crashed comes to no further frame, and what was stopped doesn't either.
+        if failed || stop {
+            self.chore(delay, number, Chore::Tell(Box::new(Input::Undone(more))));
+        } else {
+            let lease = Lease { attempt: more.remove(0), ..lease };
+            self.begin_frame(number, process, lease, more);
+        }
     }
 }

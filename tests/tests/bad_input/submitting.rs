@@ -88,8 +88,7 @@ fn engines(farm: &Farm, cases: &mut Cases) {
         ("scene that the engine doesn't take", &scene, &["-f", "1", "-e", "script"]),
         ("argument that the engine doesn't know", &script, &["-f", "1", "--arg", "speed=fast"]),
         ("format that the engine doesn't write", &script, &["-f", "1", "--format", "NOPE"]),
-        ("tiles, runs of frames", &scene, &["-f", "1", "--tiles", "2x2"]),
-        ("tiles, runs of frames", &scene, &["-f", "1-4", "--frames-per-task", "2"]),
+        ("tiles", &scene, &["-f", "1", "--tiles", "2x2"]),
     ] {
         cases.refused(farm, case, || submit(farm, scene, options));
     }

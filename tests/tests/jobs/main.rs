@@ -8,6 +8,7 @@ mod engines;
 mod logs;
 mod nodes;
 mod remote;
+mod runs;
 mod test_frames;
 
 use std::collections::BTreeSet;
