@@ -87,8 +87,8 @@ impl Frames {
     }
 
     /// The frames of a run of several that are whole by now, each once, and what they took. `begun`
-    /// is how many the engine has begun, where it tells.
-    pub(super) fn whole(&mut self, begun: usize) -> Vec<(Frame, Took)> {
+    /// is how many the engine has begun, where it tells; once it has `ended` nothing grows any more.
+    pub(super) fn whole(&mut self, begun: usize, ended: bool) -> Vec<(Frame, Took)> {
         if self.len() < 2 {
             return Vec::new();
         }
@@ -108,7 +108,7 @@ impl Frames {
                 true => frame.saved.iter().all(|saved| *saved) && frame.sizes().is_some(),
                 false if at < latest => {
                     let sizes = frame.sizes();
-                    let same = sizes.is_some() && sizes == frame.sizes;
+                    let same = sizes.is_some() && (ended || sizes == frame.sizes);
                     frame.sizes = sizes;
                     same
                 }
@@ -166,7 +166,7 @@ mod tests {
     }
 
     fn done(frames: &mut Frames, begun: usize) -> Vec<i32> {
-        frames.whole(begun).iter().map(|(frame, _)| frame.attempt.task.frame).collect()
+        frames.whole(begun, false).iter().map(|(frame, _)| frame.attempt.task.frame).collect()
     }
 
     #[test]

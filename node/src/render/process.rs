@@ -195,7 +195,7 @@ pub(super) async fn run(
             () = seen.saved.notified() => {}
             _ = look.tick(), if frames.must_look() => {}
         }
-        if seen.pass_on(frames, done) {
+        if seen.pass_on(frames, false, done) {
             deadline = tokio::time::Instant::now() + limit;
             if *run.stop.borrow() && frames.left().next().is_some() {
                 finished.stopped = true;
@@ -208,7 +208,7 @@ pub(super) async fn run(
         // The pipes close with the last process that holds them; the guard ended them all.
         let _ = tokio::time::timeout(Duration::from_secs(5), reader).await;
     }
-    seen.pass_on(frames, done);
+    seen.pass_on(frames, true, done);
     let report = tokio::fs::read(&run.report).await.ok();
     let report = report.and_then(|bytes| serde_json::from_slice::<Report>(&bytes).ok());
     finished.report = report.unwrap_or_else(|| {
@@ -284,6 +284,7 @@ impl Seen {
     fn pass_on(
         &self,
         frames: &mut Frames,
+        ended: bool,
         done: &mut (dyn FnMut(Frame, Took, u64) + Send),
     ) -> bool {
         let (saved, begun, memory) = {
@@ -293,7 +294,7 @@ impl Seen {
         for path in saved {
             frames.saved(&path);
         }
-        let whole = frames.whole(begun);
+        let whole = frames.whole(begun, ended);
         let some = !whole.is_empty();
         for (frame, took) in whole {
             done(frame, took, memory);

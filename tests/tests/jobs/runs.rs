@@ -34,14 +34,18 @@ fn a_crash_after_some_frames_keeps_those() {
         assert_eq!(document["status"], "completed", "{document:#}");
         assert_eq!(document["frames_done"], 10);
         assert_eq!(processes(&farm)[0], "1-10");
+        // Where the engine does not tell, nobody knows whether the last file before the crash is whole.
+        let (crashed, again) = if ending == "shs" { (7, 7) } else { (6, 7) };
         for number in 1..=10 {
             let starts = farm.starts(number).len();
-            assert_eq!(starts, if number == 7 { 2 } else { 1 }, "frame {number}: {ending}");
+            let twice = (crashed..=again).contains(&number);
+            assert_eq!(starts, if twice { 2 } else { 1 }, "frame {number}: {ending}");
             // Each has a time of its own: what the frames before took is not in it.
             let document = frame(&document, number);
             let took = document["render_time"].as_f64().unwrap();
-            assert!((0.1..1.5).contains(&took), "frame {number}: {document:#}");
-            assert_eq!(document["attempt"], if number == 7 { 2 } else { 1 });
+            // It is known as well as the engine tells.
+            assert!(ending == "shq" || (0.1..1.5).contains(&took), "frame {number}: {document:#}");
+            assert_eq!(document["attempt"], if number == crashed { 2 } else { 1 });
             assert!(document["output"][0]["hash"].is_string());
             // And the part of the log that is its own.
             let log = farm.node(1).run(&["logs", &job, &number.to_string()]).ok().stdout;
