@@ -216,7 +216,7 @@ impl Renderer {
             brought = bring().await;
         }
         match brought {
-            Ok(()) => self.tell(Input::Prepared(attempt, inputs)).await,
+            Ok(()) => self.tell(Input::Prepared(attempt, Some(inputs))).await,
             Err(why) => {
                 tracing::warn!(job = %attempt.job.short(), frame = attempt.task.frame, %why, "inputs could not be brought here");
                 let message = format!("its files could not be brought to this node: {why}");

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::ids::{BlobId, JobId, NodeId};
-use crate::job::status::may_start;
+use crate::job::status::{may_start, waits};
 use crate::job::table::Jobs;
 use crate::time::Time;
 use crate::wire::control::{AttemptKey, Lease, Phase, Report};
@@ -186,16 +186,18 @@ impl Worker {
         vec![Event::Prepare { attempt: run, more: keys.split_off(1), term, providers }]
     }
 
-    /// The inputs of a run are here.
+    /// What a run needs is here: the whole tree of its job's inputs, where it needed that.
     pub fn prepared(
         &mut self,
         now: Time,
         run: &AttemptKey,
-        inputs: BlobId,
+        inputs: impl Into<Option<BlobId>>,
         jobs: &Jobs,
     ) -> Vec<Event> {
-        self.held.retain(|held| *held != inputs);
-        self.held.push(inputs);
+        if let Some(inputs) = inputs.into() {
+            self.held.retain(|held| *held != inputs);
+            self.held.push(inputs);
+        }
         if self.held.len() > MAX_HELD {
             self.held.remove(0);
         }
@@ -278,7 +280,8 @@ impl Worker {
                     .and_then(|job| job.task(&key.task))
                     .is_some_and(|task| task.generation > key.generation);
             // A node that can't take facts in, its disk being full, must not hold what others can do.
-            let unknown = job.is_none() && attempt.phase == Phase::Preparing;
+            let unknown =
+                attempt.phase == Phase::Preparing && job.is_none_or(|job| waits(job, &key.task));
             if ended && attempt.phase != Phase::Finishing {
                 runs.insert(attempt.run);
                 dropped.push(*key);

@@ -1,7 +1,7 @@
 use super::*;
 use crate::fact::Body;
 use crate::job::control::Action;
-use crate::job::samples::{control, fact, node, run, spec};
+use crate::job::samples::{control, fact, node, run, spec, tiled};
 use crate::job::task::TaskKey;
 
 fn table(test_frames: bool) -> (Jobs, JobId, BlobId) {
@@ -190,4 +190,18 @@ fn a_run_whose_inputs_can_not_be_brought_is_handed_back_but_for_its_first() {
     worker.assign(Time(0), Grant { more: keys[1..].to_vec(), ..grant(1, 1, lease(job, 1)) });
     assert!(worker.finishing(&keys[0]));
     assert_eq!(worker.attempts().map(|(key, _)| *key).collect::<Vec<_>>(), [keys[0]]);
+}
+
+#[test]
+fn a_join_whose_tiles_are_not_known_to_be_done_here_is_handed_back() {
+    let mut jobs = Jobs::new();
+    let spec = tiled(spec(1));
+    let id = spec.id();
+    jobs.apply(fact(1), node(1), &Body::Spec(Box::new(spec)));
+    let mut worker = Worker::new();
+    let lease = lease(id, 1);
+    let attempt = AttemptKey { task: TaskKey { step: 1, ..lease.attempt.task }, ..lease.attempt };
+    worker.assign(Time(0), grant(1, 1, Lease { attempt, ..lease }));
+    worker.review(Time(0) + PATIENCE, &jobs);
+    assert_eq!(worker.running(), 0, "the leader knows more, and asks again");
 }

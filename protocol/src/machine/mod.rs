@@ -61,8 +61,8 @@ pub enum Input {
         /// The blobs, which are on this node's disk.
         goods: Goods,
     },
-    /// The inputs of an attempt are here.
-    Prepared(AttemptKey, BlobId),
+    /// What an attempt needs is here: the whole tree of its job's inputs, where it needed that.
+    Prepared(AttemptKey, Option<BlobId>),
     /// How far an attempt's engine is, in thousandths.
     Progress(AttemptKey, u16),
     /// An attempt is handed back, and that is no failure: the engine was refused a licence. The engine,

@@ -167,7 +167,7 @@ impl World {
                 disk.1.retain(|id, _| !ids.contains(id));
             }
             Command::Work(worker::Event::Prepare { attempt, .. }) => {
-                queue.push_back((me, Input::Prepared(attempt, spec(1).inputs)));
+                queue.push_back((me, Input::Prepared(attempt, Some(spec(1).inputs))));
             }
             Command::Work(worker::Event::Start { lease, more, .. }) => {
                 for (at, key) in std::iter::once(lease.attempt).chain(more.clone()).enumerate() {

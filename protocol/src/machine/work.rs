@@ -146,7 +146,7 @@ impl Machine {
         self.report(now);
     }
 
-    pub(super) fn prepared(&mut self, now: Time, attempt: &AttemptKey, inputs: BlobId) {
+    pub(super) fn prepared(&mut self, now: Time, attempt: &AttemptKey, inputs: Option<BlobId>) {
         let events = self.worker.prepared(now, attempt, inputs, &self.ledger.jobs);
         self.worker_events(now, events);
     }

@@ -133,8 +133,15 @@ impl World {
             after,
         };
         let mut steps = vec![step("render", frames, Vec::new())];
-        if self.random.below(5) == 0 {
-            steps.push(step("comp", frames.min(4), vec![0]));
+        match self.random.below(5) {
+            0 => steps.push(step("comp", frames.min(4), vec![0])),
+            // Frames in tiles, and a step that joins them.
+            1 => {
+                steps[0].tiles = [(2, 1), (2, 2), (1, 3)][usize::from(nonce[1] % 3)];
+                steps[0].frames_per_task = 1;
+                steps.push(Step { frames_per_task: 1, ..step("join", frames, vec![0]) });
+            }
+            _ => {}
         }
         let run = |start: i32, end: i32| FrameRun { start, end, step: 1 };
         let test_frames = match self.random.below(3) {
