@@ -46,7 +46,9 @@ const SHIPPED: [(&str, &str); 4] = [
 ///   `frame` (group `frame`: which one is being rendered), `memory` (`value`, `unit`), `saved`
 ///   (`path`), and `warning`, `error`, `fatal` (failed whatever the exit code) and `licence` (group
 ///   `text`, or the whole line).
-/// - `[files]`: how scenes in a text format name files; read by [`text_scene`](crate::text_scene).
+/// - `untiled_arguments`: why a scene can't be rendered in tiles when `--arg K=V` is given, by `K`.
+/// - `[files]`: how scenes in a text format name files, and what in them keeps a scene from tiles; read by
+///   [`text_scene`](crate::text_scene).
 ///
 /// [`command`]: super::command()
 /// [`LogReader`]: super::LogReader
@@ -88,6 +90,7 @@ pub struct Definition {
     pub memory_exit_codes: Vec<i32>,
     /// Values for `--arg K=V` where the artist gives none.
     pub default_arguments: BTreeMap<String, String>,
+    pub(super) untiled_arguments: BTreeMap<String, String>,
     pub(super) version_pattern: Option<Pattern>,
     pub(super) args: Vec<Argument>,
     pub(super) options: Vec<OptionGroup>,
@@ -283,6 +286,19 @@ impl Definition {
     /// Whether it names the files that it saved.
     pub fn tells_saved(&self) -> bool {
         !self.log.saved.is_empty()
+    }
+
+    /// Why tiles would not make the very picture that the whole frame is, where such arguments are given.
+    pub fn untiled_arguments(&self, given: &BTreeMap<String, String>) -> Vec<String> {
+        let is_given =
+            |key: &String| given.contains_key(key) || self.default_arguments.contains_key(key);
+        let found = self.untiled_arguments.iter().filter(|(key, _)| is_given(key));
+        found.map(|(key, why)| format!("--arg {key}: {why}")).collect()
+    }
+
+    /// The ending of the files that it writes in a format, or where none is named in its default.
+    pub fn ending(&self, format: Option<&str>) -> Option<&str> {
+        super::command::format(self, format).ok().map(|format| format.extension.as_str())
     }
 
     /// What an exit code means; a process ended by signal N counts as 128 + N.
