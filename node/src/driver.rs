@@ -37,7 +37,7 @@ struct Write {
 pub(crate) struct Driver {
     node: Arc<Shared>,
     writes: mpsc::Sender<Write>,
-    /// What the worker's machine asked before the job's spec was here.
+    /// What the worker's machine asked before the facts that it takes were here.
     early: VecDeque<(tokio::time::Instant, Event)>,
     next_dial: tokio::time::Instant,
     /// Something was set that this node's advert may have to say.
@@ -166,8 +166,18 @@ impl Driver {
             self.early.push_back((since, event));
             return;
         }
+        let task = match &event {
+            Event::Prepare { attempt, .. } => Some(attempt.task),
+            Event::Start { lease, .. } => Some(lease.attempt.task),
+            Event::Kill(_) | Event::Stop(_) => None,
+        };
+        let sources = task.map_or_else(|| Some(Vec::new()), |task| self.node.sources(&job, &task));
+        let Some(sources) = sources else {
+            self.early.push_back((since, event));
+            return;
+        };
         let peers = self.node.connected();
-        self.node.renderer.act(event, spec, peers);
+        self.node.renderer.act(event, spec, sources, peers);
     }
 
     async fn retry_early(&mut self) {

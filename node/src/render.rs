@@ -2,6 +2,7 @@
 
 mod frames;
 mod inputs;
+mod join;
 mod output;
 mod process;
 mod run;
@@ -20,7 +21,7 @@ use weft_protocol::job::task::unfold;
 use weft_protocol::machine::Input;
 use weft_protocol::wire::control::{AttemptKey, Lease};
 use weft_protocol::worker::Event;
-use weft_scene::engine::{Definition, Invocation};
+use weft_scene::engine::{Builtin, Definition, Invocation, Tile};
 use weft_store::{Batch, Store};
 
 use crate::clock::unix_now;
@@ -28,6 +29,7 @@ use crate::engines::Found;
 use crate::home::Home;
 use crate::transfer::Fetcher;
 
+pub(crate) use join::{FULL, Source};
 pub(crate) use process::LiveLog;
 
 /// How often a job's inputs are sought before an attempt fails for want of them, and how long
@@ -114,6 +116,7 @@ impl Renderer {
         &self,
         event: Event,
         spec: Option<JobSpec>,
+        sources: Vec<Source>,
         peers: Vec<weft_protocol::ids::NodeId>,
     ) {
         match event {
@@ -124,7 +127,12 @@ impl Renderer {
                 providers.extend(peers);
                 let mut seen = std::collections::BTreeSet::new();
                 providers.retain(|node| seen.insert(*node));
-                tokio::spawn(async move { renderer.prepare(attempt, more, spec, providers).await });
+                tokio::spawn(async move {
+                    match renderer.joins(&spec, &attempt) {
+                        true => renderer.prepare_join(attempt, sources, providers).await,
+                        false => renderer.prepare(attempt, more, spec, providers).await,
+                    }
+                });
             }
             Event::Start { run, lease, more, term: _ } => {
                 let Some(spec) = spec else { return };
@@ -132,7 +140,8 @@ impl Renderer {
                 let (stop, stopped) = watch::channel(false);
                 let log = LiveLog::new(self.log_path(&run));
                 let attempts = std::iter::once(lease.attempt).chain(more).collect();
-                let started = run::Started { name: run, lease, killed, stopped, log: log.clone() };
+                let started =
+                    run::Started { name: run, lease, killed, stopped, log: log.clone(), sources };
                 self.runs().insert(run, Run { kill, stop, attempts, log });
                 let renderer = self.clone();
                 tokio::spawn(async move { renderer.render(started, spec).await });
@@ -193,6 +202,26 @@ impl Renderer {
         let _ = self.inner.inputs.send(input).await;
     }
 
+    /// Whether an attempt puts together what others made.
+    fn joins(&self, spec: &JobSpec, attempt: &AttemptKey) -> bool {
+        let step = spec.steps.get(usize::from(attempt.task.step));
+        let engine = step.and_then(|step| self.inner.engines.get(&step.engine));
+        engine.is_some_and(|(definition, _)| definition.builtin == Some(Builtin::Join))
+    }
+
+    /// The attempt fails for want of what it works on.
+    async fn lack(&self, attempt: AttemptKey, why: &str) {
+        tracing::warn!(job = %attempt.job.short(), frame = attempt.task.frame, %why, "inputs could not be brought here");
+        let message = format!("its files could not be brought to this node: {why}");
+        let ended = Ended {
+            ending: Err((FailureKind::Inputs, message)),
+            render: Duration::ZERO,
+            started: unix_now(),
+            peak_memory: 0,
+        };
+        self.conclude(attempt, ended, Log::None).await;
+    }
+
     async fn prepare(
         &self,
         attempt: AttemptKey,
@@ -217,17 +246,7 @@ impl Renderer {
         }
         match brought {
             Ok(()) => self.tell(Input::Prepared(attempt, Some(inputs))).await,
-            Err(why) => {
-                tracing::warn!(job = %attempt.job.short(), frame = attempt.task.frame, %why, "inputs could not be brought here");
-                let message = format!("its files could not be brought to this node: {why}");
-                let ended = Ended {
-                    ending: Err((FailureKind::Inputs, message)),
-                    render: Duration::ZERO,
-                    started: unix_now(),
-                    peak_memory: 0,
-                };
-                self.conclude(attempt, ended, Log::None).await;
-            }
+            Err(why) => self.lack(attempt, &why).await,
         }
     }
 
@@ -276,7 +295,7 @@ impl Renderer {
             scene_name: argument("scene"),
             view_layer: argument("view_layer"),
             scale: argument("scale").and_then(|scale| scale.parse().ok()),
-            tile: None,
+            tile: tile_of(step, lease.attempt.task.tile),
             allow_scripts: argument("allow_scripts").is_some(),
             arguments: given.collect(),
         }
@@ -323,6 +342,18 @@ impl Renderer {
         let outcome = Outcome { peak_memory, log, ..attempt.outcome(ending, started, took) };
         self.tell(Input::Ended(attempt, Box::new(outcome))).await;
     }
+}
+
+/// Which part of the picture a task renders; none for a whole frame.
+fn tile_of(step: &Step, number: u16) -> Option<Tile> {
+    let (columns, rows) = (u32::from(step.tiles.0), u32::from(step.tiles.1));
+    let number = u32::from(number);
+    (step.tiles != (1, 1)).then(|| Tile {
+        column: number % columns,
+        row: number / columns,
+        columns,
+        rows,
+    })
 }
 
 /// The end of a message that is longer than an outcome may carry.

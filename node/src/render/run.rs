@@ -13,6 +13,7 @@ use weft_protocol::wire::control::{AttemptKey, Lease};
 use weft_scene::engine::{Builtin, Definition, command};
 
 use super::frames::{Frame, Frames, Took};
+use super::join::Source;
 use super::{Ended, LiveLog, Log, Renderer, output, process};
 use crate::clock::unix_now;
 
@@ -24,6 +25,8 @@ pub(super) struct Started {
     pub(super) killed: watch::Receiver<bool>,
     pub(super) stopped: watch::Receiver<bool>,
     pub(super) log: LiveLog,
+    /// What it puts together, where it does that.
+    pub(super) sources: Vec<Source>,
 }
 
 /// A failure, and what happened.
@@ -144,6 +147,12 @@ impl Renderer {
             let pause = command.arguments.get("pause").and_then(|pause| pause.parse().ok());
             let pause = Duration::from_millis(pause.unwrap_or(0));
             return self.do_nothing(run, attempts, pause, work, concluding).await;
+        }
+        if command.builtin == Some(Builtin::Join) {
+            let (took, made) = self.join_tiles(run, spec, attempts[0], work).await;
+            let log = Log::File(run.log.path().to_owned());
+            self.finish(work, attempts[0], made, took, 0, log, concluding);
+            return Left::Undone(attempts[1..].to_vec());
         }
         let told = definition.tells_saved();
         let mut frames = Frames::new(attempts, &command.expected_outputs, work, told);

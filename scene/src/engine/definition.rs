@@ -17,9 +17,10 @@ mod tests;
 const MAX_TEXT_BYTES: usize = 1024 * 1024;
 
 /// The definitions that come with weft, each a file of its own.
-const SHIPPED: [(&str, &str); 4] = [
+const SHIPPED: [(&str, &str); 5] = [
     ("blender.toml", include_str!("../../engines/blender.toml")),
     ("demo.toml", include_str!("../../engines/demo.toml")),
+    ("join.toml", include_str!("../../engines/join.toml")),
     ("noop.toml", include_str!("../../engines/noop.toml")),
     ("povray.toml", include_str!("../../engines/povray.toml")),
 ];
@@ -106,6 +107,8 @@ pub struct Definition {
 pub enum Builtin {
     /// Does nothing for `arg.pause` milliseconds, and leaves no files; to measure the farm.
     Noop,
+    /// Puts pictures together from the tiles that another step of the job rendered.
+    Join,
 }
 
 /// A file format that an engine writes.

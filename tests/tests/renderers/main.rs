@@ -8,6 +8,7 @@ mod by_hand;
 mod jobs;
 mod pictures;
 mod sources;
+mod tiles;
 
 use std::path::Path;
 

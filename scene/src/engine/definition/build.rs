@@ -221,6 +221,7 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
 fn builtin(text: &Text) -> Result<Builtin, Wrong> {
     match text.get_ref().as_str() {
         "noop" => Ok(Builtin::Noop),
+        "join" => Ok(Builtin::Join),
         other => Err((Some(text.span()), format!("nothing called {other} is built in"))),
     }
 }
