@@ -7,6 +7,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let read = weft_scene::blender::analyse(&path).is_ok();
     let map = |path: &str| path.starts_with('/').then(|| "//moved.png".to_owned());
     let copied = weft_scene::blender::rewrite_paths(&path, &mut std::io::sink(), &map);
+    let _ = weft_scene::blender::not_by_tiles(&path, None, "exr", &Default::default());
     assert!(
         copied.is_ok()
             || !read

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use weft_protocol::ids::{BlobId, JobId, NodeId};
 use weft_protocol::job::outcome::OutputFile;
+use weft_protocol::job::task::TaskKey;
 
 use crate::node::Shared;
 
@@ -77,7 +78,9 @@ fn wanted(node: &Shared, job: &JobId, delivered: &BTreeSet<Wanted>) -> Vec<(Want
         return Vec::new();
     }
     let mut wanted = Vec::new();
-    for (_, task) in job.tasks() {
+    // Tiles are nobody's picture.
+    let counts = |key: &TaskKey| job.spec().is_some_and(|spec| spec.is_result(key.step));
+    for (_, task) in job.tasks().filter(|(key, _)| counts(key)) {
         let Some(done) = &task.done else { continue };
         for (folder, file) in folders.iter().flat_map(|f| done.files.iter().map(move |x| (f, x))) {
             let OutputFile { path, blob, size, md5, .. } = file;

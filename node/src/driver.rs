@@ -37,7 +37,7 @@ struct Write {
 pub(crate) struct Driver {
     node: Arc<Shared>,
     writes: mpsc::Sender<Write>,
-    /// What the worker's machine asked before the job's spec was here.
+    /// What the worker's machine asked before the facts that it takes were here.
     early: VecDeque<(tokio::time::Instant, Event)>,
     next_dial: tokio::time::Instant,
     /// Something was set that this node's advert may have to say.
@@ -156,16 +156,28 @@ impl Driver {
     /// Does what the worker's machine asks; `since` is when it asked.
     fn work(&mut self, since: tokio::time::Instant, event: Event) {
         let job = match &event {
-            Event::Prepare { attempt, .. } | Event::Kill(attempt) => attempt.job,
+            Event::Prepare { attempt, .. } | Event::Kill(attempt) | Event::Stop(attempt) => {
+                attempt.job
+            }
             Event::Start { lease, .. } => lease.attempt.job,
         };
         let spec = self.node.spec(&job);
-        if spec.is_none() && !matches!(event, Event::Kill(_)) {
+        if spec.is_none() && !matches!(event, Event::Kill(_) | Event::Stop(_)) {
             self.early.push_back((since, event));
             return;
         }
+        let task = match &event {
+            Event::Prepare { attempt, .. } => Some(attempt.task),
+            Event::Start { lease, .. } => Some(lease.attempt.task),
+            Event::Kill(_) | Event::Stop(_) => None,
+        };
+        let sources = task.map_or_else(|| Some(Vec::new()), |task| self.node.sources(&job, &task));
+        let Some(sources) = sources else {
+            self.early.push_back((since, event));
+            return;
+        };
         let peers = self.node.connected();
-        self.node.renderer.act(event, spec, peers);
+        self.node.renderer.act(event, spec, sources, peers);
     }
 
     async fn retry_early(&mut self) {

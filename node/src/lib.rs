@@ -17,6 +17,7 @@ pub mod home;
 pub mod invite;
 pub mod network;
 mod node;
+mod picture;
 mod pins;
 mod render;
 mod renewal;

@@ -13,6 +13,7 @@ use weft_protocol::certificate::Role;
 use weft_protocol::fact::{Body, Fact};
 use weft_protocol::ids::{JobId, NodeId};
 use weft_protocol::job::spec::JobSpec;
+use weft_protocol::job::task::TaskKey;
 use weft_protocol::machine::{Command, Input, Machine};
 use weft_protocol::replicate::Goods;
 use weft_protocol::settings::Hours;
@@ -31,7 +32,7 @@ use crate::home::{Home, HomeError, Membership};
 use crate::network::gate::Gate;
 use crate::network::swarm::NetworkError;
 use crate::network::{Network, Setup};
-use crate::render::Renderer;
+use crate::render::{Renderer, Source};
 use crate::studio::Studio;
 use crate::transfer::{Fetcher, Traffic};
 use crate::{admission, api, delivery, renewal, transfer, upkeep};
@@ -182,6 +183,11 @@ impl Shared {
 
     pub(crate) fn spec(&self, job: &JobId) -> Option<JobSpec> {
         self.machine().ledger.jobs.get(job)?.spec().cloned()
+    }
+
+    /// What a task works on that others of its job made; none while not all of that is known here.
+    pub(crate) fn sources(&self, job: &JobId, task: &TaskKey) -> Option<Vec<Source>> {
+        Source::of(self.machine().ledger.jobs.get(job)?, task)
     }
 
     pub(crate) fn connected(&self) -> Vec<NodeId> {

@@ -1,10 +1,14 @@
 //! Rendering: attempts from their lease to their outcome.
 
+mod frames;
 mod inputs;
+mod join;
 mod output;
 mod process;
+mod run;
 
 use std::collections::BTreeMap;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,7 +21,7 @@ use weft_protocol::job::task::unfold;
 use weft_protocol::machine::Input;
 use weft_protocol::wire::control::{AttemptKey, Lease};
 use weft_protocol::worker::Event;
-use weft_scene::engine::{Builtin, Command, Definition, Invocation, command};
+use weft_scene::engine::{Builtin, Definition, Invocation, Tile};
 use weft_store::{Batch, Store};
 
 use crate::clock::unix_now;
@@ -25,6 +29,7 @@ use crate::engines::Found;
 use crate::home::Home;
 use crate::transfer::Fetcher;
 
+pub(crate) use join::{FULL, Source};
 pub(crate) use process::LiveLog;
 
 /// How often a job's inputs are sought before an attempt fails for want of them, and how long
@@ -45,21 +50,46 @@ struct Inner {
     fetcher: Fetcher,
     engines: BTreeMap<String, (Definition, Found)>,
     inputs: mpsc::Sender<Input>,
-    attempts: Mutex<BTreeMap<AttemptKey, Attempt>>,
+    runs: Mutex<BTreeMap<AttemptKey, Run>>,
     ready: inputs::Ready,
 }
 
-/// An attempt that is worked on.
-struct Attempt {
+/// A run that is worked on: one frame, or several that share a process.
+struct Run {
     kill: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
+    attempts: Vec<AttemptKey>,
     log: LiveLog,
+}
+
+/// What an engine printed about an attempt.
+enum Log {
+    None,
+    /// The whole of a file.
+    File(PathBuf),
+    /// Some bytes of one: from, and up to.
+    Part(PathBuf, u64, u64),
+}
+
+impl Log {
+    /// Takes it into the store, where it can be read.
+    fn take_in(&self, store: &Store) -> Option<weft_protocol::ids::BlobId> {
+        match self {
+            Self::None => None,
+            Self::File(path) => Some(store.ingest_file(path, &mut |_| ()).ok()?.id),
+            Self::Part(path, from, to) => {
+                let mut file = std::fs::File::open(path).ok()?;
+                file.seek(SeekFrom::Start(*from)).ok()?;
+                let mut part = file.take(to.saturating_sub(*from));
+                Some(store.ingest_reader(&mut part).ok()?.id)
+            }
+        }
+    }
 }
 
 /// How an attempt went, before its files are taken in.
 struct Ended {
     ending: Result<Vec<PathBuf>, (FailureKind, String)>,
-    /// What the engine said where no licence was to be had: then it failed at no fault of the task's.
-    licence_refused: Option<String>,
     render: Duration,
     started: weft_protocol::time::Unix,
     peak_memory: u64,
@@ -76,11 +106,9 @@ impl Renderer {
         engines: BTreeMap<String, (Definition, Found)>,
         inputs: mpsc::Sender<Input>,
     ) -> Self {
-        let attempts = Mutex::new(BTreeMap::new());
+        let runs = Mutex::new(BTreeMap::new());
         let ready = inputs::Ready::new(home.jobs(), Arc::clone(&store));
-        Self {
-            inner: Arc::new(Inner { home, weft, store, fetcher, engines, inputs, attempts, ready }),
-        }
+        Self { inner: Arc::new(Inner { home, weft, store, fetcher, engines, inputs, runs, ready }) }
     }
 
     /// Does what the worker's machine asks. `spec` is the job's, where it is known.
@@ -88,30 +116,44 @@ impl Renderer {
         &self,
         event: Event,
         spec: Option<JobSpec>,
+        sources: Vec<Source>,
         peers: Vec<weft_protocol::ids::NodeId>,
     ) {
         match event {
-            Event::Prepare { attempt, term: _, providers } => {
+            Event::Prepare { attempt, more, term: _, providers } => {
                 let Some(spec) = spec else { return };
                 let renderer = self.clone();
                 let mut providers = providers;
                 providers.extend(peers);
                 let mut seen = std::collections::BTreeSet::new();
                 providers.retain(|node| seen.insert(*node));
-                tokio::spawn(async move { renderer.prepare(attempt, spec, providers).await });
+                tokio::spawn(async move {
+                    match renderer.joins(&spec, &attempt) {
+                        true => renderer.prepare_join(attempt, sources, providers).await,
+                        false => renderer.prepare(attempt, more, spec, providers).await,
+                    }
+                });
             }
-            Event::Start { lease, term: _ } => {
+            Event::Start { run, lease, more, term: _ } => {
                 let Some(spec) = spec else { return };
                 let (kill, killed) = watch::channel(false);
-                let log = LiveLog::new(self.log_path(&lease.attempt));
-                let attempt = Attempt { kill, log: log.clone() };
-                self.attempts().insert(lease.attempt, attempt);
+                let (stop, stopped) = watch::channel(false);
+                let log = LiveLog::new(self.log_path(&run));
+                let attempts = std::iter::once(lease.attempt).chain(more).collect();
+                let started =
+                    run::Started { name: run, lease, killed, stopped, log: log.clone(), sources };
+                self.runs().insert(run, Run { kill, stop, attempts, log });
                 let renderer = self.clone();
-                tokio::spawn(async move { renderer.render(lease, spec, killed, log).await });
+                tokio::spawn(async move { renderer.render(started, spec).await });
             }
-            Event::Kill(attempt) => {
-                if let Some(attempt) = self.attempts().get(&attempt) {
-                    let _ = attempt.kill.send(true);
+            Event::Kill(run) => {
+                if let Some(run) = self.runs().get(&run) {
+                    let _ = run.kill.send(true);
+                }
+            }
+            Event::Stop(run) => {
+                if let Some(run) = self.runs().get(&run) {
+                    let _ = run.stop.send(true);
                 }
             }
         }
@@ -119,11 +161,11 @@ impl Renderer {
 
     /// Ends every engine; returns when they are gone.
     pub(crate) async fn shut_down(&self) {
-        for attempt in self.attempts().values() {
-            let _ = attempt.kill.send(true);
+        for run in self.runs().values() {
+            let _ = run.kill.send(true);
         }
         let deadline = Instant::now() + crate::guard::GRACE + Duration::from_secs(2);
-        while !self.attempts().is_empty() && Instant::now() < deadline {
+        while !self.runs().is_empty() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -131,7 +173,9 @@ impl Renderer {
     /// The log of an attempt that is worked on here.
     #[must_use]
     pub(crate) fn live_log(&self, attempt: &AttemptKey) -> Option<LiveLog> {
-        self.attempts().get(attempt).map(|attempt| attempt.log.clone())
+        let runs = self.runs();
+        let run = runs.values().find(|run| run.attempts.contains(attempt));
+        run.map(|run| run.log.clone())
     }
 
     /// Deletes the working files of a job.
@@ -139,8 +183,8 @@ impl Renderer {
         self.inner.ready.forget(job);
     }
 
-    fn attempts(&self) -> std::sync::MutexGuard<'_, BTreeMap<AttemptKey, Attempt>> {
-        self.inner.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn runs(&self) -> std::sync::MutexGuard<'_, BTreeMap<AttemptKey, Run>> {
+        self.inner.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn attempt_folder(&self, attempt: &AttemptKey) -> PathBuf {
@@ -158,14 +202,36 @@ impl Renderer {
         let _ = self.inner.inputs.send(input).await;
     }
 
+    /// Whether an attempt puts together what others made.
+    fn joins(&self, spec: &JobSpec, attempt: &AttemptKey) -> bool {
+        let step = spec.steps.get(usize::from(attempt.task.step));
+        let engine = step.and_then(|step| self.inner.engines.get(&step.engine));
+        engine.is_some_and(|(definition, _)| definition.builtin == Some(Builtin::Join))
+    }
+
+    /// The attempt fails for want of what it works on.
+    async fn lack(&self, attempt: AttemptKey, why: &str) {
+        tracing::warn!(job = %attempt.job.short(), frame = attempt.task.frame, %why, "inputs could not be brought here");
+        let message = format!("its files could not be brought to this node: {why}");
+        let ended = Ended {
+            ending: Err((FailureKind::Inputs, message)),
+            render: Duration::ZERO,
+            started: unix_now(),
+            peak_memory: 0,
+        };
+        self.conclude(attempt, ended, Log::None).await;
+    }
+
     async fn prepare(
         &self,
         attempt: AttemptKey,
+        more: Vec<AttemptKey>,
         spec: JobSpec,
         providers: Vec<weft_protocol::ids::NodeId>,
     ) {
         let inputs = spec.inputs;
-        let frames = [attempt.task.frame];
+        let run = std::iter::once(&attempt).chain(&more);
+        let frames: Vec<i32> = run.map(|attempt| attempt.task.frame).collect();
         let bring = || {
             let (ready, fetcher) = (&self.inner.ready, &self.inner.fetcher);
             ready.bring(fetcher, attempt.job, inputs, &frames, &providers)
@@ -179,92 +245,34 @@ impl Renderer {
             brought = bring().await;
         }
         match brought {
-            Ok(()) => self.tell(Input::Prepared(attempt, inputs)).await,
-            Err(why) => {
-                tracing::warn!(job = %attempt.job.short(), frame = attempt.task.frame, %why, "inputs could not be brought here");
-                let message = format!("its files could not be brought to this node: {why}");
-                let ended = Ended {
-                    ending: Err((FailureKind::Inputs, message)),
-                    licence_refused: None,
-                    render: Duration::ZERO,
-                    started: unix_now(),
-                    peak_memory: 0,
-                };
-                self.conclude(attempt, ended, None).await;
-            }
+            Ok(()) => self.tell(Input::Prepared(attempt, Some(inputs))).await,
+            Err(why) => self.lack(attempt, &why).await,
         }
     }
 
-    async fn render(
-        &self,
-        lease: Lease,
-        spec: JobSpec,
-        killed: watch::Receiver<bool>,
-        log: LiveLog,
-    ) {
-        let attempt = lease.attempt;
-        let ended = match self.command(&lease, &spec).await {
-            Ok((definition, program, command, work)) => {
-                self.run(&attempt, &spec, definition, program, command, work, killed, &log).await
-            }
-            Err((kind, message)) => {
-                log.note(&message);
-                Some(Ended {
-                    ending: Err((kind, message)),
-                    licence_refused: None,
-                    render: Duration::ZERO,
-                    started: unix_now(),
-                    peak_memory: 0,
-                })
-            }
-        };
-        log.close();
-        match ended {
-            Some(Ended { ending: Err(_), licence_refused: Some(said), .. }) => {
-                let step = spec.steps.get(usize::from(attempt.task.step));
-                let engine = step.map(|step| step.engine.clone()).unwrap_or_default();
-                tracing::warn!(engine, said, "a licence was refused: the frame is handed back");
-                self.tell(Input::LicenceRefused(attempt, engine, said)).await;
-            }
-            Some(ended) => {
-                let path = log.path().to_owned();
-                self.conclude(attempt, ended, Some(path)).await;
-            }
-            None => {}
+    /// Hands attempts back to which nothing happened.
+    async fn undone(&self, attempts: Vec<AttemptKey>) {
+        if !attempts.is_empty() {
+            self.tell(Input::Undone(attempts)).await;
         }
-        self.attempts().remove(&attempt);
-        let folder = self.attempt_folder(&attempt);
-        let _ = tokio::fs::remove_dir_all(folder).await;
     }
 
-    /// The command line of an attempt, and its freshly made working folder.
-    async fn command(
+    /// An engine's definition and its program here.
+    fn engine(&self, step: &Step) -> Result<(Definition, PathBuf), String> {
+        let engine = self.inner.engines.get(&step.engine);
+        let (definition, found) =
+            engine.ok_or_else(|| format!("this node has no engine '{}'", step.engine))?;
+        Ok((definition.clone(), found.program.clone().unwrap_or_default()))
+    }
+
+    /// What fills the placeholders of a command line that renders `frames`.
+    fn invocation(
         &self,
         lease: &Lease,
-        spec: &JobSpec,
-    ) -> Result<(Definition, PathBuf, Command, PathBuf), (FailureKind, String)> {
-        let start = |message: String| (FailureKind::Start, message);
-        let task = lease.attempt.task;
-        let step = spec
-            .steps
-            .get(usize::from(task.step))
-            .ok_or_else(|| start("the task names no step of its job".into()))?;
-        let (definition, found) = self
-            .inner
-            .engines
-            .get(&step.engine)
-            .ok_or_else(|| start(format!("this node has no engine '{}'", step.engine)))?;
-        let work = self.attempt_folder(&lease.attempt).join("work");
-        tokio::fs::create_dir_all(&work)
-            .await
-            .map_err(|error| start(format!("{}: {error}", work.display())))?;
-        let invocation = self.invocation(lease, step, &work);
-        let command = command(definition, &invocation).map_err(|error| start(error.to_string()))?;
-        let program = found.program.clone().unwrap_or_default();
-        Ok((definition.clone(), program, command, work))
-    }
-
-    fn invocation(&self, lease: &Lease, step: &Step, work: &std::path::Path) -> Invocation {
+        step: &Step,
+        rendered: Vec<i64>,
+        work: &std::path::Path,
+    ) -> Invocation {
         let inputs = self.inner.ready.folder(&lease.attempt.job);
         let frames: Vec<i64> = unfold(&step.frames).map(i64::from).collect();
         let argument = |name: &str| step.arguments.get(name).cloned();
@@ -275,7 +283,7 @@ impl Renderer {
         Invocation {
             weft: self.inner.weft.display().to_string(),
             scene: inputs.join(step.scene.as_str()).display().to_string(),
-            frames: vec![i64::from(lease.attempt.task.frame)],
+            frames: rendered,
             start: frames.iter().min().copied().unwrap_or(0),
             end: frames.iter().max().copied().unwrap_or(0),
             work: work.display().to_string(),
@@ -287,71 +295,25 @@ impl Renderer {
             scene_name: argument("scene"),
             view_layer: argument("view_layer"),
             scale: argument("scale").and_then(|scale| scale.parse().ok()),
-            tile: None,
+            tile: tile_of(step, lease.attempt.task.tile),
             allow_scripts: argument("allow_scripts").is_some(),
             arguments: given.collect(),
         }
     }
 
-    /// Runs an engine; none when it was killed, and nobody waits for what it made.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is used once, and a struct would only rename them"
-    )]
-    async fn run(
-        &self,
-        attempt: &AttemptKey,
-        spec: &JobSpec,
-        definition: Definition,
-        program: PathBuf,
-        command: Command,
-        work: PathBuf,
-        mut killed: watch::Receiver<bool>,
-        log: &LiveLog,
-    ) -> Option<Ended> {
-        let (started, clock) = (unix_now(), Instant::now());
-        let expected: Vec<PathBuf> =
-            command.expected_outputs.iter().map(|output| work.join(&output.path)).collect();
-        if command.builtin == Some(Builtin::Noop) {
-            let pause = command.arguments.get("pause").and_then(|pause| pause.parse().ok());
-            let pause = Duration::from_millis(pause.unwrap_or(0));
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = process::until_killed(&mut killed) => return None,
-            }
-            let render = clock.elapsed();
-            let ending = Ok(Vec::new());
-            return Some(Ended { ending, licence_refused: None, render, started, peak_memory: 0 });
-        }
-        let run = process::Run {
-            weft: &self.inner.weft,
-            program: &program,
-            command: &command,
-            definition: &definition,
-            work: &work,
-            report: self.attempt_folder(attempt).join("report.json"),
-            timeout: (spec.timeout > 0).then(|| Duration::from_secs(u64::from(spec.timeout))),
-        };
-        let inputs = self.inner.inputs.clone();
-        let key = *attempt;
-        let progress = move |thousandths: u16| {
-            let _ = inputs.try_send(Input::Progress(key, thousandths));
-        };
-        let report = process::run(run, log, killed, progress).await?;
-        let render = clock.elapsed();
-        let ending = output::judge(&definition, &report, &expected, log);
-        let licence_refused = report.licence_refused;
-        Some(Ended { ending, licence_refused, render, started, peak_memory: report.peak_memory })
+    /// Takes in what an attempt made, and hands its outcome to the machine.
+    async fn conclude(&self, attempt: AttemptKey, ended: Ended, log: Log) {
+        let work = self.attempt_folder(&attempt).join("work");
+        self.conclude_in(work, attempt, ended, log).await;
     }
 
-    /// Takes in what an attempt made, and hands its outcome to the machine.
-    async fn conclude(&self, attempt: AttemptKey, ended: Ended, log: Option<PathBuf>) {
+    /// The same, for what lies in a run's folder.
+    async fn conclude_in(&self, work: PathBuf, attempt: AttemptKey, ended: Ended, log: Log) {
         let store = Arc::clone(&self.inner.store);
         let reason = crate::pins::job(&attempt.job);
-        let work = self.attempt_folder(&attempt).join("work");
         let taken = tokio::task::spawn_blocking(move || {
             let _intake = store.intake();
-            let log = log.and_then(|path| Some(store.ingest_file(&path, &mut |_| ()).ok()?.id));
+            let log = log.take_in(&store);
             let mut pins = log.iter().fold(Batch::new(), |batch, log| batch.pin(*log, &reason));
             let ending = match ended.ending {
                 Ok(files) => match output::take_in(&store, &work, &files) {
@@ -380,6 +342,18 @@ impl Renderer {
         let outcome = Outcome { peak_memory, log, ..attempt.outcome(ending, started, took) };
         self.tell(Input::Ended(attempt, Box::new(outcome))).await;
     }
+}
+
+/// Which part of the picture a task renders; none for a whole frame.
+fn tile_of(step: &Step, number: u16) -> Option<Tile> {
+    let (columns, rows) = (u32::from(step.tiles.0), u32::from(step.tiles.1));
+    let number = u32::from(number);
+    (step.tiles != (1, 1)).then(|| Tile {
+        column: number % columns,
+        row: number / columns,
+        columns,
+        rows,
+    })
 }
 
 /// The end of a message that is longer than an outcome may carry.

@@ -3,6 +3,7 @@
 mod collect;
 mod rewrite;
 mod take_in;
+mod tiles;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -162,6 +163,8 @@ pub fn prepare(
     if let Some(definition) = definition {
         check_command(request, definition, &scene, &frames, &output)?;
     }
+    let split = tiles::wanted(request)?;
+    let tile_warnings = tiles::check(request, &scene, split, definition, analysis.as_ref())?;
     if let Some(folder) = &request.output {
         check_output(folder)?;
     }
@@ -171,15 +174,18 @@ pub fn prepare(
     spec.needs = needs;
     spec.steps[0].engine_version = version(&engine, offered);
     let (mut warnings, gathered) = gather(request, &scene, analysis.as_ref(), definition, &wanted)?;
+    warnings.extend(tile_warnings);
     if spec.steps[0].engine_version.is_empty() {
         warnings.push(format!("no node has the engine '{engine}' just now"));
     }
+    let tiled = (split != (1, 1)).then_some(definition);
     if request.dry_run {
         let bytes: u64 = gathered.files.iter().map(|file| file.size).sum();
-        return finish(spec, &gathered.scene, BlobId([0; 32]), (bytes, 0), warnings, &gathered);
+        let nowhere = BlobId([0; 32]);
+        return finish(spec, &gathered.scene, nowhere, (bytes, 0), warnings, &gathered, tiled);
     }
     let (tree, added, known) = take_in::take_in(store, request, &gathered, progress)?;
-    finish(spec, &gathered.scene, tree, (added, known), warnings, &gathered)
+    finish(spec, &gathered.scene, tree, (added, known), warnings, &gathered, tiled)
 }
 
 fn finish(
@@ -189,9 +195,14 @@ fn finish(
     (bytes_added, bytes_already_known): (u64, u64),
     warnings: Vec<String>,
     gathered: &collect::Gathered,
+    tiled: Option<Option<&Definition>>,
 ) -> Result<Prepared, ApiError> {
     spec.inputs = inputs;
     spec.steps[0].scene = scene.clone();
+    if let Some(definition) = tiled {
+        let join = tiles::join_step(&spec.steps[0], definition);
+        spec.steps.push(join);
+    }
     spec.check().map_err(|error| invalid(format!("{error}; nothing was submitted")))?;
     let frames: Vec<i64> =
         weft_protocol::job::task::unfold(&spec.steps[0].frames).map(i64::from).collect();
@@ -251,6 +262,10 @@ fn choose_engine(
                     .hint(format!("Name one with --engine. Known are: {}.", known()))
             })?,
     };
+    if engine == tiles::JOIN {
+        return Err(invalid("'join' is no engine for scenes; nothing was submitted")
+            .hint("Tiles are asked for with --tiles, and joined by themselves."));
+    }
     if !engines.contains_key(&engine) && !offered.engines.contains_key(&engine) {
         return Err(invalid(format!("there is no engine '{engine}'; nothing was submitted"))
             .hint(format!("Known are: {}. More can be defined in weft.toml.", known())));
@@ -405,14 +420,6 @@ fn draft(
         let narrow: Result<Vec<i32>, _> = frames.into_iter().map(i32::try_from).collect();
         narrow.map_err(|_| invalid("a frame number is too large; nothing was submitted"))
     };
-    if request.tiles.is_some() {
-        return Err(invalid("frames can't be split into tiles yet; nothing was submitted"));
-    }
-    if request.frames_per_task.is_some_and(|frames| frames != 1) {
-        return Err(invalid(
-            "runs of several frames can't be asked for yet; nothing was submitted",
-        ));
-    }
     let retries = request.retries.unwrap_or(RETRIES);
     if retries > MAX_RETRIES {
         return Err(invalid(format!("at most {MAX_RETRIES} retries can be asked for")));
@@ -434,8 +441,8 @@ fn draft(
             scene: TreePath::new("scene").map_err(|error| invalid(error.to_string()))?,
             arguments: arguments(request),
             frames: runs(&narrow(frames)?),
-            tiles: (1, 1),
-            frames_per_task: 1,
+            tiles: tiles::wanted(request)?,
+            frames_per_task: request.frames_per_task.unwrap_or(1).max(1),
             output,
             after: Vec::new(),
         }],

@@ -230,8 +230,8 @@ impl Leader {
                 },
             );
         }
-        for (job, task) in self.leases.keys() {
-            view.leased.entry(*job).or_default().insert(*task);
+        for ((job, task), held) in &self.leases {
+            view.leased.entry(*job).or_default().insert(*task, held.node);
         }
         view
     }
@@ -277,10 +277,18 @@ impl Leader {
                 gpus: (0..).take(hardware.map_or(0, |hardware| hardware.gpus.len())).collect(),
             };
             let seq = worker.assigned;
-            let held = Held { node, attempt, phase: Phase::Preparing, seq, granted: now };
-            self.leases.insert((attempt.job, attempt.task), held);
-            let providers = providers.into_iter().collect();
-            sends.push((node, Message::Assign { term: self.term, seq, lease, providers }));
+            let more = assignment.more;
+            for attempt in more.iter().chain([&attempt]) {
+                let held =
+                    Held { node, attempt: *attempt, phase: Phase::Preparing, seq, granted: now };
+                self.leases.insert((attempt.job, attempt.task), held);
+            }
+            let (term, providers) = (self.term, providers.into_iter().collect());
+            let message = match more.is_empty() {
+                true => Message::Assign { term, seq, lease, providers },
+                false => Message::AssignRun { term, seq, lease, more, providers },
+            };
+            sends.push((node, message));
         }
         sends
     }

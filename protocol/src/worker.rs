@@ -5,12 +5,15 @@
 //!                  │                                                        │
 //!                  └───────────── cancelled, removed, paused ───────────────┘ (pausing spares what renders)
 //! ```
+//!
+//! Frames of a run share a process of the engine, which is named by the run's first attempt; each
+//! is an attempt of its own, and ends on its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::ids::{BlobId, JobId, NodeId};
-use crate::job::status::may_start;
+use crate::job::status::{may_start, waits};
 use crate::job::table::Jobs;
 use crate::time::Time;
 use crate::wire::control::{AttemptKey, Lease, Phase, Report};
@@ -18,7 +21,7 @@ use crate::wire::control::{AttemptKey, Lease, Phase, Report};
 /// How long an attempt may wait for the facts that let it start before it is handed back.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 /// The most attempts that a node takes on at once.
-pub const MAX_ATTEMPTS: usize = 256;
+pub const MAX_ATTEMPTS: usize = 1024;
 /// The most trees that a report names.
 pub const MAX_HELD: usize = 64;
 
@@ -29,6 +32,8 @@ pub enum Event {
     Prepare {
         /// The attempt.
         attempt: AttemptKey,
+        /// The attempts that follow it in its run.
+        more: Vec<AttemptKey>,
         /// The term in which it was leased.
         term: u64,
         /// Who holds them.
@@ -36,17 +41,40 @@ pub enum Event {
     },
     /// Start the engine.
     Start {
-        /// What it may use.
+        /// Names the run: the attempt that was prepared.
+        run: AttemptKey,
+        /// What it may use, and the first attempt that starts.
         lease: Lease,
+        /// The attempts that follow it in the same process.
+        more: Vec<AttemptKey>,
         /// The term in which it was leased.
         term: u64,
     },
-    /// End the engine with all its children, and forget the attempt.
+    /// End a run's engine with all its children, and forget its attempts.
     Kill(AttemptKey),
+    /// End a run's engine once the frame that it is at is done, and hand the others back.
+    Stop(AttemptKey),
+}
+
+/// What a leader grants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Its term.
+    pub term: u64,
+    /// The number of the assignment.
+    pub seq: u64,
+    /// What may be used, and for which attempt.
+    pub lease: Lease,
+    /// The attempts that follow it in its run.
+    pub more: Vec<AttemptKey>,
+    /// Who holds the inputs.
+    pub providers: Vec<NodeId>,
 }
 
 #[derive(Clone, Debug)]
 struct Attempt {
+    /// The run that it belongs to; its own key where it is alone.
+    run: AttemptKey,
     lease: Lease,
     term: u64,
     phase: Phase,
@@ -54,6 +82,8 @@ struct Attempt {
     taken: Time,
     /// When its inputs were here; it starts once the facts let it.
     ready: Option<Time>,
+    /// Whether its engine was told to stop after the frame that it is at.
+    stopping: bool,
 }
 
 /// The worker's machine.
@@ -113,8 +143,8 @@ impl Worker {
         self.fence = self.fence.max(term);
     }
 
-    /// This node takes nothing new, or does again: what has not started is handed back, what renders
-    /// goes on.
+    /// This node takes nothing new, or does again: what has not started is handed back, frames that
+    /// render go on.
     pub const fn close(&mut self, closed: bool) {
         self.closed = closed;
     }
@@ -133,40 +163,45 @@ impl Worker {
     }
 
     /// The leader that is followed assigned something; the caller has checked that it is obeyed.
-    pub fn assign(
-        &mut self,
-        now: Time,
-        term: u64,
-        seq: u64,
-        lease: Lease,
-        providers: Vec<NodeId>,
-    ) -> Vec<Event> {
+    pub fn assign(&mut self, now: Time, grant: Grant) -> Vec<Event> {
+        let Grant { term, seq, lease, more, providers } = grant;
         self.follow(term);
         self.assigned.1 = self.assigned.1.max(seq);
-        let key = lease.attempt;
-        let twice = self.attempts.keys().any(|k| k.job == key.job && k.task == key.task);
-        if twice || self.attempts.len() >= MAX_ATTEMPTS {
-            return Vec::new();
+        let mut keys: Vec<AttemptKey> = Vec::new();
+        for key in std::iter::once(lease.attempt).chain(more) {
+            let twice = |k: &AttemptKey| k.job == key.job && k.task == key.task;
+            if !self.attempts.keys().chain(&keys).any(twice) {
+                keys.push(key);
+            }
         }
-        let attempt = Attempt { lease, term, phase: Phase::Preparing, taken: now, ready: None };
-        self.attempts.insert(key, attempt);
-        vec![Event::Prepare { attempt: key, term, providers }]
+        keys.truncate(MAX_ATTEMPTS.saturating_sub(self.attempts.len()));
+        let Some(run) = keys.first().copied() else { return Vec::new() };
+        for attempt in &keys {
+            let lease = Lease { attempt: *attempt, ..lease.clone() };
+            let phase = Phase::Preparing;
+            let taken =
+                Attempt { run, lease, term, phase, taken: now, ready: None, stopping: false };
+            self.attempts.insert(*attempt, taken);
+        }
+        vec![Event::Prepare { attempt: run, more: keys.split_off(1), term, providers }]
     }
 
-    /// The inputs of an attempt are here.
+    /// What a run needs is here: the whole tree of its job's inputs, where it needed that.
     pub fn prepared(
         &mut self,
         now: Time,
-        key: &AttemptKey,
-        inputs: BlobId,
+        run: &AttemptKey,
+        inputs: impl Into<Option<BlobId>>,
         jobs: &Jobs,
     ) -> Vec<Event> {
-        self.held.retain(|held| *held != inputs);
-        self.held.push(inputs);
+        if let Some(inputs) = inputs.into() {
+            self.held.retain(|held| *held != inputs);
+            self.held.push(inputs);
+        }
         if self.held.len() > MAX_HELD {
             self.held.remove(0);
         }
-        if let Some(attempt) = self.attempts.get_mut(key) {
+        for attempt in self.attempts.values_mut().filter(|attempt| attempt.run == *run) {
             attempt.ready.get_or_insert(now);
         }
         self.review(now, jobs)
@@ -175,45 +210,94 @@ impl Worker {
     /// Facts changed or time passed: starts what may start, ends what was cancelled, and hands
     /// back what waits in vain.
     pub fn review(&mut self, now: Time, jobs: &Jobs) -> Vec<Event> {
-        let mut events = Vec::new();
+        let mut events = self.drop_ended(now, jobs);
+        let mut frames: BTreeMap<AttemptKey, usize> = BTreeMap::new();
+        for attempt in self.attempts.values() {
+            if matches!(attempt.phase, Phase::Rendering(_)) {
+                *frames.entry(attempt.run).or_default() += 1;
+            }
+        }
+        let mut starts: BTreeMap<AttemptKey, Vec<AttemptKey>> = BTreeMap::new();
         let mut dropped = Vec::new();
         for (key, attempt) in &mut self.attempts {
             let job = jobs.get(&key.job);
-            let ended = jobs.is_removed(&key.job)
-                || job.is_some_and(|job| job.switches().cancelled)
-                || job
-                    .and_then(|job| job.task(&key.task))
-                    .is_some_and(|task| task.generation > key.generation);
-            if ended && attempt.phase != Phase::Finishing {
-                events.push(Event::Kill(*key));
-                dropped.push(*key);
-                continue;
-            }
-            if self.closed && attempt.phase == Phase::Preparing {
-                dropped.push(*key);
-                continue;
-            }
-            // A node that can't take facts in, its disk being full, must not hold what others can do.
-            let unknown = job.is_none() && attempt.phase == Phase::Preparing;
-            if unknown && now.since(attempt.taken) >= PATIENCE {
-                dropped.push(*key);
-                continue;
+            // What a paused job or a closed node renders goes on: a run of frames up to the next one.
+            let paused = job.is_some_and(|job| job.switches().paused);
+            let several = frames.get(&attempt.run).is_some_and(|frames| *frames > 1);
+            if (paused || self.closed) && several && !attempt.stopping {
+                attempt.stopping = true;
+                if !events.contains(&Event::Stop(attempt.run)) {
+                    events.push(Event::Stop(attempt.run));
+                }
             }
             let (Phase::Preparing, Some(ready)) = (attempt.phase, attempt.ready) else {
                 continue;
             };
             let fenced = attempt.term < self.fence;
             if !fenced && job.is_some_and(|job| may_start(job, &key.task)) {
+                starts.entry(attempt.run).or_default().push(*key);
+            } else if paused || now.since(ready) >= PATIENCE {
+                dropped.push(*key);
+            }
+        }
+        for (run, keys) in starts {
+            // One process a run: what can't start with the others is handed back.
+            let waits = |(key, attempt): &(&AttemptKey, &Attempt)| {
+                attempt.run == run && attempt.phase == Phase::Preparing && !keys.contains(key)
+            };
+            dropped.extend(self.attempts.iter().filter(waits).map(|(key, _)| *key));
+            events.extend(self.start(run, keys, jobs));
+        }
+        for key in dropped {
+            self.attempts.remove(&key);
+        }
+        events
+    }
+
+    /// Starts a run, its frames in the job's order.
+    fn start(&mut self, run: AttemptKey, mut keys: Vec<AttemptKey>, jobs: &Jobs) -> Option<Event> {
+        let job = jobs.get(&run.job)?;
+        keys.sort_by_key(|key| job.position(&key.task));
+        for key in &keys {
+            if let Some(attempt) = self.attempts.get_mut(key) {
                 attempt.phase = Phase::Rendering(0);
-                events.push(Event::Start { lease: attempt.lease.clone(), term: attempt.term });
-            } else if job.is_some_and(|job| job.switches().paused) || now.since(ready) >= PATIENCE {
+            }
+        }
+        let more = keys.split_off(1);
+        let first = self.attempts.get(keys.first()?)?;
+        Some(Event::Start { run, lease: first.lease.clone(), more, term: first.term })
+    }
+
+    /// Drops what nobody waits for any more. An engine ends once that is all of its run.
+    fn drop_ended(&mut self, now: Time, jobs: &Jobs) -> Vec<Event> {
+        let mut dropped = Vec::new();
+        let mut runs = BTreeSet::new();
+        for (key, attempt) in &self.attempts {
+            let job = jobs.get(&key.job);
+            let ended = jobs.is_removed(&key.job)
+                || job.is_some_and(|job| job.switches().cancelled)
+                || job
+                    .and_then(|job| job.task(&key.task))
+                    .is_some_and(|task| task.generation > key.generation);
+            // A node that can't take facts in, its disk being full, must not hold what others can do.
+            let unknown =
+                attempt.phase == Phase::Preparing && job.is_none_or(|job| waits(job, &key.task));
+            if ended && attempt.phase != Phase::Finishing {
+                runs.insert(attempt.run);
+                dropped.push(*key);
+            } else if unknown && now.since(attempt.taken) >= PATIENCE
+                || self.closed && attempt.phase == Phase::Preparing
+            {
                 dropped.push(*key);
             }
         }
         for key in dropped {
             self.attempts.remove(&key);
         }
-        events
+        let waited_for = |run: &AttemptKey| {
+            self.attempts.values().any(|a| a.run == *run && a.phase != Phase::Finishing)
+        };
+        runs.into_iter().filter(|run| !waited_for(run)).map(Event::Kill).collect()
     }
 
     /// How far an attempt's engine is, in thousandths.
@@ -227,13 +311,14 @@ impl Worker {
 
     /// An attempt's engine has ended; says whether anybody still waits for what it made.
     pub fn finishing(&mut self, key: &AttemptKey) -> bool {
-        match self.attempts.get_mut(key) {
-            Some(attempt) => {
-                attempt.phase = Phase::Finishing;
-                true
-            }
-            None => false,
+        let Some(attempt) = self.attempts.get_mut(key) else { return false };
+        let before = std::mem::replace(&mut attempt.phase, Phase::Finishing);
+        if before == Phase::Preparing {
+            // Its inputs could not be brought here: those of its run go out again.
+            let run = attempt.run;
+            self.attempts.retain(|_, other| other.run != run || other.phase != Phase::Preparing);
         }
+        true
     }
 
     /// An attempt is over: its outcome is a fact, or it was handed back.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::fact::Body;
 use crate::job::control::Action;
-use crate::job::samples::{control, fact, node, run, spec};
+use crate::job::samples::{control, fact, node, run, spec, tiled};
 use crate::job::task::TaskKey;
 
 fn table(test_frames: bool) -> (Jobs, JobId, BlobId) {
@@ -19,6 +19,14 @@ fn lease(job: JobId, frame: i32) -> Lease {
     Lease { attempt, cores: 4, ram: 0, gpus: Vec::new() }
 }
 
+fn grant(term: u64, seq: u64, lease: Lease) -> Grant {
+    Grant { term, seq, lease, more: Vec::new(), providers: vec![node(9)] }
+}
+
+fn start_of(lease: Lease, term: u64) -> Event {
+    Event::Start { run: lease.attempt, lease, more: Vec::new(), term }
+}
+
 fn say(jobs: &mut Jobs, job: JobId, version: u64, action: Action) {
     jobs.apply(fact(50 + version), node(1), &Body::Control(control(job, version, action)));
 }
@@ -29,10 +37,11 @@ fn an_attempt_is_prepared_started_and_reported() {
     let mut worker = Worker::new();
     let lease = lease(job, 2);
     let key = lease.attempt;
-    let prepare = Event::Prepare { attempt: key, term: 4, providers: vec![node(9)] };
-    assert_eq!(worker.assign(Time(0), 4, 1, lease.clone(), vec![node(9)]), [prepare]);
-    assert_eq!(worker.assign(Time(0), 4, 1, lease.clone(), Vec::new()), [], "the same twice");
-    let start = Event::Start { lease, term: 4 };
+    let more = Vec::new();
+    let prepare = Event::Prepare { attempt: key, more, term: 4, providers: vec![node(9)] };
+    assert_eq!(worker.assign(Time(0), grant(4, 1, lease.clone())), [prepare]);
+    assert_eq!(worker.assign(Time(0), grant(4, 1, lease.clone())), [], "the same twice");
+    let start = start_of(lease, 4);
     assert_eq!(worker.prepared(Time(5), &key, inputs, &jobs), [start]);
     worker.progress(&key, 500);
     let report = worker.report(4);
@@ -49,11 +58,11 @@ fn what_waits_starts_only_once_the_leader_of_the_highest_term_knows_of_it() {
     let mut worker = Worker::new();
     let lease = lease(job, 2);
     let key = lease.attempt;
-    worker.assign(Time(0), 4, 1, lease.clone(), Vec::new());
+    worker.assign(Time(0), grant(4, 1, lease.clone()));
     worker.fence(5);
     assert_eq!(worker.prepared(Time(5), &key, inputs, &jobs), [], "term 4 is over");
     assert_eq!(worker.adopted(Time(6), 4, &jobs), []);
-    assert_eq!(worker.adopted(Time(7), 5, &jobs), [Event::Start { lease, term: 5 }]);
+    assert_eq!(worker.adopted(Time(7), 5, &jobs), [start_of(lease, 5)]);
 }
 
 #[test]
@@ -61,13 +70,13 @@ fn no_frame_starts_before_the_test_frames_are_known_here() {
     let (jobs, job, inputs) = table(true);
     let mut worker = Worker::new();
     let key = lease(job, 1).attempt;
-    worker.assign(Time(0), 1, 1, lease(job, 1), Vec::new());
+    worker.assign(Time(0), grant(1, 1, lease(job, 1)));
     assert_eq!(worker.prepared(Time(0), &key, inputs, &jobs), []);
     assert_eq!(worker.running(), 1);
     worker.review(Time(0) + PATIENCE, &jobs);
     assert_eq!(worker.running(), 0, "handed back");
     let key = lease(job, 5).attempt;
-    worker.assign(Time(0), 1, 2, lease(job, 5), Vec::new());
+    worker.assign(Time(0), grant(1, 2, lease(job, 5)));
     assert_eq!(worker.prepared(Time(9000), &key, inputs, &jobs).len(), 1);
 }
 
@@ -75,7 +84,7 @@ fn no_frame_starts_before_the_test_frames_are_known_here() {
 fn an_attempt_of_a_job_that_does_not_become_known_is_handed_back() {
     let (jobs, job, _) = table(false);
     let mut worker = Worker::new();
-    worker.assign(Time(100), 1, 1, lease(job, 1), Vec::new());
+    worker.assign(Time(100), grant(1, 1, lease(job, 1)));
     let nothing = Jobs::new();
     worker.review(Time(99) + PATIENCE, &nothing);
     assert_eq!(worker.running(), 1);
@@ -90,9 +99,9 @@ fn pause_spares_what_renders_and_cancel_ends_it() {
     let (mut jobs, job, inputs) = table(false);
     let mut worker = Worker::new();
     let (renders, waits) = (lease(job, 1).attempt, lease(job, 2).attempt);
-    worker.assign(Time(0), 1, 1, lease(job, 1), Vec::new());
+    worker.assign(Time(0), grant(1, 1, lease(job, 1)));
     worker.prepared(Time(0), &renders, inputs, &jobs);
-    worker.assign(Time(0), 1, 2, lease(job, 2), Vec::new());
+    worker.assign(Time(0), grant(1, 2, lease(job, 2)));
     say(&mut jobs, job, 1, Action::Pause);
     assert_eq!(worker.prepared(Time(0), &waits, inputs, &jobs), []);
     assert_eq!(worker.attempts().map(|(key, _)| *key).collect::<Vec<_>>(), [renders]);
@@ -106,7 +115,7 @@ fn a_retry_ends_an_attempt_of_the_round_before() {
     let (mut jobs, job, inputs) = table(false);
     let mut worker = Worker::new();
     let key = lease(job, 3).attempt;
-    worker.assign(Time(0), 1, 1, lease(job, 3), Vec::new());
+    worker.assign(Time(0), grant(1, 1, lease(job, 3)));
     worker.prepared(Time(0), &key, inputs, &jobs);
     say(&mut jobs, job, 1, Action::Retry { step: 0, frames: vec![run(3, 3)], generation: 1 });
     assert_eq!(worker.review(Time(1), &jobs), [Event::Kill(key)]);
@@ -117,16 +126,82 @@ fn a_closed_node_hands_back_what_has_not_started_and_ends_what_has() {
     let (jobs, job, inputs) = table(false);
     let mut worker = Worker::new();
     let (runs, waits) = (lease(job, 1), lease(job, 2));
-    worker.assign(Time(0), 4, 1, runs.clone(), Vec::new());
-    let start = Event::Start { lease: runs.clone(), term: 4 };
+    worker.assign(Time(0), grant(4, 1, runs.clone()));
+    let start = start_of(runs.clone(), 4);
     assert_eq!(worker.prepared(Time(5), &runs.attempt, inputs, &jobs), [start]);
-    worker.assign(Time(6), 4, 2, waits.clone(), Vec::new());
+    worker.assign(Time(6), grant(4, 2, waits.clone()));
     worker.close(true);
     assert_eq!(worker.review(Time(7), &jobs), []);
     let running: Vec<AttemptKey> = worker.attempts().map(|(key, _)| *key).collect();
     assert_eq!(running, [runs.attempt]);
     worker.close(false);
-    worker.assign(Time(8), 4, 3, waits.clone(), Vec::new());
-    let start = Event::Start { lease: waits.clone(), term: 4 };
+    worker.assign(Time(8), grant(4, 3, waits.clone()));
+    let start = start_of(waits.clone(), 4);
     assert_eq!(worker.prepared(Time(9), &waits.attempt, inputs, &jobs), [start]);
+}
+
+#[test]
+fn frames_of_a_run_share_a_process_and_end_one_by_one() {
+    let (mut jobs, job, inputs) = table(false);
+    let mut worker = Worker::new();
+    let keys = [1, 2, 3].map(|frame| lease(job, frame).attempt);
+    let more = keys[1..].to_vec();
+    let granted = Grant { more: more.clone(), ..grant(1, 1, lease(job, 1)) };
+    let prepare =
+        Event::Prepare { attempt: keys[0], more: more.clone(), term: 1, providers: vec![node(9)] };
+    assert_eq!(worker.assign(Time(0), granted), [prepare]);
+    let start = Event::Start { run: keys[0], lease: lease(job, 1), more, term: 1 };
+    assert_eq!(worker.prepared(Time(1), &keys[0], inputs, &jobs), [start]);
+    worker.finishing(&keys[0]);
+    worker.over(&keys[0]);
+    // What is wanted anew ends by itself; the process goes on for the others.
+    let retry = Action::Retry { step: 0, frames: vec![run(2, 2)], generation: 1 };
+    say(&mut jobs, job, 1, retry);
+    assert_eq!(worker.review(Time(2), &jobs), []);
+    assert_eq!(worker.attempts().map(|(key, _)| *key).collect::<Vec<_>>(), [keys[2]]);
+    let retry = Action::Retry { step: 0, frames: vec![run(3, 3)], generation: 1 };
+    say(&mut jobs, job, 2, retry);
+    assert_eq!(worker.review(Time(3), &jobs), [Event::Kill(keys[0])]);
+}
+
+#[test]
+fn a_pause_stops_a_run_after_the_frame_that_it_is_at_and_so_does_a_node_that_closes() {
+    for closes in [false, true] {
+        let (mut jobs, job, inputs) = table(false);
+        let mut worker = Worker::new();
+        let keys = [1, 2, 3].map(|frame| lease(job, frame).attempt);
+        worker.assign(Time(0), Grant { more: keys[1..].to_vec(), ..grant(1, 1, lease(job, 1)) });
+        worker.prepared(Time(1), &keys[0], inputs, &jobs);
+        match closes {
+            true => worker.close(true),
+            false => say(&mut jobs, job, 1, Action::Pause),
+        }
+        assert_eq!(worker.review(Time(2), &jobs), [Event::Stop(keys[0])]);
+        assert_eq!(worker.review(Time(3), &jobs), [], "once");
+        assert_eq!(worker.running(), 3, "until the frame is done");
+    }
+}
+
+#[test]
+fn a_run_whose_inputs_can_not_be_brought_is_handed_back_but_for_its_first() {
+    let (_, job, _) = table(false);
+    let mut worker = Worker::new();
+    let keys = [1, 2, 3].map(|frame| lease(job, frame).attempt);
+    worker.assign(Time(0), Grant { more: keys[1..].to_vec(), ..grant(1, 1, lease(job, 1)) });
+    assert!(worker.finishing(&keys[0]));
+    assert_eq!(worker.attempts().map(|(key, _)| *key).collect::<Vec<_>>(), [keys[0]]);
+}
+
+#[test]
+fn a_join_whose_tiles_are_not_known_to_be_done_here_is_handed_back() {
+    let mut jobs = Jobs::new();
+    let spec = tiled(spec(1));
+    let id = spec.id();
+    jobs.apply(fact(1), node(1), &Body::Spec(Box::new(spec)));
+    let mut worker = Worker::new();
+    let lease = lease(id, 1);
+    let attempt = AttemptKey { task: TaskKey { step: 1, ..lease.attempt.task }, ..lease.attempt };
+    worker.assign(Time(0), grant(1, 1, Lease { attempt, ..lease }));
+    worker.review(Time(0) + PATIENCE, &jobs);
+    assert_eq!(worker.running(), 0, "the leader knows more, and asks again");
 }

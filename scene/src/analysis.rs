@@ -209,6 +209,10 @@ pub struct Analysis {
     pub missing_beyond: Vec<Missing>,
     /// What else a person should know before rendering.
     pub warnings: Vec<String>,
+    /// Of a scene in a text format: why it can't be rendered in tiles that make the very picture that
+    /// the whole frame is.
+    #[serde(skip)]
+    pub untiled: Vec<String>,
 }
 
 impl Analysis {

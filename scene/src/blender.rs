@@ -26,6 +26,7 @@ mod search;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod tiling;
 
 use std::path::{Path, PathBuf};
 
@@ -35,6 +36,7 @@ use contents::{Contents, Id, SceneSettings};
 use search::Search;
 
 pub use rewrite::rewrite_paths;
+pub use tiling::not_by_tiles;
 
 /// Reads a scene: the settings of its active scene, and the files it needs.
 ///

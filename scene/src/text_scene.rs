@@ -173,6 +173,12 @@ impl Search<'_> {
         each_line(file, &mut |line, number| {
             let text = String::from_utf8_lossy(line);
             let code = patterns.uncommented(&text, &mut begun);
+            for why in patterns.untiled(&code) {
+                let known = self.analysis.untiled.iter().any(|known| known == why);
+                if !known {
+                    self.analysis.untiled.push(why.to_owned());
+                }
+            }
             for name in patterns.names(&code, &mut begun) {
                 let Some(rule) = patterns.rule(name.rule) else { continue };
                 let path = code.get(name.place).unwrap_or_default();

@@ -11,7 +11,7 @@ use weft_tests::sim::{Outcome, Planted, Setup, run};
 const SEEDS: u64 = 300;
 const SPAN: Duration = Duration::from_secs(3600);
 /// How many seeds a planted bug has to be found in.
-const PLANTED_SEEDS: u64 = 12;
+const PLANTED_SEEDS: u64 = 16;
 
 /// Runs seeds on all cores until `stop` is content with an outcome, and says which it was.
 fn search(

@@ -77,7 +77,7 @@ pub(super) fn state(node: &Node) -> String {
 
 /// Engines with their versions; those that every weft has come last.
 pub(super) fn engines(node: &Node) -> String {
-    let built_in = |name: &str| matches!(name, "demo" | "noop");
+    let built_in = |name: &str| matches!(name, "demo" | "join" | "noop");
     let mut engines: Vec<_> = node.engines.iter().collect();
     engines.sort_by_key(|(name, _)| built_in(name));
     let words = engines.into_iter().map(|(name, version)| {

@@ -1,6 +1,6 @@
 //! Jobs as JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use weft_protocol::ids::{JobId, NodeId};
@@ -155,7 +155,7 @@ fn frame(node: &Names<'_>, job: &Job, status: Status, live: &Live, key: TaskKey)
         return Value::Null;
     };
     let lease = live.leases.get(&key);
-    let state = task.state(job.retries());
+    let state = job.state(&key).unwrap_or(TaskState::Open);
     let word = match (state, lease) {
         (TaskState::Done, _) => "done",
         (TaskState::Failed, _) => "failed",
@@ -179,7 +179,7 @@ fn frame(node: &Names<'_>, job: &Job, status: Status, live: &Live, key: TaskKey)
     let seconds = |ms: u32| f64::from(ms) / 1000.0;
     json!({
         "frame": key.frame,
-        "tile": if job.spec().is_some_and(|s| s.steps.iter().any(|s| s.tiles != (1, 1))) { json!(key.tile) } else { Value::Null },
+        "tile": if is_tiled(job, key.step) { json!(key.tile) } else { Value::Null },
         "status": word,
         "node": who,
         "node_name": who.map(|who| node.of(&who)),
@@ -193,6 +193,12 @@ fn frame(node: &Names<'_>, job: &Job, status: Status, live: &Live, key: TaskKey)
         "error_message": (word == "failed").then(|| failure.map(|(_, f)| &f.message)),
         "output": done.map(|done: &Done| done.files.iter().map(output).collect::<Vec<_>>()).unwrap_or_default(),
     })
+}
+
+/// Whether a step renders parts of frames.
+fn is_tiled(job: &Job, step: u16) -> bool {
+    let step = job.spec().and_then(|spec| spec.steps.get(usize::from(step)));
+    step.is_some_and(|step| step.tiles != (1, 1))
 }
 
 /// A node's name, for people.
@@ -237,7 +243,7 @@ fn waiting_for(job: &Job, status: Status, live: &Live) -> Option<String> {
 pub(super) fn summary(machine: &Machine, id: &JobId, job: &Job, live: &Live) -> Option<Value> {
     let spec = job.spec()?;
     let status = status(job, live.activity())?;
-    let (all, done, failed) = job.counts();
+    let (all, done, failed) = job.frame_counts();
     let reckoned = estimate(job, status.is_over(), &live.running(), |node| price(machine, node));
     // What is paused goes on when somebody says so, and nobody knows when.
     let moves = status != Status::Paused;
@@ -261,7 +267,7 @@ pub(super) fn summary(machine: &Machine, id: &JobId, job: &Job, live: &Live) -> 
         "frames_total": all,
         "frames_done": done,
         "frames_failed": failed,
-        "frames_running": live.leases.len(),
+        "frames_running": live.leases.keys().map(|key| key.frame).collect::<BTreeSet<_>>().len(),
         "render_seconds": reckoned.rendered_ms / 1000,
         "rate_per_minute": rate,
         "eta_seconds": reckoned.left_ms.filter(|_| moves).map(|left| left.div_ceil(1000)),

@@ -1,5 +1,6 @@
 //! Jobs: listed, shown, watched, controlled.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::Json;
@@ -12,7 +13,7 @@ use weft_protocol::fact::{Body as FactBody, Removal};
 use weft_protocol::ids::JobId;
 use weft_protocol::job::control::{Action, Control};
 use weft_protocol::job::status::{check_control, status};
-use weft_protocol::job::task::{FrameRun, runs};
+use weft_protocol::job::task::{FrameRun, TaskKey, runs};
 use weft_protocol::replicate::Goods;
 use weft_scene::frames;
 
@@ -289,8 +290,14 @@ pub(super) async fn retry(
         let machine = node.machine();
         let known = machine.ledger.jobs.get(&id);
         let known = known.ok_or_else(|| ApiError::new(Code::NotFound, "there is no such job"))?;
-        let frames =
-            named.unwrap_or_else(|| runs(&known.failed().map(|key| key.frame).collect::<Vec<_>>()));
+        let failed = || {
+            // Of a frame in tiles several tasks may have failed.
+            let mut frames: Vec<i32> = known.failed().map(|key| key.frame).collect();
+            let mut seen = BTreeSet::new();
+            frames.retain(|frame| seen.insert(*frame));
+            runs(&frames)
+        };
+        let frames = named.unwrap_or_else(failed);
         let generation = known.tasks().map(|(_, task)| task.generation).max().unwrap_or(0) + 1;
         Action::Retry { step: 0, frames, generation }
     };
@@ -346,7 +353,8 @@ pub(super) async fn outputs(node: State, Path(job): Path<String>) -> Answer {
     let known = machine.ledger.jobs.get(&id);
     let known = known.ok_or_else(|| ApiError::new(Code::NotFound, "there is no such job"))?;
     let mut outputs = Vec::new();
-    for (key, task) in known.tasks() {
+    let counts = |key: &TaskKey| known.spec().is_some_and(|spec| spec.is_result(key.step));
+    for (key, task) in known.tasks().filter(|(key, _)| counts(key)) {
         for file in task.done.iter().flat_map(|done| &done.files) {
             let mut document = documents::output(file);
             document["frame"] = key.frame.into();

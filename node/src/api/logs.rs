@@ -142,7 +142,11 @@ fn last(node: &Shared, job: &JobId, frame: i32) -> Result<Last, ApiError> {
     let machine = node.machine();
     let known = machine.ledger.jobs.get(job);
     let known = known.ok_or_else(|| ApiError::new(Code::NotFound, "there is no such job"))?;
-    let Some((_, task)) = known.tasks().find(|(key, _)| key.frame == frame) else {
+    let of_frame = known.tasks().filter(|(key, _)| key.frame == frame);
+    let tasks: Vec<_> = of_frame.map(|(_, task)| task).collect();
+    // Of a frame in tiles the one that failed tells most.
+    let failed = tasks.iter().find(|task| task.failures_now().next().is_some());
+    let Some(task) = failed.or(tasks.first()) else {
         let why = format!("frame {frame} is not one of the job's");
         return Err(ApiError::new(Code::NotFound, why));
     };

@@ -10,13 +10,12 @@ use weft_store::Store;
 use super::LiveLog;
 use super::process::Finished;
 
-/// Judges an attempt: exit code 0 is not enough, its files must be there too.
+/// Judges how an engine ended. That it says it succeeded is not enough: see [`present`].
 pub(super) fn judge(
     definition: &Definition,
     finished: &Finished,
-    expected: &[PathBuf],
     log: &LiveLog,
-) -> Result<Vec<PathBuf>, (FailureKind, String)> {
+) -> Result<(), (FailureKind, String)> {
     let with_log = |what: String| format!("{what}\n{}", log.tail()).trim_end().to_owned();
     let report = &finished.report;
     if let Some(error) = &report.start_error {
@@ -38,12 +37,9 @@ pub(super) fn judge(
     }
     let code = report.exit_code.unwrap_or_else(|| 128 + report.signal.unwrap_or(0));
     match definition.exit_meaning(code) {
-        ExitMeaning::Success => {}
+        ExitMeaning::Success => Ok(()),
         ExitMeaning::OutOfMemory => {
-            return Err((
-                FailureKind::Memory,
-                with_log("it ran out of memory, or was killed".into()),
-            ));
+            Err((FailureKind::Memory, with_log("it ran out of memory, or was killed".into())))
         }
         _ => {
             let (kind, what) = match report.signal {
@@ -52,9 +48,16 @@ pub(super) fn judge(
                 }
                 None => (FailureKind::ExitCode(code), format!("it ended with exit code {code}")),
             };
-            return Err((kind, with_log(what)));
+            Err((kind, with_log(what)))
         }
     }
+}
+
+/// Whether the files that should have been made are there, and not empty.
+pub(super) fn present(
+    expected: &[PathBuf],
+    log: &LiveLog,
+) -> Result<Vec<PathBuf>, (FailureKind, String)> {
     for file in expected {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let readable = std::fs::File::open(file).and_then(|file| file.metadata());
@@ -67,7 +70,8 @@ pub(super) fn judge(
                 "it claimed success, but the file {name} that it should have made is not there"
             ),
         };
-        return Err((FailureKind::MissingOutput, with_log(what)));
+        let what = format!("{what}\n{}", log.tail()).trim_end().to_owned();
+        return Err((FailureKind::MissingOutput, what));
     }
     Ok(expected.to_vec())
 }

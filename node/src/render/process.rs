@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::watch;
 use weft_scene::engine::{Command, Definition, LogEvent, LogReader};
 
+use super::frames::{Frame, Frames, Took};
 use crate::guard::{GRACE, Report};
 
 /// How much of a log is kept, in bytes; past that only its end is remembered.
@@ -19,6 +20,9 @@ const MAX_LOG: u64 = 64 << 20;
 const TAIL: usize = 2000;
 /// The longest line that is looked at, in bytes.
 const MAX_LINE: usize = 64 * 1024;
+
+/// How many saved files are remembered between two looks.
+const MAX_SAVED: usize = 4096;
 
 /// How a run ended.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +39,12 @@ pub(super) struct Finished {
     pub(super) licence_refused: Option<String>,
     /// The most memory it held, in bytes.
     pub(super) peak_memory: u64,
+    /// Whether it was ended between two frames because no further one should start.
+    pub(super) stopped: bool,
 }
+
+/// How often files are looked at where the engine doesn't tell of them.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What to run.
 pub(super) struct Run<'a> {
@@ -45,7 +54,10 @@ pub(super) struct Run<'a> {
     pub(super) definition: &'a Definition,
     pub(super) work: &'a Path,
     pub(super) report: PathBuf,
+    /// How long a frame may take.
     pub(super) timeout: Option<Duration>,
+    /// Ends it after the frame that it is at.
+    pub(super) stop: watch::Receiver<bool>,
 }
 
 /// A log that is being written, and can be read meanwhile.
@@ -139,13 +151,91 @@ impl LiveLog {
     }
 }
 
-/// Runs a program until it ends, takes too long, or is killed; none when it was killed.
+/// Runs a program until it ends, takes too long, or is killed; none when it was killed. Frames of
+/// `frames` that are done before the end are given to `done`, with the memory held so far. `progress`
+/// is told how much of the whole run is done.
 pub(super) async fn run(
     run: Run<'_>,
     log: &LiveLog,
     mut killed: watch::Receiver<bool>,
-    progress: impl Fn(u16) + Send + Clone + 'static,
+    progress: impl Fn(f32) + Send + Clone + 'static,
+    frames: &mut Frames,
+    done: &mut (dyn FnMut(Frame, Took, u64) + Send),
 ) -> Option<Finished> {
+    let mut guard = match start(&run) {
+        Ok(guard) => guard,
+        Err(error) => {
+            let start_error = Some(format!("{}: {error}", run.weft.display()));
+            let report = Report { start_error, ..Report::default() };
+            return Some(Finished { report, ..Finished::default() });
+        }
+    };
+    let stdin = guard.stdin.take();
+    let seen = Arc::new(Seen::default());
+    let reader = || LogReader::new(run.definition).frames(frames.len());
+    let readers = [
+        guard.stdout.take().map(|pipe| {
+            tokio::spawn(follow(pipe, log.clone(), reader(), Arc::clone(&seen), progress.clone()))
+        }),
+        guard.stderr.take().map(|pipe| {
+            tokio::spawn(follow(pipe, log.clone(), reader(), Arc::clone(&seen), progress))
+        }),
+    ];
+    let limit = run.timeout.unwrap_or(Duration::from_secs(10 * 365 * 24 * 3600));
+    let mut deadline = tokio::time::Instant::now() + limit;
+    let mut look = tokio::time::interval(LOOK);
+    let silent = silence(run.definition, log);
+    tokio::pin!(silent);
+    let mut finished = Finished::default();
+    let ended = loop {
+        tokio::select! {
+            status = guard.wait() => break status.is_ok(),
+            () = until_killed(&mut killed) => {
+                end(guard, stdin).await;
+                return None;
+            }
+            () = tokio::time::sleep_until(deadline) => {
+                finished.timed_out = true;
+                end(guard, stdin).await;
+                break true;
+            }
+            silent = &mut silent => {
+                finished.silent = Some(silent);
+                end(guard, stdin).await;
+                break true;
+            }
+            () = seen.saved.notified() => {}
+            _ = look.tick(), if frames.must_look() => {}
+        }
+        if seen.pass_on(frames, false, done) {
+            deadline = tokio::time::Instant::now() + limit;
+            if *run.stop.borrow() && frames.left().next().is_some() {
+                finished.stopped = true;
+                end(guard, stdin).await;
+                break true;
+            }
+        }
+    };
+    for reader in readers.into_iter().flatten() {
+        // The pipes close with the last process that holds them; the guard ended them all.
+        let _ = tokio::time::timeout(Duration::from_secs(5), reader).await;
+    }
+    seen.pass_on(frames, true, done);
+    let report = tokio::fs::read(&run.report).await.ok();
+    let report = report.and_then(|bytes| serde_json::from_slice::<Report>(&bytes).ok());
+    finished.report = report.unwrap_or_else(|| {
+        let what = if ended { "its guard was killed" } else { "its guard could not be waited for" };
+        Report { start_error: Some(what.to_owned()), ..Report::default() }
+    });
+    let told = seen.told();
+    finished.fatal.clone_from(&told.fatal);
+    finished.licence_refused.clone_from(&told.licence_refused);
+    finished.peak_memory = told.memory.max(finished.report.peak_memory);
+    Some(finished)
+}
+
+/// Starts the guard with the program.
+fn start(run: &Run<'_>) -> std::io::Result<tokio::process::Child> {
     let mut command = tokio::process::Command::new(run.weft);
     command
         .arg("guard")
@@ -162,60 +252,7 @@ pub(super) async fn run(
     if run.definition.home {
         command.env("HOME", run.work);
     }
-    let mut guard = match command.spawn() {
-        Ok(guard) => guard,
-        Err(error) => {
-            let start_error = Some(format!("{}: {error}", run.weft.display()));
-            let report = Report { start_error, ..Report::default() };
-            return Some(Finished { report, ..Finished::default() });
-        }
-    };
-    let stdin = guard.stdin.take();
-    let seen = Arc::new(Mutex::new(Seen::default()));
-    let readers = [
-        guard.stdout.take().map(|pipe| {
-            let reader = LogReader::new(run.definition);
-            tokio::spawn(follow(pipe, log.clone(), reader, Arc::clone(&seen), progress.clone()))
-        }),
-        guard.stderr.take().map(|pipe| {
-            let reader = LogReader::new(run.definition);
-            tokio::spawn(follow(pipe, log.clone(), reader, Arc::clone(&seen), progress))
-        }),
-    ];
-    let limit = run.timeout.unwrap_or(Duration::MAX);
-    let mut finished = Finished::default();
-    let ended = tokio::select! {
-        status = guard.wait() => status.is_ok(),
-        () = until_killed(&mut killed) => {
-            end(guard, stdin).await;
-            return None;
-        }
-        () = tokio::time::sleep(limit.min(Duration::from_secs(10 * 365 * 24 * 3600))) => {
-            finished.timed_out = true;
-            end(guard, stdin).await;
-            true
-        }
-        silent = silence(run.definition, log) => {
-            finished.silent = Some(silent);
-            end(guard, stdin).await;
-            true
-        }
-    };
-    for reader in readers.into_iter().flatten() {
-        // The pipes close with the last process that holds them; the guard ended them all.
-        let _ = tokio::time::timeout(Duration::from_secs(5), reader).await;
-    }
-    let report = tokio::fs::read(&run.report).await.ok();
-    let report = report.and_then(|bytes| serde_json::from_slice::<Report>(&bytes).ok());
-    finished.report = report.unwrap_or_else(|| {
-        let what = if ended { "its guard was killed" } else { "its guard could not be waited for" };
-        Report { start_error: Some(what.to_owned()), ..Report::default() }
-    });
-    let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-    finished.fatal.clone_from(&seen.fatal);
-    finished.licence_refused.clone_from(&seen.licence_refused);
-    finished.peak_memory = seen.memory.max(finished.report.peak_memory);
-    Some(finished)
+    command.spawn()
 }
 
 /// Returns when the attempt is to be ended, and never if it is not.
@@ -248,11 +285,49 @@ async fn end(mut guard: tokio::process::Child, stdin: Option<tokio::process::Chi
     }
 }
 
+/// What the engine's lines said.
 #[derive(Default)]
 struct Seen {
+    told: Mutex<Told>,
+    /// A file was saved, or a frame begun.
+    saved: tokio::sync::Notify,
+}
+
+#[derive(Default)]
+struct Told {
     memory: u64,
     fatal: Option<String>,
     licence_refused: Option<String>,
+    saved: Vec<String>,
+    begun: usize,
+}
+
+impl Seen {
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives on what is whole; says whether something was.
+    fn pass_on(
+        &self,
+        frames: &mut Frames,
+        ended: bool,
+        done: &mut (dyn FnMut(Frame, Took, u64) + Send),
+    ) -> bool {
+        let (saved, begun, memory) = {
+            let mut told = self.told();
+            (std::mem::take(&mut told.saved), told.begun, told.memory)
+        };
+        for path in saved {
+            frames.saved(&path);
+        }
+        let whole = frames.whole(begun, ended);
+        let some = !whole.is_empty();
+        for (frame, took) in whole {
+            done(frame, took, memory);
+        }
+        some
+    }
 }
 
 /// Copies what an engine prints into its log, and reads it by the definition's patterns.
@@ -260,8 +335,8 @@ async fn follow(
     mut pipe: impl AsyncRead + Unpin,
     log: LiveLog,
     mut reader: LogReader,
-    seen: Arc<Mutex<Seen>>,
-    progress: impl Fn(u16),
+    seen: Arc<Seen>,
+    progress: impl Fn(f32),
 ) {
     let (mut buffer, mut line) = (vec![0; 16 * 1024], Vec::new());
     while let Ok(read @ 1..) = pipe.read(&mut buffer).await {
@@ -279,26 +354,28 @@ async fn follow(
     look(&mut reader, &line, &seen, &progress);
 }
 
-fn look(reader: &mut LogReader, line: &[u8], seen: &Mutex<Seen>, progress: &impl Fn(u16)) {
+fn look(reader: &mut LogReader, line: &[u8], seen: &Seen, progress: &impl Fn(f32)) {
     if line.is_empty() {
         return;
     }
+    let begun = reader.frames_begun();
     for event in reader.push_line(&String::from_utf8_lossy(line)) {
-        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = seen.told();
         match event {
-            LogEvent::Progress(part) => {
-                // Parts are 0 to 1; a thousandth is fine enough for people.
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "clamped just before"
-                )]
-                progress((part.clamp(0.0, 1.0) * 1000.0) as u16);
+            LogEvent::Progress(part) => progress(part.clamp(0.0, 1.0)),
+            LogEvent::Memory(bytes) => told.memory = told.memory.max(bytes),
+            LogEvent::Fatal(text) => told.fatal = Some(text),
+            LogEvent::LicenceRefused(text) => told.licence_refused = Some(text),
+            // More than a run has frames would be noise.
+            LogEvent::Saved(path) if told.saved.len() < MAX_SAVED => {
+                told.saved.push(path);
+                seen.saved.notify_one();
             }
-            LogEvent::Memory(bytes) => seen.memory = seen.memory.max(bytes),
-            LogEvent::Fatal(text) => seen.fatal = Some(text),
-            LogEvent::LicenceRefused(text) => seen.licence_refused = Some(text),
             _ => {}
         }
+    }
+    if reader.frames_begun() != begun {
+        let mut told = seen.told();
+        told.begun = told.begun.max(reader.frames_begun() as usize);
     }
 }

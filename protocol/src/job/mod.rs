@@ -1,5 +1,7 @@
 //! Jobs: what is asked, what became of it, and how both join into a state.
 
+#[cfg(test)]
+mod chain_tests;
 pub mod control;
 pub mod estimate;
 pub mod outcome;

@@ -70,6 +70,21 @@ pub(crate) fn spec(last: i32) -> JobSpec {
     }
 }
 
+/// The same job in tiles, two a frame, with a step that joins them.
+pub(crate) fn tiled(mut spec: JobSpec) -> JobSpec {
+    let render = &mut spec.steps[0];
+    render.tiles = (2, 1);
+    let join = Step {
+        name: "join".into(),
+        engine: "join".into(),
+        tiles: (1, 1),
+        after: vec![0],
+        ..render.clone()
+    };
+    spec.steps.push(join);
+    spec
+}
+
 pub(crate) fn outcome(frame: i32, generation: u32, attempt: u32, ending: Ending) -> Outcome {
     Outcome {
         task: TaskKey::frame(frame),

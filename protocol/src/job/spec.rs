@@ -134,13 +134,81 @@ impl JobSpec {
         holds(inside, "a test frame is not among the job's frames")
     }
 
+    /// Whether a step waits for an earlier one frame by frame, because both have the same frames: then
+    /// each of its frames waits for that frame of the earlier one only.
+    #[must_use]
+    pub fn frame_by_frame(&self, earlier: u16, later: u16) -> bool {
+        let step = |number: u16| self.steps.get(usize::from(number));
+        step(earlier).zip(step(later)).is_some_and(|(before, after)| {
+            after.after.contains(&earlier) && before.frames == after.frames
+        })
+    }
+
+    /// A step, and those that follow from it frame by frame: what is added to its frames is added to
+    /// theirs, and what is made anew of them is made anew there.
+    #[must_use]
+    pub fn chain(&self, step: u16) -> Vec<u16> {
+        let mut chain = vec![step];
+        for (number, _) in (0..).zip(&self.steps) {
+            if chain.iter().any(|earlier| self.frame_by_frame(*earlier, number)) {
+                chain.push(number);
+            }
+        }
+        chain
+    }
+
+    /// Whether what a step makes is what the job is for: no other step works on it.
+    #[must_use]
+    pub fn is_result(&self, step: u16) -> bool {
+        !self.steps.iter().any(|other| other.after.contains(&step))
+    }
+
+    /// The tasks that a task waits for by itself, in order: those of its frame in the steps that its own
+    /// follows from.
+    #[must_use]
+    pub fn before(&self, key: &TaskKey) -> Vec<TaskKey> {
+        self.neighbours(key, |number| self.frame_by_frame(number, key.step))
+    }
+
+    /// The tasks that wait for a task by themselves, in order.
+    pub(super) fn behind(&self, key: &TaskKey) -> Vec<TaskKey> {
+        self.neighbours(key, |number| self.frame_by_frame(key.step, number))
+    }
+
+    fn neighbours(&self, key: &TaskKey, is_one: impl Fn(u16) -> bool) -> Vec<TaskKey> {
+        let steps = (0..).zip(&self.steps).map(|(number, _)| number).filter(|n| is_one(*n));
+        let tiles = |step: u16| (0..self.tiles_of(step)).map(move |tile| (step, tile));
+        steps.flat_map(tiles).map(|(step, tile)| TaskKey { step, tile, ..*key }).collect()
+    }
+
+    fn tiles_of(&self, step: u16) -> u16 {
+        self.steps.get(usize::from(step)).map_or(0, |step| step.tiles.0 * step.tiles.1)
+    }
+
+    /// The tasks of one step for some frames of it, each frame's followed by those that the steps
+    /// behind it make of that frame.
+    pub fn tasks_along<'a>(
+        &'a self,
+        step: u16,
+        frames: &'a [FrameRun],
+    ) -> impl Iterator<Item = TaskKey> + 'a {
+        let chain = self.chain(step);
+        unfold(frames).flat_map(move |frame| {
+            let all = chain.clone().into_iter();
+            all.flat_map(move |step| {
+                let tiles = 0..self.tiles_of(step);
+                tiles.map(move |tile| TaskKey { step, tile, ..TaskKey::frame(frame) })
+            })
+        })
+    }
+
     /// The tasks of one step for some frames of it.
     pub fn tasks_of<'a>(
         &'a self,
         step: u16,
         frames: &'a [FrameRun],
     ) -> impl Iterator<Item = TaskKey> + 'a {
-        let tiles = self.steps.get(usize::from(step)).map_or(0, |s| s.tiles.0 * s.tiles.1);
+        let tiles = self.tiles_of(step);
         unfold(frames).flat_map(move |frame| {
             (0..tiles).map(move |tile| TaskKey { step, tile, ..TaskKey::frame(frame) })
         })

@@ -96,14 +96,18 @@ fn stopped_by_test(job: &Job, spec: &JobSpec) -> bool {
 #[must_use]
 pub fn error_message(job: &Job) -> Option<String> {
     let spec = job.spec()?;
-    let (_, _, failed) = job.counts();
-    let first = job.failed().next()?;
+    let (_, _, failed) = job.frame_counts();
+    // What failed only because it waited for another says nothing by itself.
+    let own = |key: &TaskKey| job.task(key).is_some_and(|t| t.failures_now().next().is_some());
+    let first = job.failed().find(own)?;
     let task = job.task(&first)?;
     let ((_, _, node), failure) = task.failures_now().last()?;
     let tries = task.failures_now().count();
     let times = if tries == 1 { "once".to_owned() } else { format!("{tries} times") };
+    let tiled = spec.steps.get(usize::from(first.step)).is_some_and(|s| s.tiles != (1, 1));
+    let tile = if tiled { format!(", tile {}", first.tile) } else { String::new() };
     let what = format!(
-        "frame {} failed {times}, at last on node {}: {}",
+        "frame {}{tile} failed {times}, at last on node {}: {}",
         first.frame,
         node.short(),
         failure.message
@@ -128,7 +132,14 @@ pub fn startable(job: &Job) -> impl Iterator<Item = TaskKey> {
     spec.into_iter()
         .flat_map(|_| job.open())
         .take_while(move |key| gate_open || job.is_test(key))
-        .filter(move |key| !blocked.contains(&key.step))
+        .filter(move |key| !blocked.contains(&key.step) && !waits(job, key))
+}
+
+/// Whether a task waits for others of its own frame.
+pub(crate) fn waits(job: &Job, key: &TaskKey) -> bool {
+    let Some(spec) = job.spec().filter(|spec| spec.steps.len() > 1) else { return false };
+    let undone = |key: &TaskKey| job.state(key).is_some_and(|state| state != TaskState::Done);
+    spec.before(key).iter().any(undone)
 }
 
 /// Whether one task of a job may start now, by the facts.
@@ -138,19 +149,22 @@ pub fn may_start(job: &Job, key: &TaskKey) -> bool {
     let switches = job.switches();
     let open = job.task(key).is_some_and(|task| task.state(spec.retries) == TaskState::Open);
     let gate_open = job.is_test(key) || rest_may_start(job, spec);
-    let blocked = blocked_steps(job, spec).contains(&key.step);
+    let blocked = blocked_steps(job, spec).contains(&key.step) || waits(job, key);
     open && gate_open && !blocked && !switches.paused && !switches.cancelled
 }
 
-/// The steps that wait for others.
+/// The steps that wait for others as a whole, because they have other frames.
 fn blocked_steps(job: &Job, spec: &JobSpec) -> BTreeSet<u16> {
     if spec.steps.iter().all(|step| step.after.is_empty()) {
         return BTreeSet::new();
     }
     let undone: BTreeSet<u16> = job.open().chain(job.failed()).map(|key| key.step).collect();
     let numbered = (0..).zip(&spec.steps);
-    let waits = |step: &Step| step.after.iter().any(|before| undone.contains(before));
-    numbered.filter(|(_, step)| waits(step)).map(|(number, _)| number).collect()
+    let waits = |number: u16, step: &Step| {
+        let whole = step.after.iter().filter(|before| !spec.frame_by_frame(**before, number));
+        whole.into_iter().any(|before| undone.contains(before))
+    };
+    numbered.filter(|(number, step)| waits(*number, step)).map(|(number, _)| number).collect()
 }
 
 /// Why a control does not fit a job as it stands.

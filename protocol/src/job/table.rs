@@ -261,6 +261,41 @@ impl Job {
         })
     }
 
+    /// Where a task stands in the job's order, from 0.
+    #[must_use]
+    pub fn position(&self, key: &TaskKey) -> Option<u32> {
+        self.tasks.get(key).and_then(|task| task.position)
+    }
+
+    /// Where a task stands; none for one that the spec doesn't name.
+    #[must_use]
+    pub fn state(&self, key: &TaskKey) -> Option<TaskState> {
+        let position = self.position(key)?;
+        Some(match (self.open.contains(&position), self.failed.contains(&position)) {
+            (true, _) => TaskState::Open,
+            (_, true) => TaskState::Failed,
+            _ => TaskState::Done,
+        })
+    }
+
+    /// How many frames of the steps whose results count there are, are done, and failed for good.
+    #[must_use]
+    pub fn frame_counts(&self) -> (usize, usize, usize) {
+        let Some(spec) = self.spec.as_ref().filter(|spec| spec.steps.len() > 1) else {
+            return self.counts();
+        };
+        let mut counts = (0, 0, 0);
+        for key in self.order.iter().filter(|key| spec.is_result(key.step)) {
+            counts.0 += 1;
+            match self.state(key) {
+                Some(TaskState::Done) => counts.1 += 1,
+                Some(TaskState::Failed) => counts.2 += 1,
+                _ => {}
+            }
+        }
+        counts
+    }
+
     /// How often a task is tried again.
     #[must_use]
     pub fn retries(&self) -> u32 {
@@ -327,8 +362,21 @@ impl Job {
             .flat_map(|done| done.holders.iter().copied())
     }
 
+    /// Where a task stands, by the facts about it and about those that it waits for: what waits
+    /// for one that failed has failed as well.
+    fn state_of(&self, key: &TaskKey, task: &Task) -> TaskState {
+        let state = task.state(self.retries());
+        let Some(spec) = self.spec.as_ref().filter(|spec| spec.steps.len() > 1) else {
+            return state;
+        };
+        let in_vain = || {
+            let before = spec.before(key).into_iter();
+            before.filter_map(|key| self.position(&key)).any(|at| self.failed.contains(&at))
+        };
+        if state == TaskState::Open && in_vain() { TaskState::Failed } else { state }
+    }
+
     fn settle(&mut self, key: &TaskKey) {
-        let retries = self.retries();
         let Some(task) = self.tasks.get(key) else {
             return;
         };
@@ -336,16 +384,21 @@ impl Job {
         let Some(position) = task.position else {
             return;
         };
-        let state = task.state(retries);
+        let state = self.state_of(key, task);
         if state == TaskState::Open {
             self.open.insert(position);
         } else {
             self.open.remove(&position);
         }
-        if state == TaskState::Failed {
-            self.failed.insert(position);
-        } else {
-            self.failed.remove(&position);
+        let failed = state == TaskState::Failed;
+        let changed = match failed {
+            true => self.failed.insert(position),
+            false => self.failed.remove(&position),
+        };
+        if changed && let Some(spec) = self.spec.as_ref().filter(|spec| spec.steps.len() > 1) {
+            for later in spec.behind(key) {
+                self.settle(&later);
+            }
         }
     }
 
@@ -360,7 +413,8 @@ impl Job {
         self.order.clear();
         self.open.clear();
         self.failed.clear();
-        let tests: Vec<TaskKey> = spec.tasks_of(0, &spec.test_frames).collect();
+        let mut keys: Vec<TaskKey> = spec.tasks_along(0, &spec.test_frames).collect();
+        let test_count = keys.len();
         let extended: Vec<(u16, Vec<FrameRun>)> = self
             .controls
             .values()
@@ -369,15 +423,14 @@ impl Job {
                 _ => None,
             })
             .collect();
-        let mut keys = tests;
         for (number, step) in (0..).zip(&spec.steps) {
-            keys.extend(spec.tasks_of(number, &step.frames));
+            keys.extend(spec.tasks_along(number, &step.frames));
             for (_, frames) in extended.iter().filter(|(step, _)| *step == number) {
-                keys.extend(spec.tasks_of(number, frames));
+                keys.extend(spec.tasks_along(number, frames));
             }
         }
         for (n, key) in keys.into_iter().enumerate() {
-            if n == spec.tasks_of(0, &spec.test_frames).count() {
+            if n == test_count {
                 self.tests = self.order.len();
             }
             let task = self.tasks.entry(key).or_default();
@@ -408,7 +461,7 @@ impl Job {
         let Some(spec) = self.spec.clone() else {
             return;
         };
-        for key in spec.tasks_of(step, frames) {
+        for key in spec.tasks_along(step, frames) {
             if let Some(task) = self.tasks.get_mut(&key) {
                 task.generation = task.generation.max(generation);
                 self.settle(&key);
@@ -474,11 +527,15 @@ impl Job {
                     started: outcome.started,
                     render_ms: outcome.render_ms,
                 };
-                // Of two failures under one name, which an honest node never signs, the one with
-                // the smaller message stays, whichever came first.
+                // Of two failures under one name the smaller stays, whichever came first: a node signs two
+                // where two leaders had it try the same.
+                let rank = |failure: &Failure| {
+                    let Failure { kind, log, started, render_ms, .. } = *failure;
+                    (log, started, render_ms, kind)
+                };
                 let known = task.failures.get(&key);
                 if known.is_none_or(|known| {
-                    (&failure.message, failure.log) < (&known.message, known.log)
+                    (&failure.message, rank(&failure)) < (&known.message, rank(known))
                 }) {
                     task.failures.insert(key, failure);
                 }

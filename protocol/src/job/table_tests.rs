@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fact::{Delivery, Outcomes, Removal};
-use crate::job::samples::{control, done, fact, failed, node, outcome, run, spec};
+use crate::job::samples::{control, done, fact, failed, node, outcome, run, spec, tiled};
 use crate::job::status::{
     Activity, Status, check_control, error_message, may_start, startable, status,
 };
@@ -180,10 +180,15 @@ fn more_frames_can_be_added_and_a_removed_job_stays_removed() {
 }
 
 /// Any fact about one job, few enough values that they collide and contradict each other.
-fn any_body(id: JobId) -> impl Strategy<Value = Body> {
+fn any_body(spec: JobSpec) -> impl Strategy<Value = Body> {
+    let id = spec.id();
     let ending = prop_oneof![Just(done()), Just(failed("a")), Just(failed("b"))];
-    let outcomes = (1..5_i32, 0..3_u32, 1..4_u32, ending).prop_map(move |(f, g, a, ending)| {
-        Body::Outcomes(Outcomes { job: id, outcomes: vec![outcome(f, g, a, ending)] })
+    let part = prop_oneof![Just((0, 0)), Just((0, 1)), Just((1, 0))];
+    let outcomes = (1..5_i32, part, 0..3_u32, 1..4_u32, ending, 0..2_u64);
+    let outcomes = outcomes.prop_map(move |(f, (step, tile), g, a, ending, started)| {
+        let (task, started) = (TaskKey { step, tile, ..TaskKey::frame(f) }, Unix(started));
+        let outcome = Outcome { task, started, ..outcome(f, g, a, ending) };
+        Body::Outcomes(Outcomes { job: id, outcomes: vec![outcome] })
     });
     let frames = (1..5_i32, 1..7_i32).prop_map(|(from, to)| vec![run(from, to)]);
     let action = prop_oneof![
@@ -208,7 +213,7 @@ fn any_body(id: JobId) -> impl Strategy<Value = Body> {
         8 => outcomes,
         5 => controls,
         1 => delivery,
-        2 => Just(Body::Spec(Box::new(tested()))),
+        2 => Just(Body::Spec(Box::new(spec))),
         1 => Just(Body::Removal(Removal { job: id })),
     ]
 }
@@ -217,10 +222,15 @@ fn tested() -> JobSpec {
     JobSpec { test_frames: vec![run(3, 3)], retries: 1, ..spec(4) }
 }
 
-fn any_history() -> impl Strategy<Value = Vec<(FactId, NodeId, Body)>> {
-    let id = tested().id();
+/// Whole frames, or frames in two tiles.
+fn any_history() -> impl Strategy<Value = (JobSpec, Vec<(FactId, NodeId, Body)>)> {
+    let specs = prop_oneof![Just(tested()), Just(tiled(tested()))];
+    specs.prop_flat_map(|spec| (Just(spec.clone()), history_of(spec)))
+}
+
+fn history_of(spec: JobSpec) -> impl Strategy<Value = Vec<(FactId, NodeId, Body)>> {
     // A fact's id is the hash of its author and body, as in life: equal ids, equal facts.
-    let one = (1..4_u8, any_body(id)).prop_map(|(author, body)| {
+    let one = (1..4_u8, any_body(spec)).prop_map(|(author, body)| {
         let bytes = [&[author][..], &body.encode(), &body.kind().0.to_le_bytes()].concat();
         (FactId(*blake3::hash(&bytes).as_bytes()), node(author), body)
     });
@@ -238,7 +248,7 @@ fn joined<'a>(history: impl IntoIterator<Item = &'a (FactId, NodeId, Body)>) -> 
 proptest! {
     /// Commutative and associative: every order gives the same. Idempotent: so does every repeat.
     #[test]
-    fn the_same_facts_give_the_same_state(history in any_history(), seed in any::<u64>()) {
+    fn the_same_facts_give_the_same_state((_, history) in any_history(), seed in any::<u64>()) {
         let expected = joined(&history);
         let mut random = crate::random::Random::seeded(seed);
         let count = history.len();
@@ -250,8 +260,8 @@ proptest! {
     /// Monotone: a further fact never takes a task of one generation back from done, and counts
     /// always add up.
     #[test]
-    fn done_never_goes_back(history in any_history()) {
-        let id = tested().id();
+    fn done_never_goes_back((spec, history) in any_history()) {
+        let id = spec.id();
         let mut jobs = Jobs::new();
         for (fact, author, body) in &history {
             let before: Vec<(TaskKey, u32, bool)> = jobs.get(&id).into_iter().flat_map(|job| {
@@ -269,7 +279,16 @@ proptest! {
                 }
             }
             let (all, done, failed) = job.counts();
-            let states: Vec<TaskState> = job.tasks().map(|(_, t)| t.state(job.retries())).collect();
+            let Some(spec) = job.spec() else { continue };
+            let in_vain = |key: &TaskKey| {
+                spec.before(key).iter().any(|key| job.state(key) == Some(TaskState::Failed))
+            };
+            let states: Vec<TaskState> = job.tasks().map(|(key, task)| {
+                match task.state(job.retries()) {
+                    TaskState::Open if in_vain(&key) => TaskState::Failed,
+                    state => state,
+                }
+            }).collect();
             prop_assert_eq!(states.len(), all);
             prop_assert_eq!(states.iter().filter(|s| **s == TaskState::Done).count(), done);
             prop_assert_eq!(states.iter().filter(|s| **s == TaskState::Failed).count(), failed);

@@ -22,7 +22,7 @@ use crate::sign::{Signer, Verifier};
 use crate::time::Time;
 use crate::wire::control::{Advert, AttemptKey, Message};
 use crate::wire::gossip;
-use crate::worker::{self, Worker};
+use crate::worker::{self, Grant, Worker};
 
 /// How often the shell must call with [`Input::Tick`] at least.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -61,8 +61,8 @@ pub enum Input {
         /// The blobs, which are on this node's disk.
         goods: Goods,
     },
-    /// The inputs of an attempt are here.
-    Prepared(AttemptKey, BlobId),
+    /// What an attempt needs is here: the whole tree of its job's inputs, where it needed that.
+    Prepared(AttemptKey, Option<BlobId>),
     /// How far an attempt's engine is, in thousandths.
     Progress(AttemptKey, u16),
     /// An attempt is handed back, and that is no failure: the engine was refused a licence. The engine,
@@ -73,6 +73,8 @@ pub enum Input {
     /// An attempt's engine ended; everything that the outcome names is on this node's disk. Its
     /// term and holders are filled in by the machine.
     Ended(AttemptKey, Box<Outcome>),
+    /// These attempts' engine ended before it came to them: nothing became of them.
+    Undone(Vec<AttemptKey>),
     /// What a peer asked to keep under this token is on this node's disk, or why not.
     Stored(NodeId, u64, Result<(), String>),
 }
@@ -329,6 +331,7 @@ impl Machine {
                 self.settle_standing();
             }
             Input::Ended(attempt, outcome) => self.ended(now, attempt, outcome),
+            Input::Undone(attempts) => self.undone(now, &attempts),
             Input::Stored(from, token, stored) => self.stored(from, token, stored),
         }
         // What this node sends itself arrives at once, and what changed by it is planned at once.
@@ -449,15 +452,10 @@ impl Machine {
                 }
             }
             Message::Assign { term, seq, lease, providers } => {
-                let renders = self.adverts.get(&self.me).is_some_and(|me| me.role.renders());
-                if renders && self.election.obeys(&from, term) {
-                    if self.ledger.jobs.get(&lease.attempt.job).is_none() {
-                        // Its spec is on its way, or was missed: comparing facts brings it.
-                        self.send_root(from);
-                    }
-                    let events = self.worker.assign(now, term, seq, lease, providers);
-                    self.worker_events(now, events);
-                }
+                self.assigned(now, from, Grant { term, seq, lease, more: Vec::new(), providers });
+            }
+            Message::AssignRun { term, seq, lease, more, providers } => {
+                self.assigned(now, from, Grant { term, seq, lease, more, providers });
             }
             Message::Facts(token, facts) => self.take_facts(from, token, facts),
             Message::FactsStored(token) => {

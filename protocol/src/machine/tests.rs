@@ -167,22 +167,27 @@ impl World {
                 disk.1.retain(|id, _| !ids.contains(id));
             }
             Command::Work(worker::Event::Prepare { attempt, .. }) => {
-                queue.push_back((me, Input::Prepared(attempt, spec(1).inputs)));
+                queue.push_back((me, Input::Prepared(attempt, Some(spec(1).inputs))));
             }
-            Command::Work(worker::Event::Start { lease, .. }) => {
-                let key = lease.attempt;
-                self.starts.push((me, key.task.frame));
-                if self.refuses.contains(&me) {
-                    let (engine, said) = ("demo".to_owned(), "no seat is free".to_owned());
-                    queue.push_back((me, Input::LicenceRefused(key, engine, said)));
-                    return;
+            Command::Work(worker::Event::Start { lease, more, .. }) => {
+                for (at, key) in std::iter::once(lease.attempt).chain(more.clone()).enumerate() {
+                    self.starts.push((me, key.task.frame));
+                    if self.refuses.contains(&me) {
+                        let (engine, said) = ("demo".to_owned(), "no seat is free".to_owned());
+                        queue.push_back((me, Input::LicenceRefused(key, engine, said)));
+                        queue.push_back((me, Input::Undone(more[at..].to_vec())));
+                        break;
+                    }
+                    let fails = self.fails.contains(&key.task.frame);
+                    let ending = if fails { failed("it broke") } else { done() };
+                    let ended = outcome(key.task.frame, key.generation, key.attempt, ending);
+                    queue.push_back((me, Input::Ended(key, Box::new(ended))));
+                    if fails {
+                        // What the process had not come to is handed back.
+                        queue.push_back((me, Input::Undone(more[at..].to_vec())));
+                        break;
+                    }
                 }
-                let ending = match self.fails.contains(&key.task.frame) {
-                    true => failed("it broke"),
-                    false => done(),
-                };
-                let ended = outcome(key.task.frame, key.generation, key.attempt, ending);
-                queue.push_back((me, Input::Ended(key, Box::new(ended))));
             }
             Command::Store { from, token, .. } => {
                 queue.push_back((me, Input::Stored(from, token, Ok(()))));
@@ -191,7 +196,7 @@ impl World {
                 self.answers.insert(request, answer);
             }
             Command::Close(node, why) => panic!("{me:?} closes {node:?}: {why}"),
-            Command::Work(worker::Event::Kill(_))
+            Command::Work(worker::Event::Kill(_) | worker::Event::Stop(_))
             | Command::Changed(_)
             | Command::LeaderChanged
             | Command::Set => {}

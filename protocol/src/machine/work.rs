@@ -125,7 +125,28 @@ impl Machine {
         }
     }
 
-    pub(super) fn prepared(&mut self, now: Time, attempt: &AttemptKey, inputs: BlobId) {
+    /// A leader grants attempts; who is none is not obeyed.
+    pub(super) fn assigned(&mut self, now: Time, from: NodeId, grant: worker::Grant) {
+        let renders = self.adverts.get(&self.me).is_some_and(|me| me.role.renders());
+        if renders && self.election.obeys(&from, grant.term) {
+            if self.ledger.jobs.get(&grant.lease.attempt.job).is_none() {
+                // Its spec is on its way, or was missed: comparing facts brings it.
+                self.send_root(from);
+            }
+            let events = self.worker.assign(now, grant);
+            self.worker_events(now, events);
+        }
+    }
+
+    /// An engine ended before it came to these: they are handed back.
+    pub(super) fn undone(&mut self, now: Time, attempts: &[AttemptKey]) {
+        for attempt in attempts {
+            self.worker.over(attempt);
+        }
+        self.report(now);
+    }
+
+    pub(super) fn prepared(&mut self, now: Time, attempt: &AttemptKey, inputs: Option<BlobId>) {
         let events = self.worker.prepared(now, attempt, inputs, &self.ledger.jobs);
         self.worker_events(now, events);
     }

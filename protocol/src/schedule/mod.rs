@@ -44,19 +44,22 @@ pub struct NodeView {
 pub struct View {
     /// The nodes.
     pub nodes: BTreeMap<NodeId, NodeView>,
-    /// Tasks that are leased, by job.
-    pub leased: BTreeMap<JobId, BTreeSet<TaskKey>>,
-    /// How many tasks of an engine may run at once, for those that have a limit.
+    /// Tasks that are leased, by job, and to whom.
+    pub leased: BTreeMap<JobId, BTreeMap<TaskKey, NodeId>>,
+    /// How many tasks of an engine may run at once, for those that have a limit. Of a run of frames
+    /// one is rendered at a time.
     pub limits: BTreeMap<String, u32>,
 }
 
-/// One attempt that should start.
+/// One attempt that should start, or several in a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
     /// On which node.
     pub node: NodeId,
     /// Which attempt.
     pub attempt: AttemptKey,
+    /// Attempts at further frames, which the same process renders after it.
+    pub more: Vec<AttemptKey>,
 }
 
 /// What should start, and why the rest waits.

@@ -1,20 +1,24 @@
 //! The plan: reconcile, filter, rank, place.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Peekable;
 
 use super::{Assignment, Busy, NodeView, Plan, View, Waiting, feasible, rank};
 use crate::ids::{JobId, NodeId};
 use crate::job::spec::{JobSpec, Step};
 use crate::job::status::startable;
-use crate::job::table::{Job, Jobs};
+use crate::job::table::{Job, Jobs, Task};
 use crate::job::task::TaskKey;
 use crate::wire::control::{AttemptKey, Closed};
+
+/// The most frames that one assignment takes: reports name each of them.
+pub const MAX_RUN: usize = 256;
 
 struct Candidate<'a> {
     id: JobId,
     job: &'a Job,
     spec: &'a JobSpec,
-    next: Box<dyn Iterator<Item = TaskKey> + 'a>,
+    next: Peekable<Box<dyn Iterator<Item = TaskKey> + 'a>>,
     /// Steps of which nothing more can be placed.
     blocked: BTreeSet<u16>,
 }
@@ -22,7 +26,7 @@ struct Candidate<'a> {
 /// What changes while a plan is made.
 struct Room {
     idle: BTreeSet<NodeId>,
-    /// How many tasks run of each engine that has a limit.
+    /// How many processes run of each engine that has a limit: a run of frames is one.
     running: BTreeMap<String, u32>,
 }
 
@@ -35,13 +39,15 @@ pub fn plan(view: &View, jobs: &Jobs) -> Plan {
     let idle = view.nodes.iter().filter(|(_, node)| node.idle).map(|(id, _)| *id).collect();
     let mut room = Room { idle, running: running(view, jobs) };
     let mut shares = rank::shares(jobs, view);
-    let nothing = BTreeSet::new();
+    let nothing = BTreeMap::new();
     let mut candidates: Vec<Candidate<'_>> = jobs
         .iter()
         .filter(|(_, job, _)| job.open().next().is_some())
         .map(|(id, job, spec)| {
             let leased = view.leased.get(&id).unwrap_or(&nothing);
-            let next = Box::new(startable(job).filter(|key| !leased.contains(key)));
+            let next = startable(job).filter(|key| !leased.contains_key(key));
+            let next: Box<dyn Iterator<Item = TaskKey>> = Box::new(next);
+            let next = next.peekable();
             Candidate { id, job, spec, next, blocked: BTreeSet::new() }
         })
         .collect();
@@ -59,7 +65,8 @@ pub fn plan(view: &View, jobs: &Jobs) -> Plan {
             continue;
         };
         match place(view, &room, candidate, key) {
-            Ok(assignment) => {
+            Ok(mut assignment) => {
+                assignment.more = run_behind(candidate, &assignment.attempt);
                 room.idle.remove(&assignment.node);
                 let engine = candidate.spec.steps.get(usize::from(key.step)).map(|s| &s.engine);
                 if let Some(running) = engine.and_then(|engine| room.running.get_mut(engine)) {
@@ -84,18 +91,22 @@ pub fn plan(view: &View, jobs: &Jobs) -> Plan {
     plan
 }
 
-/// How many tasks are leased of each engine that has a limit.
+/// How many nodes work with each engine that has a limit.
 fn running(view: &View, jobs: &Jobs) -> BTreeMap<String, u32> {
     let mut running: BTreeMap<String, u32> =
         view.limits.keys().map(|engine| (engine.clone(), 0)).collect();
     if running.is_empty() {
         return running;
     }
+    let mut seen = BTreeSet::new();
     for (job, tasks) in &view.leased {
         let Some(spec) = jobs.get(job).and_then(Job::spec) else { continue };
-        for task in tasks {
+        for (task, node) in tasks {
             let engine = spec.steps.get(usize::from(task.step)).map(|step| &step.engine);
-            if let Some(count) = engine.and_then(|engine| running.get_mut(engine)) {
+            if let Some((engine, count)) =
+                engine.and_then(|engine| Some((engine, running.get_mut(engine)?)))
+                && seen.insert((engine, node))
+            {
                 *count += 1;
             }
         }
@@ -149,15 +160,9 @@ fn place(
         .filter(|(node, _)| !(fresh_exists && failed.contains(*node)))
         .min_by_key(|(node, seen)| rank::suitability(id, node, seen, failed.contains(node)));
     match best {
-        Some((node, _)) => Ok(Assignment {
-            node: *node,
-            attempt: AttemptKey {
-                job: *id,
-                task: key,
-                generation: task.generation,
-                attempt: task.next_attempt(),
-            },
-        }),
+        Some((node, _)) => {
+            Ok(Assignment { node: *node, attempt: attempt_at(*id, key, task), more: Vec::new() })
+        }
         None => {
             let there = || fitting.values().filter(|node| !node.off);
             let closed = |why| there().filter(|node| node.closed == Some(why)).count();
@@ -171,6 +176,32 @@ fn place(
             }))
         }
     }
+}
+
+fn attempt_at(job: JobId, key: TaskKey, task: &Task) -> AttemptKey {
+    AttemptKey { job, task: key, generation: task.generation, attempt: task.next_attempt() }
+}
+
+/// The frames that go into one process with `first`: those that come next, as many as the job
+/// asks. One that failed goes alone, so that it takes no others with it.
+fn run_behind(candidate: &mut Candidate<'_>, first: &AttemptKey) -> Vec<AttemptKey> {
+    let Candidate { id, job, spec, next, .. } = candidate;
+    let failed =
+        |key: &TaskKey| job.task(key).is_none_or(|task| task.failures_now().next().is_some());
+    let limit = spec.steps.get(usize::from(first.task.step)).map_or(1, |s| s.frames_per_task);
+    let limit = (limit as usize).min(MAX_RUN);
+    let mut more = Vec::new();
+    if failed(&first.task) {
+        return more;
+    }
+    let same_but_frame = |key: &TaskKey| TaskKey { frame: first.task.frame, ..*key } == first.task;
+    while more.len() + 1 < limit
+        && let Some(key) = next.next_if(|key| same_but_frame(key) && !failed(key))
+        && let Some(task) = job.task(&key)
+    {
+        more.push(attempt_at(*id, key, task));
+    }
+    more
 }
 
 /// The nodes that could take a step, and the memory that rules others out because tasks of the job

@@ -6,6 +6,7 @@ use crate::hardware::{GIB, Hardware, Needs};
 use crate::job::outcome::{Ending, FailureKind, Outcome};
 use crate::job::samples::{fact, failed, node, outcome, run, spec};
 use crate::schedule::NodeView;
+use crate::time::Unix;
 
 fn machine(ram: u64) -> NodeView {
     NodeView {
@@ -37,7 +38,7 @@ fn frames_go_to_idle_nodes_in_order() {
     let mut jobs = Jobs::new();
     let id = submit(&mut jobs, spec(9));
     let mut view = view([(1, machine(16)), (2, machine(16)), (3, machine(16))]);
-    view.leased.insert(id, [TaskKey::frame(1)].into());
+    view.leased.insert(id, [(TaskKey::frame(1), node(1))].into());
     view.nodes.get_mut(&node(1)).unwrap().idle = false;
     let plan = plan(&view, &jobs);
     assert_eq!(frames(&plan), [2, 3]);
@@ -160,9 +161,13 @@ fn limits_count_what_runs_already() {
     let id = submit(&mut jobs, spec(9));
     let mut view = view((1..=5).map(|n| (n, machine(16))));
     view.limits.insert("demo".into(), 3);
-    view.leased.insert(id, [TaskKey::frame(1)].into());
+    view.leased.insert(id, [(TaskKey::frame(1), node(6))].into());
+    let planned = plan(&view, &jobs);
+    assert_eq!(frames(&planned), [2, 3]);
+    // A run of frames is one process.
+    view.leased.insert(id, [4, 5, 6].map(|frame| (TaskKey::frame(frame), node(6))).into());
     let plan = plan(&view, &jobs);
-    assert_eq!(frames(&plan), [2, 3]);
+    assert_eq!(frames(&plan), [1, 2]);
     assert_eq!(plan.waiting[&id], Waiting::Limit { engine: "demo".into(), limit: 3 });
 }
 
@@ -219,7 +224,8 @@ fn world() -> impl Strategy<Value = (View, Jobs)> {
             ..machine(size * 16)
         },
     );
-    let jobs = (0..3u64, 1..4i32, engines, proptest::collection::vec((1..4i32, 1..6u8), 0..3));
+    let failures = proptest::collection::vec((1..4i32, 1..6u8), 0..3);
+    let jobs = (0..3u64, 1..4i32, 1..4u32, engines, failures);
     let limits = proptest::option::of(0..3u32);
     let (nodes, jobs) =
         (proptest::collection::vec(nodes, 1..6), proptest::collection::vec(jobs, 1..4));
@@ -228,10 +234,11 @@ fn world() -> impl Strategy<Value = (View, Jobs)> {
         view.limits.extend(limit.map(|limit| ("demo".to_owned(), limit)));
         let mut jobs = Jobs::new();
         let mut facts = 1000;
-        for (nonce, (ram, frames, engine, failures)) in (1..).zip(wanted) {
+        for (nonce, (ram, frames, together, engine, failures)) in (1..).zip(wanted) {
             let needs = Needs { ram: ram * 16 * GIB, ..Needs::default() };
             let mut spec = JobSpec { nonce: [nonce; 16], needs, retries: 5, ..spec(frames) };
             spec.steps[0].engine = engine.to_owned();
+            spec.steps[0].frames_per_task = together;
             let job = submit(&mut jobs, spec);
             for (frame, who) in failures {
                 facts += 1;
@@ -274,10 +281,14 @@ proptest! {
         let mut demo = 0;
         let mut started = BTreeSet::new();
         let engine = |job: &JobId| jobs.get(job).unwrap().spec().unwrap().steps[0].engine.clone();
-        for Assignment { node, attempt } in &plan.assignments {
+        for Assignment { node, attempt, more } in &plan.assignments {
             prop_assert!(idle.remove(node), "a node is used twice, or was not idle");
-            prop_assert!(started.insert((attempt.job, attempt.task)), "a task is started twice");
-            prop_assert!(may_take(&view, &jobs, *node, attempt.job, attempt.task));
+            let limit = jobs.get(&attempt.job).unwrap().spec().unwrap().steps[0].frames_per_task;
+            prop_assert!(more.len() < limit as usize, "the run is longer than asked");
+            for AttemptKey { job, task, .. } in more.iter().chain([attempt]) {
+                prop_assert!(started.insert((*job, *task)), "a task is started twice");
+                prop_assert!(may_take(&view, &jobs, *node, *job, *task));
+            }
             demo += u32::from(engine(&attempt.job) == "demo");
         }
         let limit = view.limits.get("demo").copied().unwrap_or(u32::MAX);
@@ -293,4 +304,35 @@ proptest! {
             prop_assert_eq!(left > 0, plan.waiting.contains_key(&id), "who waits is told why");
         }
     }
+}
+
+#[test]
+fn a_long_run_is_one_share() {
+    let mut jobs = Jobs::new();
+    let mut long = spec(9);
+    long.steps[0].frames_per_task = 9;
+    submit(&mut jobs, long);
+    let other = JobSpec { owner: "bo".into(), nonce: [2; 16], submitted: Unix(2), ..spec(9) };
+    submit(&mut jobs, other.clone());
+    submit(&mut jobs, JobSpec { nonce: [3; 16], ..spec(9) });
+    let plan = plan(&view((1..=4).map(|n| (n, machine(16)))), &jobs);
+    let others = plan.assignments.iter().filter(|a| a.attempt.job == other.id()).count();
+    assert_eq!((plan.assignments.len(), others), (4, 2));
+}
+
+#[test]
+fn frames_go_out_in_runs_and_one_that_failed_goes_alone() {
+    let mut jobs = Jobs::new();
+    let mut spec = JobSpec { retries: 3, ..spec(7) };
+    spec.steps[0].frames_per_task = 3;
+    let id = submit(&mut jobs, spec);
+    let outcomes = vec![outcome(4, 0, 1, failed("x"))];
+    jobs.apply(fact(99), node(1), &Body::Outcomes(Outcomes { job: id, outcomes }));
+    let view = view((1..=4).map(|n| (n, machine(16))));
+    let runs: Vec<Vec<i32>> = plan(&view, &jobs)
+        .assignments
+        .iter()
+        .map(|a| std::iter::once(&a.attempt).chain(&a.more).map(|key| key.task.frame).collect())
+        .collect();
+    assert_eq!(runs, [vec![1, 2, 3], vec![4], vec![5, 6, 7]]);
 }

@@ -1,7 +1,7 @@
 //! In which order jobs are served, and which of the fitting nodes is taken.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{NodeView, View};
 use crate::ids::{JobId, NodeId};
@@ -13,24 +13,24 @@ use crate::time::Unix;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     priority: Reverse<u8>,
-    /// How many tasks of the owner's run already: fair share among owners.
+    /// How many nodes work for the owner already: fair share among owners.
     share: usize,
     age: Unix,
     job: JobId,
 }
 
-/// How many leased tasks every owner has.
+/// How many nodes work for every owner. A run of frames keeps one busy, however long it is.
 #[must_use]
 pub fn shares(jobs: &Jobs, view: &View) -> BTreeMap<String, usize> {
-    let mut shares = BTreeMap::new();
+    let mut busy: BTreeMap<String, BTreeSet<&NodeId>> = BTreeMap::new();
     for (id, _, spec) in jobs.iter() {
-        let leased = view.leased.get(&id).map_or(0, std::collections::BTreeSet::len);
-        *shares.entry(spec.owner.clone()).or_default() += leased;
+        let nodes = view.leased.get(&id).into_iter().flat_map(BTreeMap::values);
+        busy.entry(spec.owner.clone()).or_default().extend(nodes);
     }
-    shares
+    busy.into_iter().map(|(owner, nodes)| (owner, nodes.len())).collect()
 }
 
-/// A job's place, given how many tasks of its owner's run.
+/// A job's place, given how many nodes work for its owner.
 #[must_use]
 pub fn place(id: JobId, job: &Job, spec: &JobSpec, share: usize) -> Place {
     let priority = Reverse(job.switches().priority);

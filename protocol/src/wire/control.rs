@@ -220,4 +220,18 @@ pub enum Message {
     /// A worker to its leader, just before each report: what keeps it from taking work. Where nothing
     /// does, it is not sent.
     Standing(Standing),
+    /// As [`Message::Assign`], for a run of frames that one process of the engine renders. Each is
+    /// an attempt of its own; the lease names the first.
+    AssignRun {
+        /// The leader's term.
+        term: u64,
+        /// Counts the assignments of this leader to this worker, together with the single ones.
+        seq: u64,
+        /// What is granted, to all of the run together.
+        lease: Lease,
+        /// The attempts that follow the first.
+        more: Vec<AttemptKey>,
+        /// Nodes that hold the inputs.
+        providers: Vec<NodeId>,
+    },
 }

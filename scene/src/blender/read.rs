@@ -137,6 +137,11 @@ impl Plan {
         self.by_address.get(&address).copied()
     }
 
+    /// One struct's bytes, to be read by the names of its fields.
+    pub(super) fn record<'a>(&'a self, structure: &'a Structure, bytes: &'a [u8]) -> Record<'a> {
+        Record { dna: &self.dna, structure, bytes, layout: self.layout }
+    }
+
     /// The struct that a block is an array of, and how many of them are there.
     pub(super) fn structure_of(&self, block: &Block) -> Option<(&Structure, u64)> {
         let structure = self.dna.structure(block.structure)?;

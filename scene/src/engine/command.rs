@@ -342,7 +342,8 @@ fn check_support(definition: &Definition, run: &Invocation) -> Result<(), Comman
     Ok(())
 }
 
-fn format<'a>(
+/// The format that is wanted, or the definition's own.
+pub(super) fn format<'a>(
     definition: &'a Definition,
     wanted: Option<&str>,
 ) -> Result<&'a Format, CommandError> {

@@ -17,9 +17,10 @@ mod tests;
 const MAX_TEXT_BYTES: usize = 1024 * 1024;
 
 /// The definitions that come with weft, each a file of its own.
-const SHIPPED: [(&str, &str); 4] = [
+const SHIPPED: [(&str, &str); 5] = [
     ("blender.toml", include_str!("../../engines/blender.toml")),
     ("demo.toml", include_str!("../../engines/demo.toml")),
+    ("join.toml", include_str!("../../engines/join.toml")),
     ("noop.toml", include_str!("../../engines/noop.toml")),
     ("povray.toml", include_str!("../../engines/povray.toml")),
 ];
@@ -46,7 +47,9 @@ const SHIPPED: [(&str, &str); 4] = [
 ///   `frame` (group `frame`: which one is being rendered), `memory` (`value`, `unit`), `saved`
 ///   (`path`), and `warning`, `error`, `fatal` (failed whatever the exit code) and `licence` (group
 ///   `text`, or the whole line).
-/// - `[files]`: how scenes in a text format name files; read by [`text_scene`](crate::text_scene).
+/// - `untiled_arguments`: why a scene can't be rendered in tiles when `--arg K=V` is given, by `K`.
+/// - `[files]`: how scenes in a text format name files, and what in them keeps a scene from tiles; read by
+///   [`text_scene`](crate::text_scene).
 ///
 /// [`command`]: super::command()
 /// [`LogReader`]: super::LogReader
@@ -91,6 +94,7 @@ pub struct Definition {
     pub memory_exit_codes: Vec<i32>,
     /// Values for `--arg K=V` where the artist gives none.
     pub default_arguments: BTreeMap<String, String>,
+    pub(super) untiled_arguments: BTreeMap<String, String>,
     pub(super) version_pattern: Option<Pattern>,
     pub(super) args: Vec<Argument>,
     pub(super) options: Vec<OptionGroup>,
@@ -106,6 +110,8 @@ pub struct Definition {
 pub enum Builtin {
     /// Does nothing for `arg.pause` milliseconds, and leaves no files; to measure the farm.
     Noop,
+    /// Puts pictures together from the tiles that another step of the job rendered.
+    Join,
 }
 
 /// A file format that an engine writes.
@@ -281,6 +287,24 @@ impl Definition {
     /// Whether it says how its scenes name files, so that they can be found in them.
     pub fn names_files(&self) -> bool {
         self.files.is_some()
+    }
+
+    /// Whether it names the files that it saved.
+    pub fn tells_saved(&self) -> bool {
+        !self.log.saved.is_empty()
+    }
+
+    /// Why tiles would not make the very picture that the whole frame is, where such arguments are given.
+    pub fn untiled_arguments(&self, given: &BTreeMap<String, String>) -> Vec<String> {
+        let is_given =
+            |key: &String| given.contains_key(key) || self.default_arguments.contains_key(key);
+        let found = self.untiled_arguments.iter().filter(|(key, _)| is_given(key));
+        found.map(|(key, why)| format!("--arg {key}: {why}")).collect()
+    }
+
+    /// The ending of the files that it writes in a format, or where none is named in its default.
+    pub fn ending(&self, format: Option<&str>) -> Option<&str> {
+        super::command::format(self, format).ok().map(|format| format.extension.as_str())
     }
 
     /// What an exit code means; a process ended by signal N counts as 128 + N.

@@ -15,6 +15,8 @@ pub(crate) struct FilePatterns {
     /// Names of files that come with the engine, unless the scene has its own.
     pub(super) provided: Vec<Pattern>,
     pub(super) named: Vec<NamedFiles>,
+    /// What keeps a scene that says so from being rendered in tiles, and why.
+    pub(super) untiled: Vec<(Pattern, String)>,
 }
 
 /// One way in which a scene names files.
@@ -53,6 +55,13 @@ impl FilePatterns {
     /// What is found by one of the ways.
     pub(crate) fn rule(&self, rule: usize) -> Option<&NamedFiles> {
         self.named.get(rule)
+    }
+
+    /// Why a scene with this line, which has no comments, can't be rendered in tiles that make the
+    /// very picture that the whole frame is.
+    pub(crate) fn untiled(&self, line: &str) -> impl Iterator<Item = &str> {
+        let found = self.untiled.iter().filter(move |(pattern, _)| pattern.finds(line));
+        found.map(|(_, why)| why.as_str())
     }
 
     /// Whether a file of this name comes with the engine.

@@ -129,6 +129,11 @@ impl LogReader {
         self
     }
 
+    /// How many frames the engine has begun, where it tells.
+    pub fn frames_begun(&self) -> u32 {
+        self.frames_begun
+    }
+
     /// What `line` says, in the order progress, memory, file, message; mostly nothing. A line may
     /// hold carriage returns, with which programs overwrite their progress: the parts are read one
     /// by one. Of a line longer than 16 KiB only the beginning is read.

@@ -46,6 +46,7 @@ pub(super) struct Table {
     pub(super) success_exit_codes: Option<Vec<i32>>,
     pub(super) memory_exit_codes: Option<Vec<i32>>,
     pub(super) default_arguments: Option<BTreeMap<String, Text>>,
+    pub(super) untiled_arguments: Option<BTreeMap<String, String>>,
     pub(super) log: Option<LogTable>,
     pub(super) files: Option<FilesTable>,
 }
@@ -66,6 +67,14 @@ pub(super) struct FilesTable {
     pub(super) block_comment: Option<(String, String)>,
     pub(super) provided: Vec<Text>,
     pub(super) named: Vec<NamedFilesTable>,
+    pub(super) untiled: Vec<UntiledTable>,
+}
+
+#[derive(Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UntiledTable {
+    pub(super) pattern: Text,
+    pub(super) why: String,
 }
 
 #[derive(Deserialize, Clone)]
@@ -155,6 +164,7 @@ impl Table {
             success_exit_codes: self.success_exit_codes.or(base.success_exit_codes),
             memory_exit_codes: self.memory_exit_codes.or(base.memory_exit_codes),
             default_arguments: join(self.default_arguments, base.default_arguments),
+            untiled_arguments: join(self.untiled_arguments, base.untiled_arguments),
             files: self.files.or(base.files),
             log: Some(self.log.unwrap_or_default().over(base.log.unwrap_or_default())),
         }

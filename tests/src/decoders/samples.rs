@@ -278,6 +278,13 @@ fn controls() -> Vec<(&'static str, Message)> {
         held: vec![BlobId([4; 32])],
     };
     let lease = Lease { attempt: attempt(), cores: 8, ram: 8 * GIB, gpus: vec![0, 1] };
+    let run = Message::AssignRun {
+        term: 3,
+        seq: 4,
+        lease: lease.clone(),
+        more: vec![AttemptKey { attempt: 2, ..attempt() }],
+        providers: vec![node],
+    };
     let fact = signed(&bodies()[1].2).as_bytes().to_vec();
     let refused = [("blender".to_owned(), "no seat is free".to_owned())].into();
     let standing = Standing { closed: Some(Closed::Hours), refused };
@@ -301,6 +308,7 @@ fn controls() -> Vec<(&'static str, Message)> {
         ("report", Message::Report(Box::new(report))),
         ("reported", Message::Reported(9, 3)),
         ("assign", Message::Assign { term: 3, seq: 4, lease, providers: vec![node] }),
+        ("assign_run", run),
         ("facts", Message::Facts(Some(6), vec![fact.clone(), fact])),
         ("facts_stored", Message::FactsStored(6)),
         ("keep", keep),

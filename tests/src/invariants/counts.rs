@@ -18,13 +18,29 @@ fn check(world: &World, number: usize, id: JobId) -> Result<(), String> {
     let Some(job) = machine.ledger.jobs.get(&id).filter(|job| job.spec().is_some()) else {
         return Ok(());
     };
+    let spec = job.spec().expect("filtered just before");
     let (mut done, mut failed, mut open) = (0, 0, 0);
-    for (_, task) in job.tasks() {
-        match task.state(job.retries()) {
-            TaskState::Done => done += 1,
-            TaskState::Failed => failed += 1,
+    let mut frames = (0, 0, 0);
+    for (key, task) in job.tasks() {
+        let own = task.state(job.retries());
+        // What waits for one that failed for good will never come about.
+        let before = spec.before(&key);
+        let in_vain = before.iter().any(|key| job.state(key) == Some(TaskState::Failed));
+        let state = if own == TaskState::Open && in_vain { TaskState::Failed } else { own };
+        if job.state(&key) != Some(state) {
+            return Err(format!("node{number} shows {key:?} of {id:?} otherwise than {state:?}"));
+        }
+        let counts = usize::from(!spec.steps.iter().any(|step| step.after.contains(&key.step)));
+        frames.0 += counts;
+        match state {
+            TaskState::Done => (done, frames.1) = (done + 1, frames.1 + counts),
+            TaskState::Failed => (failed, frames.2) = (failed + 1, frames.2 + counts),
             TaskState::Open => open += 1,
         }
+    }
+    if job.frame_counts() != frames {
+        let shown = job.frame_counts();
+        return Err(format!("node{number} shows {shown:?} frames of {id:?}, which has {frames:?}"));
     }
     let shown = job.counts();
     let listed = (job.open().count(), job.failed().count());

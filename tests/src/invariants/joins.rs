@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use weft_protocol::fact::{Body, Fact};
 use weft_protocol::ids::{FactId, JobId, NodeId};
 use weft_protocol::job::control::Action;
+use weft_protocol::job::spec::JobSpec;
 use weft_protocol::job::status::{Activity, Status, status};
-use weft_protocol::job::task::{TaskKey, unfold};
+use weft_protocol::job::task::{FrameRun, TaskKey, unfold};
 use weft_protocol::machine::Machine;
 
 use super::Invariant;
@@ -24,7 +25,7 @@ type Rank = (u32, NodeId, FactId);
 #[derive(Default)]
 struct Plain {
     tasks: BTreeSet<TaskKey>,
-    known: bool,
+    spec: Option<Box<JobSpec>>,
     removed: bool,
     cancelled: bool,
     /// Pause or resume, by the order of controls.
@@ -43,11 +44,10 @@ fn plain(facts: impl Iterator<Item = Fact>) -> BTreeMap<JobId, Plain> {
         let job = jobs.entry(id).or_default();
         match body {
             Body::Spec(spec) => {
-                job.known = true;
                 for (step, frames) in (0..).zip(spec.steps.iter().map(|step| &step.frames)) {
-                    let keys = unfold(frames).map(|n| TaskKey { step, ..TaskKey::frame(n) });
-                    job.tasks.extend(keys);
+                    job.tasks.extend(tasks(&spec, step, frames));
                 }
+                job.spec = Some(spec);
             }
             Body::Removal(_) => job.removed = true,
             Body::Control(control) => {
@@ -74,16 +74,15 @@ fn plain(facts: impl Iterator<Item = Fact>) -> BTreeMap<JobId, Plain> {
         }
     }
     for job in jobs.values_mut() {
+        let Some(spec) = &job.spec else { continue };
         for action in &job.extended {
             if let Action::Extend { step, frames } = action {
-                let keys = unfold(frames).map(|n| TaskKey { step: *step, ..TaskKey::frame(n) });
-                job.tasks.extend(keys);
+                job.tasks.extend(tasks(spec, *step, frames));
             }
         }
         for action in &job.retried {
             if let Action::Retry { step, frames, generation } = action {
-                for n in unfold(frames) {
-                    let key = TaskKey { step: *step, ..TaskKey::frame(n) };
+                for key in tasks(spec, *step, frames) {
                     let known = job.generations.entry(key).or_default();
                     *known = (*known).max(*generation);
                 }
@@ -93,13 +92,32 @@ fn plain(facts: impl Iterator<Item = Fact>) -> BTreeMap<JobId, Plain> {
     jobs
 }
 
+/// The tasks of a step for some frames, and of the steps that follow from it frame by frame: here a job
+/// has at most one of those.
+fn tasks(spec: &JobSpec, step: u16, frames: &[FrameRun]) -> Vec<TaskKey> {
+    let own = spec.steps.get(usize::from(step));
+    let mut tasks = Vec::new();
+    for (number, other) in (0..).zip(&spec.steps) {
+        let follows =
+            other.after.contains(&step) && own.is_some_and(|own| own.frames == other.frames);
+        if number == step || follows {
+            for frame in unfold(frames) {
+                let tiles = 0..other.tiles.0 * other.tiles.1;
+                let key = TaskKey { step: number, ..TaskKey::frame(frame) };
+                tasks.extend(tiles.map(|tile| TaskKey { tile, ..key }));
+            }
+        }
+    }
+    tasks
+}
+
 fn compare(number: usize, machine: &Machine, id: JobId, plain: &Plain) -> Result<(), String> {
     let wrong = |what: String| Err(format!("node{number}, {id:?}: {what}"));
     let jobs = &machine.ledger.jobs;
     if plain.removed != jobs.is_removed(&id) {
         return wrong(format!("removed is {}, and was {}", jobs.is_removed(&id), plain.removed));
     }
-    let Some(job) = jobs.get(&id).filter(|_| plain.known) else {
+    let Some(job) = jobs.get(&id).filter(|_| plain.spec.is_some()) else {
         return Ok(());
     };
     let mut done = 0;

@@ -11,7 +11,7 @@ use weft_protocol::ids::JobId;
 use weft_protocol::job::control::Action;
 use weft_protocol::job::outcome::Ending;
 use weft_protocol::job::spec::{AfterTest, JobSpec};
-use weft_protocol::job::task::{TaskKey, unfold};
+use weft_protocol::job::task::{FrameRun, TaskKey};
 
 use super::Invariant;
 use crate::sim::{Node, Notice, World};
@@ -26,8 +26,23 @@ struct Known {
     spec: Option<JobSpec>,
     done: BTreeMap<TaskKey, u32>,
     failures: BTreeMap<(TaskKey, u32), usize>,
-    generations: BTreeMap<TaskKey, u32>,
+    retries: Vec<(u16, Vec<FrameRun>, u32)>,
     approved: bool,
+}
+
+impl Known {
+    /// Whether a task is done, and whether it failed for good by itself.
+    fn state(&self, spec: &JobSpec, key: TaskKey) -> (bool, bool) {
+        let raised = self.retries.iter().filter(|(step, frames, _)| {
+            let frames: Vec<FrameRun> =
+                frames.iter().copied().filter(|run| run.contains(key.frame)).collect();
+            spec.tasks_along(*step, &frames).any(|task| task == key)
+        });
+        let generation = raised.map(|(.., generation)| *generation).max().unwrap_or(0);
+        let done = self.done.get(&key).is_some_and(|done| *done > generation);
+        let failures = self.failures.get(&(key, generation)).copied().unwrap_or(0);
+        (done, !done && failures > spec.retries as usize)
+    }
 }
 
 fn known(node: &Node, id: JobId) -> Known {
@@ -38,11 +53,7 @@ fn known(node: &Node, id: JobId) -> Known {
             Ok(Some(Body::Control(control))) => match control.action {
                 Action::Approve => known.approved = true,
                 Action::Retry { step, frames, generation } => {
-                    for n in unfold(&frames) {
-                        let key = TaskKey { step, ..TaskKey::frame(n) };
-                        let raised = known.generations.entry(key).or_default();
-                        *raised = (*raised).max(generation);
-                    }
+                    known.retries.push((step, frames, generation));
                 }
                 _ => {}
             },
@@ -78,16 +89,16 @@ impl Invariant for TestFrames {
         let Some(spec) = &known.spec else {
             return Err(format!("node{node} starts a frame of a job that it doesn't know"));
         };
-        let tests: Vec<TaskKey> = unfold(&spec.test_frames).map(TaskKey::frame).collect();
+        // What is made of a test frame belongs to it.
+        let tests: Vec<TaskKey> = spec.tasks_along(0, &spec.test_frames).collect();
         if tests.contains(&attempt.task) {
             return Ok(());
         }
         let frame = attempt.task.frame;
         for test in tests {
-            let generation = known.generations.get(&test).copied().unwrap_or(0);
-            let done = known.done.get(&test).is_some_and(|done| *done > generation);
-            let failures = known.failures.get(&(test, generation)).copied().unwrap_or(0);
-            let failed = failures > spec.retries as usize;
+            let (done, own) = known.state(spec, test);
+            // What waits for one that failed fails with it.
+            let failed = own || spec.before(&test).iter().any(|key| known.state(spec, *key).1);
             if !done && !failed {
                 let test = test.frame;
                 return Err(format!("node{node} starts frame {frame}, and test {test} is open"));

@@ -23,8 +23,14 @@ pub(super) const ENGINE: &str = "demo";
 #[derive(Clone, Debug)]
 pub struct Run {
     pub(super) number: u64,
+    /// Names its process, which may render several frames.
+    pub(super) process: AttemptKey,
     /// What it was leased.
     pub lease: Lease,
+    /// The frames that the process renders after this one.
+    pub(super) more: Vec<AttemptKey>,
+    /// Whether it ends after this one.
+    pub(super) stop: bool,
     pub(super) started: Moment,
 }
 
@@ -97,6 +103,11 @@ impl Node {
             real_terms: BTreeMap::new(),
             arrived: Vec::new(),
         }
+    }
+
+    /// What the process of a run is at.
+    pub(super) fn engine_of(&self, process: &AttemptKey) -> Option<AttemptKey> {
+        self.runs.iter().find(|(_, run)| run.process == *process).map(|(at, _)| *at)
     }
 
     /// Whether the daemon runs and goes on.

@@ -119,6 +119,8 @@ impl World {
         nonce[8..].copy_from_slice(&self.random.next().to_le_bytes());
         let inputs = BlobId(*blake3::hash(&nonce).as_bytes());
         let frames = 1 + i32::try_from(self.random.below(14)).unwrap_or(0);
+        // Some jobs go out in runs.
+        let frames_per_task = u32::from(nonce[0] % 8).saturating_sub(3).max(1);
         let step = |name: &str, last: i32, after: Vec<u16>| Step {
             name: name.into(),
             engine: ENGINE.into(),
@@ -127,13 +129,20 @@ impl World {
             arguments: BTreeMap::new(),
             frames: vec![FrameRun { start: 1, end: last, step: 1 }],
             tiles: (1, 1),
-            frames_per_task: 1,
+            frames_per_task,
             output: "shot_####.png".into(),
             after,
         };
         let mut steps = vec![step("render", frames, Vec::new())];
-        if self.random.below(5) == 0 {
-            steps.push(step("comp", frames.min(4), vec![0]));
+        match self.random.below(5) {
+            0 => steps.push(step("comp", frames.min(4), vec![0])),
+            // Frames in tiles, and a step that joins them.
+            1 => {
+                steps[0].tiles = [(2, 1), (2, 2), (1, 3)][usize::from(nonce[1] % 3)];
+                steps[0].frames_per_task = 1;
+                steps.push(Step { frames_per_task: 1, ..step("join", frames, vec![0]) });
+            }
+            _ => {}
         }
         let run = |start: i32, end: i32| FrameRun { start, end, step: 1 };
         let test_frames = match self.random.below(3) {

@@ -18,11 +18,22 @@ use super::world::World;
 const BRING_TRIES: u32 = 4;
 const BRING_AGAIN: Moment = SECOND;
 
+/// What an attempt needs.
+#[derive(Default)]
+struct Inputs {
+    /// The tree of its job, where it needs that.
+    tree: Option<BlobId>,
+    blobs: Vec<BlobId>,
+    /// Who is known to hold them.
+    holders: Vec<NodeId>,
+}
+
 /// A number that belongs to an attempt at a place, the same in every run.
 fn fate(attempt: &AttemptKey, what: u8, node: Option<&NodeId>) -> u64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&attempt.job.0).update(&attempt.task.frame.to_le_bytes());
     hasher.update(&[what, u8::try_from(attempt.task.step % 256).unwrap_or(0)]);
+    hasher.update(&attempt.task.tile.to_le_bytes());
     if let Some(node) = node {
         hasher.update(&node.0).update(&attempt.attempt.to_le_bytes());
         hasher.update(&attempt.generation.to_le_bytes());
@@ -35,24 +46,33 @@ fn fate(attempt: &AttemptKey, what: u8, node: Option<&NodeId>) -> u64 {
 impl World {
     /// Does what the worker's machine asks; `since` is when it asked.
     pub(super) fn work(&mut self, number: usize, since: Moment, event: Event) {
-        let job = match &event {
-            Event::Prepare { attempt, .. } | Event::Kill(attempt) => attempt.job,
-            Event::Start { lease, .. } => lease.attempt.job,
+        let known = match &event {
+            Event::Prepare { attempt, .. } => self.inputs(number, attempt).is_some(),
+            Event::Start { lease, .. } => self.inputs(number, &lease.attempt).is_some(),
+            Event::Kill(_) | Event::Stop(_) => true,
         };
-        let machine = self.nodes[number].machine.as_ref();
-        let known = machine.and_then(|machine| machine.ledger.jobs.get(&job)?.spec()).is_some();
-        if !known && !matches!(event, Event::Kill(_)) {
+        if !known {
             self.nodes[number].early.push_back((since, event));
             return;
         }
         match event {
-            Event::Prepare { attempt, term: _, providers } => {
+            Event::Prepare { attempt, more: _, term: _, providers } => {
                 self.bring(number, attempt, providers, 1)
             }
-            Event::Start { lease, term } => self.start_engine(number, lease, term),
-            Event::Kill(attempt) => {
-                if self.nodes[number].runs.remove(&attempt).is_some() {
+            Event::Start { run, lease, more, term } => {
+                self.start_engine(number, run, lease, more, term);
+            }
+            Event::Kill(run) => {
+                if let Some(attempt) = self.nodes[number].engine_of(&run) {
+                    self.nodes[number].runs.remove(&attempt);
                     self.notices.push(Notice::Killed { node: number, attempt });
+                }
+            }
+            Event::Stop(run) => {
+                if let Some(attempt) = self.nodes[number].engine_of(&run)
+                    && let Some(run) = self.nodes[number].runs.get_mut(&attempt)
+                {
+                    run.stop = true;
                 }
             }
         }
@@ -66,6 +86,25 @@ impl World {
         }
     }
 
+    /// What an attempt needs here, by the facts that this node knows; none while they don't tell. What
+    /// is made of other tasks' results needs those, all else the tree of its job.
+    fn inputs(&self, number: usize, attempt: &AttemptKey) -> Option<Inputs> {
+        let job = self.nodes[number].machine.as_ref()?.ledger.jobs.get(&attempt.job)?;
+        let spec = job.spec()?;
+        let before = spec.before(&attempt.task);
+        if before.is_empty() {
+            let tree = Some(spec.inputs);
+            return Some(Inputs { tree, blobs: vec![spec.inputs], holders: Vec::new() });
+        }
+        let mut inputs = Inputs::default();
+        for key in before {
+            let done = job.task(&key)?.done.as_ref()?;
+            inputs.blobs.extend(done.files.iter().map(|file| file.blob));
+            inputs.holders.extend(done.holders.iter().copied());
+        }
+        Some(inputs)
+    }
+
     pub(super) fn bring(
         &mut self,
         number: usize,
@@ -73,12 +112,10 @@ impl World {
         providers: Vec<NodeId>,
         tries: u32,
     ) {
-        let machine = self.nodes[number].machine.as_ref();
-        let spec = machine.and_then(|machine| machine.ledger.jobs.get(&attempt.job)?.spec());
-        let Some(inputs) = spec.map(|spec| spec.inputs) else { return };
-        let nodes = providers.iter().filter_map(|node| self.node(node)).collect();
+        let Some(Inputs { blobs, holders, .. }) = self.inputs(number, &attempt) else { return };
+        let nodes = holders.iter().chain(&providers).filter_map(|node| self.node(node)).collect();
         let purpose = Purpose::Attempt(attempt, providers, tries);
-        let fetch = Fetch { blobs: vec![inputs], providers: nodes, from: None, tries: 0, purpose };
+        let fetch = Fetch { blobs, providers: nodes, from: None, tries: 0, purpose };
         self.fetch(number, fetch);
     }
 
@@ -90,16 +127,15 @@ impl World {
         tries: u32,
         good: bool,
     ) {
+        let Some(inputs) = self.inputs(number, &attempt) else { return };
         let machine = self.nodes[number].machine.as_ref();
-        let spec = machine.and_then(|machine| machine.ledger.jobs.get(&attempt.job)?.spec());
-        let Some(inputs) = spec.map(|spec| spec.inputs) else { return };
         if good {
             if self.planted == Some(Planted::GateIgnored) {
                 let lease = Lease { attempt, cores: 4, ram: 1 << 34, gpus: Vec::new() };
                 let term = machine.and_then(|machine| machine.worker.term_of(&attempt));
-                self.start_engine(number, lease, term.unwrap_or(0));
+                self.start_engine(number, attempt, lease, Vec::new(), term.unwrap_or(0));
             }
-            self.tell(number, Input::Prepared(attempt, inputs));
+            self.tell(number, Input::Prepared(attempt, inputs.tree));
         } else if tries < BRING_TRIES {
             self.chore(BRING_AGAIN, number, Chore::Bring(attempt, providers, tries + 1));
         } else {
@@ -110,18 +146,45 @@ impl World {
         }
     }
 
-    fn start_engine(&mut self, number: usize, lease: Lease, term: u64) {
+    fn start_engine(
+        &mut self,
+        number: usize,
+        process: AttemptKey,
+        lease: Lease,
+        more: Vec<AttemptKey>,
+        term: u64,
+    ) {
         let attempt = lease.attempt;
         if self.nodes[number].runs.contains_key(&attempt) {
             return;
         }
         let term = self.nodes[number].real_terms.get(&attempt).copied().unwrap_or(term);
+        self.begin_frame(number, process, lease.clone(), more);
+        self.notices.push(Notice::Started { node: number, lease: Box::new(lease), term });
+    }
+
+    /// A process comes to a frame; `more` are those that it renders after it.
+    fn begin_frame(
+        &mut self,
+        number: usize,
+        process: AttemptKey,
+        lease: Lease,
+        more: Vec<AttemptKey>,
+    ) {
+        let attempt = lease.attempt;
         self.record.started += 1;
-        let run = Run { number: self.record.started, lease: lease.clone(), started: self.now };
+        let run = Run {
+            number: self.record.started,
+            process,
+            lease,
+            more,
+            stop: false,
+            started: self.now,
+        };
         self.trace.event(self.now, number, 11, &attempt.task.frame.to_le_bytes());
         self.trace.say(self.now, || {
             let (job, frame) = (attempt.job.short(), attempt.task.frame);
-            format!("node{number} renders {job} frame {frame}, leased in term {term}")
+            format!("node{number} renders {job} frame {frame}")
         });
         let longest = self.record.longest.get(&attempt.job).copied().unwrap_or(10).max(2);
         let shortest = (longest / 3).max(1);
@@ -131,7 +194,6 @@ impl World {
         let half = Input::Progress(attempt, 500);
         self.chore(takes / 2, number, Chore::Tell(Box::new(half)));
         self.nodes[number].runs.insert(attempt, run);
-        self.notices.push(Notice::Started { node: number, lease: Box::new(lease), term });
     }
 
     pub(super) fn engine_ends(&mut self, number: usize, attempt: AttemptKey, run: u64) {
@@ -166,7 +228,19 @@ impl World {
         let outcome = Outcome { log, ..attempt.outcome(ending, started, took) };
         node.disk.blobs.extend(outcome.blobs());
         let delay = self.between(2 * MILLI, 40 * MILLI);
+        let failed = !outcome.is_done();
         let ended = Input::Ended(attempt, Box::new(outcome));
         self.chore(delay, number, Chore::Tell(Box::new(ended)));
+        let Run { process, lease, mut more, stop, .. } = run;
+        if more.is_empty() {
+            return;
+        }
+        // What crashed comes to no further frame, and what was stopped doesn't either.
+        if failed || stop {
+            self.chore(delay, number, Chore::Tell(Box::new(Input::Undone(more))));
+        } else {
+            let lease = Lease { attempt: more.remove(0), ..lease };
+            self.begin_frame(number, process, lease, more);
+        }
     }
 }

@@ -81,6 +81,9 @@ fn engines(farm: &Farm, cases: &mut Cases) {
     let script = farm.script("fine", "exit 0");
     let strange = write_file(farm.folder().join("bad/strange.xyz"), "x");
     let absent = write_file(farm.folder().join("bad/scene.absent"), "x");
+    let pov = write_file(farm.folder().join("bad/plain.pov"), "// no radiosity\nsphere { 0, 1 }\n");
+    let radiosity = "global_settings { radiosity { count 10 } }\n";
+    let radiosity = write_file(farm.folder().join("bad/radiosity.pov"), radiosity);
     let case = "scene of a kind that no engine takes, without `--engine`";
     cases.refused(farm, case, || submit(farm, &strange, &["-f", "1"]));
     for (case, scene, options) in [
@@ -89,8 +92,36 @@ fn engines(farm: &Farm, cases: &mut Cases) {
         ("scene that the engine doesn't take", &scene, &["-f", "1", "-e", "script"]),
         ("argument that the engine doesn't know", &script, &["-f", "1", "--arg", "speed=fast"]),
         ("format that the engine doesn't write", &script, &["-f", "1", "--format", "NOPE"]),
-        ("tiles, runs of frames", &scene, &["-f", "1", "--tiles", "2x2"]),
-        ("tiles, runs of frames", &scene, &["-f", "1-4", "--frames-per-task", "2"]),
+        (
+            "tiles that the engine has no way to be asked for",
+            &scene,
+            &["-f", "1", "--tiles", "2x2"],
+        ),
+        (
+            "tiles in a format that can't be joined bit for bit",
+            &pov,
+            &["-f", "1", "--tiles", "2x2", "--format", "JPEG"],
+        ),
+        (
+            "tiles of a scene that would make another picture",
+            &radiosity,
+            &["-f", "1", "--tiles", "2x2"],
+        ),
+        (
+            "tiles of a scene that would make another picture",
+            &pov,
+            &["-f", "1", "--tiles", "2x2", "--arg", "antialias=0.3"],
+        ),
+        (
+            "tiles of a picture that has fewer pixels",
+            &pov,
+            &["-f", "1", "--tiles", "4x1", "--arg", "width=3"],
+        ),
+        (
+            "tiles and runs of frames at once",
+            &pov,
+            &["-f", "1-4", "--tiles", "2x2", "--frames-per-task", "2"],
+        ),
     ] {
         cases.refused(farm, case, || submit(farm, scene, options));
     }

@@ -10,6 +10,7 @@ mod logs;
 mod nodes;
 mod prices;
 mod remote;
+mod runs;
 mod silence;
 mod test_frames;
 

@@ -8,6 +8,7 @@ mod by_hand;
 mod jobs;
 mod pictures;
 mod sources;
+mod tiles;
 
 use std::path::Path;
 
@@ -47,6 +48,32 @@ fn textured_scenes_render_on_every_node_as_by_hand() {
     job.assert_completed(3);
     let expected = expected.into_iter().filter(|(frame, _)| (3..=5).contains(frame)).collect();
     assert_same(&pictures(&job.out, "cube_zstd"), &expected);
+}
+
+#[test]
+fn runs_of_frames_make_the_pictures_that_single_frames_make() {
+    if !installed("blender") || !installed("povray") {
+        return;
+    }
+    let farm = Farm::found(2);
+    if let Some(source) = cube("cube.blend") {
+        let expected = blender_by_hand(&source.path().join("cube.blend"), 1..=10);
+        let options = ["-f", "1-10", "--frames-per-task", "4"];
+        let job = Submission::of(source, "cube.blend").options(&options).watch(&farm, 2);
+        job.assert_completed(10);
+        assert_same(&pictures(&job.out, "cube"), &expected);
+        for frame in job.document["frames"].as_array().unwrap() {
+            let took = frame["render_time"].as_f64().unwrap();
+            assert!(took > 0.05, "each frame takes its time: {frame:#}");
+        }
+    }
+    let source = povray_shot();
+    let expected = povray_by_hand(source.path(), "shot.pov", 1..=6, (120, 90));
+    let size = ["--arg", "width=120", "--arg", "height=90"];
+    let options = [&["-f", "1-6", "--frames-per-task", "3"], &size[..]].concat();
+    let job = Submission::of(source, "shot.pov").options(&options).watch(&farm, 1);
+    job.assert_completed(6);
+    assert_same(&pictures(&job.out, "shot"), &expected);
 }
 
 #[test]

@@ -11,15 +11,16 @@ use super::builder::{Builder, STYLES, Style, Value};
 use super::made_up::scene;
 use super::real_scenes::{blend_files, scenes};
 use crate::analysis::{AnalyseError, Analysis};
-use crate::blender::{analyse, rewrite_paths};
+use crate::blender::{analyse, not_by_tiles, rewrite_paths};
 
-/// Reads bytes as a file, in both ways.
+/// Reads bytes as a file, in all ways.
 fn try_bytes(bytes: &[u8]) -> Result<Analysis, AnalyseError> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(bytes).unwrap();
     let map = |path: &str| Some(format!("//elsewhere/{path}"));
     // What comes of it doesn't matter here, only that something does.
     let _ = rewrite_paths(file.path(), &mut std::io::sink(), &map);
+    let _ = not_by_tiles(file.path(), None, "exr", &std::collections::BTreeMap::new());
     analyse(file.path())
 }
 

@@ -206,7 +206,7 @@ fn what_cannot_be_done_is_refused() {
     let stray = ask("povray", |run| drop(run.arguments.insert("widht".into(), "1".into())));
     assert_eq!(
         stray.to_string(),
-        "povray knows no argument widht; it knows antialias, height, quality, width"
+        "povray knows no argument widht; it knows antialias, antialias_recursive, height, quality, width"
     );
     let missing = command(&own("args = ['{arg.key}']"), &invocation(&[1])).unwrap_err();
     assert_eq!(missing.to_string(), "x needs a value for arg.key: give it with --arg key=…");

@@ -199,6 +199,7 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
         success_exit_codes: table.success_exit_codes.unwrap_or_else(|| vec![0]),
         memory_exit_codes: table.memory_exit_codes.unwrap_or_else(|| vec![137]),
         default_arguments,
+        untiled_arguments: table.untiled_arguments.unwrap_or_default(),
         version_pattern,
         args,
         options,
@@ -221,6 +222,7 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
 fn builtin(text: &Text) -> Result<Builtin, Wrong> {
     match text.get_ref().as_str() {
         "noop" => Ok(Builtin::Noop),
+        "join" => Ok(Builtin::Join),
         other => Err((Some(text.span()), format!("nothing called {other} is built in"))),
     }
 }
@@ -410,6 +412,11 @@ fn file_patterns(table: &FilesTable) -> Result<FilePatterns, Wrong> {
         block_comment: table.block_comment.clone(),
         provided: all(&table.provided)?,
         named: table.named.iter().map(named_files).collect::<Result<_, Wrong>>()?,
+        untiled: table
+            .untiled
+            .iter()
+            .map(|untiled| Ok((pattern(&untiled.pattern)?, untiled.why.clone())))
+            .collect::<Result<_, Wrong>>()?,
     })
 }
 

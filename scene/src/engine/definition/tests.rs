@@ -3,7 +3,8 @@ use super::*;
 #[test]
 fn shipped_engines_are_there_and_whole() {
     let engines = shipped();
-    assert_eq!(engines.keys().collect::<Vec<_>>(), ["blender", "demo", "noop", "povray"]);
+    assert_eq!(engines.keys().collect::<Vec<_>>(), ["blender", "demo", "join", "noop", "povray"]);
+    assert_eq!(engines["join"].builtin, Some(Builtin::Join));
     assert_eq!(engines["noop"].builtin, Some(Builtin::Noop));
     assert_eq!(engines["demo"].executables, [Executable::Weft]);
     for (engine, printed, version) in [

@@ -1,0 +1,147 @@
+//! OpenEXR: half, float and whole numbers, any channels in any layers.
+
+use std::path::{Path, PathBuf};
+
+use exr::image::{AnyChannel, AnyChannels, FlatSamples, Image, Layer, Layers};
+use exr::meta::MetaData;
+use exr::meta::header::Header;
+use exr::prelude::{IntegerBounds, ReadChannels, ReadLayers, Vec2, WritableImage, f16};
+
+use super::{Grid, Layout, Place, fits, say};
+
+type Picture = Image<Layers<AnyChannels<FlatSamples>>>;
+
+fn read(path: &Path) -> Result<Picture, String> {
+    exr::prelude::read()
+        .no_deep_data()
+        .largest_resolution_level()
+        .all_channels()
+        .all_layers()
+        .all_attributes()
+        .non_parallel()
+        .from_file(path)
+        .map_err(|error| say(path, &error))
+}
+
+/// How many bytes the samples of a layer take when it has this size.
+fn bytes(header: &Header, (width, height): (usize, usize)) -> u64 {
+    (width as u64)
+        .saturating_mul(height as u64)
+        .saturating_mul(header.channels.bytes_per_pixel as u64)
+}
+
+pub(super) fn join(tiles: &[PathBuf], grid: Grid, to: &Path, limit: u64) -> Result<(), String> {
+    let meta =
+        |path: &PathBuf| MetaData::read_from_file(path, false).map_err(|error| say(path, &error));
+    let metas = tiles.iter().map(meta).collect::<Result<Vec<_>, _>>()?;
+    let Some(first) = metas.first() else { return Err("there are no tiles".to_owned()) };
+    let mut layouts = Vec::new();
+    let mut whole = 0_u64;
+    for (number, header) in first.headers.iter().enumerate() {
+        let size = |meta: &MetaData| {
+            meta.headers.get(number).map(|header| (header.layer_size.0, header.layer_size.1))
+        };
+        let sizes: Option<Vec<_>> = metas.iter().map(size).collect();
+        let layout = grid.lay_out(&sizes.ok_or("the tiles have different layers")?)?;
+        whole = whole.saturating_add(bytes(header, (layout.width, layout.height)));
+        layouts.push(layout);
+    }
+    let own = |header: &Header| bytes(header, (header.layer_size.0, header.layer_size.1));
+    let all = |meta: &MetaData| meta.headers.iter().map(own).fold(0, u64::saturating_add);
+    let largest = metas.iter().map(all).max().unwrap_or(0);
+    fits(whole, largest, limit)?;
+    let part = read(&tiles[0])?;
+    // The first tile's file, with all that it says besides pixels, becomes the picture.
+    let mut joined = blank(&part, grid, &layouts)?;
+    lay(&mut joined, &part, 0, &layouts, &tiles[0])?;
+    drop(part);
+    for (number, path) in tiles.iter().enumerate().skip(1) {
+        lay(&mut joined, &read(path)?, number, &layouts, path)?;
+    }
+    joined.write().non_parallel().to_file(to).map_err(|error| say(to, &error))
+}
+
+/// A picture without samples that is otherwise like one of its tiles.
+fn blank(like: &Picture, grid: Grid, layouts: &[Layout]) -> Result<Picture, String> {
+    let mut attributes = like.attributes.clone();
+    let mut layers = Layers::new();
+    for (layer, layout) in like.layer_data.iter().zip(layouts) {
+        let size = Vec2(layout.width, layout.height);
+        if !grid.full {
+            attributes.display_window =
+                IntegerBounds::new(attributes.display_window.position, size);
+        }
+        if layer.channel_data.list.iter().any(|channel| channel.sampling != Vec2(1, 1)) {
+            return Err("channels with fewer samples than the picture can't be joined".into());
+        }
+        let nothing = |samples: &FlatSamples| match samples {
+            FlatSamples::F16(_) => FlatSamples::F16(vec![f16::ZERO; size.area()]),
+            FlatSamples::F32(_) => FlatSamples::F32(vec![0.0; size.area()]),
+            FlatSamples::U32(_) => FlatSamples::U32(vec![0; size.area()]),
+        };
+        let list = layer.channel_data.list.iter().map(|channel| AnyChannel {
+            name: channel.name.clone(),
+            sample_data: nothing(&channel.sample_data),
+            quantize_linearly: channel.quantize_linearly,
+            sampling: channel.sampling,
+        });
+        layers.push(Layer {
+            channel_data: AnyChannels { list: list.collect() },
+            attributes: layer.attributes.clone(),
+            size,
+            encoding: layer.encoding,
+        });
+    }
+    Ok(Image { attributes, layer_data: layers })
+}
+
+/// Puts a tile where it belongs.
+fn lay(
+    joined: &mut Picture,
+    part: &Picture,
+    number: usize,
+    layouts: &[Layout],
+    path: &Path,
+) -> Result<(), String> {
+    let wrong = || say(path, &"it has other channels than the other tiles");
+    for ((to, from), layout) in joined.layer_data.iter_mut().zip(&part.layer_data).zip(layouts) {
+        let place = *layout.places.get(number).ok_or_else(wrong)?;
+        let (to_list, from_list) = (&mut to.channel_data.list, &from.channel_data.list);
+        if to_list.len() != from_list.len() {
+            return Err(wrong());
+        }
+        for (to, from_channel) in to_list.iter_mut().zip(from_list) {
+            if to.name != from_channel.name {
+                return Err(wrong());
+            }
+            let widths = (from.size.0, layout.width);
+            let laid = match (&mut to.sample_data, &from_channel.sample_data) {
+                (FlatSamples::F16(to), FlatSamples::F16(from)) => paste(place, widths, from, to),
+                (FlatSamples::F32(to), FlatSamples::F32(from)) => paste(place, widths, from, to),
+                (FlatSamples::U32(to), FlatSamples::U32(from)) => paste(place, widths, from, to),
+                _ => false,
+            };
+            if !laid {
+                return Err(wrong());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Copies the rows of one channel; says whether there were as many as there should be.
+fn paste<T: Copy>(
+    place: Place,
+    (tile_width, width): (usize, usize),
+    from: &[T],
+    to: &mut [T],
+) -> bool {
+    let mut fits = true;
+    place.rows(tile_width, width, |at, to_at, count| {
+        match (from.get(at..at + count), to.get_mut(to_at..to_at + count)) {
+            (Some(from), Some(to)) => to.copy_from_slice(from),
+            _ => fits = false,
+        }
+    });
+    fits
+}

@@ -1,0 +1,84 @@
+//! PNG, with 8 and 16 bits a sample.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use png::{BitDepth, ColorType, Info, Reader};
+
+use super::{Grid, fits, say};
+
+/// Opens a file and reads what stands before its samples.
+fn open(path: &Path) -> Result<Reader<BufReader<File>>, String> {
+    let file = File::open(path).map_err(|error| say(path, &error))?;
+    let mut decoder = png::Decoder::new(BufReader::new(file));
+    decoder.set_transformations(png::Transformations::IDENTITY);
+    let reader = decoder.read_info().map_err(|error| say(path, &error))?;
+    let info = reader.info();
+    let known = matches!(info.bit_depth, BitDepth::Eight | BitDepth::Sixteen)
+        && info.color_type != ColorType::Indexed;
+    if known {
+        Ok(reader)
+    } else {
+        Err(say(path, &"a PNG file with a palette, or with less than 8 bits, can't be joined"))
+    }
+}
+
+/// How the samples of a file are meant, and how large its picture is.
+fn looks(path: &Path) -> Result<(ColorType, BitDepth, (usize, usize)), String> {
+    let reader = open(path)?;
+    let info = reader.info();
+    Ok((info.color_type, info.bit_depth, (info.width as usize, info.height as usize)))
+}
+
+pub(super) fn join(tiles: &[PathBuf], grid: Grid, to: &Path, limit: u64) -> Result<(), String> {
+    let all = tiles.iter().map(|tile| looks(tile)).collect::<Result<Vec<_>, _>>()?;
+    let Some(&(color, depth, _)) = all.first() else { return Err("there are no tiles".into()) };
+    let layout = grid.lay_out(&all.iter().map(|(_, _, size)| *size).collect::<Vec<_>>())?;
+    let first = open(&tiles[0])?.info().clone();
+    let bytes = first.bytes_per_pixel();
+    let size = |(width, height): (usize, usize)| width as u64 * height as u64 * bytes as u64;
+    let largest = all.iter().map(|(_, _, tile)| size(*tile)).max().unwrap_or(0);
+    fits(size((layout.width, layout.height)), largest, limit)?;
+    let mut joined = vec![0; layout.width * layout.height * bytes];
+    for ((path, place), (own_color, own_depth, (width, height))) in
+        tiles.iter().zip(&layout.places).zip(all)
+    {
+        if (own_color, own_depth) != (color, depth) {
+            return Err(say(path, &"it has other channels than the other tiles"));
+        }
+        let mut samples = vec![0; width * height * bytes];
+        open(path)?.next_frame(&mut samples).map_err(|error| say(path, &error))?;
+        place.rows(width, layout.width, |from, at, count| {
+            joined[at * bytes..][..count * bytes]
+                .copy_from_slice(&samples[from * bytes..][..count * bytes]);
+        });
+    }
+    write(&joined, &first, (layout.width, layout.height), to)
+}
+
+fn write(
+    samples: &[u8],
+    like: &Info<'_>,
+    (width, height): (usize, usize),
+    to: &Path,
+) -> Result<(), String> {
+    let file = File::create(to).map_err(|error| say(to, &error))?;
+    let mut file = BufWriter::new(file);
+    let narrow = |size: usize| u32::try_from(size).map_err(|error| say(to, &error));
+    let mut info = Info::with_size(narrow(width)?, narrow(height)?);
+    // What says how the samples are meant goes along; dates and render times don't.
+    (info.color_type, info.bit_depth) = (like.color_type, like.bit_depth);
+    info.pixel_dims = like.pixel_dims;
+    info.srgb = like.srgb;
+    info.gama_chunk = like.gama_chunk;
+    info.chrm_chunk = like.chrm_chunk;
+    info.source_gamma = like.source_gamma;
+    info.source_chromaticities = like.source_chromaticities;
+    info.icc_profile = like.icc_profile.as_ref().map(|profile| profile.to_vec().into());
+    let encoder = png::Encoder::with_info(&mut file, info).map_err(|error| say(to, &error))?;
+    let mut writer = encoder.write_header().map_err(|error| say(to, &error))?;
+    writer.write_image_data(samples).map_err(|error| say(to, &error))?;
+    writer.finish().map_err(|error| say(to, &error))?;
+    file.flush().map_err(|error| say(to, &error))
+}

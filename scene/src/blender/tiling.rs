@@ -1,0 +1,334 @@
+//! What keeps a scene from being rendered in tiles that make the very picture that the whole frame
+//! would: whatever looks at more of the picture than a tile shows.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use crate::analysis::AnalyseError;
+
+use super::block::BlockReader;
+use super::input::Input;
+use super::read::Plan;
+use super::record::Record;
+use super::settings;
+
+/// The most custom properties that are kept of one scene, and the most nodes.
+const MAX_PROPERTIES: usize = 100_000;
+/// Nodes of the compositor that make of each pixel one pixel at its own place.
+const POINTWISE: &[&str] = &[
+    "CompositorNodeRLayers",
+    "CompositorNodeComposite",
+    "CompositorNodeViewer",
+    "CompositorNodeOutputFile",
+    "CompositorNodeAlphaOver",
+    "CompositorNodeBrightContrast",
+    "CompositorNodeColorBalance",
+    "CompositorNodeCombRGBA",
+    "CompositorNodeCombineColor",
+    "CompositorNodeConvertColorSpace",
+    "CompositorNodeCurveRGB",
+    "CompositorNodeExposure",
+    "CompositorNodeGamma",
+    "CompositorNodeHueCorrect",
+    "CompositorNodeHueSat",
+    "CompositorNodeInvert",
+    "CompositorNodeMapRange",
+    "CompositorNodeMapValue",
+    "CompositorNodeMath",
+    "CompositorNodeMixRGB",
+    "CompositorNodePremulKey",
+    "CompositorNodeRGB",
+    "CompositorNodeSepRGBA",
+    "CompositorNodeSeparateColor",
+    "CompositorNodeSetAlpha",
+    "CompositorNodeValToRGB",
+    "CompositorNodeValue",
+    "CompositorNodeZcombine",
+    "NodeGroupInput",
+    "NodeGroupOutput",
+    "NodeReroute",
+    "NodeFrame",
+];
+/// NODE_MUTED in DNA_node_types.h.
+const MUTED: i64 = 1 << 9;
+/// R_STAMP_DRAW, R_DOSEQ, R_DOCOMP and R_EDGE_FRS in DNA_scene_types.h; these, and the codecs, were seen to
+/// be what Blender 3.4.1 sets.
+const STAMP_DRAW: i64 = 1 << 6;
+const SEQUENCER: i64 = 1;
+const COMPOSITING: i64 = 1 << 6;
+const FREESTYLE: i64 = 1 << 25;
+/// R_IMF_EXR_CODEC_*: none, ZIP, PIZ, RLE and ZIPS keep every bit.
+const LOSSLESS: [i64; 5] = [0, 2, 3, 4, 5];
+/// CYCLES' feature_set EXPERIMENTAL.
+const EXPERIMENTAL: f64 = 1.0;
+/// IDP_GROUP, IDP_FLOAT and IDP_DOUBLE in DNA_ID.h.
+const GROUP: i64 = 6;
+const FLOAT: i64 = 2;
+const DOUBLE: i64 = 8;
+
+/// A custom property, in which Cycles keeps its settings.
+struct Property {
+    name: Vec<u8>,
+    kind: i64,
+    next: u64,
+    first: u64,
+    /// The bits of its value.
+    value: u64,
+}
+
+/// What is found out of a scene.
+#[derive(Default)]
+struct Found {
+    engine: String,
+    properties: HashMap<u64, Property>,
+    roots: Vec<u64>,
+    uses_nodes: bool,
+    nodes: Vec<String>,
+    /// Nodes that lie outside of the scene, as from 5.0 on.
+    group: bool,
+    stamped: bool,
+    /// The video sequencer is used, and has strips.
+    sequencer: bool,
+    strips: bool,
+    freestyle: bool,
+    /// Its files' compression loses bits where it is EXR.
+    lossy: bool,
+}
+
+/// Why a scene can't be rendered in tiles, a sentence each that says the way out as well; none where
+/// it can. `ending` is that of the files that are to be written; `arguments` are those of the job's command
+/// line, which may change what the file says.
+///
+/// # Errors
+/// As [`analyse`](super::analyse).
+pub fn not_by_tiles(
+    scene: &Path,
+    name: Option<&str>,
+    ending: &str,
+    arguments: &BTreeMap<String, String>,
+) -> Result<Vec<String>, AnalyseError> {
+    let (found, version) = read(scene, name)?;
+    let mut why = found.besides_the_engine(ending);
+    let off = |argument: &str| arguments.get(argument).is_some_and(|value| value == "off");
+    let engine = arguments.get("engine").map_or(found.engine.as_str(), String::as_str);
+    if engine != "CYCLES" {
+        why.push(format!(
+            "{engine} looks at what is around a tile (its light, reflections and shadows come from the \
+             picture); render whole frames, or with Cycles (--arg engine=CYCLES)"
+        ));
+    } else {
+        let cycles = found.cycles();
+        // What a file doesn't say has Cycles' default, which both changed with 3.0.
+        let set = |name: &str| match cycles.get(name) {
+            Some(value) => *value != 0.0,
+            None => version >= 300,
+        };
+        if set("use_denoising") && !off("denoising") {
+            why.push(
+                "denoising looks at what is around each pixel; switch it off in the scene, or with \
+                 --arg denoising=off"
+                    .to_owned(),
+            );
+        }
+        let number = |name: &str| cycles.get(name).copied();
+        let asked = arguments.get("samples").and_then(|samples| samples.parse().ok());
+        let samples = asked.or(number("samples")).unwrap_or(4096.0);
+        if set("use_adaptive_sampling") && !off("adaptive") && samples > fewest_samples(&number) {
+            why.push(
+                "adaptive sampling decides by what is around a pixel when it has enough samples; \
+                 switch it off in the scene, or with --arg adaptive=off"
+                    .to_owned(),
+            );
+        }
+        if cycles.get("use_guiding").is_some_and(|on| *on != 0.0) {
+            why.push(
+                "path guiding learns from the whole picture; switch it off in the scene".to_owned(),
+            );
+        }
+        if cycles.get("feature_set").is_some_and(|set| *set == EXPERIMENTAL) {
+            why.push(
+                "adaptive subdivision, which is among the experimental features, depends on the part \
+                 that is rendered; choose the supported features in the scene"
+                    .to_owned(),
+            );
+        }
+    }
+    if found.uses_nodes && !off("compositing") {
+        if found.group {
+            why.push(
+                "the compositor may look at what is around each pixel; leave it out with --arg \
+                 compositing=off"
+                    .to_owned(),
+            );
+        }
+        let wide = found.nodes.iter().filter(|node| !POINTWISE.contains(&node.as_str()));
+        let names: Vec<&str> =
+            wide.map(|node| node.strip_prefix("CompositorNode").unwrap_or(node)).collect();
+        if !names.is_empty() {
+            why.push(format!(
+                "the compositor looks at what is around each pixel ({}); mute it in the scene, or leave \
+                 it out with --arg compositing=off",
+                names.join(", ")
+            ));
+        }
+    }
+    Ok(why)
+}
+
+/// How many samples every pixel gets before adaptive sampling stops some: `Integrator::
+/// get_adaptive_sampling` in Cycles' `scene/integrator.cpp`.
+fn fewest_samples(number: &dyn Fn(&str) -> Option<f64>) -> f64 {
+    let threshold = number("adaptive_threshold").unwrap_or(0.01);
+    match number("adaptive_min_samples").unwrap_or(0.0) {
+        0.0 if threshold > 0.0 => (16.0 / threshold.powf(0.3)).ceil().max(4.0),
+        fewest => fewest.max(4.0),
+    }
+}
+
+fn read(scene: &Path, name: Option<&str>) -> Result<(Found, u32), AnalyseError> {
+    let plan = Plan::make(scene)?;
+    let mut reader = BlockReader::new(Input::open(scene)?)?;
+    let version = reader.version().0;
+    let mut found = Found::default();
+    let (mut wanted, mut inside, mut address) = (0, false, None);
+    // The active scene is told by a block before all datablocks; where it isn't, the first counts.
+    while let Some(block) = reader.next_block()? {
+        let interesting = &block.code == b"GLOB" || &block.code == b"DATA" && inside;
+        if block.is_id() {
+            inside = false;
+        }
+        if !interesting && block.id_code() != Some(*b"SC") {
+            continue;
+        }
+        let Some((structure, count)) = plan.structure_of(&block) else { continue };
+        let kind = plan.dna.name_of(structure);
+        let known = matches!(kind, "FileGlobal" | "Scene" | "IDProperty" | "bNode" | "Editing");
+        if !known {
+            continue;
+        }
+        let mut bytes = vec![0; structure.size];
+        for place in 0..count {
+            reader.read_exact(&mut bytes)?;
+            let record = plan.record(structure, &bytes);
+            match kind {
+                "FileGlobal" => wanted = record.pointer("curscene").unwrap_or(0),
+                "Scene" => {
+                    let own = record.text("id.name").and_then(|name| name.get(2..));
+                    inside = address.is_none()
+                        && match name {
+                            Some(name) => own == Some(name.as_bytes()),
+                            None => wanted == 0 || block.address == wanted,
+                        };
+                    if inside {
+                        address = Some(block.address);
+                        found.scene(&record);
+                    }
+                }
+                "Editing" => {
+                    found.strips |= record.pointer("seqbase.first").is_some_and(|first| first != 0);
+                }
+                "IDProperty" if found.properties.len() < MAX_PROPERTIES => {
+                    let at = block.address.wrapping_add(place * structure.size as u64);
+                    found.property(at, &record);
+                }
+                "bNode"
+                    if found.nodes.len() < MAX_PROPERTIES
+                        && record.int("flag").is_none_or(|flag| flag & MUTED == 0) =>
+                {
+                    let id = record.text("idname").unwrap_or_default();
+                    found.nodes.push(String::from_utf8_lossy(id).into_owned());
+                }
+                _ => {}
+            }
+            if kind == "Scene" {
+                break;
+            }
+        }
+    }
+    Ok((found, version))
+}
+
+impl Found {
+    fn scene(&mut self, record: &Record<'_>) {
+        self.engine = settings::read(record).engine;
+        let points = |path: &str| record.pointer(path).is_some_and(|at| at != 0);
+        let has = |path: &str, bit: i64| record.int(path).is_some_and(|bits| bits & bit != 0);
+        self.group = points("compositing_node_group");
+        self.uses_nodes = self.group || record.int("use_nodes").is_some_and(|uses| uses != 0);
+        self.uses_nodes &= has("r.scemode", COMPOSITING);
+        self.stamped = has("r.stamp", STAMP_DRAW);
+        self.sequencer = has("r.scemode", SEQUENCER);
+        self.freestyle = has("r.mode", FREESTYLE);
+        self.lossy = record.int("r.im_format.exr_codec").is_some_and(|c| !LOSSLESS.contains(&c));
+        let roots = ["id.properties", "id.system_properties"];
+        self.roots = roots.iter().filter_map(|root| record.pointer(root)).collect();
+    }
+
+    /// What keeps it from tiles whatever renders it.
+    fn besides_the_engine(&self, ending: &str) -> Vec<String> {
+        let reasons = [
+            (
+                self.stamped,
+                "metadata is written into the picture, which every tile would have; switch 'Burn Into \
+                 Image' off in the scene",
+            ),
+            (
+                self.sequencer && self.strips,
+                "the video sequencer cuts whole pictures; switch 'Sequencer' off in the scene's \
+                 post processing",
+            ),
+            (
+                self.freestyle,
+                "Freestyle draws its lines over the whole picture; switch it off in the scene",
+            ),
+            (
+                self.lossy && ending == "exr",
+                "the EXR files' compression loses bits, and would lose others in tiles; choose ZIP in \
+                 the scene",
+            ),
+        ];
+        reasons.iter().filter(|(is, _)| *is).map(|(_, why)| (*why).to_owned()).collect()
+    }
+
+    fn property(&mut self, address: u64, record: &Record<'_>) {
+        let half = |path| record.int(path).unwrap_or(0) as u32;
+        let value = u64::from(half("data.val")) | u64::from(half("data.val2")) << 32;
+        let property = Property {
+            name: record.text("name").unwrap_or_default().to_vec(),
+            kind: record.int("type").unwrap_or(0),
+            next: record.pointer("next").unwrap_or(0),
+            first: record.pointer("data.group.first").unwrap_or(0),
+            value,
+        };
+        self.properties.insert(address, property);
+    }
+
+    /// The properties in a group, of which each is looked at once.
+    fn children(&self, group: &Property) -> Vec<&Property> {
+        let (mut children, mut at) = (Vec::new(), group.first);
+        while let Some(child) = self.properties.get(&at)
+            && children.len() < self.properties.len()
+        {
+            children.push(child);
+            at = child.next;
+        }
+        children
+    }
+
+    /// Cycles' settings of the scene that differ from their defaults.
+    fn cycles(&self) -> HashMap<String, f64> {
+        let roots = self.roots.iter().filter_map(|root| self.properties.get(root));
+        let mut groups = roots.flat_map(|root| self.children(root));
+        // The first only: in a damaged file they could be many times many.
+        let cycles = groups.find(|group| group.name == b"cycles" && group.kind == GROUP);
+        let values = cycles.into_iter().flat_map(|cycles| self.children(cycles)).map(|property| {
+            let value = match property.kind {
+                FLOAT => f64::from(f32::from_bits(property.value as u32)),
+                DOUBLE => f64::from_bits(property.value),
+                _ => f64::from(property.value as i32),
+            };
+            (String::from_utf8_lossy(&property.name).into_owned(), value)
+        });
+        values.collect()
+    }
+}
