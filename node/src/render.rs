@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use weft_protocol::ids::JobId;
 use weft_protocol::job::outcome::{Ending, FailureKind, MAX_MESSAGE, Outcome};
 use weft_protocol::job::spec::{JobSpec, Step};
-use weft_protocol::job::task::unfold;
+use weft_protocol::job::task::span;
 use weft_protocol::machine::Input;
 use weft_protocol::wire::control::{AttemptKey, Lease};
 use weft_protocol::worker::Event;
@@ -72,11 +72,15 @@ enum Log {
 }
 
 impl Log {
-    /// Takes it into the store, where it can be read.
+    /// Takes it into the store, where it can be read. An engine that printed nothing has no log.
     fn take_in(&self, store: &Store) -> Option<weft_protocol::ids::BlobId> {
         match self {
             Self::None => None,
-            Self::File(path) => Some(store.ingest_file(path, &mut |_| ()).ok()?.id),
+            Self::File(path) => {
+                let written = std::fs::metadata(path).is_ok_and(|found| found.len() > 0);
+                written.then(|| store.ingest_file(path, &mut |_| ()).ok())?.map(|log| log.id)
+            }
+            Self::Part(_, from, to) if to <= from => None,
             Self::Part(path, from, to) => {
                 let mut file = std::fs::File::open(path).ok()?;
                 file.seek(SeekFrom::Start(*from)).ok()?;
@@ -274,7 +278,7 @@ impl Renderer {
         work: &std::path::Path,
     ) -> Invocation {
         let inputs = self.inner.ready.folder(&lease.attempt.job);
-        let frames: Vec<i64> = unfold(&step.frames).map(i64::from).collect();
+        let (start, end) = span(&step.frames).unwrap_or_default();
         let argument = |name: &str| step.arguments.get(name).cloned();
         let given = step
             .arguments
@@ -284,8 +288,8 @@ impl Renderer {
             weft: self.inner.weft.display().to_string(),
             scene: inputs.join(step.scene.as_str()).display().to_string(),
             frames: rendered,
-            start: frames.iter().min().copied().unwrap_or(0),
-            end: frames.iter().max().copied().unwrap_or(0),
+            start: start.into(),
+            end: end.into(),
             work: work.display().to_string(),
             inputs: inputs.display().to_string(),
             threads: lease.cores.max(1),
@@ -326,7 +330,8 @@ impl Renderer {
                 Err((kind, message)) => Ending::Failed { kind, message: shorten(message) },
             };
             // What could not be pinned is not kept for sure, so it is not done.
-            let ending = match store.commit(&pins) {
+            let kept = if pins.is_empty() { Ok(()) } else { store.commit(&pins) };
+            let ending = match kept {
                 Ok(()) => ending,
                 Err(error) => Ending::Failed {
                     kind: FailureKind::MissingOutput,

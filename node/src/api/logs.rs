@@ -48,6 +48,7 @@ pub(super) async fn log(
             Last::Kept(blob, holders) => {
                 return Ok(text(super::store::bytes(&node, blob, &holders).await?));
             }
+            Last::Silent => return Ok(text(Body::empty())),
             // Whoever follows waits for the attempt; it may also run where it can't be asked yet.
             Last::ToCome if query.follow => changed(&mut changes, &id).await,
             Last::ToCome | Last::Never => return Err(nothing_yet(frame)),
@@ -132,6 +133,8 @@ fn stream(log: LiveLog, follow: bool) -> Response {
 enum Last {
     /// The log of the last attempt whose outcome is known, and who keeps it.
     Kept(BlobId, Vec<NodeId>),
+    /// An outcome is known, and its engine printed nothing.
+    Silent,
     /// Nothing, but its job is not over.
     ToCome,
     /// Nothing, and its job is over.
@@ -150,11 +153,12 @@ fn last(node: &Shared, job: &JobId, frame: i32) -> Result<Last, ApiError> {
         let why = format!("frame {frame} is not one of the job's");
         return Err(ApiError::new(Code::NotFound, why));
     };
-    let failure = task.failures_now().last().and_then(|(key, f)| Some((f.log?, vec![key.2])));
-    let done = task.done.as_ref().and_then(|done| Some((done.log?, done.holders.clone())));
+    let failure = task.failures_now().last().map(|(key, f)| (f.log, vec![key.2]));
+    let done = task.done.as_ref().map(|done| (done.log, done.holders.clone()));
     let over = status(known, Activity::default()).is_some_and(|status| status.is_over());
     Ok(match done.or(failure) {
-        Some((blob, holders)) => Last::Kept(blob, holders),
+        Some((Some(blob), holders)) => Last::Kept(blob, holders),
+        Some((None, _)) => Last::Silent,
         None if over => Last::Never,
         None => Last::ToCome,
     })

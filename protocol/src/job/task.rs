@@ -46,7 +46,7 @@ pub struct FrameRun {
 
 impl FrameRun {
     /// Its frames, in order.
-    pub fn frames(self) -> impl Iterator<Item = i32> + Clone {
+    pub fn frames(self) -> impl DoubleEndedIterator<Item = i32> + Clone {
         let (start, end, step) = (i64::from(self.start), i64::from(self.end), i64::from(self.step));
         let count = if step == 0 { 0 } else { ((end - start) / step + 1).max(0) };
         let reaches = if step >= 0 { start <= end } else { start >= end };
@@ -106,6 +106,18 @@ pub fn unfold(runs: &[FrameRun]) -> impl Iterator<Item = i32> + '_ {
     runs.iter().flat_map(|run| run.frames()).take(MAX_FRAMES)
 }
 
+/// The smallest and the largest frame of several runs; none where they have none. It does not go
+/// through the frames.
+#[must_use]
+pub fn span(runs: &[FrameRun]) -> Option<(i32, i32)> {
+    let ends =
+        runs.iter().flat_map(|run| run.frames().next().into_iter().chain(run.frames().next_back()));
+    ends.fold(None, |span, frame| {
+        let (least, most) = span.unwrap_or((frame, frame));
+        Some((least.min(frame), most.max(frame)))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +128,8 @@ mod tests {
         fn runs_unfold_to_what_was_folded(frames in prop::collection::vec(-50_i32..50, 0..60)) {
             let folded = runs(&frames);
             prop_assert_eq!(unfold(&folded).collect::<Vec<_>>(), frames.clone());
+            let ends = frames.iter().min().copied().zip(frames.iter().max().copied());
+            prop_assert_eq!(span(&folded), ends);
             for frame in -60..60 {
                 let inside = folded.iter().any(|run| run.contains(frame));
                 prop_assert_eq!(inside, frames.contains(&frame), "{}", frame);
