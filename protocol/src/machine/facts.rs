@@ -131,9 +131,11 @@ impl Machine {
         for (node, theirs) in after.kept {
             self.send(node, Message::Kept(theirs, Err(why.clone())));
         }
+        self.concluding &= after.over.is_empty();
         for attempt in after.over {
             self.worker.over(&attempt);
         }
+        self.sign_outcomes();
     }
 
     pub(super) fn written(&mut self, now: Time, token: u64) {
@@ -158,7 +160,9 @@ impl Machine {
             self.tell(&after.facts);
         }
         if !after.over.is_empty() {
+            self.concluding = false;
             self.hand_in(now, &after.facts, after.over);
+            self.sign_outcomes();
         }
         if let Some((request, mut goods)) = after.request {
             goods.facts = after.facts.iter().map(|fact| fact.as_bytes().to_vec()).collect();

@@ -177,6 +177,10 @@ pub struct Machine {
     lonely: VecDeque<(JobId, Goods)>,
     keeping: BTreeMap<(NodeId, u64), (Vec<Fact>, Time)>,
     writes: BTreeMap<u64, AfterWrite>,
+    /// Outcomes that become facts with the next write, by job; and whether one is under way. What
+    /// ends meanwhile is signed together.
+    concluded: BTreeMap<JobId, Vec<(AttemptKey, Outcome)>>,
+    concluding: bool,
     /// Attempts whose outcome the leader has been told, and not confirmed yet: until then they
     /// count as running, so that it does not hand out their tasks a second time.
     reported: BTreeMap<u64, (NodeId, Vec<AttemptKey>, Time)>,
@@ -226,6 +230,8 @@ impl Machine {
             lonely: VecDeque::new(),
             keeping: BTreeMap::new(),
             writes: BTreeMap::new(),
+            concluded: BTreeMap::new(),
+            concluding: false,
             reported: BTreeMap::new(),
             deferred: VecDeque::new(),
             refused: BTreeMap::new(),

@@ -264,6 +264,27 @@ fn three_nodes_elect_render_and_agree() {
 }
 
 #[test]
+fn what_ends_while_outcomes_are_written_is_signed_together() {
+    let mut world = World::new(1);
+    let only = world.all()[0];
+    world.run(Duration::from_secs(3));
+    let mut spec = spec(5);
+    spec.steps[0].frames_per_task = 5;
+    let (job, _) = world.submit(only, spec);
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.statuses(&job), BTreeSet::from([Some(Status::Completed)]));
+    let bodies = world.disks[&only].1.values().filter_map(|fact| fact.body().ok().flatten());
+    let mut batches: Vec<usize> = bodies
+        .filter_map(|body| match body {
+            Body::Outcomes(batch) => Some(batch.outcomes.len()),
+            _ => None,
+        })
+        .collect();
+    batches.sort_unstable();
+    assert_eq!(batches, [1, 4], "the first goes at once, the others wait for its write");
+}
+
+#[test]
 fn a_lone_node_promises_one_copy_and_makes_it_good_later() {
     let mut world = World::new(1);
     let first = world.all()[0];

@@ -10,6 +10,7 @@ use crate::job::status;
 use crate::leader::REPORT_PERIOD;
 use crate::replicate::Goods;
 use crate::time::Time;
+use crate::wire;
 use crate::wire::control::{AttemptKey, Closed, Message, Phase, Report, Standing};
 use crate::worker;
 
@@ -19,6 +20,8 @@ const LICENCE_AGAIN: Duration = Duration::from_secs(30);
 /// How many refused engines a node tells of, and how long a piece of what they said, in bytes.
 const MAX_REFUSED: usize = 16;
 const MAX_SAID: usize = 256;
+/// How large the outcomes of one fact may be together, in bytes: it should fit into gossip.
+const MAX_BATCH: usize = 12 * 1024;
 /// How long a leader may take to confirm an outcome before its worker goes on without.
 const HAND_IN_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -159,6 +162,11 @@ impl Machine {
         outcome.term = term;
         self.worker.finishing(&attempt);
         let goods = Goods { blobs: outcome.blobs().collect(), ..Goods::default() };
+        if goods.blobs.is_empty() {
+            // There is nothing but the outcome itself, which the leader keeps as well.
+            self.conclude(attempt, *outcome, None);
+            return;
+        }
         let candidates = self.keepers(&attempt.job);
         let token = self.token();
         self.orders.insert(token, Order::Outcome(attempt, outcome));
@@ -216,13 +224,38 @@ impl Machine {
         holder: Option<NodeId>,
     ) {
         outcome.holders = std::iter::once(self.me).chain(holder).collect();
-        if holder.is_none() {
-            let goods = Goods { blobs: outcome.blobs().collect(), ..Goods::default() };
+        let goods = Goods { blobs: outcome.blobs().collect(), ..Goods::default() };
+        if holder.is_none() && !goods.blobs.is_empty() {
             self.lonely.push_back((attempt.job, goods));
         }
-        let body = Body::Outcomes(Outcomes { job: attempt.job, outcomes: vec![outcome] });
-        let fact = self.sign(&body);
-        let over = vec![attempt];
-        self.write(AfterWrite { facts: vec![fact], over, tell: true, ..AfterWrite::nothing() });
+        self.concluded.entry(attempt.job).or_default().push((attempt, outcome));
+        self.sign_outcomes();
+    }
+
+    /// Signs what has ended since the last write of outcomes began, unless that is under way still: the
+    /// slower the disk, the more go into one fact.
+    pub(super) fn sign_outcomes(&mut self) {
+        if self.concluding || self.concluded.is_empty() {
+            return;
+        }
+        let (mut facts, mut over) = (Vec::new(), Vec::new());
+        for (job, ended) in std::mem::take(&mut self.concluded) {
+            let mut outcomes = Vec::new();
+            let mut size = 0;
+            for (attempt, outcome) in ended {
+                over.push(attempt);
+                let length = wire::encode(&outcome).len();
+                if size + length > MAX_BATCH && !outcomes.is_empty() {
+                    let outcomes = std::mem::take(&mut outcomes);
+                    facts.push(self.sign(&Body::Outcomes(Outcomes { job, outcomes })));
+                    size = 0;
+                }
+                size += length;
+                outcomes.push(outcome);
+            }
+            facts.push(self.sign(&Body::Outcomes(Outcomes { job, outcomes })));
+        }
+        self.concluding = true;
+        self.write(AfterWrite { facts, over, tell: true, ..AfterWrite::nothing() });
     }
 }
