@@ -29,6 +29,9 @@ pub(super) struct Started {
     pub(super) sources: Vec<Source>,
 }
 
+/// Tasks that wait this long behind another were not quick after all: they are handed back.
+const NOT_QUICK: Duration = Duration::from_secs(1);
+
 /// A failure, and what happened.
 type Failed = (FailureKind, String);
 
@@ -102,12 +105,29 @@ impl Renderer {
         let frames: Vec<i64> =
             attempts.iter().map(|attempt| i64::from(attempt.task.frame)).collect();
         let mut left = attempts.as_slice();
-        for frames in definition.runs(&frames) {
+        // Quick tasks are assigned together, and still go into processes of as many as was asked.
+        let most = (step.frames_per_task.max(1)) as usize;
+        let runs = definition.runs(&frames);
+        for frames in runs.iter().flat_map(|frames| frames.chunks(most)) {
             let (now, later) = left.split_at(frames.len());
             left = later;
             let engine = Engine { step, definition: &definition, program: &program, work: &work };
-            match self.process(run, now, &engine, spec, concluding).await {
-                Left::Nothing if !*run.stopped.borrow() => {}
+            let process = self.process(run, now, &engine, spec, concluding);
+            tokio::pin!(process);
+            let ended = tokio::select! {
+                ended = &mut process => ended,
+                () = tokio::time::sleep(NOT_QUICK), if attempts.len() > most && !later.is_empty() => {
+                    // Others can take what this one keeps waiting.
+                    if let Some(held) = self.runs().get_mut(&run.name) {
+                        held.attempts.retain(|attempt| !later.contains(attempt));
+                    }
+                    self.undone(std::mem::take(&mut left).to_vec()).await;
+                    process.await
+                }
+            };
+            let later = left;
+            match ended {
+                Left::Nothing if !*run.stopped.borrow() && !left.is_empty() => {}
                 Left::Nothing => return Left::Undone(later.to_vec()),
                 Left::Undone(mut undone) => {
                     undone.extend(later);
@@ -220,9 +240,12 @@ impl Renderer {
         for (at, attempt) in attempts.iter().enumerate() {
             let (started, clock) = (unix_now(), Instant::now());
             let mut killed = run.killed.clone();
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = process::until_killed(&mut killed) => return Left::Killed,
+            // The shortest sleep of the runtime is a millisecond.
+            if !pause.is_zero() {
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = process::until_killed(&mut killed) => return Left::Killed,
+                }
             }
             let took = Took { started, render: clock.elapsed() };
             let log = Log::File(run.log.path().to_owned());

@@ -156,7 +156,16 @@ pub struct Job {
     open: BTreeSet<u32>,
     failed: BTreeSet<u32>,
     memory: Memory,
+    tempo: Tempo,
     record: Record,
+}
+
+/// How long the results that count took together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tempo {
+    results: u32,
+    /// In milliseconds.
+    total: u64,
 }
 
 /// The most memory that tasks were seen to hold, in bytes.
@@ -347,6 +356,14 @@ impl Job {
         if done > wanted { done } else { wanted }
     }
 
+    /// How long a task takes by what was seen of at least `least` results, in milliseconds; none
+    /// where there are fewer.
+    #[must_use]
+    pub fn mean_ms(&self, least: u32) -> Option<u64> {
+        let Tempo { results, total } = self.tempo;
+        if results < least { None } else { total.checked_div(u64::from(results)) }
+    }
+
     /// What the job tells of the nodes that worked on it.
     #[must_use]
     pub(crate) const fn record(&self) -> &Record {
@@ -512,6 +529,11 @@ impl Job {
                     task.superseded.pop_first();
                 }
                 if task.done.as_ref().is_none_or(|known| done.beats(known)) {
+                    match &task.done {
+                        Some(known) => self.tempo.total -= u64::from(known.render_ms),
+                        None => self.tempo.results += 1,
+                    }
+                    self.tempo.total += u64::from(done.render_ms);
                     task.done = Some(Box::new(done));
                 }
             }

@@ -50,6 +50,19 @@ impl Table {
 }
 
 #[test]
+fn the_mean_time_is_of_the_results_that_count() {
+    let mut table = Table::with(spec(3));
+    let took = |frame, attempt, ms| Outcome { render_ms: ms, ..outcome(frame, 0, attempt, done()) };
+    table.outcome(1, took(1, 2, 900));
+    assert_eq!((table.job().mean_ms(1), table.job().mean_ms(2)), (Some(900), None));
+    // An earlier attempt's result comes late, and counts instead.
+    table.outcome(2, took(1, 1, 100));
+    table.outcome(1, took(2, 1, 200));
+    table.outcome(1, took(2, 3, 5000));
+    assert_eq!(table.job().mean_ms(2), Some(150));
+}
+
+#[test]
 fn a_job_runs_from_queued_to_completed() {
     let mut table = Table::with(spec(2));
     assert_eq!(table.status(), Status::Queued);

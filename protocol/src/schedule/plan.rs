@@ -14,6 +14,12 @@ use crate::wire::control::{AttemptKey, Closed};
 /// The most frames that one assignment takes: reports name each of them.
 pub const MAX_RUN: usize = 256;
 
+/// How long quick tasks that are assigned together may take, in milliseconds: assigning one costs
+/// two syncs and some messages, and nobody notices a node that is busy for so long.
+pub const QUICK_MS: u64 = 200;
+/// How many results of a job must be known before its tasks are called quick.
+const TELLING: u32 = 8;
+
 struct Candidate<'a> {
     id: JobId,
     job: &'a Job,
@@ -182,14 +188,16 @@ fn attempt_at(job: JobId, key: TaskKey, task: &Task) -> AttemptKey {
     AttemptKey { job, task: key, generation: task.generation, attempt: task.next_attempt() }
 }
 
-/// The frames that go into one process with `first`: those that come next, as many as the job
-/// asks. One that failed goes alone, so that it takes no others with it.
+/// The frames that are assigned with `first`: those that come next, as many as the job asks to go
+/// into one process, or more where they are quick. One that failed goes alone, so that it takes no
+/// others with it.
 fn run_behind(candidate: &mut Candidate<'_>, first: &AttemptKey) -> Vec<AttemptKey> {
     let Candidate { id, job, spec, next, .. } = candidate;
     let failed =
         |key: &TaskKey| job.task(key).is_none_or(|task| task.failures_now().next().is_some());
     let limit = spec.steps.get(usize::from(first.task.step)).map_or(1, |s| s.frames_per_task);
-    let limit = (limit as usize).min(MAX_RUN);
+    let quick = job.mean_ms(TELLING).map_or(1, |mean| QUICK_MS / mean.max(1));
+    let limit = u64::from(limit).max(quick).min(MAX_RUN as u64) as usize;
     let mut more = Vec::new();
     if failed(&first.task) {
         return more;

@@ -4,7 +4,7 @@ use super::*;
 use crate::fact::{Body, Outcomes};
 use crate::hardware::{GIB, Hardware, Needs};
 use crate::job::outcome::{Ending, FailureKind, Outcome};
-use crate::job::samples::{fact, failed, node, outcome, run, spec};
+use crate::job::samples::{done, fact, failed, node, outcome, run, spec};
 use crate::schedule::NodeView;
 use crate::time::Unix;
 
@@ -335,4 +335,23 @@ fn frames_go_out_in_runs_and_one_that_failed_goes_alone() {
         .map(|a| std::iter::once(&a.attempt).chain(&a.more).map(|key| key.task.frame).collect())
         .collect();
     assert_eq!(runs, [vec![1, 2, 3], vec![4], vec![5, 6, 7]]);
+}
+
+#[test]
+fn quick_tasks_go_out_together() {
+    let taking = |render_ms: u32, results: i32| {
+        let mut jobs = Jobs::new();
+        let id = submit(&mut jobs, spec(500));
+        let outcomes = (1..=results)
+            .map(|frame| Outcome { render_ms, ..outcome(frame, 0, 1, done()) })
+            .collect();
+        jobs.apply(fact(99), node(1), &Body::Outcomes(Outcomes { job: id, outcomes }));
+        let plan = plan(&view((1..=2).map(|n| (n, machine(16)))), &jobs);
+        plan.assignments.iter().map(|a| 1 + a.more.len()).collect::<Vec<_>>()
+    };
+    assert_eq!(taking(0, 7), [1, 1], "too few to tell");
+    assert_eq!(taking(0, 8), [200, 200]);
+    assert_eq!(taking(50, 8), [4, 4]);
+    assert_eq!(taking(0, 250), [200, 50]);
+    assert_eq!(taking(150, 8), [1, 1]);
 }
