@@ -1,6 +1,7 @@
 //! What the benches of transfers share: daemons, on this machine or in network namespaces, files to
 //! move, and figures.
 
+pub mod celery;
 pub mod daemon;
 pub mod data;
 pub mod figures;

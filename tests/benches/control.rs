@@ -1,0 +1,66 @@
+//! How many tasks a second three nodes on this machine get through, where each is a lease and an
+//! outcome on two disks, for tasks that do nothing. Beside Celery with Redis, which keeps nothing
+//! on disk, in the same run.
+//!
+//! `cargo bench -p weft-tests --bench control -- [--runs 5] [--tasks 10000] [--strict]`
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use weft_tests::bench::celery::Celery;
+use weft_tests::bench::daemon::{self, Daemon};
+use weft_tests::bench::figures::{Verdict, given, median, option};
+
+fn main() {
+    if given("--list") || given("--test") {
+        return;
+    }
+    let folder = tempfile::Builder::new().prefix("weft-control-").tempdir().expect("room");
+    let folder = folder.path();
+    let runs = option("--runs", 5);
+    let mut verdict = Verdict::default();
+    let mut daemons: Vec<Daemon> =
+        ["one", "two", "three"].map(|name| Daemon::local(folder, name)).into();
+    daemon::found(&mut daemons);
+    let scene = folder.join("scene.txt");
+    std::fs::write(&scene, "nothing").expect("room");
+    let scene = scene.display().to_string();
+    let tasks = option("--tasks", 10_000);
+    let ours = measure("three nodes, tasks that do nothing", runs, tasks, || {
+        submit(&daemons[0], &scene, "noop", tasks)
+    });
+    drop(daemons);
+    let few = tasks / 10;
+    let one = celery(folder, "nothing", 1, runs, few);
+    _ = celery(folder, "nothing", 3, runs, few);
+    if let Some(one) = one {
+        verdict.at_least("weft / Celery with one worker, nothing to do", ours / one, 8.0);
+    }
+    verdict.end();
+}
+
+/// Prints the rates, in tasks a second, and gives the one in the middle.
+fn measure(what: &str, runs: usize, tasks: usize, mut run: impl FnMut() -> Duration) -> f64 {
+    let rates: Vec<f64> = (0..runs).map(|_| tasks as f64 / run().as_secs_f64()).collect();
+    let (least, most) =
+        rates.iter().fold((f64::MAX, 0.0_f64), |(a, b), rate| (a.min(*rate), b.max(*rate)));
+    println!("{what}: {:.0} tasks/s ({least:.0} to {most:.0}), {tasks} a run", median(&rates));
+    median(&rates)
+}
+
+/// How long a job of so many tasks takes, from the call that submits it to its end.
+fn submit(daemon: &Daemon, scene: &str, engine: &str, tasks: usize) -> Duration {
+    let frames = format!("1-{tasks}");
+    let begun = Instant::now();
+    let call = daemon.start_call(&["submit", scene, "-e", engine, "-f", &frames, "--watch"]);
+    daemon::finish(call, begun)
+}
+
+fn celery(folder: &Path, kind: &str, workers: usize, runs: usize, tasks: usize) -> Option<f64> {
+    let Some(celery) = Celery::start(folder, workers) else {
+        println!("Celery or Redis is not installed: left out");
+        return None;
+    };
+    let what = format!("Celery, {workers} --pool=solo workers, {kind}");
+    Some(measure(&what, runs, tasks, || celery.drive(kind, tasks)))
+}
