@@ -192,7 +192,7 @@ fn damaged_tiles_are_joined_or_refused() {
     for file in files {
         let good = std::fs::read(&file).unwrap();
         let to = folder.path().join("to").with_extension(file.extension().unwrap());
-        join(&[file.clone()], grid, &to, LIMIT).unwrap();
+        join(std::slice::from_ref(&file), grid, &to, LIMIT).unwrap();
         let mut refused = 0;
         for _ in 0..2000 {
             let mut bad = good.clone();
@@ -205,7 +205,7 @@ fn damaged_tiles_are_joined_or_refused() {
                 }
             }
             std::fs::write(&file, &bad).unwrap();
-            refused += usize::from(join(&[file.clone()], grid, &to, LIMIT).is_err());
+            refused += usize::from(join(std::slice::from_ref(&file), grid, &to, LIMIT).is_err());
         }
         assert!(refused > 200, "{}: {refused}", file.display());
     }
