@@ -225,9 +225,9 @@ impl Job {
         format!("{} ({})", self.name, short(&self.job))
     }
 
-    /// Its finished files.
+    /// Its finished files, as they are delivered: parts of frames are not.
     pub(crate) fn outputs(&self) -> impl Iterator<Item = &Output> {
-        self.frames.iter().flat_map(|frame| &frame.output)
+        self.frames.iter().filter(|frame| frame.tile.is_none()).flat_map(|frame| &frame.output)
     }
 }
 
@@ -252,6 +252,13 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(job.label(), "shot (abcdef0123)");
+        let output = |path: &str| Output { path: path.into(), ..Output::default() };
+        let frame = |tile, path| Frame { tile, output: vec![output(path)], ..Frame::default() };
+        let tiled = Job {
+            frames: vec![frame(Some(0), "tile"), frame(Some(1), "tile"), frame(None, "whole")],
+            ..Job::default()
+        };
+        assert_eq!(tiled.outputs().collect::<Vec<_>>(), [&output("whole")]);
         assert_eq!(job.frames[0].frame, -1);
         assert!(!job.is_over() && job.cost().is_none());
         let costs = |status: &str, so_far, expected| Job {

@@ -67,6 +67,7 @@ fn blender_frames_in_tiles_are_the_whole_frames_to_the_pixel() {
         let job = Submission::of(source, "cube.blend").options(&["-f", frames, "--tiles", tiles]);
         let job = job.watch(&farm, 1);
         assert_eq!(job.document["status"], "completed", "{:#}", job.document);
+        assert_eq!(job.output.status, 0, "{:?}", job.output);
         assert_eq!(job.document["frames_total"], expected.len(), "tiles are no frames");
         assert_eq!(job.document["frames_done"], expected.len());
         let files: Vec<_> = std::fs::read_dir(&job.out).unwrap().flatten().collect();
@@ -163,6 +164,7 @@ fn blender_exr_tiles_keep_half_float_and_every_channel() {
         let options = ["-f", "3", "--tiles", "3x2", "--format", format];
         let job = Submission::of(source, "cube.blend").options(&options).watch(&farm, 1);
         assert_eq!(job.document["status"], "completed", "{:#}", job.document);
+        assert_eq!(job.output.status, 0, "{:?}", job.output);
         let there = channels(&job.out.join("cube_0003.exr"));
         for (there, expected) in there.iter().zip(&expected) {
             assert_eq!(there.0, expected.0, "{format} {depth}");
@@ -185,6 +187,7 @@ fn povray_frames_in_tiles_are_the_whole_frames_to_the_pixel() {
         let options = ["-f", "1-2", "--tiles", tiles, "--arg", &width, "--arg", &height];
         let job = Submission::of(source, "shot.pov").options(&options).watch(&farm, 2);
         assert_eq!(job.document["status"], "completed", "{:#}", job.document);
+        assert_eq!(job.output.status, 0, "{:?}", job.output);
         for (frame, expected) in expected {
             assert!(picture(&job.out.join(format!("shot_{frame}.png"))) == expected, "{frame}");
         }
@@ -207,6 +210,7 @@ fn povray_exr_tiles_and_antialiasing_by_each_pixel_alone_make_the_whole() {
     let options = [&["-f", "1-2", "--tiles", "3x2", "--format", "EXR"], &size[..]].concat();
     let job = Submission::of(source, "shot.pov").options(&options).watch(&farm, 1);
     assert_eq!(job.document["status"], "completed", "{:#}", job.document);
+    assert_eq!(job.output.status, 0, "{:?}", job.output);
     for frame in 1..=2 {
         let expected = channels(&by_hand.path().join(format!("f{frame}.exr")));
         let there = channels(&job.out.join(format!("shot_{frame}.exr")));
