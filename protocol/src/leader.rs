@@ -24,6 +24,8 @@ pub const LEASE: Duration = Duration::from_secs(10);
 pub const UNTAKEN: Duration = Duration::from_secs(3);
 /// How often nodes report to their leader.
 pub const REPORT_PERIOD: Duration = Duration::from_millis(1000);
+/// A node that has not reported for this long gets nothing new.
+pub const SILENT: Duration = Duration::from_millis(3000);
 
 /// One lease, as the leader keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,8 +116,10 @@ impl Leader {
     /// A worker reported.
     pub fn report(&mut self, now: Time, from: NodeId, report: &Report) {
         let worker = self.workers.entry(from).or_default();
-        // A report that was overtaken tells of the past.
-        if worker.last_report.is_some() && report.seq < worker.last_seq {
+        // A report that was overtaken tells of the past. Where none was taken for long, it is the last
+        // number that was wrong: a node would be left out for ever.
+        let recent = worker.last_report.is_some_and(|at| now.since(at) < SILENT);
+        if recent && report.seq < worker.last_seq {
             return;
         }
         worker.last_report = Some(now);
@@ -206,7 +210,7 @@ impl Leader {
             let worker = self.workers.get(node);
             let reports = worker
                 .and_then(|worker| worker.last_report)
-                .is_some_and(|at| now.since(at) < REPORT_PERIOD * 3);
+                .is_some_and(|at| now.since(at) < SILENT);
             let standing = worker.map(|worker| &worker.standing.0);
             let holds = jobs.iter().filter(|(_, _, spec)| {
                 worker.is_some_and(|worker| worker.held.contains(&spec.inputs))

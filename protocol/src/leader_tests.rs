@@ -106,6 +106,18 @@ fn a_lease_ends_with_its_outcome_its_node_or_its_holders_silence() {
 }
 
 #[test]
+fn a_wrong_number_leaves_a_node_out_only_for_a_while() {
+    let mut world = World::new(1, 3);
+    world.seq = 5000;
+    world.report(0, 1, 0, &[1]);
+    world.seq = 1;
+    world.report(1000, 1, 0, &[]);
+    assert_eq!(world.tick(1010), [], "this one may have been overtaken");
+    world.report(3000, 1, 0, &[]);
+    assert_eq!(world.tick(3010), [(node(1), 1)]);
+}
+
+#[test]
 fn a_report_that_was_sent_before_the_assignment_arrived_ends_nothing() {
     let mut world = World::new(1, 3);
     world.report(0, 1, 0, &[]);

@@ -85,7 +85,11 @@ impl Recovery {
         let (number, _, machine) = world.up().next()?;
         machine.ledger.jobs.iter().find_map(|(id, job, _)| {
             let frame = startable(job).next()?.frame;
-            Some(format!("node{number} sees frame {frame} of {id:?} wait, and everybody is idle"))
+            let leaders = world.up().filter_map(|(_, _, machine)| machine.leader.as_ref());
+            let why: Vec<_> = leaders.filter_map(|leader| leader.waiting().get(&id)).collect();
+            Some(format!(
+                "node{number} sees frame {frame} of {id:?} wait, and everybody is idle; leaders say {why:?}"
+            ))
         })
     }
 
