@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use weft_protocol::ids::NodeId;
 
 use super::nodes::{ask, closed_of};
+use super::studio::refusals;
 use super::{State, documents};
 use crate::clock::unix_now;
 use crate::doctor::{Daemon, Facts, Level, Up, judge};
@@ -30,9 +31,7 @@ async fn up(node: &Shared) -> Up {
     let machine = node.machine();
     let name = |id: &NodeId| documents::name(&machine, id);
     let members = &machine.ledger.members;
-    let refusals = node.network.gate().refusals().into_iter();
-    // What nodes of other studios say is of no account.
-    let refusals = refusals.filter(|(peer, _)| members.get(peer).is_some());
+    let refusals = refusals(node, &machine).into_iter();
     Up {
         leader: machine.election.claim().map(|claim| name(&claim.leader)),
         peers: machine.connected().len(),

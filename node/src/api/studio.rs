@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use weft_protocol::certificate::Role;
 use weft_protocol::fact::{Body, Revocation};
 use weft_protocol::ids::NodeId;
+use weft_protocol::machine::Machine;
 use weft_protocol::replicate::Goods;
 
 use super::nodes::hardware_document;
@@ -18,6 +19,7 @@ use crate::admission::{self, InviteError};
 use crate::clock::unix_now;
 use crate::error::{ApiError, Code};
 use crate::home::Membership;
+use crate::node::Shared;
 
 pub(super) async fn health(node: State) -> Json<Value> {
     Json(json!({
@@ -32,6 +34,12 @@ pub(super) async fn health(node: State) -> Json<Value> {
 fn local_time() -> String {
     let minute = crate::clock::local_minute();
     format!("{:02}:{:02}", minute / 60, minute % 60)
+}
+
+/// Members that refuse this node, and why. What nodes of other studios say is of no account.
+pub(super) fn refusals(node: &Shared, machine: &Machine) -> Vec<(NodeId, String)> {
+    let all = node.network.gate().refusals().into_iter();
+    all.filter(|(peer, _)| machine.ledger.members.get(peer).is_some()).collect()
 }
 
 pub(super) async fn status(node: State) -> Json<Value> {
@@ -49,10 +57,8 @@ pub(super) async fn status(node: State) -> Json<Value> {
             weft_protocol::job::status::status(job, machine.activity(&id))
         });
     let live = jobs.filter(|status| !status.is_over()).count();
-    // What nodes of other studios say is of no account.
-    let refusals = node.network.gate().refusals().into_iter();
-    let refusals = refusals.filter(|(peer, _)| machine.ledger.members.get(peer).is_some());
-    let refused_by: Vec<Value> = refusals
+    let refused_by: Vec<Value> = refusals(&node, &machine)
+        .into_iter()
         .map(|(peer, reason)| {
             let name = machine.ledger.members.get(&peer).map(|member| &member.name);
             json!({ "node": peer, "name": name, "reason": reason })

@@ -16,7 +16,7 @@ use weft_protocol::transfer::{Ask, Delivery, Download};
 use weft_protocol::wire::transfer::{Chunk, Reply, Request};
 use weft_store::WriteError;
 
-use self::disk::{Disk, Done};
+use self::disk::{Arrived, Disk, Done};
 use self::opening::{Opening, is_whole};
 use self::peers::Peers;
 use super::error::FetchError;
@@ -295,7 +295,7 @@ impl<'a> Session<'a> {
             Delivery::Wanted => {
                 let len = self.active.get(&blob).and_then(|active| active.lens.get(chunk as usize));
                 let len = len.copied().unwrap_or(0) as usize;
-                self.disk.check(node, blob, chunk, len, encoding, bytes);
+                self.disk.check(Arrived { node, blob, chunk, len, encoding, bytes });
             }
             Delivery::Late => {}
             Delivery::Unasked => self.drop_liar(&node, "a chunk came that nobody asked for"),

@@ -34,15 +34,15 @@ pub(super) enum Done {
 /// The most threads that check chunks of one fetch.
 const MAX_CHECKERS: usize = 8;
 
-/// A chunk that came.
-struct Came {
-    node: NodeId,
-    blob: BlobId,
-    chunk: u32,
+/// A chunk that came, and from whom.
+pub(super) struct Arrived {
+    pub(super) node: NodeId,
+    pub(super) blob: BlobId,
+    pub(super) chunk: u32,
     /// How long it must be.
-    len: usize,
-    encoding: Encoding,
-    bytes: Vec<u8>,
+    pub(super) len: usize,
+    pub(super) encoding: Encoding,
+    pub(super) bytes: Vec<u8>,
 }
 
 /// The disk's side of a fetch.
@@ -53,7 +53,7 @@ pub(super) struct Disk {
     unwritten: usize,
     /// Chunks for which there is no thread yet: as many as there are cores check and write. More
     /// would only wait for each other, since a file takes one write at a time.
-    waiting: VecDeque<Came>,
+    waiting: VecDeque<Arrived>,
     checking: usize,
     checkers: usize,
     small: Vec<(BlobId, Vec<u8>, Vec<u8>)>,
@@ -105,18 +105,10 @@ impl Disk {
         });
     }
 
-    /// Checks a chunk of `len` bytes, and writes it.
-    pub(super) fn check(
-        &mut self,
-        node: NodeId,
-        blob: BlobId,
-        chunk: u32,
-        len: usize,
-        encoding: Encoding,
-        bytes: Vec<u8>,
-    ) {
-        self.unwritten += bytes.len();
-        self.waiting.push_back(Came { node, blob, chunk, len, encoding, bytes });
+    /// Checks a chunk, and writes it.
+    pub(super) fn check(&mut self, arrived: Arrived) {
+        self.unwritten += arrived.bytes.len();
+        self.waiting.push_back(arrived);
         self.check_next();
     }
 
@@ -124,7 +116,7 @@ impl Disk {
         if self.checking == self.checkers {
             return;
         }
-        let Some(Came { node, blob, chunk, len, encoding, bytes }) = self.waiting.pop_front()
+        let Some(Arrived { node, blob, chunk, len, encoding, bytes }) = self.waiting.pop_front()
         else {
             return;
         };
