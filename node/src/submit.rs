@@ -1,6 +1,7 @@
 //! Submitting: from a scene on somebody's disk to a signed spec whose every blob is in the store.
 
 mod collect;
+mod maya_paths;
 mod rewrite;
 mod take_in;
 mod tiles;
@@ -173,7 +174,15 @@ pub fn prepare(
     let mut spec = draft(request, &engine, frames, test_frames, output, owner)?;
     spec.needs = needs;
     spec.steps[0].engine_version = version(&engine, offered);
-    let (mut warnings, gathered) = gather(request, &scene, analysis.as_ref(), definition, &wanted)?;
+    let inputs = collect::Inputs {
+        scene: &scene,
+        analysis: analysis.as_ref(),
+        engine: definition,
+        assets: &request.assets,
+        project: request.project.as_deref(),
+        scratch: &store.scratch(),
+    };
+    let (mut warnings, gathered) = gather(request, &inputs, &wanted)?;
     warnings.extend(tile_warnings);
     if spec.steps[0].engine_version.is_empty() {
         warnings.push(format!("no node has the engine '{engine}' just now"));
@@ -514,11 +523,10 @@ fn needs(request: &SubmitRequest, profiles: &BTreeMap<String, Profile>) -> Resul
 /// What is missing is said before anything is sent; then the files are listed.
 fn gather(
     request: &SubmitRequest,
-    scene: &Path,
-    analysis: Option<&Analysis>,
-    engine: Option<&Definition>,
+    inputs: &collect::Inputs<'_>,
     frames: &[i32],
 ) -> Result<(Vec<String>, collect::Gathered), ApiError> {
+    let analysis = inputs.analysis;
     let mut warnings = analysis.map(|analysis| analysis.warnings.clone()).unwrap_or_default();
     // What other frames of the scene lack doesn't matter to this job.
     let missing: Vec<_> = analysis.iter().flat_map(|all| all.missing_for(frames)).collect();
@@ -541,8 +549,7 @@ fn gather(
     let unused = missing.iter().filter(|m| !m.required);
     warnings
         .extend(unused.map(|m| format!("missing, but the render does not reach it: {}", line(m))));
-    let project = request.project.as_deref();
-    let gathered = collect::gather(scene, analysis, engine, &request.assets, project)?;
+    let gathered = collect::gather(inputs)?;
     warnings.extend(gathered.warnings.iter().cloned());
     Ok((warnings, gathered))
 }

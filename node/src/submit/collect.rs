@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use tempfile::TempPath;
 use weft_protocol::content::TreePath;
 use weft_protocol::job::task::FrameRun;
 use weft_scene::analysis::{AnalyseError, Analysis, join_frames};
@@ -20,8 +21,22 @@ use crate::error::ApiError;
 /// How many files `--assets` folders may hold in all.
 const MAX_FILES: usize = 200_000;
 
+/// What is known of a submission's files.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inputs<'a> {
+    pub(super) scene: &'a Path,
+    pub(super) analysis: Option<&'a Analysis>,
+    pub(super) engine: Option<&'a Definition>,
+    /// Further files and folders.
+    pub(super) assets: &'a [PathBuf],
+    /// The folder from which paths count; the lowest that holds all files where none is given.
+    pub(super) project: Option<&'a Path>,
+    /// Where copies of scenes are written.
+    pub(super) scratch: &'a Path,
+}
+
 /// One file that travels.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct GatheredFile {
     /// Where it is.
     pub(super) source: PathBuf,
@@ -33,12 +48,12 @@ pub(super) struct GatheredFile {
     pub(super) is_scene: bool,
     /// The frames that read it; none where every frame may.
     pub(super) frames: Option<Vec<FrameRun>>,
-    /// Other bytes that travel in its place: a scene with paths rewritten.
-    pub(super) rewritten: Option<Vec<u8>>,
+    /// What travels in its place: a copy of a scene with paths rewritten.
+    pub(super) rewritten: Option<TempPath>,
 }
 
 /// All files that travel.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Gathered {
     pub(super) files: Vec<GatheredFile>,
     /// The scene's path in the tree.
@@ -63,13 +78,8 @@ pub fn analyse(
     }
 }
 
-pub(super) fn gather(
-    scene: &Path,
-    analysis: Option<&Analysis>,
-    engine: Option<&Definition>,
-    assets: &[PathBuf],
-    project: Option<&Path>,
-) -> Result<Gathered, ApiError> {
+pub(super) fn gather(inputs: &Inputs<'_>) -> Result<Gathered, ApiError> {
+    let Inputs { scene, analysis, engine, assets, project, scratch } = *inputs;
     let scene = canonical(scene)?;
     let mut sources = BTreeSet::new();
     let mut by_frame: BTreeMap<PathBuf, Option<Vec<FrameRun>>> = BTreeMap::new();
@@ -111,7 +121,7 @@ pub(super) fn gather(
     }
     let mut files = Vec::new();
     let mut warnings = Vec::new();
-    let rewriter = Rewriter::new(&scene, engine, analysis, &places);
+    let rewriter = Rewriter::new(&scene, engine, analysis, &places, scratch);
     for (source, path) in &places {
         let size = std::fs::metadata(source).map(|metadata| metadata.len()).unwrap_or(0);
         let rewritten = rewriter.rewrite(source)?;
@@ -135,7 +145,7 @@ pub(super) fn gather(
     Ok(Gathered { files, scene, warnings })
 }
 
-fn canonical(path: &Path) -> Result<PathBuf, ApiError> {
+pub(super) fn canonical(path: &Path) -> Result<PathBuf, ApiError> {
     // Links are followed for folders, so that one file has one place; names stay as spelled.
     let say = |error: std::io::Error| {
         invalid(format!("{} can't be read: {error}; nothing was submitted", path.display()))
@@ -197,6 +207,17 @@ fn common_folder(files: &BTreeSet<PathBuf>) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
+    fn gather_all(
+        scene: &Path,
+        analysis: Option<&Analysis>,
+        engine: Option<&Definition>,
+        assets: &[PathBuf],
+        project: Option<&Path>,
+    ) -> Result<Gathered, ApiError> {
+        let scratch = &std::env::temp_dir();
+        gather(&Inputs { scene, analysis, engine, assets, project, scratch })
+    }
+
     #[test]
     fn files_keep_their_places_relative_to_each_other() {
         let folder = tempfile::tempdir().unwrap();
@@ -207,13 +228,14 @@ mod tests {
             std::fs::write(file, "x").unwrap();
         }
         let scene = base.join("shots/a/scene.pov");
-        let gathered = gather(&scene, None, None, &[base.join("lib/tex")], None).unwrap();
+        let gathered = gather_all(&scene, None, None, &[base.join("lib/tex")], None).unwrap();
         let paths: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(paths, ["lib/tex/deep/x.png", "lib/tex/wood.png", "shots/a/scene.pov"]);
         assert_eq!(gathered.scene.as_str(), "shots/a/scene.pov");
-        let outside = gather(&scene, None, None, &[base.join("lib")], Some(&base.join("shots")));
+        let outside =
+            gather_all(&scene, None, None, &[base.join("lib")], Some(&base.join("shots")));
         assert!(outside.unwrap_err().message.contains("outside the project"));
-        assert!(gather(&scene, None, None, &[base.join("nowhere")], None).is_err());
+        assert!(gather_all(&scene, None, None, &[base.join("nowhere")], None).is_err());
     }
 
     #[test]
@@ -239,7 +261,7 @@ mod tests {
         };
         assert_eq!(missing(1), Vec::<String>::new());
         assert_eq!(missing(2), ["sourceimages/f.0002.png"]);
-        let gathered = gather(&scene, Some(&analysis), None, &[], None).unwrap();
+        let gathered = gather_all(&scene, Some(&analysis), None, &[], None).unwrap();
         let files: Vec<_> = gathered
             .files
             .iter()
@@ -277,15 +299,72 @@ mod tests {
         let engine = weft_scene::engine::shipped().remove("povray").unwrap();
         let analysis = analyse(&scene, None, None, Some(&engine)).unwrap().unwrap();
         assert!(analysis.missing.is_empty(), "{:?}", analysis.missing);
-        let gathered = gather(&scene, Some(&analysis), Some(&engine), &[], None).unwrap();
+        let gathered = gather_all(&scene, Some(&analysis), Some(&engine), &[], None).unwrap();
         let paths: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(paths, ["lib/Wood.PNG", "lib/a.png", "shots/a.pov", "shots/near.png"]);
-        let copy = gathered.files[2].rewritten.clone().unwrap();
+        let copy = gathered.files[2].rewritten.as_ref().unwrap();
         assert_eq!(
-            String::from_utf8(copy).unwrap(),
+            std::fs::read_to_string(copy).unwrap(),
             "image_map { png \"../lib/Wood.PNG\" }\nimage_map { png \"../lib/a.png\" }\n\
              image_map { png \"../lib/a.png\" }\nimage_map { png \"near.png\" }\n"
         );
         assert_eq!(gathered.warnings.len(), 1);
+    }
+
+    /// Whatever way a Maya scene spells its files, its copy names them as they lie in the project.
+    #[test]
+    fn paths_in_maya_scenes_lead_to_what_travels() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().canonicalize().unwrap();
+        let show = base.join("show");
+        for file in
+            ["show/tex/wood.1001.exr", "show/tex/wood.1002.exr", "lib/Rust.png", "lib/plain.png"]
+        {
+            let file = base.join(file);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "x").unwrap();
+        }
+        std::fs::create_dir_all(show.join("scenes")).unwrap();
+        std::fs::write(show.join("workspace.mel"), "").unwrap();
+        let texture = |name: &str, path: &str| {
+            format!(
+                "createNode file -n \"{name}\";\n\tsetAttr \".ftn\" -type \"string\" \"{path}\";\n"
+            )
+        };
+        let head = "//Maya ASCII 2024 scene\n";
+        let set =
+            format!("{head}{}// End of set.ma\n", texture("rust", "Z:/old/show//../lib/rust.PNG"));
+        std::fs::write(show.join("scenes/set.ma"), &set).unwrap();
+        let shot = format!(
+            "{head}file -r -ns \"set\" -rfn \"setRN\" -typ \"mayaAscii\" \"{0}/scenes/set.ma\";\n{1}{2}{3}// End of shot.ma\n",
+            show.display(),
+            texture("wood", &format!("{}//tex/wood.<UDIM>.exr", show.display())),
+            texture("plain", &format!("{}/lib/plain.png", base.display()).replace('/', "\\\\")),
+            texture("near", "tex/wood.1001.exr"),
+        );
+        let scene = show.join("scenes/shot.ma");
+        std::fs::write(&scene, &shot).unwrap();
+        let analysis = analyse(&scene, None, None, None).unwrap().unwrap();
+        assert!(analysis.missing.is_empty(), "{:?}", analysis.missing);
+        let gathered = gather_all(&scene, Some(&analysis), None, &[], None).unwrap();
+        let copy = |path: &str| {
+            let file = gathered.files.iter().find(|file| file.path.as_str() == path).unwrap();
+            std::fs::read_to_string(file.rewritten.as_ref().unwrap()).unwrap()
+        };
+        let set = format!("{head}{}// End of set.ma\n", texture("rust", "lib/Rust.png"));
+        assert_eq!(copy("show/scenes/set.ma"), set);
+        let shot = format!(
+            "{head}file -r -ns \"set\" -rfn \"setRN\" -typ \"mayaAscii\" \"show/scenes/set.ma\";\n{}{}{}// End of shot.ma\n",
+            texture("wood", "show/tex/wood.<UDIM>.exr"),
+            texture("plain", "lib/plain.png"),
+            texture("near", "show/tex/wood.1001.exr"),
+        );
+        assert_eq!(copy("show/scenes/shot.ma"), shot);
+        // In the project's own folder a path that counts from it stays.
+        let near = format!("{head}{}// End of near.ma\n", texture("near", "tex/wood.1001.exr"));
+        std::fs::write(&scene, &near).unwrap();
+        let analysis = analyse(&scene, None, None, None).unwrap().unwrap();
+        let gathered = gather_all(&scene, Some(&analysis), None, &[], Some(&show)).unwrap();
+        assert!(gathered.files.iter().all(|file| file.rewritten.is_none()));
     }
 }
