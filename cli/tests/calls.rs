@@ -117,6 +117,8 @@ fn help_lists_what_there_is() {
     Files:
           --assets <PATH>     A further file or folder that the scene needs
           --project <DIR>     The folder of the project, from which the scene's relative paths count
+          --deep              Ask Maya itself what its scene needs, where it is installed; `.mb` scenes
+                              are read so anyway
           --expect-md5 <HEX>  Refuse the scene if its MD5 is another
           --ignore-missing    Render without the files that are missing
           --rehash            Read files again that look unchanged since they were added last

@@ -64,7 +64,7 @@ fn names(executables: &[Executable]) -> String {
 }
 
 /// The files that an entry may mean, the best first.
-fn candidates(executable: &Executable, weft: &Path) -> Vec<PathBuf> {
+pub(crate) fn candidates(executable: &Executable, weft: &Path) -> Vec<PathBuf> {
     match executable {
         Executable::Weft => vec![weft.to_owned()],
         Executable::Name(name) => {

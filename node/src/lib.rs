@@ -15,6 +15,7 @@ pub mod guard;
 pub mod hardware;
 pub mod home;
 pub mod invite;
+pub mod mayapy;
 pub mod network;
 mod node;
 mod picture;

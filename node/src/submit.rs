@@ -67,6 +67,8 @@ pub struct SubmitRequest {
     pub assets: Vec<PathBuf>,
     /// The folder from which paths inside the job count.
     pub project: Option<PathBuf>,
+    /// Maya itself is asked what its scene needs.
+    pub deep: bool,
     /// The scene's MD5 must be this.
     pub expect_md5: Option<String>,
     /// Missing files are no reason not to render.
@@ -300,7 +302,7 @@ fn analysis(
     engine: Option<&Definition>,
 ) -> Result<Option<Analysis>, ApiError> {
     let (name, project) = (request.scene_name.as_deref(), request.project.as_deref());
-    match collect::analyse(scene, name, project, engine) {
+    match collect::analyse(scene, name, project, engine, request.deep) {
         None => Ok(None),
         Some(Ok(analysis)) => Ok(Some(analysis)),
         // A program that does nothing or anything with the file need not be able to read it.

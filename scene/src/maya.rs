@@ -5,6 +5,7 @@
 //! [`rewrite_paths`] writes a copy in which files are named differently.
 
 mod arguments;
+mod deep;
 mod edits;
 mod encoding;
 mod facts;
@@ -33,6 +34,7 @@ use std::path::Path;
 use crate::analysis::{AnalyseError, Analysis, SceneInfo};
 use facts::Facts;
 
+pub use deep::{SCRIPT, read_answer};
 pub use rewrite::rewrite_paths;
 
 /// Settings, cameras and files of the Maya ASCII scene at `scene`, those of the scenes it references

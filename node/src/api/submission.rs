@@ -25,6 +25,9 @@ use crate::submit::{self, Offered, Prepared, SubmitRequest};
 #[serde(deny_unknown_fields)]
 pub(super) struct AnalyseRequest {
     path: PathBuf,
+    /// Maya itself is asked what its scene needs.
+    #[serde(default)]
+    deep: bool,
 }
 
 pub(super) async fn analyse(
@@ -38,7 +41,7 @@ pub(super) async fn analyse(
         let name = request.path.file_name().unwrap_or_default().to_string_lossy();
         let engines = &node.config.engines;
         let engine = engines.values().find(|engine| engine.names_files() && engine.takes(&name));
-        match submit::analyse(&request.path, None, None, engine) {
+        match submit::analyse(&request.path, None, None, engine, request.deep) {
             Some(Ok(analysis)) => Ok(analysis),
             Some(Err(error)) => Err(ApiError::new(Code::Invalid, format!("{path}: {error}"))),
             None => Err(ApiError::new(

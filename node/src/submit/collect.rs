@@ -17,6 +17,7 @@ use weft_scene::{blender, demo, maya, text_scene};
 use super::invalid;
 use super::rewrite::Rewriter;
 use crate::error::ApiError;
+use crate::mayapy;
 
 /// How many files `--assets` folders may hold in all.
 const MAX_FILES: usize = 200_000;
@@ -62,17 +63,20 @@ pub(super) struct Gathered {
 }
 
 /// Reads a scene by its ending, or by the patterns of its engine; none for kinds that weft does not read.
+/// Maya itself is asked for what only it can read, and for its other scenes if that is wanted (`deep`).
 #[must_use]
 pub fn analyse(
     scene: &Path,
     scene_name: Option<&str>,
     project: Option<&Path>,
     engine: Option<&Definition>,
+    deep: bool,
 ) -> Option<Result<Analysis, AnalyseError>> {
     let extension = scene.extension()?.to_string_lossy().to_lowercase();
     match extension.as_str() {
         "blend" => Some(blender::analyse_scene(scene, scene_name)),
-        "ma" | "mb" => Some(maya::analyse_in(scene, project)),
+        "ma" if !deep => Some(maya::analyse_in(scene, project)),
+        "ma" | "mb" => Some(mayapy::analyse(scene, project)),
         "weft" => Some(demo::analyse(scene)),
         _ => text_scene::analyse(scene, engine?),
     }
@@ -255,7 +259,7 @@ mod tests {
         for number in [1, 3] {
             std::fs::write(base.join(format!("sourceimages/f.000{number}.png")), "x").unwrap();
         }
-        let analysis = analyse(&scene, None, None, None).unwrap().unwrap();
+        let analysis = analyse(&scene, None, None, None, false).unwrap().unwrap();
         let missing = |frame: i32| -> Vec<String> {
             analysis.missing_for(&[frame]).map(|one| one.path.clone()).collect()
         };
@@ -297,7 +301,7 @@ mod tests {
         );
         std::fs::write(&scene, text).unwrap();
         let engine = weft_scene::engine::shipped().remove("povray").unwrap();
-        let analysis = analyse(&scene, None, None, Some(&engine)).unwrap().unwrap();
+        let analysis = analyse(&scene, None, None, Some(&engine), false).unwrap().unwrap();
         assert!(analysis.missing.is_empty(), "{:?}", analysis.missing);
         let gathered = gather_all(&scene, Some(&analysis), Some(&engine), &[], None).unwrap();
         let paths: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
@@ -344,7 +348,7 @@ mod tests {
         );
         let scene = show.join("scenes/shot.ma");
         std::fs::write(&scene, &shot).unwrap();
-        let analysis = analyse(&scene, None, None, None).unwrap().unwrap();
+        let analysis = analyse(&scene, None, None, None, false).unwrap().unwrap();
         assert!(analysis.missing.is_empty(), "{:?}", analysis.missing);
         let gathered = gather_all(&scene, Some(&analysis), None, &[], None).unwrap();
         let copy = |path: &str| {
@@ -363,7 +367,7 @@ mod tests {
         // In the project's own folder a path that counts from it stays.
         let near = format!("{head}{}// End of near.ma\n", texture("near", "tex/wood.1001.exr"));
         std::fs::write(&scene, &near).unwrap();
-        let analysis = analyse(&scene, None, None, None).unwrap().unwrap();
+        let analysis = analyse(&scene, None, None, None, false).unwrap().unwrap();
         let gathered = gather_all(&scene, Some(&analysis), None, &[], Some(&show)).unwrap();
         assert!(gathered.files.iter().all(|file| file.rewritten.is_none()));
     }

@@ -93,6 +93,9 @@ pub(crate) struct Args {
     /// The folder of the project, from which the scene's relative paths count
     #[arg(long, value_name = "DIR", help_heading = "Files")]
     project: Option<PathBuf>,
+    /// Ask Maya itself what its scene needs, where it is installed; `.mb` scenes are read so anyway
+    #[arg(long, help_heading = "Files")]
+    deep: bool,
     /// Refuse the scene if its MD5 is another
     #[arg(long, value_name = "HEX", value_parser = values::md5, help_heading = "Files")]
     expect_md5: Option<String>,
@@ -225,6 +228,7 @@ impl Args {
             "project": self.project.as_deref().map(absolute).transpose()?,
             "expect_md5": self.expect_md5,
             "ignore_missing": self.ignore_missing,
+            "deep": self.deep,
             "rehash": self.rehash,
             "hardware": self.hardware,
             "ram": self.ram,
