@@ -2,6 +2,7 @@
 
 mod collect;
 mod maya_paths;
+mod own;
 mod rewrite;
 mod take_in;
 mod tiles;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use weft_protocol::content::TreePath;
-use weft_protocol::hardware::{GIB, Needs};
+use weft_protocol::hardware::{GIB, Needs, SANDBOX};
 use weft_protocol::ids::BlobId;
 use weft_protocol::job::spec::{AfterTest, JobSpec, MAX_RETRIES, NORMAL_PRIORITY, Step};
 use weft_protocol::job::task::runs;
@@ -61,6 +62,8 @@ pub struct SubmitRequest {
     pub scale: Option<u32>,
     /// Arguments of the engine's.
     pub args: BTreeMap<String, String>,
+    /// The words of a command of one's own, in place of a scene.
+    pub command: Vec<String>,
     /// Scripts inside the scene may run.
     pub allow_scripts: bool,
     /// Further files and folders that the scene needs.
@@ -156,6 +159,9 @@ pub fn prepare(
     owner: &str,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Prepared, ApiError> {
+    if !request.command.is_empty() {
+        return own::prepare(request, store, engines, offered, owner, progress);
+    }
     let scene = check_scene(&request.scene)?;
     let engine = choose_engine(request, &scene, engines, offered)?;
     let definition = engines.get(&engine);
@@ -177,7 +183,7 @@ pub fn prepare(
     spec.needs = needs;
     spec.steps[0].engine_version = version(&engine, offered);
     let inputs = collect::Inputs {
-        scene: &scene,
+        scene: Some(&scene),
         analysis: analysis.as_ref(),
         engine: definition,
         assets: &request.assets,
@@ -276,6 +282,10 @@ fn choose_engine(
     if engine == tiles::JOIN {
         return Err(invalid("'join' is no engine for scenes; nothing was submitted")
             .hint("Tiles are asked for with --tiles, and joined by themselves."));
+    }
+    if engines.get(&engine).is_some_and(Definition::runs_commands) {
+        return Err(invalid(format!("'{engine}' is no engine for scenes; nothing was submitted"))
+            .hint("A command of one's own is handed in by `weft run -- COMMAND`."));
     }
     if !engines.contains_key(&engine) && !offered.engines.contains_key(&engine) {
         return Err(invalid(format!("there is no engine '{engine}'; nothing was submitted"))
@@ -398,6 +408,7 @@ fn check_command(
         tile: None,
         allow_scripts: request.allow_scripts,
         arguments: request.args.clone(),
+        command: request.command.clone(),
     };
     command(definition, &invocation)
         .map(drop)
@@ -513,12 +524,14 @@ fn needs(request: &SubmitRequest, profiles: &BTreeMap<String, Profile>) -> Resul
         })?,
     };
     let needs = profile.needs();
+    // What a scene's own scripts do nobody knows.
+    let sandbox = request.allow_scripts.then(|| SANDBOX.to_owned());
     Ok(Needs {
         ram: needs.ram.max(ram),
         cores: needs.cores.max(request.cores.unwrap_or(0)),
         gpus: needs.gpus.max(request.gpus.unwrap_or(0)),
         gpu_model: request.gpu_model.clone().unwrap_or(needs.gpu_model),
-        tags: request.tags.iter().cloned().collect(),
+        tags: request.tags.iter().cloned().chain(sandbox).collect(),
     })
 }
 

@@ -45,6 +45,7 @@ formats = {{ TXT = "txt" }}
 default_format = "TXT"
 outputs = ["{{name}}_{{frame:04}}.{{ext}}"]
 environment = {environment}
+writable = ['{marks}']
 
 [engine.script.log]
 progress = ['^progress (?<done>[0-9]+)/(?<total>[0-9]+)']
@@ -59,6 +60,7 @@ default_format = "TXT"
 outputs = ["{{name}}_{{frame:04}}.{{ext}}"]
 frames_per_run = "list"
 environment = {{ FRAMES = "{{frames}}", STEM = "{{work}}/{{name}}_", NODE = '{node}', MARKS = '{marks}' }}
+writable = ['{marks}']
 
 [engine.runs.log]
 saved = ['^Saved: (?<path>.*)']
@@ -76,6 +78,7 @@ executables = ["sh"]
 version_args = []
 args = ["-c", '''{tracer}''', "{{weft}}", "{{scene}}", "{{threads}}"]
 environment = {environment}
+writable = ['{marks}']
 "#,
         several = SEVERAL,
         script = noted(r#"sh "$0""#),

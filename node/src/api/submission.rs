@@ -92,7 +92,13 @@ fn check_studio(node: &Shared, spec: &JobSpec) -> Result<usize, ApiError> {
                 format!("the studio can't do this: {why}; nothing was submitted"),
             )
             .details(feasible::requirements(spec, step, views.iter()))
-            .hint("`weft nodes` shows what there is."));
+            .hint(match step.engine == crate::own_command::ENGINE {
+                true => {
+                    "A node runs members' own commands where its weft.toml says so: `[run]` with \
+                     `allow = true`. `weft nodes` shows which do, by the engine 'command'."
+                }
+                false => "`weft nodes` shows what there is.",
+            }));
         }
     }
     let fits = |view: &&NodeView| {
@@ -108,8 +114,8 @@ pub(super) async fn submit(
     Json(request): Json<SubmitRequest>,
 ) -> Answer {
     access.require_user("submitting files")?;
-    if request.scene.as_os_str().is_empty() {
-        let why = "the request names no scene; nothing was submitted";
+    if request.scene.as_os_str().is_empty() && request.command.is_empty() {
+        let why = "the request names no scene and no command; nothing was submitted";
         return Err(ApiError::new(Code::Invalid, why));
     }
     let (sender, receiver) = stream::channel(64);

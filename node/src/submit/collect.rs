@@ -19,13 +19,15 @@ use super::rewrite::Rewriter;
 use crate::error::ApiError;
 use crate::mayapy;
 
+/// What stands for the scene in the spec of a job that has none.
+const NO_SCENE: &str = "none";
 /// How many files `--assets` folders may hold in all.
 const MAX_FILES: usize = 200_000;
 
 /// What is known of a submission's files.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Inputs<'a> {
-    pub(super) scene: &'a Path,
+    pub(super) scene: Option<&'a Path>,
     pub(super) analysis: Option<&'a Analysis>,
     pub(super) engine: Option<&'a Definition>,
     /// Further files and folders.
@@ -82,26 +84,30 @@ pub fn analyse(
     }
 }
 
+/// Without a scene what is named keeps its names, and the tree's root is the folder that holds it all.
 pub(super) fn gather(inputs: &Inputs<'_>) -> Result<Gathered, ApiError> {
     let Inputs { scene, analysis, engine, assets, project, scratch } = *inputs;
-    let scene = canonical(scene)?;
+    let scene = scene.map(canonical).transpose()?;
     let mut sources = BTreeSet::new();
+    let mut named = BTreeSet::new();
     let mut by_frame: BTreeMap<PathBuf, Option<Vec<FrameRun>>> = BTreeMap::new();
     for (file, frames) in analysis.iter().flat_map(|analysis| analysis.files_by_frame()) {
         // Two ways to spell a path may lead to one file.
         let known = by_frame.entry(canonical(file)?).or_insert_with(|| Some(Vec::new()));
         *known = join_frames(known.take(), frames);
     }
-    sources.insert(scene.clone());
+    sources.extend(scene.clone());
     for asset in assets {
-        add_all(&canonical(asset)?, &mut sources)?;
+        let asset = canonical(asset)?;
+        add_all(&asset, &mut sources)?;
+        named.insert(asset);
     }
     // The scene itself and what the user names are for every frame.
     by_frame.retain(|file, _| !sources.contains(file));
     sources.extend(by_frame.keys().cloned());
     let root = match project {
         Some(project) => canonical(project)?,
-        None => common_folder(&sources).unwrap_or_default(),
+        None => common_folder(if scene.is_some() { &sources } else { &named }).unwrap_or_default(),
     };
     let mut places: BTreeMap<PathBuf, TreePath> = BTreeMap::new();
     for source in &sources {
@@ -125,11 +131,15 @@ pub(super) fn gather(inputs: &Inputs<'_>) -> Result<Gathered, ApiError> {
     }
     let mut files = Vec::new();
     let mut warnings = Vec::new();
-    let rewriter = Rewriter::new(&scene, engine, analysis, &places, scratch);
+    let rewriter =
+        scene.as_ref().map(|scene| Rewriter::new(scene, engine, analysis, &places, scratch));
     for (source, path) in &places {
         let size = std::fs::metadata(source).map(|metadata| metadata.len()).unwrap_or(0);
-        let rewritten = rewriter.rewrite(source)?;
-        let is_scene = *source == scene;
+        let rewritten = match &rewriter {
+            Some(rewriter) => rewriter.rewrite(source)?,
+            None => None,
+        };
+        let is_scene = scene.as_ref() == Some(source);
         files.push(GatheredFile {
             source: source.clone(),
             path: path.clone(),
@@ -145,7 +155,11 @@ pub(super) fn gather(inputs: &Inputs<'_>) -> Result<Gathered, ApiError> {
             "paths were made to lead to the files that travel in the copies of {rewrites} scene file(s); the files here are unchanged"
         ));
     }
-    let scene = places.remove(&scene).ok_or_else(|| invalid("the scene has no place"))?;
+    drop(rewriter);
+    let scene = match scene {
+        Some(scene) => places.remove(&scene).ok_or_else(|| invalid("the scene has no place"))?,
+        None => TreePath::new(NO_SCENE).map_err(|error| invalid(error.to_string()))?,
+    };
     Ok(Gathered { files, scene, warnings })
 }
 
@@ -212,7 +226,7 @@ mod tests {
     use super::*;
 
     fn gather_all(
-        scene: &Path,
+        scene: Option<&Path>,
         analysis: Option<&Analysis>,
         engine: Option<&Definition>,
         assets: &[PathBuf],
@@ -232,14 +246,19 @@ mod tests {
             std::fs::write(file, "x").unwrap();
         }
         let scene = base.join("shots/a/scene.pov");
-        let gathered = gather_all(&scene, None, None, &[base.join("lib/tex")], None).unwrap();
+        let gathered = gather_all(Some(&scene), None, None, &[base.join("lib/tex")], None).unwrap();
         let paths: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(paths, ["lib/tex/deep/x.png", "lib/tex/wood.png", "shots/a/scene.pov"]);
         assert_eq!(gathered.scene.as_str(), "shots/a/scene.pov");
         let outside =
-            gather_all(&scene, None, None, &[base.join("lib")], Some(&base.join("shots")));
+            gather_all(Some(&scene), None, None, &[base.join("lib")], Some(&base.join("shots")));
         assert!(outside.unwrap_err().message.contains("outside the project"));
-        assert!(gather_all(&scene, None, None, &[base.join("nowhere")], None).is_err());
+        assert!(gather_all(Some(&scene), None, None, &[base.join("nowhere")], None).is_err());
+        // Without a scene what is named is found under its name.
+        let gathered = gather_all(None, None, None, &[base.join("lib/tex")], None).unwrap();
+        let paths: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["tex/deep/x.png", "tex/wood.png"]);
+        assert!(gather_all(None, None, None, &[], None).unwrap().files.is_empty());
     }
 
     #[test]
@@ -265,7 +284,7 @@ mod tests {
         };
         assert_eq!(missing(1), Vec::<String>::new());
         assert_eq!(missing(2), ["sourceimages/f.0002.png"]);
-        let gathered = gather_all(&scene, Some(&analysis), None, &[], None).unwrap();
+        let gathered = gather_all(Some(&scene), Some(&analysis), None, &[], None).unwrap();
         let files: Vec<_> = gathered
             .files
             .iter()
@@ -303,7 +322,7 @@ mod tests {
         let engine = weft_scene::engine::shipped().remove("povray").unwrap();
         let analysis = analyse(&scene, None, None, Some(&engine), false).unwrap().unwrap();
         assert!(analysis.missing.is_empty(), "{:?}", analysis.missing);
-        let gathered = gather_all(&scene, Some(&analysis), Some(&engine), &[], None).unwrap();
+        let gathered = gather_all(Some(&scene), Some(&analysis), Some(&engine), &[], None).unwrap();
         let paths: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(paths, ["lib/Wood.PNG", "lib/a.png", "shots/a.pov", "shots/near.png"]);
         let copy = gathered.files[2].rewritten.as_ref().unwrap();
@@ -350,7 +369,7 @@ mod tests {
         std::fs::write(&scene, &shot).unwrap();
         let analysis = analyse(&scene, None, None, None, false).unwrap().unwrap();
         assert!(analysis.missing.is_empty(), "{:?}", analysis.missing);
-        let gathered = gather_all(&scene, Some(&analysis), None, &[], None).unwrap();
+        let gathered = gather_all(Some(&scene), Some(&analysis), None, &[], None).unwrap();
         let copy = |path: &str| {
             let file = gathered.files.iter().find(|file| file.path.as_str() == path).unwrap();
             std::fs::read_to_string(file.rewritten.as_ref().unwrap()).unwrap()
@@ -368,7 +387,7 @@ mod tests {
         let near = format!("{head}{}// End of near.ma\n", texture("near", "tex/wood.1001.exr"));
         std::fs::write(&scene, &near).unwrap();
         let analysis = analyse(&scene, None, None, None, false).unwrap().unwrap();
-        let gathered = gather_all(&scene, Some(&analysis), None, &[], Some(&show)).unwrap();
+        let gathered = gather_all(Some(&scene), Some(&analysis), None, &[], Some(&show)).unwrap();
         assert!(gathered.files.iter().all(|file| file.rewritten.is_none()));
     }
 }
