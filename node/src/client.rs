@@ -225,7 +225,15 @@ impl Client {
         let owner = format!("{user}@{}", statement.name);
         let (dry_run, output) = (request.dry_run, request.output.clone());
         let prepared = tokio::task::spawn_blocking(move || {
-            submit::prepare(&request, &store, &config.engines, &offered, &owner, &mut |_| ())
+            submit::prepare(
+                &request,
+                &store,
+                &config.engines,
+                &config.shared_roots,
+                &offered,
+                &owner,
+                &mut |_| (),
+            )
         });
         let prepared =
             prepared.await.map_err(|error| ApiError::new(Code::Failed, error.to_string()))??;

@@ -9,6 +9,7 @@ use weft_protocol::settings::Hours;
 use weft_scene::engine::{Definition, parse, shipped};
 
 use crate::sandbox::Mode;
+use crate::shared_roots::SharedRoots;
 use crate::submit::bytes_of;
 
 /// A node's configuration.
@@ -18,6 +19,8 @@ pub struct Config {
     pub node: NodeConfig,
     /// How full the disk may be.
     pub disk: Watermarks,
+    /// Folders that the studio's machines have in common.
+    pub shared_roots: SharedRoots,
     /// The engines that may be used here, by name.
     pub engines: BTreeMap<String, Definition>,
     /// Which of them `weft.toml` itself defines.
@@ -100,6 +103,8 @@ struct File {
     disk: DiskConfig,
     #[serde(default)]
     run: RunConfig,
+    #[serde(default)]
+    shared_roots: SharedRoots,
     #[serde(default, rename = "engine")]
     _engine: toml::Table,
 }
@@ -143,7 +148,8 @@ impl Config {
         amount(file.node.ram, "ram")?;
         let work = amount(file.disk.work, "work")?;
         let runs_commands = file.run.allow;
-        Ok(Self { node: file.node, disk, engines, own, runs_commands, work })
+        let shared_roots = file.shared_roots;
+        Ok(Self { node: file.node, disk, shared_roots, engines, own, runs_commands, work })
     }
 }
 

@@ -25,6 +25,7 @@ mod render;
 mod renewal;
 pub mod sandbox;
 pub mod setup;
+pub mod shared_roots;
 pub mod studio;
 pub mod submit;
 mod transfer;

@@ -11,7 +11,7 @@ use libp2p::Multiaddr;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use weft_protocol::certificate::Role;
 use weft_protocol::fact::{Body, Fact};
-use weft_protocol::hardware::SANDBOX;
+use weft_protocol::hardware::{SANDBOX, is_found};
 use weft_protocol::ids::{JobId, NodeId};
 use weft_protocol::job::spec::JobSpec;
 use weft_protocol::job::task::TaskKey;
@@ -387,7 +387,7 @@ pub async fn run(
         Arc::clone(&store),
         fetcher.clone(),
         usable.collect(),
-        sandbox.clone(),
+        (sandbox.clone(), config.shared_roots.clone()),
         Allowed { ram: crate::hardware::ram(), work: config.work },
         inputs.clone(),
     );
@@ -499,10 +499,9 @@ fn advert(
         hardware.ram = ram.min(hardware.ram);
     }
     let mut tags = config.node.tags.clone();
-    match sandbox.is_whole() {
-        true => _ = tags.insert(SANDBOX.to_owned()),
-        false => _ = tags.remove(SANDBOX),
-    }
+    tags.retain(|tag| !is_found(tag));
+    tags.extend(config.shared_roots.tags());
+    tags.extend(sandbox.is_whole().then(|| SANDBOX.to_owned()));
     // Prices are in thousandths, and never negative.
     #[expect(
         clippy::cast_possible_truncation,

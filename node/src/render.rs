@@ -30,6 +30,7 @@ use crate::clock::unix_now;
 use crate::engines::Found;
 use crate::home::Home;
 use crate::sandbox::Sandbox;
+use crate::shared_roots::SharedRoots;
 use crate::transfer::Fetcher;
 
 pub(crate) use join::{FULL, Source};
@@ -129,12 +130,12 @@ impl Renderer {
         store: Arc<Store>,
         fetcher: Fetcher,
         engines: BTreeMap<String, (Definition, Found)>,
-        sandbox: Sandbox,
+        (sandbox, shared_roots): (Sandbox, SharedRoots),
         allowed: Allowed,
         inputs: mpsc::Sender<Input>,
     ) -> Self {
         let runs = Mutex::new(BTreeMap::new());
-        let ready = inputs::Ready::new(home.jobs(), Arc::clone(&store));
+        let ready = inputs::Ready::new(home.jobs(), Arc::clone(&store), shared_roots);
         let inner =
             Inner { home, weft, store, fetcher, engines, sandbox, allowed, inputs, runs, ready };
         Self { inner: Arc::new(inner) }
@@ -259,11 +260,12 @@ impl Renderer {
         providers: Vec<weft_protocol::ids::NodeId>,
     ) {
         let inputs = spec.inputs;
+        let tags = &spec.needs.tags;
         let run = std::iter::once(&attempt).chain(&more);
         let frames: Vec<i32> = run.map(|attempt| attempt.task.frame).collect();
         let bring = || {
             let (ready, fetcher) = (&self.inner.ready, &self.inner.fetcher);
-            ready.bring(fetcher, attempt.job, inputs, &frames, &providers)
+            ready.bring(fetcher, (attempt.job, inputs), tags, &frames, &providers)
         };
         let mut brought = bring().await;
         for _ in 1..BRING_TRIES {

@@ -66,6 +66,8 @@ pub(crate) struct Run<'a> {
     pub(crate) weft: &'a Path,
     /// The job's files.
     pub(crate) inputs: &'a Path,
+    /// Shared roots that it needs.
+    pub(crate) shared: &'a [PathBuf],
     /// Where it writes its results, and runs.
     pub(crate) work: &'a Path,
     /// Its temporary files.

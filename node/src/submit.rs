@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use weft_protocol::content::TreePath;
-use weft_protocol::hardware::{GIB, Needs, SANDBOX};
+use weft_protocol::hardware::{GIB, Needs, SANDBOX, SHARED};
 use weft_protocol::ids::BlobId;
 use weft_protocol::job::spec::{AfterTest, JobSpec, MAX_RETRIES, NORMAL_PRIORITY, Step};
 use weft_protocol::job::task::runs;
@@ -24,6 +24,7 @@ use weft_store::Store;
 
 use crate::clock::unix_now;
 use crate::error::{ApiError, Code};
+use crate::shared_roots::SharedRoots;
 
 pub use collect::analyse;
 
@@ -155,6 +156,7 @@ pub fn prepare(
     request: &SubmitRequest,
     store: &Store,
     engines: &BTreeMap<String, Definition>,
+    shared: &SharedRoots,
     offered: &Offered,
     owner: &str,
     progress: &mut dyn FnMut(Progress),
@@ -188,9 +190,11 @@ pub fn prepare(
         engine: definition,
         assets: &request.assets,
         project: request.project.as_deref(),
+        shared,
         scratch: &store.scratch(),
     };
     let (mut warnings, gathered) = gather(request, &inputs, &wanted)?;
+    spec.needs.tags.extend(gathered.shared.iter().map(|name| format!("{SHARED}{name}")));
     warnings.extend(tile_warnings);
     if spec.steps[0].engine_version.is_empty() {
         warnings.push(format!("no node has the engine '{engine}' just now"));

@@ -9,6 +9,14 @@ pub const GIB: u64 = 1 << 30;
 
 /// The tag of a node whose renders run in a sandbox. Nobody sets it: it says what the node found.
 pub const SANDBOX: &str = "sandbox";
+/// What the tags of nodes that have a shared root begin with; its name follows. Nobody sets these either.
+pub const SHARED: &str = "shared:";
+
+/// Whether a tag says what a node found on its machine, so that nobody sets it.
+#[must_use]
+pub fn is_found(tag: &str) -> bool {
+    tag == SANDBOX || tag.starts_with(SHARED)
+}
 
 /// Bytes as GiB, with at most one decimal, for people.
 #[must_use]

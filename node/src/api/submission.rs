@@ -143,13 +143,22 @@ async fn run(
     let _intake = node.store.intake();
     let prepared = super::store::blocking(move || {
         let mut told = std::time::Instant::now();
-        submit::prepare(&request, &worker.store, &engines, &offered, &owner, &mut |at| {
-            if told.elapsed().as_millis() >= 100 {
-                told = std::time::Instant::now();
-                let line = json!({ "progress": at }).to_string() + "\n";
-                let _ = progress.try_send(Ok(line.into()));
-            }
-        })
+        let config = &worker.config;
+        submit::prepare(
+            &request,
+            &worker.store,
+            &engines,
+            &config.shared_roots,
+            &offered,
+            &owner,
+            &mut |at| {
+                if told.elapsed().as_millis() >= 100 {
+                    told = std::time::Instant::now();
+                    let line = json!({ "progress": at }).to_string() + "\n";
+                    let _ = progress.try_send(Ok(line.into()));
+                }
+            },
+        )
     })
     .await?;
     let fitting = check_studio(node, &prepared.spec)?;

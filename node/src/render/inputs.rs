@@ -9,12 +9,14 @@ use weft_protocol::ids::{BlobId, JobId, NodeId};
 use weft_store::Store;
 
 use super::remove;
+use crate::shared_roots::{self, SharedRoots};
 use crate::transfer::Fetcher;
 
 /// Which jobs' inputs are laid out.
 pub(super) struct Ready {
     jobs: PathBuf,
     store: Arc<Store>,
+    roots: SharedRoots,
     /// One lock a job: attempts of a job that prepare together lay its inputs out once.
     laid_out: Mutex<BTreeMap<JobId, Arc<Mutex<Done>>>>,
 }
@@ -49,14 +51,14 @@ impl Done {
 }
 
 impl Ready {
-    pub(super) fn new(jobs: PathBuf, store: Arc<Store>) -> Self {
+    pub(super) fn new(jobs: PathBuf, store: Arc<Store>, roots: SharedRoots) -> Self {
         // What a daemon before this one laid out may be incomplete.
         if let Ok(entries) = std::fs::read_dir(&jobs) {
             for entry in entries.flatten() {
                 let _ = remove::all(&entry.path());
             }
         }
-        Self { jobs, store, laid_out: Mutex::default() }
+        Self { jobs, store, roots, laid_out: Mutex::default() }
     }
 
     /// Where a job's inputs are laid out.
@@ -64,12 +66,17 @@ impl Ready {
         self.jobs.join(job.to_string()).join("inputs")
     }
 
+    /// Where this machine has the shared roots that a job with these tags needs.
+    pub(super) fn shared(&self, tags: &BTreeSet<String>) -> Vec<PathBuf> {
+        self.roots.needed(tags).0.into_values().collect()
+    }
+
     /// Brings what `frames` need of a job's inputs here and lays it out.
     pub(super) async fn bring(
         &self,
         fetcher: &Fetcher,
-        job: JobId,
-        inputs: BlobId,
+        (job, inputs): (JobId, BlobId),
+        tags: &BTreeSet<String>,
         frames: &[i32],
         providers: &[NodeId],
     ) -> Result<(), String> {
@@ -77,6 +84,10 @@ impl Ready {
         let mut done = lock.lock().await;
         if done.covers(frames) {
             return Ok(());
+        }
+        let (places, lacking) = self.roots.needed(tags);
+        if let Some(root) = lacking.first() {
+            return Err(format!("the shared root '{root}' is not mounted on this machine"));
         }
         let intake = self.store.intake();
         let tree = fetcher
@@ -91,8 +102,9 @@ impl Ready {
             drop(intake);
             store
                 .checkout_tree(&tree, &folder, true, &mut |_, entry| entry.needed_for(&wanted))
-                .map(drop)
-                .map_err(|error| error.to_string())
+                .map_err(|error| error.to_string())?;
+            shared_roots::link(&folder, &places)
+                .map_err(|error| format!("the shared roots can't be linked to: {error}"))
         });
         laid_out.await.map_err(|error| error.to_string())??;
         match every_frame {

@@ -65,6 +65,8 @@ pub(super) struct Run<'a> {
     pub(super) work: &'a Path,
     /// The job's files.
     pub(super) inputs: &'a Path,
+    /// Where the shared roots are that it needs.
+    pub(super) shared: &'a [PathBuf],
     /// The folder of the attempt, which is the run's own.
     pub(super) folder: &'a Path,
     pub(super) sandbox: &'a Sandbox,
@@ -268,6 +270,7 @@ fn start(run: &Run<'_>) -> std::io::Result<tokio::process::Child> {
         program,
         weft: run.weft,
         inputs: run.inputs,
+        shared: run.shared,
         work: run.work,
         temporary: &temporary,
     };

@@ -190,6 +190,7 @@ impl Renderer {
             definition,
             work,
             inputs: &self.inner.ready.folder(&run.name.job),
+            shared: &self.inner.ready.shared(&spec.needs.tags),
             folder: &self.attempt_folder(&run.name),
             sandbox: &self.inner.sandbox,
             limits: self.limits(&lease),

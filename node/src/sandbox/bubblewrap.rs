@@ -104,6 +104,7 @@ mod tests {
             program: Path::new(program),
             weft: Path::new("/usr/bin/weft"),
             inputs: Path::new("/home/ada/weft/jobs/j/inputs"),
+            shared: &[],
             work: Path::new("/home/ada/weft/jobs/j/a/work"),
             temporary: Path::new("/home/ada/weft/jobs/j/a/tmp"),
         };

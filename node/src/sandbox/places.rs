@@ -178,6 +178,7 @@ impl Places {
             readable.extend(system.program(run.program));
         }
         readable.extend(definition.readable.iter().map(PathBuf::from));
+        readable.extend(run.shared.iter().cloned());
         let writable: Vec<PathBuf> = definition.writable.iter().map(PathBuf::from).collect();
         let temporary = system.home.starts_with(TEMPORARY);
         if (temporary || below(&readable, &system.home) || below(&writable, &system.home))

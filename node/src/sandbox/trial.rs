@@ -34,6 +34,7 @@ pub(super) async fn run(sandbox: &Sandbox, weft: &Path) -> Result<(), String> {
         program: weft,
         weft,
         inputs: &inputs,
+        shared: &[],
         work: &work,
         temporary: &temporary,
     };

@@ -15,9 +15,10 @@ use weft_scene::engine::Definition;
 use weft_scene::{blender, demo, maya, text_scene};
 
 use super::invalid;
-use super::rewrite::Rewriter;
+use super::rewrite::{Rewriter, Ways};
 use crate::error::ApiError;
 use crate::mayapy;
+use crate::shared_roots::SharedRoots;
 
 /// What stands for the scene in the spec of a job that has none.
 const NO_SCENE: &str = "none";
@@ -34,6 +35,8 @@ pub(super) struct Inputs<'a> {
     pub(super) assets: &'a [PathBuf],
     /// The folder from which paths count; the lowest that holds all files where none is given.
     pub(super) project: Option<&'a Path>,
+    /// What lies below these is referred to.
+    pub(super) shared: &'a SharedRoots,
     /// Where copies of scenes are written.
     pub(super) scratch: &'a Path,
 }
@@ -61,6 +64,8 @@ pub(super) struct Gathered {
     pub(super) files: Vec<GatheredFile>,
     /// The scene's path in the tree.
     pub(super) scene: TreePath,
+    /// The shared roots in which files lie that don't travel.
+    pub(super) shared: BTreeSet<String>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -86,7 +91,7 @@ pub fn analyse(
 
 /// Without a scene what is named keeps its names, and the tree's root is the folder that holds it all.
 pub(super) fn gather(inputs: &Inputs<'_>) -> Result<Gathered, ApiError> {
-    let Inputs { scene, analysis, engine, assets, project, scratch } = *inputs;
+    let Inputs { scene, analysis, engine, assets, project, shared, scratch } = *inputs;
     let scene = scene.map(canonical).transpose()?;
     let mut sources = BTreeSet::new();
     let mut named = BTreeSet::new();
@@ -102,8 +107,17 @@ pub(super) fn gather(inputs: &Inputs<'_>) -> Result<Gathered, ApiError> {
         add_all(&asset, &mut sources)?;
         named.insert(asset);
     }
-    // The scene itself and what the user names are for every frame.
-    by_frame.retain(|file, _| !sources.contains(file));
+    let roots = shared.resolved();
+    let mut referred: BTreeMap<String, usize> = BTreeMap::new();
+    by_frame.retain(|file, _| {
+        // The scene itself and what the user names travel in any case, and are for every frame.
+        let named = sources.contains(file);
+        let shared = roots.way(file).filter(|_| !named);
+        if let Some((name, _)) = &shared {
+            *referred.entry((*name).to_owned()).or_default() += 1;
+        }
+        !named && shared.is_none()
+    });
     sources.extend(by_frame.keys().cloned());
     let root = match project {
         Some(project) => canonical(project)?,
@@ -130,9 +144,17 @@ pub(super) fn gather(inputs: &Inputs<'_>) -> Result<Gathered, ApiError> {
         places.insert(source.clone(), path);
     }
     let mut files = Vec::new();
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<String> = referred
+        .iter()
+        .map(|(name, count)| {
+            format!(
+                "{count} file(s) in the shared root '{name}' are not sent: nodes read them there"
+            )
+        })
+        .collect();
+    let ways = Ways { files: &places, shared: &roots };
     let rewriter =
-        scene.as_ref().map(|scene| Rewriter::new(scene, engine, analysis, &places, scratch));
+        scene.as_ref().map(|scene| Rewriter::new(scene, engine, analysis, ways, scratch));
     for (source, path) in &places {
         let size = std::fs::metadata(source).map(|metadata| metadata.len()).unwrap_or(0);
         let rewritten = match &rewriter {
@@ -160,7 +182,7 @@ pub(super) fn gather(inputs: &Inputs<'_>) -> Result<Gathered, ApiError> {
         Some(scene) => places.remove(&scene).ok_or_else(|| invalid("the scene has no place"))?,
         None => TreePath::new(NO_SCENE).map_err(|error| invalid(error.to_string()))?,
     };
-    Ok(Gathered { files, scene, warnings })
+    Ok(Gathered { files, scene, shared: referred.into_keys().collect(), warnings })
 }
 
 pub(super) fn canonical(path: &Path) -> Result<PathBuf, ApiError> {
@@ -232,8 +254,19 @@ mod tests {
         assets: &[PathBuf],
         project: Option<&Path>,
     ) -> Result<Gathered, ApiError> {
+        gather_beside(&SharedRoots::default(), scene, analysis, engine, assets, project)
+    }
+
+    fn gather_beside(
+        shared: &SharedRoots,
+        scene: Option<&Path>,
+        analysis: Option<&Analysis>,
+        engine: Option<&Definition>,
+        assets: &[PathBuf],
+        project: Option<&Path>,
+    ) -> Result<Gathered, ApiError> {
         let scratch = &std::env::temp_dir();
-        gather(&Inputs { scene, analysis, engine, assets, project, scratch })
+        gather(&Inputs { scene, analysis, engine, assets, project, shared, scratch })
     }
 
     #[test]
@@ -389,5 +422,40 @@ mod tests {
         let analysis = analyse(&scene, None, None, None, false).unwrap().unwrap();
         let gathered = gather_all(Some(&scene), Some(&analysis), None, &[], Some(&show)).unwrap();
         assert!(gathered.files.iter().all(|file| file.rewritten.is_none()));
+    }
+
+    /// What lies on the studio's file server stays there, and the copy of the scene leads to it.
+    #[test]
+    fn files_in_a_shared_root_are_referred_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().canonicalize().unwrap();
+        for file in
+            ["mnt/lib/wood.png", "mnt/shots/near.png", "local/own.png", "mnt/shots/named.png"]
+        {
+            let file = base.join(file);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "x").unwrap();
+        }
+        let scene = base.join("mnt/shots/a.pov");
+        let text = |wood: &str, near: &str, own: &str| {
+            let line = |path: &str| format!("image_map {{ png \"{path}\" }}\n");
+            [wood, near, own, "named.png"].map(line).concat()
+        };
+        let own = format!("{}/local/own.png", base.display());
+        std::fs::write(&scene, text("../lib/wood.png", "near.png", &own)).unwrap();
+        let engine = weft_scene::engine::shipped().remove("povray").unwrap();
+        let analysis = analyse(&scene, None, None, Some(&engine), false).unwrap().unwrap();
+        let roots = BTreeMap::from([("projects".to_owned(), base.join("mnt"))]);
+        let roots = SharedRoots::try_from(roots).unwrap();
+        let named = [base.join("mnt/shots/named.png")];
+        let gathered =
+            gather_beside(&roots, Some(&scene), Some(&analysis), Some(&engine), &named, None)
+                .unwrap();
+        let paths: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["local/own.png", "mnt/shots/a.pov", "mnt/shots/named.png"]);
+        assert_eq!(gathered.shared, BTreeSet::from(["projects".to_owned()]));
+        let copy = std::fs::read_to_string(gathered.files[1].rewritten.as_ref().unwrap()).unwrap();
+        let way = |inner: &str| format!("../../.weft-shared/projects/{inner}");
+        assert_eq!(copy, text(&way("lib/wood.png"), &way("shots/near.png"), "../../local/own.png"));
     }
 }

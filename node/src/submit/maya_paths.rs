@@ -5,23 +5,22 @@
 //! from there.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
-use weft_protocol::content::TreePath;
 use weft_scene::analysis::{Asset, AssetKind};
 
 use super::collect::canonical;
+use super::rewrite::Ways;
 
 /// By the paths as the scenes spell them, those that have to be others.
 pub(super) fn moved<'a>(
     assets: impl Iterator<Item = &'a Asset>,
-    files: &BTreeMap<PathBuf, TreePath>,
+    ways: Ways<'_>,
 ) -> BTreeMap<String, String> {
     let mut moved = BTreeMap::new();
     for asset in assets {
         let first = asset.files.first().and_then(|file| canonical(file).ok());
-        let Some(place) = first.and_then(|file| files.get(&file)) else { continue };
-        let way = way_to(place.as_str(), &asset.path);
+        let Some(place) = first.and_then(|file| ways.to(&file)) else { continue };
+        let way = way_to(&place, &asset.path);
         if way == asset.path {
             continue;
         }

@@ -11,6 +11,7 @@ use weft_store::Store;
 use super::{Offered, Prepared, Progress, SubmitRequest, collect, invalid, take_in};
 use crate::error::ApiError;
 use crate::own_command::{self, ENGINE, MAX_WORD, MAX_WORDS};
+use crate::shared_roots::SharedRoots;
 
 /// Checks a command, collects its files into the store, and says what is to be signed.
 pub(super) fn prepare(
@@ -51,6 +52,8 @@ pub(super) fn prepare(
         engine: None,
         assets: &request.assets,
         project,
+        // What a command reads is named, and so travels.
+        shared: &SharedRoots::default(),
         scratch: &store.scratch(),
     })?;
     warnings.extend(gathered.warnings.iter().cloned());

@@ -17,6 +17,7 @@ use weft_scene::{Disk, blender, maya, text_scene};
 use super::invalid;
 use super::maya_paths;
 use crate::error::ApiError;
+use crate::shared_roots::SharedRoots;
 
 /// Who reads and writes a scene's paths.
 enum Format<'a> {
@@ -25,12 +26,29 @@ enum Format<'a> {
     Text(&'a Definition),
 }
 
+/// Under which paths a job's files are found.
+#[derive(Clone, Copy)]
+pub(super) struct Ways<'a> {
+    /// Those that travel.
+    pub(super) files: &'a BTreeMap<PathBuf, TreePath>,
+    /// Where the others are.
+    pub(super) shared: &'a SharedRoots,
+}
+
+impl Ways<'_> {
+    /// A file's path among the job's files.
+    pub(super) fn to(&self, file: &Path) -> Option<String> {
+        let travels = self.files.get(file).map(|path| path.as_str().to_owned());
+        travels.or_else(|| Some(self.shared.way(file)?.1))
+    }
+}
+
 /// Makes copies of one submission's scenes.
 pub(super) struct Rewriter<'a> {
     engine: Option<&'a Definition>,
     /// The folders of everything that travels.
     folders: BTreeSet<&'a Path>,
-    files: &'a BTreeMap<PathBuf, TreePath>,
+    ways: Ways<'a>,
     /// Paths as the scenes spell them: a scene in which none of them moves isn't copied.
     spelled: Vec<&'a str>,
     /// Those of Maya's scenes that move, and where they lead then.
@@ -47,17 +65,17 @@ impl<'a> Rewriter<'a> {
         scene: &'a Path,
         engine: Option<&'a Definition>,
         analysis: Option<&'a Analysis>,
-        files: &'a BTreeMap<PathBuf, TreePath>,
+        ways: Ways<'a>,
         scratch: &'a Path,
     ) -> Self {
         let assets = || analysis.iter().flat_map(|analysis| &analysis.assets);
         Self {
             engine,
-            folders: files.keys().filter_map(|file| file.parent()).collect(),
-            files,
+            folders: ways.files.keys().filter_map(|file| file.parent()).collect(),
+            ways,
             spelled: assets().map(|asset| asset.path.as_str()).collect(),
             maya: match has_ending(scene, "ma") {
-                true => maya_paths::moved(assets(), files),
+                true => maya_paths::moved(assets(), ways),
                 false => BTreeMap::new(),
             },
             scene,
@@ -125,17 +143,30 @@ impl<'a> Rewriter<'a> {
             None => (self.disk.spelling(target.parent()?)?, name.to_owned()),
         };
         let to = there.canonicalize().ok()?;
-        let known = self.folders.contains(&*to) || self.files.contains_key(&to.join(&name));
+        let travels = self.ways.files.contains_key(&to.join(&name));
+        if let (false, Some((_, shared))) = (travels, self.ways.shared.way(&to)) {
+            let from = Path::new(self.ways.files.get(source)?.as_str()).parent()?;
+            let way = format!("{}{}", relative(from, Path::new(&shared)), name.to_str()?);
+            return Some(format.path(way));
+        }
+        let known = travels || self.folders.contains(&*to);
         let folder = source.parent()?;
         let stays = is_relative(spelled) && !spelled.contains('\\') && target == to.join(&name);
         if !known || stays {
             return None;
         }
         let way = format!("{}{}", relative(folder, &to), name.to_str()?);
-        Some(match format {
-            Format::Blend => format!("//{way}"),
+        Some(format.path(way))
+    }
+}
+
+impl Format<'_> {
+    /// A way from a scene's folder, as the scene spells it.
+    fn path(&self, way: String) -> String {
+        match self {
+            Self::Blend => format!("//{way}"),
             _ => way,
-        })
+        }
     }
 }
 

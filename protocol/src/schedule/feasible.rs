@@ -1,7 +1,7 @@
 //! Which nodes can take a job at all.
 
 use super::NodeView;
-use crate::hardware::{SANDBOX, Shortfall, gib};
+use crate::hardware::{SANDBOX, SHARED, Shortfall, gib};
 use crate::job::spec::{JobSpec, Step};
 
 /// Why a node can't take a step of a job.
@@ -140,7 +140,12 @@ pub fn explain<'a>(
         if !with_version.iter().any(|node| node.tags.contains(tag)) {
             sentences.push(match tag.as_str() {
                 SANDBOX => "it must run in a sandbox, and no node has one".to_owned(),
-                _ => format!("no node has the tag '{tag}'"),
+                _ => match tag.strip_prefix(SHARED) {
+                    Some(root) => format!(
+                        "files lie in the shared root '{root}', and no node has that ([shared_roots] in weft.toml)"
+                    ),
+                    None => format!("no node has the tag '{tag}'"),
+                },
             });
         }
     }

@@ -9,7 +9,7 @@ mod register;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::hardware::{Hardware, SANDBOX};
+use crate::hardware::{Hardware, is_found};
 use crate::ids::{FactId, NodeId};
 use crate::time::Unix;
 use crate::wire::control::Advert;
@@ -134,12 +134,9 @@ impl Settings {
             advert.hardware.cpu_cores = (*set).clamp(1, cores.max(1));
         }
         if let Some((NodeChange::Tags(Some(tags)), _)) = self.node(advert.node, Key::Tags) {
-            advert.tags.clone_from(tags);
             // What a machine can do is not set.
-            match configured.tags.contains(SANDBOX) {
-                true => _ = advert.tags.insert(SANDBOX.to_owned()),
-                false => _ = advert.tags.remove(SANDBOX),
-            }
+            let found = configured.tags.iter().filter(|tag| is_found(tag));
+            advert.tags = tags.iter().filter(|tag| !is_found(tag)).chain(found).cloned().collect();
         }
         advert
     }

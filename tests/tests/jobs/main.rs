@@ -11,6 +11,7 @@ mod nodes;
 mod prices;
 mod remote;
 mod runs;
+mod shared_roots;
 mod silence;
 mod test_frames;
 
