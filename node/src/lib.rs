@@ -17,6 +17,7 @@ pub mod home;
 pub mod invite;
 pub mod network;
 mod node;
+mod notes;
 mod picture;
 mod pins;
 mod render;

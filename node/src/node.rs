@@ -35,7 +35,7 @@ use crate::network::{Network, Setup};
 use crate::render::{Renderer, Source};
 use crate::studio::Studio;
 use crate::transfer::{Fetcher, Traffic};
-use crate::{admission, api, delivery, renewal, transfer, upkeep};
+use crate::{admission, api, delivery, notes, renewal, transfer, upkeep};
 
 /// How a node is run.
 #[derive(Clone, Debug, Default)]
@@ -365,6 +365,7 @@ pub async fn run(
         Setup { keys, gate, studio: membership.studio.id, listen: vec![listen], full: true };
     let (network, news) = Network::start(me, setup)?;
     let (inputs, queue) = mpsc::channel(4096);
+    let (made, results) = mpsc::channel(notes::MAX_WAITING);
     let traffic = Traffic::default();
     let fetcher = Fetcher::new(network.clone(), Arc::clone(&store), traffic.clone());
     let usable = engines.iter().filter_map(|(name, found)| {
@@ -376,7 +377,7 @@ pub async fn run(
         Arc::clone(&store),
         fetcher.clone(),
         usable.collect(),
-        inputs.clone(),
+        (inputs.clone(), made),
     );
     let clock = Clock::start();
     let configured = (advert.clone(), crate::hardware::cores());
@@ -424,6 +425,7 @@ pub async fn run(
         tokio::spawn(Driver::new(Arc::clone(&shared)).run(queue, news)),
         tokio::spawn(transfer::serve(network, store, traffic)),
         tokio::spawn(delivery::run(Arc::clone(&shared))),
+        tokio::spawn(notes::run(Arc::clone(&shared), results)),
         tokio::spawn(renewal::run(Arc::clone(&shared))),
         tokio::spawn(remember_peers(Arc::clone(&shared))),
         tokio::spawn(upkeep::run(Arc::clone(&shared))),

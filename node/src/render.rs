@@ -27,6 +27,7 @@ use weft_store::{Batch, Store};
 use crate::clock::unix_now;
 use crate::engines::Found;
 use crate::home::Home;
+use crate::notes::Made;
 use crate::transfer::Fetcher;
 
 pub(crate) use join::{FULL, Source};
@@ -50,6 +51,7 @@ struct Inner {
     fetcher: Fetcher,
     engines: BTreeMap<String, (Definition, Found)>,
     inputs: mpsc::Sender<Input>,
+    made: mpsc::Sender<Made>,
     runs: Mutex<BTreeMap<AttemptKey, Run>>,
     ready: inputs::Ready,
 }
@@ -100,7 +102,7 @@ struct Ended {
 }
 
 impl Renderer {
-    /// A renderer that tells the driver through `inputs` what happens.
+    /// A renderer that tells the driver through `inputs` what happens, and through `made` what was made.
     #[must_use]
     pub(crate) fn new(
         home: Home,
@@ -108,11 +110,12 @@ impl Renderer {
         store: Arc<Store>,
         fetcher: Fetcher,
         engines: BTreeMap<String, (Definition, Found)>,
-        inputs: mpsc::Sender<Input>,
+        (inputs, made): (mpsc::Sender<Input>, mpsc::Sender<Made>),
     ) -> Self {
         let runs = Mutex::new(BTreeMap::new());
         let ready = inputs::Ready::new(home.jobs(), Arc::clone(&store));
-        Self { inner: Arc::new(Inner { home, weft, store, fetcher, engines, inputs, runs, ready }) }
+        let inner = Inner { home, weft, store, fetcher, engines, inputs, made, runs, ready };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Does what the worker's machine asks. `spec` is the job's, where it is known.
@@ -345,7 +348,16 @@ impl Renderer {
         };
         let took = weft_protocol::fact::body::millis(render);
         let outcome = Outcome { peak_memory, log, ..attempt.outcome(ending, started, took) };
+        let made = match &outcome.ending {
+            Ending::Done(files) if !files.is_empty() => Some(files.clone()),
+            Ending::Done(_) | Ending::Failed { .. } => None,
+        };
         self.tell(Input::Ended(attempt, Box::new(outcome))).await;
+        if let Some(files) = made {
+            let AttemptKey { job, task, generation, .. } = attempt;
+            // Where too many wait, nothing is noted of this one: it is done all the same.
+            let _ = self.inner.made.try_send(Made { job, task, generation, files });
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::FactError;
 use crate::certificate::Chain;
 use crate::ids::{JobId, NodeId};
 use crate::job::control::Control;
+use crate::job::note::Notes;
 use crate::job::outcome::Outcome;
 use crate::job::spec::JobSpec;
 use crate::settings::Setting;
@@ -34,6 +35,8 @@ impl Kind {
     pub const DELIVERY: Self = Self(19);
     /// A [`Body::Removal`].
     pub const REMOVAL: Self = Self(20);
+    /// A [`Body::Notes`].
+    pub const NOTES: Self = Self(21);
 }
 
 /// A batch of outcomes of one job, signed once.
@@ -91,6 +94,8 @@ pub enum Body {
     Delivery(Delivery),
     /// The end of a job.
     Removal(Removal),
+    /// What is to be known of results, by the node that made them.
+    Notes(Notes),
 }
 
 impl Body {
@@ -106,6 +111,7 @@ impl Body {
             Self::Outcomes(_) => Kind::OUTCOMES,
             Self::Delivery(_) => Kind::DELIVERY,
             Self::Removal(_) => Kind::REMOVAL,
+            Self::Notes(_) => Kind::NOTES,
         }
     }
 
@@ -125,6 +131,7 @@ impl Body {
             Self::Outcomes(outcomes) => Some(outcomes.job),
             Self::Delivery(delivery) => Some(delivery.job),
             Self::Removal(removal) => Some(removal.job),
+            Self::Notes(notes) => Some(notes.job),
         }
     }
 
@@ -140,6 +147,7 @@ impl Body {
             Self::Outcomes(outcomes) => wire::encode(outcomes),
             Self::Delivery(delivery) => wire::encode(delivery),
             Self::Removal(removal) => wire::encode(removal),
+            Self::Notes(notes) => wire::encode(notes),
         }
     }
 
@@ -171,6 +179,7 @@ impl Body {
             Kind::OUTCOMES => Self::Outcomes(read(bytes)?),
             Kind::DELIVERY => Self::Delivery(read(bytes)?),
             Kind::REMOVAL => Self::Removal(read(bytes)?),
+            Kind::NOTES => Self::Notes(read(bytes)?),
             _ => return Ok(None),
         }))
     }

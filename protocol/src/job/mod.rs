@@ -4,6 +4,7 @@
 mod chain_tests;
 pub mod control;
 pub mod estimate;
+pub mod note;
 pub mod outcome;
 #[cfg(test)]
 pub(crate) mod samples;

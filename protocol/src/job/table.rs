@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::control::{Action, Control};
+use super::note::{Book, Note, Noted};
 use super::outcome::{Ending, FailureKind, Outcome, OutputFile};
 use super::spec::{AfterTest, JobSpec};
 use super::task::{FrameRun, MAX_FRAMES, TaskKey};
@@ -107,6 +108,8 @@ pub struct Task {
     pub failures: BTreeMap<FailureKey, Failure>,
     /// Results that another one replaced, or that came second: how long their engines ran, in milliseconds.
     pub superseded: BTreeMap<(FailureKey, FactId), u32>,
+    /// What is noted of its results.
+    notes: Book,
     /// Where it stands in the job's order; none while no known spec names it.
     position: Option<u32>,
 }
@@ -129,6 +132,13 @@ impl Task {
             true => TaskState::Failed,
             false => TaskState::Open,
         }
+    }
+
+    /// What is noted of the result that counts.
+    #[must_use]
+    pub fn noted(&self) -> Noted {
+        let done = self.done.as_deref();
+        done.map(|done| self.notes.of(done.generation, done.author)).unwrap_or_default()
     }
 
     /// The number of the next attempt.
@@ -496,6 +506,13 @@ impl Job {
         }
     }
 
+    fn add_note(&mut self, author: NodeId, note: &Note) {
+        if self.tasks.len() < MAX_FRAMES || self.tasks.contains_key(&note.task) {
+            let task = self.tasks.entry(note.task).or_default();
+            task.notes.add(note.generation, author, note.what);
+        }
+    }
+
     fn add_outcome(&mut self, fact: FactId, author: NodeId, outcome: &Outcome) {
         if self.tasks.len() >= MAX_FRAMES && !self.tasks.contains_key(&outcome.task) {
             return;
@@ -611,6 +628,11 @@ impl Jobs {
             }
             Body::Delivery(delivery) => {
                 job.deliveries.insert((author, fact), delivery.folder.clone());
+            }
+            Body::Notes(notes) => {
+                for note in &notes.notes {
+                    job.add_note(author, note);
+                }
             }
             Body::Removal(_) => *job = Job { removed: true, ..Job::default() },
             Body::Certificate(_) | Body::Revocation(_) | Body::Setting(_) => {}

@@ -10,6 +10,7 @@ use weft_protocol::fact::{Body, Delivery, Fact, Outcomes, Removal, Revocation};
 use weft_protocol::hardware::{GIB, Gpu, Hardware, Needs};
 use weft_protocol::ids::{BlobId, ChunkId, FactId, JobId, NodeId, StudioId};
 use weft_protocol::job::control::{Action, Control};
+use weft_protocol::job::note::{Note, Notes, What};
 use weft_protocol::job::outcome::{Ending, FailureKind, Outcome, OutputFile};
 use weft_protocol::job::spec::{AfterTest, JobSpec, Step};
 use weft_protocol::job::task::{FrameRun, TaskKey};
@@ -159,6 +160,8 @@ fn bodies() -> Vec<(&'static str, &'static str, Body)> {
         |change| Body::Setting(Setting { version: 4, at: Unix(5), by: "ada".into(), change });
     let of_node = |change| setting(Change::Node(NodeId([3; 32]), change));
     let profile = shipped().remove("high_performance");
+    let notes = [What::Preview(BlobId([6; 32]))];
+    let notes = notes.map(|what| Note { task: TaskKey::frame(-7), generation: 1, what }).to_vec();
     let delivery = Delivery { job, node: member().public(), folder: "/srv/out/shot 010".into() };
     vec![
         ("fact_certificate", "chain", Body::Certificate(Box::new(chain()))),
@@ -182,6 +185,7 @@ fn bodies() -> Vec<(&'static str, &'static str, Body)> {
         ("fact_outcomes", "two", Body::Outcomes(outcomes())),
         ("fact_delivery", "folder", Body::Delivery(delivery)),
         ("fact_removal", "job", Body::Removal(Removal { job })),
+        ("fact_notes", "preview", Body::Notes(Notes { job, notes })),
     ]
 }
 
