@@ -133,6 +133,7 @@ fn help_lists_what_there_is() {
           --priority <N>         0 to 100, low (25), normal (50) or high (75); more goes first
           --frames-per-task <N>  How many frames one process of the renderer takes [alias: --chunk-size]
           --tiles <CxR>          Split every frame into columns and rows, like 2x2
+          --fresh                Render everything, also what other jobs have rendered already
           --retries <N>          How many times more a failed frame is tried
           --timeout <DURATION>   How long an attempt may take: 90s, 10m, 1h30m, 2d
 

@@ -22,6 +22,7 @@ mod picture;
 mod pins;
 mod render;
 mod renewal;
+mod reuse;
 pub mod setup;
 pub mod studio;
 pub mod submit;

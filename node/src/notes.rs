@@ -1,4 +1,5 @@
-//! What this node notes about the results that it made, once they are signed: their previews.
+//! What this node notes about the results that it made, once they are signed: their previews, and the keys by
+//! which other jobs find them.
 //!
 //! No frame waits for this, and none fails by it.
 
@@ -9,17 +10,20 @@ use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
+use weft_protocol::content::Tree;
 use weft_protocol::fact::Body;
 use weft_protocol::ids::{BlobId, JobId};
-use weft_protocol::job::note::{Note, Notes, What};
+use weft_protocol::job::note::{Note, Noted, Notes, What};
 use weft_protocol::job::outcome::OutputFile;
+use weft_protocol::job::reuse::{Inputs, Key, key as key_of};
+use weft_protocol::job::spec::JobSpec;
 use weft_protocol::job::status::{Activity, status};
 use weft_protocol::job::task::TaskKey;
 use weft_protocol::replicate::Goods;
 use weft_store::{Batch, Store};
 
 use crate::node::Shared;
-use crate::picture;
+use crate::{picture, reuse};
 
 /// How many results may wait for their notes; of further ones nothing is noted.
 pub(crate) const MAX_WAITING: usize = 4096;
@@ -61,7 +65,8 @@ fn unnoted(node: &Shared) -> Vec<Made> {
         }
         for (task, known) in job.tasks() {
             let done = known.done.as_deref().filter(|done| done.author == node.me);
-            let done = done.filter(|_| known.noted().preview.is_none());
+            let done = done.filter(|done| !done.is_taken_over());
+            let done = done.filter(|_| known.noted() == Noted::default());
             all.extend(done.map(|done| Made {
                 job: id,
                 task,
@@ -75,6 +80,7 @@ fn unnoted(node: &Shared) -> Vec<Made> {
 
 async fn note(node: &Arc<Shared>, batch: Vec<Made>) {
     let mut noted: BTreeMap<JobId, (Vec<Note>, Goods)> = BTreeMap::new();
+    let mut trees = BTreeMap::new();
     // What is made here is kept until the job has pinned it.
     let _intake = node.store.intake();
     for made in batch {
@@ -84,6 +90,9 @@ async fn note(node: &Arc<Shared>, batch: Vec<Made>) {
         let (notes, goods) = noted.entry(made.job).or_default();
         let mut say =
             |what| notes.push(Note { task: made.task, generation: made.generation, what });
+        if let Some(key) = key(node, &made, &mut trees).await {
+            say(What::Key(key));
+        }
         if let Some(blob) = preview(node, &made).await {
             goods.blobs.push(blob);
             say(What::Preview(blob));
@@ -122,6 +131,37 @@ async fn counts(node: &Shared, made: &Made) -> bool {
         }
     };
     tokio::time::timeout(SIGNED, signed).await.unwrap_or(false)
+}
+
+/// The key of a result, unless its engine makes something else each time.
+async fn key(
+    node: &Arc<Shared>,
+    made: &Made,
+    trees: &mut BTreeMap<JobId, Option<(JobSpec, Tree)>>,
+) -> Option<Key> {
+    if let std::collections::btree_map::Entry::Vacant(unknown) = trees.entry(made.job) {
+        let spec = node.spec(&made.job)?;
+        let tree = reuse::tree(node, &spec).await;
+        unknown.insert(tree.map(|tree| (spec, tree)));
+    }
+    let (spec, tree) = trees.get(&made.job)?.as_ref()?;
+    let engine = |step: u16| {
+        let step = spec.steps.get(usize::from(step))?;
+        node.config.engines.get(&step.engine)
+    };
+    // What is put together is made by the engine of what it is made from.
+    let rendered = spec.before(&made.task).first().map_or(made.task.step, |task| task.step);
+    let (own, rendered) = (engine(made.task.step)?, engine(rendered)?);
+    if !own.reuse || !rendered.reuse || spec.is_check(made.task.step) {
+        return None;
+    }
+    let machine = node.machine();
+    let job = machine.ledger.jobs.get(&made.job)?;
+    let maker = |task: &TaskKey| {
+        let author = job.task(task)?.done.as_deref()?.author;
+        reuse::maker(machine.adverts.get(&author)?, spec, task.step)
+    };
+    key_of(spec, &Inputs::of(tree), &made.task, rendered.is_told_span(), &maker)
 }
 
 /// Makes the preview of a frame, and pins it for its job; none of a tile, nor of files that are no pictures.

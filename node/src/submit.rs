@@ -94,6 +94,8 @@ pub struct SubmitRequest {
     pub retries: Option<u32>,
     /// How long an attempt may take, in seconds.
     pub timeout_seconds: Option<u64>,
+    /// Everything is rendered, also what other jobs have rendered.
+    pub fresh: bool,
     /// Only say what would be done.
     pub dry_run: bool,
 }
@@ -203,7 +205,7 @@ fn finish(
         let join = tiles::join_step(&spec.steps[0], definition);
         spec.steps.push(join);
     }
-    spec.check().map_err(|error| invalid(format!("{error}; nothing was submitted")))?;
+    spec.check_bounds().map_err(|error| invalid(format!("{error}; nothing was submitted")))?;
     let frames: Vec<i64> =
         weft_protocol::job::task::unfold(&spec.steps[0].frames).map(i64::from).collect();
     Ok(Prepared {
@@ -456,6 +458,8 @@ fn draft(
         priority: request.priority.unwrap_or(NORMAL_PRIORITY),
         retries,
         timeout: u32::try_from(request.timeout_seconds.unwrap_or(0)).unwrap_or(u32::MAX),
+        fresh: request.fresh,
+        check: 0,
     })
 }
 

@@ -191,6 +191,7 @@ fn frame(node: &Names<'_>, job: &Job, status: Status, live: &Live, key: TaskKey)
         "peak_memory": counted.map(|done| done.peak_memory).filter(|bytes| *bytes > 0),
         "copies": counted.map(|done| done.holders.len()),
         "error_message": (word == "failed").then(|| failure.map(|(_, f)| &f.message)),
+        "reused_from": counted.and_then(|_| task.noted().from),
         "preview": counted.and_then(|_| task.noted().preview),
         "output": done.map(|done: &Done| done.files.iter().map(output).collect::<Vec<_>>()).unwrap_or_default(),
     })

@@ -118,7 +118,10 @@ impl Body {
     /// The version of its layout.
     #[must_use]
     pub const fn version(&self) -> u16 {
-        1
+        match self {
+            Self::Spec(spec) => spec.version(),
+            _ => 1,
+        }
     }
 
     /// The job that it is about.
@@ -142,7 +145,7 @@ impl Body {
             Self::Certificate(chain) => wire::encode(chain),
             Self::Revocation(revocation) => wire::encode(revocation),
             Self::Setting(setting) => wire::encode(setting),
-            Self::Spec(spec) => wire::encode(spec),
+            Self::Spec(spec) => spec.encode(),
             Self::Control(control) => wire::encode(control),
             Self::Outcomes(outcomes) => wire::encode(outcomes),
             Self::Delivery(delivery) => wire::encode(delivery),
@@ -159,7 +162,7 @@ impl Body {
         fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, FactError> {
             wire::decode(bytes, super::MAX_BODY).map_err(|_| FactError::Body)
         }
-        if version != 1 {
+        if version != 1 && (kind, version) != (Kind::SPEC, 2) {
             return Ok(None);
         }
         Ok(Some(match kind {
@@ -171,8 +174,9 @@ impl Body {
                 Self::Setting(setting)
             }
             Kind::SPEC => {
-                let spec: JobSpec = read(bytes)?;
-                spec.check().map_err(|_| FactError::Body)?;
+                let spec = JobSpec::decode(version, bytes, super::MAX_BODY);
+                let spec = spec.ok_or(FactError::Body)?;
+                spec.check_bounds().map_err(|_| FactError::Body)?;
                 Self::Spec(Box::new(spec))
             }
             Kind::CONTROL => Self::Control(read(bytes)?),

@@ -6,6 +6,7 @@ pub mod control;
 pub mod estimate;
 pub mod note;
 pub mod outcome;
+pub mod reuse;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod spec;

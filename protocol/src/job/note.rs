@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::reuse::Key;
 use super::task::TaskKey;
 use crate::ids::{BlobId, JobId, NodeId};
 
@@ -14,6 +15,10 @@ const MAX_NOTED: usize = 16;
 pub enum What {
     /// A small picture of it, as a PNG file.
     Preview(BlobId),
+    /// All that it depends on, as a hash.
+    Key(Key),
+    /// It was not rendered, but taken over from this job.
+    TakenOver(JobId),
 }
 
 /// Something about the result of one task.
@@ -41,6 +46,10 @@ pub struct Notes {
 pub struct Noted {
     /// A small picture of it.
     pub preview: Option<BlobId>,
+    /// All that it depends on, as a hash.
+    pub key: Option<Key>,
+    /// The job that it was taken over from.
+    pub from: Option<JobId>,
 }
 
 /// What is noted of one task's results, by round and node, ascending: a handful, and mostly one.
@@ -68,6 +77,8 @@ impl Book {
         let noted = &mut self.0[at].1;
         match what {
             What::Preview(blob) => smaller(&mut noted.preview, blob),
+            What::Key(key) => smaller(&mut noted.key, key),
+            What::TakenOver(job) => smaller(&mut noted.from, job),
         }
         if self.0.len() > MAX_NOTED {
             self.0.remove(0);

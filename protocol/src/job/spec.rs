@@ -84,6 +84,12 @@ pub struct JobSpec {
     pub retries: u32,
     /// How long an attempt may take, in seconds; 0 for as long as it likes.
     pub timeout: u32,
+    /// Everything is rendered, also what other jobs have rendered. Since version 2, as is all below.
+    #[serde(skip)]
+    pub fresh: bool,
+    /// How many percent of the frames are rendered a second time and compared.
+    #[serde(skip)]
+    pub check: u8,
 }
 
 /// Why a spec is not one that a node takes.
@@ -95,20 +101,52 @@ impl JobSpec {
     /// The job's id: the hash of its spec.
     #[must_use]
     pub fn id(&self) -> JobId {
-        JobId(*blake3::hash(&wire::encode(self)).as_bytes())
+        JobId(*blake3::hash(&self.encode()).as_bytes())
+    }
+
+    /// The version of its layout: the first one where it says all that there is to say, so that
+    /// releases which know no other read ordinary jobs.
+    #[must_use]
+    pub const fn version(&self) -> u16 {
+        if self.fresh || self.check > 0 { 2 } else { 1 }
+    }
+
+    /// Its bytes, in the layout of [`JobSpec::version`].
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        match self.version() {
+            1 => wire::encode(self),
+            _ => wire::encode(&(self, self.fresh, self.check)),
+        }
+    }
+
+    /// Reads a spec of at most `limit` bytes in the layout of version 1 or 2; none where it is another
+    /// version's, or not as that version would be written.
+    #[must_use]
+    pub fn decode(version: u16, bytes: &[u8], limit: usize) -> Option<Self> {
+        let spec = match version {
+            1 => wire::decode(bytes, limit).ok()?,
+            2 => {
+                let (spec, fresh, check): (Self, bool, u8) = wire::decode(bytes, limit).ok()?;
+                Self { fresh, check, ..spec }
+            }
+            _ => return None,
+        };
+        (spec.version() == version).then_some(spec)
     }
 
     /// Checks the bounds that hold for every spec, whoever sent it.
     ///
     /// # Errors
     /// Names the first that does not hold.
-    pub fn check(&self) -> Result<(), SpecError> {
+    pub fn check_bounds(&self) -> Result<(), SpecError> {
         let holds = |condition: bool, what| condition.then_some(()).ok_or(SpecError(what));
         let short = |text: &str| text.len() <= MAX_TEXT;
         holds(short(&self.name) && short(&self.owner), "a name is too long")?;
         holds(!self.steps.is_empty() && self.steps.len() <= MAX_STEPS, "the number of steps")?;
         holds(self.priority <= 100, "the priority is above 100")?;
         holds(self.retries <= MAX_RETRIES, "too many retries")?;
+        holds(self.check <= 100, "more than all is to be checked")?;
         for (number, step) in self.steps.iter().enumerate() {
             holds(step.frames.iter().all(|run| run.step != 0), "a frame range without a step")?;
             let mut frames: usize = 0;
@@ -155,6 +193,12 @@ impl JobSpec {
             }
         }
         chain
+    }
+
+    /// Whether a step renders a second time what another one has rendered, or compares the two.
+    #[must_use]
+    pub const fn is_check(&self, step: u16) -> bool {
+        self.check > 0 && step > 0
     }
 
     /// Whether what a step makes is what the job is for: no other step works on it.
@@ -214,3 +258,7 @@ impl JobSpec {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "spec_tests.rs"]
+mod tests;

@@ -195,6 +195,7 @@ impl World {
             Command::Answer(request, answer) => {
                 self.answers.insert(request, answer);
             }
+            Command::Seek(job) => queue.push_back((me, Input::Sought(job, BTreeSet::new()))),
             Command::Close(node, why) => panic!("{me:?} closes {node:?}: {why}"),
             Command::Work(worker::Event::Kill(_) | worker::Event::Stop(_))
             | Command::Changed(_)

@@ -49,9 +49,14 @@ pub fn plan(view: &View, jobs: &Jobs) -> Plan {
     let mut candidates: Vec<Candidate<'_>> = jobs
         .iter()
         .filter(|(_, job, _)| job.open().next().is_some())
+        .filter(|(id, ..)| view.sought.get(id) != Some(&None))
         .map(|(id, job, spec)| {
             let leased = view.leased.get(&id).unwrap_or(&nothing);
-            let next = startable(job).filter(|key| !leased.contains_key(key));
+            let sought = view.sought.get(&id).and_then(Option::as_ref);
+            let free = move |key: &TaskKey| {
+                !leased.contains_key(key) && !sought.is_some_and(|tasks| tasks.contains(key))
+            };
+            let next = startable(job).filter(free);
             let next: Box<dyn Iterator<Item = TaskKey>> = Box::new(next);
             let next = next.peekable();
             Candidate { id, job, spec, next, blocked: BTreeSet::new() }

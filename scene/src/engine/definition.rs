@@ -85,6 +85,9 @@ pub struct Definition {
     pub display: bool,
     /// The device files it uses, such as `/dev/dri`; `*` and `?` may stand in their names.
     pub devices: Vec<String>,
+    /// Whether equal inputs, arguments and versions give equal results, so that what was rendered once is
+    /// used again; true unless the table says otherwise.
+    pub reuse: bool,
     /// How many seconds a run may print nothing before it counts as hung (`silence_seconds`); 0, the
     /// default, for as long as it likes: silence isn't death.
     pub silence_seconds: u32,
@@ -287,6 +290,15 @@ impl Definition {
     /// Whether it says how its scenes name files, so that they can be found in them.
     pub fn names_files(&self) -> bool {
         self.files.is_some()
+    }
+
+    /// Whether a run is told the first or the last of all the job's frames: what it makes of one may depend
+    /// on them.
+    pub fn is_told_span(&self) -> bool {
+        let span = |name: &Placeholder| {
+            matches!(name, Placeholder::Start | Placeholder::End | Placeholder::RangeEnd)
+        };
+        self.names().any(span)
     }
 
     /// Whether it names the files that it saved.

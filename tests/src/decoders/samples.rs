@@ -123,6 +123,8 @@ fn spec() -> JobSpec {
         priority: 70,
         retries: 2,
         timeout: 3600,
+        fresh: false,
+        check: 0,
     }
 }
 
@@ -160,7 +162,8 @@ fn bodies() -> Vec<(&'static str, &'static str, Body)> {
         |change| Body::Setting(Setting { version: 4, at: Unix(5), by: "ada".into(), change });
     let of_node = |change| setting(Change::Node(NodeId([3; 32]), change));
     let profile = shipped().remove("high_performance");
-    let notes = [What::Preview(BlobId([6; 32]))];
+    let notes =
+        [What::Preview(BlobId([6; 32])), What::Key([5; 32]), What::TakenOver(JobId([8; 32]))];
     let notes = notes.map(|what| Note { task: TaskKey::frame(-7), generation: 1, what }).to_vec();
     let delivery = Delivery { job, node: member().public(), folder: "/srv/out/shot 010".into() };
     vec![
@@ -179,13 +182,14 @@ fn bodies() -> Vec<(&'static str, &'static str, Body)> {
         ("fact_setting", "profile", setting(Change::Profile("big".into(), profile))),
         ("fact_setting", "limit", setting(Change::Limit("blender".into(), Some(5)))),
         ("fact_spec", "blender", Body::Spec(Box::new(spec()))),
+        ("fact_spec_2", "fresh", Body::Spec(Box::new(JobSpec { fresh: true, ..spec() }))),
         ("fact_control", "pause", control(Action::Pause)),
         ("fact_control", "retry", control(retry)),
         ("fact_control", "priority", control(Action::Priority(90))),
         ("fact_outcomes", "two", Body::Outcomes(outcomes())),
         ("fact_delivery", "folder", Body::Delivery(delivery)),
         ("fact_removal", "job", Body::Removal(Removal { job })),
-        ("fact_notes", "preview", Body::Notes(Notes { job, notes })),
+        ("fact_notes", "each", Body::Notes(Notes { job, notes })),
     ]
 }
 

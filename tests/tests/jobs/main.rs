@@ -11,6 +11,7 @@ mod nodes;
 mod previews;
 mod prices;
 mod remote;
+mod reuse;
 mod runs;
 mod silence;
 mod test_frames;

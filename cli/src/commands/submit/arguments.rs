@@ -147,6 +147,9 @@ pub(crate) struct Args {
         help_heading = "How to render"
     )]
     tiles: Option<String>,
+    /// Render everything, also what other jobs have rendered already
+    #[arg(long, help_heading = "How to render")]
+    fresh: bool,
     /// How many times more a failed frame is tried
     #[arg(
         long,
@@ -237,6 +240,7 @@ impl Args {
             "tiles": self.tiles,
             "retries": self.retries,
             "timeout_seconds": self.timeout.map(|timeout| timeout.as_secs()),
+            "fresh": self.fresh,
             "dry_run": self.dry_run,
         }))
     }

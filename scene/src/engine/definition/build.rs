@@ -68,6 +68,7 @@ pub(super) fn from_argv(argv: &[String]) -> Result<Definition, String> {
         title: Some(program.clone()),
         executables: Some(vec![nowhere(program)]),
         args: Some(args.iter().map(nowhere).collect()),
+        reuse: Some(false),
         ..Table::default()
     };
     build("command", table).map_err(|(_, message)| message)
@@ -195,6 +196,7 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
         network: table.network.unwrap_or(false),
         display: table.display.unwrap_or(false),
         devices: table.devices.unwrap_or_default(),
+        reuse: table.reuse.unwrap_or(true),
         silence_seconds: table.silence_seconds.unwrap_or(0),
         success_exit_codes: table.success_exit_codes.unwrap_or_else(|| vec![0]),
         memory_exit_codes: table.memory_exit_codes.unwrap_or_else(|| vec![137]),
