@@ -187,7 +187,7 @@ impl Shared {
 
     /// What a task works on that others of its job made; none while not all of that is known here.
     pub(crate) fn sources(&self, job: &JobId, task: &TaskKey) -> Option<Vec<Source>> {
-        Source::of(self.machine().ledger.jobs.get(job)?, task)
+        Source::of(&self.machine(), job, task)
     }
 
     pub(crate) fn connected(&self) -> Vec<NodeId> {

@@ -1,6 +1,7 @@
 //! Pictures: put together from their tiles, sample by sample, so that nothing is converted and one tile is in
 //! memory at a time beside the picture; and shown small.
 
+mod compare;
 mod exr;
 mod jpeg;
 mod png;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use weft_protocol::hardware::gib;
 use weft_scene::engine::{Rect, Tile};
 
+pub(crate) use compare::{Difference, compare};
 pub(crate) use preview::{has_preview, preview};
 
 /// How a frame was split.

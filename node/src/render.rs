@@ -1,5 +1,6 @@
 //! Rendering: attempts from their lease to their outcome.
 
+mod compare;
 mod frames;
 mod inputs;
 mod join;
@@ -209,11 +210,12 @@ impl Renderer {
         let _ = self.inner.inputs.send(input).await;
     }
 
-    /// Whether an attempt puts together what others made.
+    /// Whether an attempt works on what others made.
     fn joins(&self, spec: &JobSpec, attempt: &AttemptKey) -> bool {
         let step = spec.steps.get(usize::from(attempt.task.step));
         let engine = step.and_then(|step| self.inner.engines.get(&step.engine));
-        engine.is_some_and(|(definition, _)| definition.builtin == Some(Builtin::Join))
+        let builtin = engine.and_then(|(definition, _)| definition.builtin);
+        matches!(builtin, Some(Builtin::Join | Builtin::Compare))
     }
 
     /// The attempt fails for want of what it works on.

@@ -55,7 +55,6 @@ impl Match {
     }
 
     fn outcome(&self, job: JobId) -> Outcome {
-
         let attempt = AttemptKey { job, task: self.task, generation: self.generation, attempt: 0 };
         let ending = Ending::Done(self.found.done.files.clone());
         Outcome { log: self.found.done.log, ..attempt.outcome(ending, unix_now(), 0) }
@@ -100,7 +99,7 @@ async fn tell(node: &Shared, input: Input) {
 
 /// The results of other jobs that are a job's as well.
 async fn matches(node: &Arc<Shared>, job: &JobId) -> Vec<Match> {
-    let Some((spec, makers, wanted)) = considered(node, job) else { return Vec::new() };
+    let Some(Search { spec, makers, wanted }) = search(node, job) else { return Vec::new() };
     let Some(tree) = tree(node, &spec).await else { return Vec::new() };
     let (node, job) = (Arc::clone(node), *job);
     let sought = tokio::task::spawn_blocking(move || {
@@ -131,9 +130,17 @@ async fn matches(node: &Arc<Shared>, job: &JobId) -> Vec<Match> {
     sought.await.unwrap_or_default()
 }
 
-/// What is looked for: the job's spec, what sorts of machines could render it, and its tasks that may be
-/// taken over. None where nothing can be found, or this node may not sign results.
-fn considered(node: &Shared, job: &JobId) -> Option<(JobSpec, BTreeSet<Maker>, Vec<(TaskKey, u32)>)> {
+/// What is looked for.
+struct Search {
+    spec: JobSpec,
+    /// What sorts of machines could render it.
+    makers: BTreeSet<Maker>,
+    /// Its tasks that may be taken over, each with its round.
+    wanted: Vec<(TaskKey, u32)>,
+}
+
+/// What is to be looked for; none where nothing can be found, or this node may not sign results.
+fn search(node: &Shared, job: &JobId) -> Option<Search> {
     let machine = node.machine();
     let jobs = &machine.ledger.jobs;
     let known = jobs.get(job)?;
@@ -150,7 +157,8 @@ fn considered(node: &Shared, job: &JobId) -> Option<(JobSpec, BTreeSet<Maker>, V
     let wanted = reuse::wanted(known);
     let wanted = wanted.filter_map(|key| Some((key, known.task(&key)?.generation)));
     let wanted: Vec<_> = wanted.collect();
-    (!makers.is_empty() && !wanted.is_empty()).then(|| (spec.clone(), makers, wanted))
+    let found = !makers.is_empty() && !wanted.is_empty();
+    found.then(|| Search { spec: spec.clone(), makers, wanted })
 }
 
 /// The sorts of machines that could render the first step of a job, there or not.

@@ -1,5 +1,6 @@
 //! Submitting: from a scene on somebody's disk to a signed spec whose every blob is in the store.
 
+mod check;
 mod collect;
 mod rewrite;
 mod take_in;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use weft_protocol::content::TreePath;
 use weft_protocol::hardware::{GIB, Needs};
 use weft_protocol::ids::BlobId;
-use weft_protocol::job::spec::{AfterTest, JobSpec, MAX_RETRIES, NORMAL_PRIORITY, Step};
+use weft_protocol::job::spec::{AfterTest, COMPARE, JobSpec, MAX_RETRIES, NORMAL_PRIORITY, Step};
 use weft_protocol::job::task::runs;
 use weft_protocol::settings::Profile;
 use weft_scene::analysis::Analysis;
@@ -96,6 +97,8 @@ pub struct SubmitRequest {
     pub timeout_seconds: Option<u64>,
     /// Everything is rendered, also what other jobs have rendered.
     pub fresh: bool,
+    /// How many percent of the frames are rendered a second time, by another node, and compared.
+    pub check: Option<u8>,
     /// Only say what would be done.
     pub dry_run: bool,
 }
@@ -167,6 +170,7 @@ pub fn prepare(
     }
     let split = tiles::wanted(request)?;
     let tile_warnings = tiles::check(request, &scene, split, definition, analysis.as_ref())?;
+    check::check(request, split, definition)?;
     if let Some(folder) = &request.output {
         check_output(folder)?;
     }
@@ -205,6 +209,7 @@ fn finish(
         let join = tiles::join_step(&spec.steps[0], definition);
         spec.steps.push(join);
     }
+    check::add_steps(&mut spec);
     spec.check_bounds().map_err(|error| invalid(format!("{error}; nothing was submitted")))?;
     let frames: Vec<i64> =
         weft_protocol::job::task::unfold(&spec.steps[0].frames).map(i64::from).collect();
@@ -264,9 +269,9 @@ fn choose_engine(
                     .hint(format!("Name one with --engine. Known are: {}.", known()))
             })?,
     };
-    if engine == tiles::JOIN {
-        return Err(invalid("'join' is no engine for scenes; nothing was submitted")
-            .hint("Tiles are asked for with --tiles, and joined by themselves."));
+    if engine == tiles::JOIN || engine == COMPARE {
+        return Err(invalid(format!("'{engine}' is no engine for scenes; nothing was submitted"))
+            .hint("--tiles and --check ask for it by themselves."));
     }
     if !engines.contains_key(&engine) && !offered.engines.contains_key(&engine) {
         return Err(invalid(format!("there is no engine '{engine}'; nothing was submitted"))
@@ -459,7 +464,7 @@ fn draft(
         retries,
         timeout: u32::try_from(request.timeout_seconds.unwrap_or(0)).unwrap_or(u32::MAX),
         fresh: request.fresh,
-        check: 0,
+        check: request.check.unwrap_or(0),
     })
 }
 

@@ -9,6 +9,7 @@ use exr::prelude::{
     IntegerBounds, ReadChannels, ReadLayers, ReadSpecificChannel, Vec2, WritableImage, f16,
 };
 
+use super::compare::{Difference, apart, both_fit};
 use super::preview::Small;
 use super::{Grid, Layout, Place, fits, say};
 
@@ -251,4 +252,49 @@ pub(super) fn small(path: &Path, limit: u64) -> Result<Small, String> {
         .from_file(path)
         .map_err(failed)?;
     Ok(image.layer_data.channel_data.pixels)
+}
+
+/// Compares two files, channel by channel.
+pub(super) fn compare(
+    one: &Path,
+    other: &Path,
+    tolerance: f32,
+    limit: u64,
+) -> Result<Difference, String> {
+    for path in [one, other] {
+        let meta = MetaData::read_from_file(path, false).map_err(|error| say(path, &error))?;
+        let own = |header: &Header| bytes(header, (header.layer_size.0, header.layer_size.1));
+        let all = meta.headers.iter().map(own).fold(0, u64::saturating_add);
+        both_fit(all, limit).map_err(|why| say(path, &why))?;
+    }
+    let (one, other) = (read(one)?, read(other)?);
+    let area = |picture: &Picture| picture.layer_data.iter().map(|l| l.size.area() as u64).sum();
+    let shape = |picture: &Picture| -> Vec<_> {
+        let layers = picture.layer_data.iter();
+        let list = |layer: &Layer<AnyChannels<FlatSamples>>| -> Vec<_> {
+            layer.channel_data.list.iter().map(|c| (c.name.clone(), c.sampling)).collect()
+        };
+        layers.map(|layer| (layer.size, list(layer))).collect()
+    };
+    if shape(&one) != shape(&other) {
+        return Ok(Difference::of_shape(area(&one)));
+    }
+    let mut difference = Difference::default();
+    for (one, other) in one.layer_data.iter().zip(&other.layer_data) {
+        let mut largest = vec![0.0_f32; one.size.area()];
+        for (a, b) in one.channel_data.list.iter().zip(&other.channel_data.list) {
+            let samples = a.sample_data.values_as_f32().zip(b.sample_data.values_as_f32());
+            // Of channels with fewer samples than the picture nobody knows here whose they are.
+            for (at, (a, b)) in samples.enumerate() {
+                let at = at.min(largest.len().saturating_sub(1));
+                if let Some(largest) = largest.get_mut(at) {
+                    *largest = largest.max(apart(a, b));
+                }
+            }
+        }
+        for apart in largest {
+            difference.add(apart, tolerance);
+        }
+    }
+    Ok(difference)
 }

@@ -48,8 +48,7 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Picture, String> {
 
 pub(super) fn small(path: &Path, limit: u64) -> Result<Small, String> {
     let picture = read(path, limit)?;
-    let mut small =
-        Small::of(picture.width, picture.height).map_err(|why| say(path, &why))?;
+    let mut small = Small::of(picture.width, picture.height).map_err(|why| say(path, &why))?;
     let light = lights();
     for (at, pixel) in picture.samples.chunks_exact(picture.channels).enumerate() {
         let part = |channel: usize| light[usize::from(pixel[channel.min(picture.channels - 1)])];

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use png::{BitDepth, ColorType, Info, Reader};
 
+use super::compare::Samples;
 use super::preview::{Small, lights};
 use super::{Grid, fits, say};
 
@@ -140,4 +141,23 @@ pub(super) fn write_small(
     writer.write_image_data(pixels).map_err(|error| error.to_string())?;
     writer.finish().map_err(|error| error.to_string())?;
     Ok(bytes)
+}
+
+/// Reads a file of which at most `limit` bytes are samples: palettes become colours, and fewer bits 8.
+pub(super) fn read(path: &Path, limit: u64) -> Result<Samples, String> {
+    let file = File::open(path).map_err(|error| say(path, &error))?;
+    let mut decoder = png::Decoder::new(BufReader::new(file));
+    decoder.set_transformations(png::Transformations::EXPAND);
+    let mut reader = decoder.read_info().map_err(|error| say(path, &error))?;
+    let size = reader.output_buffer_size().unwrap_or(usize::MAX);
+    fits(size as u64, 0, limit).map_err(|why| say(path, &why))?;
+    let mut bytes = vec![0; size];
+    let info = reader.next_frame(&mut bytes).map_err(|error| say(path, &error))?;
+    bytes.truncate(info.buffer_size());
+    Ok(Samples {
+        size: (info.width as usize, info.height as usize),
+        channels: info.color_type.samples(),
+        depth: if info.bit_depth == BitDepth::Sixteen { 2 } else { 1 },
+        bytes,
+    })
 }

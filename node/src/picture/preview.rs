@@ -114,7 +114,10 @@ impl Small {
         for (at, sum) in self.sums.iter().enumerate() {
             let columns = Self::share(at % self.own.0, self.own.0, self.size.0);
             let rows = Self::share(at / self.own.0, self.own.1, self.size.1);
-            #[expect(clippy::cast_precision_loss, reason = "far below 2^24 for any picture of weight")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "far below 2^24 for any picture of weight"
+            )]
             let count = (columns * rows) as f32;
             pixels.extend(sum.map(|part| srgb(part / count)));
         }

@@ -223,9 +223,9 @@ fn preview_of(path: &Path) -> ((u32, u32), Vec<u8>) {
 
 /// A file of some channels of floats.
 fn write_channels(path: &Path, size: (usize, usize), channels: &[(&str, &[f32])]) {
-    let list = channels.iter().map(|(name, samples)| {
-        AnyChannel::new(*name, FlatSamples::F32(samples.to_vec()))
-    });
+    let list = channels
+        .iter()
+        .map(|(name, samples)| AnyChannel::new(*name, FlatSamples::F32(samples.to_vec())));
     let channels = AnyChannels::sort(list.collect());
     let attributes = LayerAttributes::default();
     let layer = Layer::new(size, attributes, Encoding::FAST_LOSSLESS, channels);
@@ -273,9 +273,13 @@ fn previews_of_exr_show_the_picture_that_is_meant_and_bound_what_is_none() {
     assert_eq!(shown, [grey, 0, 255, 0, 255]);
     // Of several layers the one that the renderer shows; of its colours none that another one has.
     let layers = [
-        ("A.Mist.R", &none), ("A.Mist.G", &none), ("A.Mist.B", &none),
-        ("ViewLayer.Combined.R", &full), ("ViewLayer.Combined.G", &none),
-        ("ViewLayer.Combined.B", &none), ("ViewLayer.Combined.A", &full),
+        ("A.Mist.R", &none),
+        ("A.Mist.G", &none),
+        ("A.Mist.B", &none),
+        ("ViewLayer.Combined.R", &full),
+        ("ViewLayer.Combined.G", &none),
+        ("ViewLayer.Combined.B", &none),
+        ("ViewLayer.Combined.A", &full),
     ];
     write_channels(&file, (5, 1), &layers.map(|(name, samples)| (name, &samples[..])));
     assert_eq!(preview_of(&file).1[..3], [255, 0, 0]);
@@ -343,4 +347,56 @@ fn previews_of_damaged_pictures_are_made_or_refused() {
         }
         assert!(refused > 50, "{}: {refused}", file.display());
     }
+}
+
+#[test]
+fn pictures_are_compared_by_what_they_show() {
+    let folder = tempfile::tempdir().unwrap();
+    let [a, b] = ["a.png", "b.png"].map(|name| folder.path().join(name));
+    let found = |a: &Path, b: &Path, tolerance| compare(a, b, tolerance, LIMIT).unwrap();
+    let same = Difference { pixels: 35, ..Difference::default() };
+    for (depth, bytes) in [(::png::BitDepth::Eight, 2), (::png::BitDepth::Sixteen, 4)] {
+        let mut data = vec![9; 35 * bytes];
+        write_png(&a, SIZE, depth, &data);
+        write_png(&b, SIZE, depth, &data);
+        assert_eq!(found(&a, &b, 0.0), same);
+        // Both samples of one pixel, and one of another: the last bit, and a quarter of the range.
+        data[0] ^= 1;
+        data[bytes / 2] ^= 1;
+        data[bytes * 7] += 64;
+        write_png(&b, SIZE, depth, &data);
+        let strict = found(&a, &b, 0.0);
+        assert_eq!((strict.pixels, strict.differing), (35, 2), "{depth:?}");
+        assert!((strict.largest - 0.25).abs() < 0.002, "{strict:?}");
+        assert_eq!(found(&a, &b, 0.02).differing, 1);
+    }
+    write_png(&b, (5, 7), ::png::BitDepth::Sixteen, &[9; 140]);
+    assert_eq!(found(&a, &b, 0.5), Difference { pixels: 35, differing: 35, largest: 1.0 });
+    assert!(compare(&a, &b, 0.0, 100).unwrap_err().contains("memory"));
+
+    let [a, b] = ["a.exr", "b.exr"].map(|name| folder.path().join(name));
+    let mut samples = [0.5, f32::NAN, f32::INFINITY, 1000.0, -2.0];
+    let write = |path: &Path, samples: &[f32]| {
+        write_channels(path, (5, 1), &[("R", samples), ("Depth.Z", &[1.0; 5])]);
+    };
+    write(&a, &samples);
+    write(&b, &samples);
+    assert_eq!(found(&a, &b, 0.0), Difference { pixels: 5, ..Difference::default() });
+    samples[3] = 1010.0;
+    write(&b, &samples);
+    assert_eq!((found(&a, &b, 0.0).differing, found(&a, &b, 0.02).differing), (1, 0));
+    samples[2] = 7.0;
+    write(&b, &samples);
+    assert_eq!(found(&a, &b, 0.02), Difference { pixels: 5, differing: 1, largest: 1.0 });
+    write_channels(&b, (5, 1), &[("G", &samples)]);
+    assert_eq!(found(&a, &b, 0.02).differing, 5, "other channels");
+
+    let [a, b] = ["a.jpg", "b.jpg"].map(|name| folder.path().join(name));
+    std::fs::write(&a, include_bytes!("samples/halves.jpg")).unwrap();
+    std::fs::write(&b, include_bytes!("samples/grey.jpg")).unwrap();
+    assert_eq!(found(&a, &a, 0.0).differing, 0);
+    assert_eq!(found(&a, &b, 0.0).differing, 512);
+    let text = folder.path().join("a.txt");
+    std::fs::write(&text, "x").unwrap();
+    assert!(compare(&text, &text, 0.0, LIMIT).unwrap_err().contains("a.txt"));
 }

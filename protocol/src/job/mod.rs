@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod chain_tests;
+#[cfg(test)]
+mod check_tests;
 pub mod control;
 pub mod estimate;
 pub mod note;

@@ -10,6 +10,23 @@ use crate::ids::{BlobId, JobId, NodeId};
 /// The most results of one task of which something is remembered: as many as are tried in a bad hour.
 const MAX_NOTED: usize = 16;
 
+/// Two pictures of one frame, by two nodes, compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Who made the one that counts.
+    pub first: NodeId,
+    /// Who rendered it a second time.
+    pub second: NodeId,
+    /// Whether their device classes are alike, so that nothing at all may differ.
+    pub alike: bool,
+    /// How many pixels there are.
+    pub pixels: u64,
+    /// How many of them differ by more than is tolerated.
+    pub differing: u64,
+    /// The largest difference of a sample, in millionths of its range.
+    pub largest: u32,
+}
+
 /// What is noted of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum What {
@@ -19,6 +36,8 @@ pub enum What {
     Key(Key),
     /// It was not rendered, but taken over from this job.
     TakenOver(JobId),
+    /// It is a comparison, and this came of it.
+    Compared(Comparison),
 }
 
 /// Something about the result of one task.
@@ -50,6 +69,8 @@ pub struct Noted {
     pub key: Option<Key>,
     /// The job that it was taken over from.
     pub from: Option<JobId>,
+    /// What a comparison found.
+    pub compared: Option<Comparison>,
 }
 
 /// What is noted of one task's results, by round and node, ascending: a handful, and mostly one.
@@ -79,6 +100,7 @@ impl Book {
             What::Preview(blob) => smaller(&mut noted.preview, blob),
             What::Key(key) => smaller(&mut noted.key, key),
             What::TakenOver(job) => smaller(&mut noted.from, job),
+            What::Compared(comparison) => smaller(&mut noted.compared, comparison),
         }
         if self.0.len() > MAX_NOTED {
             self.0.remove(0);

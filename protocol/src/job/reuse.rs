@@ -174,8 +174,9 @@ pub fn find(jobs: &Jobs, besides: &JobId, keys: &BTreeSet<Key>) -> BTreeMap<Key,
 /// done in an earlier round, since that was wrong.
 pub fn wanted(job: &Job) -> impl Iterator<Item = TaskKey> {
     let fresh = job.spec().is_none_or(|spec| spec.fresh || spec.check > 0);
+    let none = fresh || job.switches().cancelled;
     let open = job.open().filter(|key| job.task(key).is_some_and(|task| task.done.is_none()));
-    open.filter(move |_| !fresh && !job.switches().cancelled)
+    open.filter(move |_| !none)
 }
 
 #[cfg(test)]

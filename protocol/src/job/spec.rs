@@ -17,6 +17,8 @@ pub const MAX_STEPS: usize = 64;
 pub const MAX_RETRIES: u32 = 100;
 /// The priority of a job that asks for none; 0 to 100.
 pub const NORMAL_PRIORITY: u8 = 50;
+/// The engine that compares what two steps made of the same frames.
+pub const COMPARE: &str = "compare";
 const MAX_TEXT: usize = 4096;
 const MAX_ARGUMENTS: usize = 256;
 
@@ -166,6 +168,7 @@ impl JobSpec {
             let texts = step.arguments.iter().all(|(key, value)| short(key) && short(value));
             holds(texts, "an argument is too long")?;
         }
+        holds(self.check == 0 || self.check_steps_fit(), "the steps that check the others")?;
         let first: BTreeSet<i32> = unfold(&self.steps[0].frames).collect();
         holds(self.test_frames.iter().all(|run| run.len() <= MAX_FRAMES), "the test frames")?;
         let inside = unfold(&self.test_frames).all(|frame| first.contains(&frame));
@@ -178,7 +181,9 @@ impl JobSpec {
     pub fn frame_by_frame(&self, earlier: u16, later: u16) -> bool {
         let step = |number: u16| self.steps.get(usize::from(number));
         step(earlier).zip(step(later)).is_some_and(|(before, after)| {
-            after.after.contains(&earlier) && before.frames == after.frames
+            // What is checked is some of the frames, each as soon as it is there.
+            after.after.contains(&earlier)
+                && (before.frames == after.frames || self.is_check(later))
         })
     }
 
@@ -201,10 +206,50 @@ impl JobSpec {
         self.check > 0 && step > 0
     }
 
+    /// Whether a step compares what was rendered twice.
+    #[must_use]
+    pub const fn compares(&self, step: u16) -> bool {
+        self.is_check(step) && step == 2
+    }
+
+    /// The frames to render a second time, of those of the first step: as many as `check` percent of
+    /// them, and at least one. Which they are only the submitter's nonce decides.
+    #[must_use]
+    pub fn frames_to_check(&self) -> Vec<i32> {
+        let frames: Vec<i32> = self.steps.iter().take(1).flat_map(|s| unfold(&s.frames)).collect();
+        let share = (frames.len() * usize::from(self.check)).div_ceil(100);
+        let lot = |frame: &i32| *blake3::hash(&wire::encode(&(self.nonce, *frame))).as_bytes();
+        let mut drawn = frames.clone();
+        drawn.sort_by_cached_key(lot);
+        drawn.truncate(share);
+        let drawn: BTreeSet<i32> = drawn.into_iter().collect();
+        frames.into_iter().filter(|frame| drawn.contains(frame)).collect()
+    }
+
+    /// Whether the steps of a checked job are those that check the first one.
+    fn check_steps_fit(&self) -> bool {
+        let [render, again, compare] = &self.steps[..] else { return false };
+        render.tiles == (1, 1)
+            && again.after == [0]
+            && compare.after == [0, 1]
+            && again.tiles == (1, 1)
+            && compare.tiles == (1, 1)
+            && (&again.engine, &again.scene, &again.arguments)
+                == (&render.engine, &render.scene, &render.arguments)
+            && compare.engine == COMPARE
+            && compare.frames == again.frames
+            && {
+                let frames: BTreeSet<i32> = unfold(&render.frames).collect();
+                unfold(&again.frames).all(|frame| frames.contains(&frame))
+            }
+    }
+
     /// Whether what a step makes is what the job is for: no other step works on it.
     #[must_use]
     pub fn is_result(&self, step: u16) -> bool {
-        !self.steps.iter().any(|other| other.after.contains(&step))
+        let works_on =
+            |(number, other): (u16, &Step)| !self.is_check(number) && other.after.contains(&step);
+        !self.is_check(step) && !(0..).zip(&self.steps).any(works_on)
     }
 
     /// The tasks that a task waits for by itself, in order: those of its frame in the steps that its own
@@ -237,8 +282,11 @@ impl JobSpec {
         frames: &'a [FrameRun],
     ) -> impl Iterator<Item = TaskKey> + 'a {
         let chain = self.chain(step);
+        let again = self.steps.get(1).filter(|_| self.is_check(1));
+        let again: BTreeSet<i32> = again.iter().flat_map(|step| unfold(&step.frames)).collect();
         unfold(frames).flat_map(move |frame| {
-            let all = chain.clone().into_iter();
+            let has = |number: &u16| !self.is_check(*number) || again.contains(&frame);
+            let all = chain.iter().copied().filter(has).collect::<Vec<_>>().into_iter();
             all.flat_map(move |step| {
                 let tiles = 0..self.tiles_of(step);
                 tiles.map(move |tile| TaskKey { step, tile, ..TaskKey::frame(frame) })

@@ -197,7 +197,8 @@ fn more_frames_can_be_added_and_a_removed_job_stays_removed() {
 fn what_is_noted_belongs_to_the_result_that_counts() {
     let mut table = Table::with(spec(1));
     let task = TaskKey::frame(1);
-    let note = |generation, blob| Note { task, generation, what: What::Preview(BlobId([blob; 32])) };
+    let note =
+        |generation, blob| Note { task, generation, what: What::Preview(BlobId([blob; 32])) };
     let notes = |job, notes| Body::Notes(Notes { job, notes });
     let seen = |table: &Table| table.job().task(&task).unwrap().noted().preview;
     // It may come before its outcome.

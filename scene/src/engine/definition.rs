@@ -17,8 +17,9 @@ mod tests;
 const MAX_TEXT_BYTES: usize = 1024 * 1024;
 
 /// The definitions that come with weft, each a file of its own.
-const SHIPPED: [(&str, &str); 5] = [
+const SHIPPED: [(&str, &str); 6] = [
     ("blender.toml", include_str!("../../engines/blender.toml")),
+    ("compare.toml", include_str!("../../engines/compare.toml")),
     ("demo.toml", include_str!("../../engines/demo.toml")),
     ("join.toml", include_str!("../../engines/join.toml")),
     ("noop.toml", include_str!("../../engines/noop.toml")),
@@ -115,6 +116,8 @@ pub enum Builtin {
     Noop,
     /// Puts pictures together from the tiles that another step of the job rendered.
     Join,
+    /// Compares the pictures that two other steps of the job rendered.
+    Compare,
 }
 
 /// A file format that an engine writes.

@@ -2,6 +2,7 @@
 //! becomes of engines.
 
 mod changes;
+mod check;
 mod controls;
 #[cfg(target_os = "linux")]
 mod engines;

@@ -46,6 +46,9 @@ fn every_picture_has_a_preview_on_every_node() {
     let text = farm.script("text", "echo no picture >\"$OUTPUT\"\n");
     let job = farm.submit(1, &text, &["-f", "1"]);
     let document = farm.wait_for_end(&job, END);
-    assert_eq!((&document["status"], previews(&document)), (&"completed".into(), vec![&Value::Null]));
+    assert_eq!(
+        (&document["status"], previews(&document)),
+        (&"completed".into(), vec![&Value::Null])
+    );
     refused(&format!("/v1/jobs/{job}/frames/1/preview"), "has no preview");
 }

@@ -42,8 +42,9 @@ fn what_was_rendered_is_there_at_once_and_the_rest_is_rendered() {
     let out = farm.folder().join("out");
     let options = ["-e", "again", "-f", "1-6", "-n", "more", "-o", &out.display().to_string()];
     let second = farm.submit(2, &scene, &options);
-    let document = farm
-        .wait_for_job(&second, END, "four frames are there", |job| done(job) == [1, 2, 3, 4].into());
+    let document = farm.wait_for_job(&second, END, "four frames are there", |job| {
+        done(job) == [1, 2, 3, 4].into()
+    });
     assert_eq!(farm.started(), [].into(), "and none was rendered");
     for number in 1..=4 {
         let (own, other) = (frame(&document, number), frame(&rendered, number));

@@ -150,6 +150,14 @@ pub(crate) struct Args {
     /// Render everything, also what other jobs have rendered already
     #[arg(long, help_heading = "How to render")]
     fresh: bool,
+    /// Render so many percent of the frames a second time on another node, and compare
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        value_parser = clap::value_parser!(u8).range(..=100),
+        help_heading = "How to render"
+    )]
+    check: Option<u8>,
     /// How many times more a failed frame is tried
     #[arg(
         long,
@@ -241,6 +249,7 @@ impl Args {
             "retries": self.retries,
             "timeout_seconds": self.timeout.map(|timeout| timeout.as_secs()),
             "fresh": self.fresh,
+            "check": self.check,
             "dry_run": self.dry_run,
         }))
     }

@@ -225,6 +225,7 @@ fn builtin(text: &Text) -> Result<Builtin, Wrong> {
     match text.get_ref().as_str() {
         "noop" => Ok(Builtin::Noop),
         "join" => Ok(Builtin::Join),
+        "compare" => Ok(Builtin::Compare),
         other => Err((Some(text.span()), format!("nothing called {other} is built in"))),
     }
 }
