@@ -353,9 +353,7 @@ impl Machine {
                 self.licence_refused(now, &attempt, engine, said);
             }
             Input::Sought(job, bringing) => {
-                if let Some(leader) = &mut self.leader {
-                    leader.sought(now, job, bringing);
-                }
+                self.sought(now, job, bringing);
             }
             Input::TakenOver { job, results, notes, blobs } => {
                 self.taken_over(now, job, results, notes, blobs);
@@ -506,6 +504,15 @@ impl Machine {
                 self.replicator_events(events);
             }
             Message::Sync(sync) => self.sync(from, sync),
+            Message::Sought(job, None) => {
+                let leads = self.election.claim().is_some_and(|claim| claim.leader == from);
+                if leads {
+                    self.out.push(Command::Seek(job));
+                }
+            }
+            Message::Sought(job, Some(bringing)) => {
+                self.sought(now, job, bringing.into_iter().collect());
+            }
             Message::Standing(standing) => {
                 if let Some(leader) = &mut self.leader {
                     leader.standing(from, standing);

@@ -1,6 +1,7 @@
 //! Leading and working: leases out, reports in, attempts begun and concluded.
 
 use super::{AfterWrite, Command, Machine, Order};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::fact::{Body, Fact, Outcomes};
@@ -9,11 +10,12 @@ use crate::job::note::{Note, Notes};
 use crate::job::outcome::Outcome;
 use crate::job::reuse;
 use crate::job::status;
+use crate::job::task::TaskKey;
 use crate::leader::REPORT_PERIOD;
 use crate::replicate::Goods;
 use crate::time::Time;
 use crate::wire;
-use crate::wire::control::{AttemptKey, Closed, Message, Phase, Report, Standing};
+use crate::wire::control::{AttemptKey, Closed, MAX_SOUGHT, Message, Phase, Report, Standing};
 use crate::worker;
 
 /// How long an engine whose licence was refused gets no further task here. Its licence server knows when
@@ -238,9 +240,30 @@ impl Machine {
     pub(super) fn seek(&mut self, now: Time, job: JobId) {
         let Some(leader) = &mut self.leader else { return };
         let known = self.ledger.jobs.get(&job);
-        if known.is_some_and(|job| reuse::wanted(job).next().is_some()) {
+        if known.is_none_or(|job| reuse::wanted(job).next().is_none()) {
+            return;
+        }
+        // Results are signed by those whose machines render: where this one doesn't, another is asked.
+        let renders = |node: &NodeId| self.adverts.get(node).is_some_and(|n| n.role.renders());
+        if renders(&self.me) {
             leader.seek(now, job);
             self.out.push(Command::Seek(job));
+        } else if let Some(other) = self.connected.iter().copied().find(renders) {
+            leader.seek(now, job);
+            self.send(other, Message::Sought(job, None));
+        }
+    }
+
+    /// Word of stored results, from this node or another: it is for the leader.
+    pub(super) fn sought(&mut self, now: Time, job: JobId, bringing: BTreeSet<TaskKey>) {
+        match &mut self.leader {
+            Some(leader) => leader.sought(now, job, bringing),
+            None => {
+                if let Some(leader) = self.election.claim().map(|claim| claim.leader) {
+                    let bringing = bringing.into_iter().take(MAX_SOUGHT).collect();
+                    self.send(leader, Message::Sought(job, Some(bringing)));
+                }
+            }
         }
     }
 
