@@ -125,6 +125,8 @@ pub struct Prepared {
     pub warnings: Vec<String>,
     /// The job's frames, as a spec.
     pub frames: String,
+    /// Whether they are the scene's own, because none were named.
+    pub own_frames: bool,
     /// How many files its tree has.
     pub files: usize,
 }
@@ -185,13 +187,18 @@ pub fn prepare(
         warnings.push(format!("no node has the engine '{engine}' just now"));
     }
     let tiled = (split != (1, 1)).then_some(definition);
+    let own_frames = request.frames.is_none();
     if request.dry_run {
         let bytes: u64 = gathered.files.iter().map(|file| file.size).sum();
         let nowhere = BlobId([0; 32]);
-        return finish(spec, &gathered.scene, nowhere, (bytes, 0), warnings, &gathered, tiled);
+        let sizes = (bytes, 0);
+        let finished = finish(spec, &gathered.scene, nowhere, sizes, warnings, &gathered, tiled)?;
+        return Ok(Prepared { own_frames, ..finished });
     }
     let (tree, added, known) = take_in::take_in(store, request, &gathered, progress)?;
-    finish(spec, &gathered.scene, tree, (added, known), warnings, &gathered, tiled)
+    let sizes = (added, known);
+    let finished = finish(spec, &gathered.scene, tree, sizes, warnings, &gathered, tiled)?;
+    Ok(Prepared { own_frames, ..finished })
 }
 
 fn finish(
@@ -219,6 +226,7 @@ fn finish(
         bytes_already_known,
         warnings,
         frames: frames::format(&frames),
+        own_frames: false,
         files: gathered.files.len(),
     })
 }
