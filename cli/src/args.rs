@@ -52,6 +52,8 @@ pub(crate) enum Command {
 
     /// Submit a scene to be rendered
     Submit(Box<commands::submit::Args>),
+    /// Run a command of one's own for frames, on nodes that let members do that
+    Run(Box<commands::run::Args>),
     /// List jobs
     Jobs(commands::jobs::Args),
     /// Show one job

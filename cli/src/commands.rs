@@ -32,6 +32,7 @@ pub(crate) mod profiles;
 pub(crate) mod recover;
 pub(crate) mod retry;
 pub(crate) mod revoke;
+pub(crate) mod run;
 pub(crate) mod scrub;
 pub(crate) mod status;
 pub(crate) mod store;
@@ -59,6 +60,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
         Command::Status => status::run(context).await,
         Command::Doctor => doctor::run(context).await,
         Command::Submit(args) => submit::run(*args, context).await,
+        Command::Run(args) => run::run(*args, context).await,
         Command::Jobs(args) => jobs::run(&args, context).await,
         Command::Job(args) => job::run(&args, context).await,
         Command::Watch(args) => watch::run(&args, context).await,

@@ -177,6 +177,15 @@ pub(crate) struct Hardware {
     /// GiB.
     pub(crate) ram: f64,
     pub(crate) gpus: Vec<Gpu>,
+    /// Of the node that was asked alone.
+    pub(crate) sandbox: Option<Sandbox>,
+}
+
+/// What renders run in.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Sandbox {
+    pub(crate) words: String,
 }
 
 /// A graphics card.

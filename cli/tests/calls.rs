@@ -30,6 +30,7 @@ fn help_lists_what_there_is() {
       status       This node, its studio and the leader, at a glance
       doctor       What is wrong on this machine, and how to mend it
       submit       Submit a scene to be rendered
+      run          Run a command of one's own for frames, on nodes that let members do that
       jobs         List jobs
       job          Show one job
       watch        Follow a job until it is over
@@ -95,7 +96,7 @@ fn help_lists_what_there_is() {
                            otherwise
       -e, --engine <NAME>  The renderer, as `weft engines` names it; by the scene's ending otherwise
       -o, --output <DIR>   Bring the frames into this folder as they get done
-      -n, --name <TEXT>    The job's name; the scene's otherwise
+      -n, --name <TEXT>    The job's name; the scene's or the program's otherwise
       -w, --watch          Follow the job until it is over; its end decides the exit status
           --dry-run        Only say what would be done
       -h, --help           Print help
@@ -115,11 +116,13 @@ fn help_lists_what_there_is() {
           --allow-scripts      Scripts inside the scene may run
 
     Files:
-          --assets <PATH>     A further file or folder that the scene needs
+          --assets <PATH>     A further file or folder that is needed
           --project <DIR>     The folder of the project, from which the scene's relative paths count
+          --rehash            Read files again that look unchanged since they were added last
+          --deep              Ask Maya itself what its scene needs, where it is installed; `.mb` scenes
+                              are read so anyway
           --expect-md5 <HEX>  Refuse the scene if its MD5 is another
           --ignore-missing    Render without the files that are missing
-          --rehash            Read files again that look unchanged since they were added last
 
     Where to render:
           --hardware <PROFILE>  The profile that a machine must meet, as `weft profiles` lists them
@@ -131,13 +134,13 @@ fn help_lists_what_there_is() {
 
     How to render:
           --priority <N>         0 to 100, low (25), normal (50) or high (75); more goes first
+          --retries <N>          How many times more a failed frame is tried
+          --timeout <DURATION>   How long an attempt may take: 90s, 10m, 1h30m, 2d
           --frames-per-task <N>  How many frames one process of the renderer takes [alias: --chunk-size]
           --tiles <CxR>          Split every frame into columns and rows, like 2x2
           --fresh                Render everything, also what other jobs have rendered already
           --check <PERCENT>      Render so many percent of the frames a second time on another node,
                                  and compare
-          --retries <N>          How many times more a failed frame is tried
-          --timeout <DURATION>   How long an attempt may take: 90s, 10m, 1h30m, 2d
 
     Everywhere:
           --json              Print JSON for scripts: one document, or one a line for commands that go

@@ -177,6 +177,7 @@ fn analyse_says_why_a_file_is_no_scene() {
     place
         .weft(&["analyse", "other.obj"])
         .assert_fails(2, &["a .obj file", ".blend, .ma and .weft"]);
+    place.write("scene.mb", "FOR8");
     place.weft(&["analyse", "scene.mb"]).assert_fails(2, &["Maya binary"]);
 }
 

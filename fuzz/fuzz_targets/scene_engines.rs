@@ -23,6 +23,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
             tile: None,
             allow_scripts: false,
             arguments: Default::default(),
+            command: vec!["x".into(), "{frame:04}".into()],
         };
         _ = command(engine, &invocation);
         let mut log = LogReader::new(engine).frames(1);

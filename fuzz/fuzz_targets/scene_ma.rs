@@ -10,4 +10,9 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         }
         _ = analysis.missing_for(&[1, 7]).count();
     }
+    let (mut same, moved) = (Vec::new(), |path: &str| Some(format!("x/{path}")));
+    _ = weft_scene::maya::rewrite_paths(&path, &mut std::io::sink(), &moved);
+    if weft_scene::maya::rewrite_paths(&path, &mut same, &|_| None).is_ok() {
+        assert_eq!(same, bytes);
+    }
 });

@@ -8,6 +8,9 @@ use weft_protocol::retention::Watermarks;
 use weft_protocol::settings::Hours;
 use weft_scene::engine::{Definition, parse, shipped};
 
+use crate::sandbox::Mode;
+use crate::submit::bytes_of;
+
 /// A node's configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -19,6 +22,10 @@ pub struct Config {
     pub engines: BTreeMap<String, Definition>,
     /// Which of them `weft.toml` itself defines.
     pub own: BTreeSet<String>,
+    /// Whether commands of members' own may run here.
+    pub runs_commands: bool,
+    /// How much a run may leave in its folder, in bytes; half of what is free otherwise.
+    pub work: Option<u64>,
 }
 
 /// The table `[node]` of `weft.toml`; every key may be left out.
@@ -39,6 +46,10 @@ pub struct NodeConfig {
     pub peers: Vec<String>,
     /// How many cores attempts may use; all of them otherwise.
     pub cores: Option<u32>,
+    /// How much memory attempts may use, in GiB; all of it otherwise.
+    pub ram: Option<f64>,
+    /// What keeps renders from the rest of the machine.
+    pub sandbox: Mode,
     /// When this node takes new work, by its local time, like `19-08`; always otherwise.
     #[serde(deserialize_with = "hours")]
     pub hours: Option<Hours>,
@@ -57,13 +68,23 @@ struct DiskConfig {
     high_watermark: u8,
     /// Until how many percent of it are in use.
     low_watermark: u8,
+    /// How much a run may leave in its work folder, in GiB.
+    work: Option<f64>,
 }
 
 impl Default for DiskConfig {
     fn default() -> Self {
         let Watermarks { high, low } = Watermarks::default();
-        Self { high_watermark: high, low_watermark: low }
+        Self { high_watermark: high, low_watermark: low, work: None }
     }
+}
+
+/// The table `[run]` of `weft.toml`.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RunConfig {
+    /// Whether commands of members' own may run here.
+    allow: bool,
 }
 
 /// `weft.toml` can't be used.
@@ -77,6 +98,8 @@ struct File {
     node: NodeConfig,
     #[serde(default)]
     disk: DiskConfig,
+    #[serde(default)]
+    run: RunConfig,
     #[serde(default, rename = "engine")]
     _engine: toml::Table,
 }
@@ -107,7 +130,20 @@ impl Config {
             let why = "[disk] needs 1 <= low_watermark <= high_watermark <= 100";
             return Err(ConfigError(format!("{source} can't be read: {why}")));
         }
-        Ok(Self { node: file.node, disk, engines, own })
+        let amount = |gib: Option<f64>, name: &str| match gib {
+            None => Ok(None),
+            Some(gib) => match bytes_of(gib).filter(|bytes| *bytes > 0) {
+                Some(bytes) => Ok(Some(bytes)),
+                None => {
+                    let why = format!("{name} = {gib} is no number of GiB");
+                    Err(ConfigError(format!("{source} can't be read: {why}")))
+                }
+            },
+        };
+        amount(file.node.ram, "ram")?;
+        let work = amount(file.disk.work, "work")?;
+        let runs_commands = file.run.allow;
+        Ok(Self { node: file.node, disk, engines, own, runs_commands, work })
     }
 }
 
@@ -133,6 +169,29 @@ mod tests {
         assert_eq!(hours("[node]\nhours = \"19-08\"\n").unwrap(), Some(night));
         let error = hours("[node]\nhours = \"evenings\"\n").unwrap_err().to_string();
         assert!(error.contains("19-08"), "{error}");
+    }
+
+    #[test]
+    fn a_sandbox_commands_and_amounts_are_set() {
+        let config = Config::parse("", "weft.toml").unwrap();
+        assert_eq!(
+            (config.node.sandbox, config.runs_commands, config.work),
+            (Mode::Auto, false, None)
+        );
+        let text =
+            "[node]\nsandbox = \"required\"\nram = 0.5\n[run]\nallow = true\n[disk]\nwork = 2\n";
+        let config = Config::parse(text, "weft.toml").unwrap();
+        assert_eq!((config.node.sandbox, config.runs_commands), (Mode::Required, true));
+        assert_eq!(config.work, Some(2 << 30));
+        for (text, why) in [
+            ("[node]\nsandbox = \"maybe\"\n", "auto"),
+            ("[node]\nram = -1\n", "ram = -1"),
+            ("[disk]\nwork = 0\n", "work = 0"),
+            ("[run]\nalow = true\n", "alow"),
+        ] {
+            let error = Config::parse(text, "weft.toml").unwrap_err().to_string();
+            assert!(error.contains("weft.toml") && error.contains(why), "{text}: {error}");
+        }
     }
 
     #[test]

@@ -78,13 +78,22 @@ fn wanted(node: &Shared, job: &JobId, delivered: &BTreeSet<Wanted>) -> Vec<(Want
         return Vec::new();
     }
     let mut wanted = Vec::new();
+    let mut takes: BTreeMap<PathBuf, (TaskKey, BlobId)> = BTreeMap::new();
     // Tiles are nobody's picture.
     let counts = |key: &TaskKey| job.spec().is_some_and(|spec| spec.is_result(key.step));
-    for (_, task) in job.tasks().filter(|(key, _)| counts(key)) {
+    for (key, task) in job.tasks().filter(|(key, _)| counts(key)) {
         let Some(done) = &task.done else { continue };
         for (folder, file) in folders.iter().flat_map(|f| done.files.iter().map(move |x| (f, x))) {
             let OutputFile { path, blob, size, md5, .. } = file;
             let path = folder.join(path.as_str());
+            // Of two frames' files of one name the first frame's stays where it is.
+            let (first, there) = *takes.entry(path.clone()).or_insert((key, *blob));
+            if first != key && there != *blob {
+                let frame = key.frame;
+                let (file, first) = (path.display(), first.frame);
+                tracing::warn!(%file, frame, first, "two frames made a file of this name: only the first frame's is delivered, `weft outputs` names both");
+                continue;
+            }
             let file = Wanted { path, blob: *blob, md5: *md5, size: *size };
             if !delivered.contains(&file) {
                 let mut holders = vec![done.author];

@@ -13,6 +13,7 @@ use weft_protocol::time::Unix;
 use crate::config::Config;
 use crate::engines::Found;
 use crate::home::{Home, HomeError, Membership};
+use crate::sandbox::Sandbox;
 
 pub use judge::{Finding, Level, judge};
 
@@ -48,6 +49,8 @@ pub struct Facts {
     pub names_peers: bool,
     /// Engines: whether its own configuration defines each, and its version or why it can't be used.
     pub engines: BTreeMap<String, (bool, Result<String, String>)>,
+    /// What renders run in.
+    pub sandbox: Sandbox,
 }
 
 /// Whether a home belongs to a studio.
@@ -107,16 +110,21 @@ impl Facts {
         home: &Home,
         weft: &Path,
         daemon: Daemon,
-        engines: Option<&BTreeMap<String, Result<Found, String>>>,
+        engines: Option<(&BTreeMap<String, Result<Found, String>>, &Sandbox)>,
     ) -> Self {
         let (config, wrong) = match Config::load(&home.config()) {
             Ok(config) => (Some(config), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        let probed = match (engines, &config) {
-            (Some(engines), _) => engines.clone(),
-            (None, Some(config)) => crate::engines::probe(&config.engines, weft).await,
-            (None, None) => BTreeMap::new(),
+        let (probed, sandbox) = match (engines, &config) {
+            (Some((engines, sandbox)), _) => (engines.clone(), sandbox.clone()),
+            (None, Some(config)) => {
+                let sandbox = Sandbox::find(config.node.sandbox, home.path(), weft).await;
+                let refusal = sandbox.refusal();
+                let (commands, refusal) = (config.runs_commands, refusal.as_deref());
+                (crate::engines::probe(&config.engines, weft, commands, refusal).await, sandbox)
+            }
+            (None, None) => (BTreeMap::new(), Sandbox::default()),
         };
         let own = |name: &String| config.as_ref().is_some_and(|config| config.own.contains(name));
         let engines = probed.into_iter().map(|(name, found)| {
@@ -138,6 +146,7 @@ impl Facts {
             mdns: speak_mdns().map_err(|error| error.to_string()),
             names_peers: !node.peers.is_empty(),
             engines: engines.collect(),
+            sandbox,
             daemon,
         }
     }
@@ -189,7 +198,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(&folder.path().join("home"));
         let weft = Path::new("/nowhere/weft");
-        let facts = Facts::gather(&home, weft, Daemon::Down, Some(&BTreeMap::new())).await;
+        let facts =
+            Facts::gather(&home, weft, Daemon::Down, Some((&BTreeMap::new(), &Sandbox::default())))
+                .await;
         assert!(matches!(facts.member, Member::None));
         assert_eq!(facts.store, Ok(false));
         assert!(facts.disk.is_some_and(|(total, free)| total >= free && total > 0));
@@ -205,7 +216,9 @@ mod tests {
         let text = format!("[node]\nlisten = \"{address}\"\napi = \"nonsense\"\n");
         std::fs::write(home.config(), text).unwrap();
         let weft = Path::new("/nowhere/weft");
-        let facts = Facts::gather(&home, weft, Daemon::Down, Some(&BTreeMap::new())).await;
+        let facts =
+            Facts::gather(&home, weft, Daemon::Down, Some((&BTreeMap::new(), &Sandbox::default())))
+                .await;
         assert!(facts.ports[&address].is_some() && facts.ports["nonsense"].is_some());
         drop(held);
         assert_eq!(taken(&address), None);

@@ -11,6 +11,8 @@ use weft_scene::engine::{Definition, Executable, matches_wildcard};
 /// How long a program may take to print its version: Blender takes half a second on an idle machine, and was
 /// seen to take 14 s where its libraries were read from a disk that five builds used as well.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
+/// What a command of somebody's own may rely on, as a version: what it is given, and what is done with its files.
+const COMMANDS: &str = "1";
 /// How much of what it prints is looked at, in bytes.
 const PROBE_OUTPUT: usize = 64 * 1024;
 
@@ -23,16 +25,35 @@ pub struct Found {
     pub version: String,
 }
 
-/// Every engine, and where it was found or why it can't be used.
+/// Every engine, and where it was found or why it can't be used: `refused` says why none with a program of
+/// its own can. Whether commands of members' own may run here says `commands`.
 pub async fn probe(
     definitions: &BTreeMap<String, Definition>,
     weft: &Path,
+    commands: bool,
+    refused: Option<&str>,
 ) -> BTreeMap<String, Result<Found, String>> {
     // Side by side: some programs take seconds to say who they are.
-    let searches = definitions
-        .iter()
-        .map(|(name, definition)| async move { (name.clone(), find(definition, weft).await) });
+    let searches = definitions.iter().map(|(name, definition)| async move {
+        let found = match refused.filter(|_| definition.builtin.is_none()) {
+            Some(why) => Err(why.to_owned()),
+            None if definition.runs_commands() => given(commands),
+            None => find(definition, weft).await,
+        };
+        (name.clone(), found)
+    });
     futures::future::join_all(searches).await.into_iter().collect()
+}
+
+/// Commands of members' own: each names its program itself.
+fn given(allowed: bool) -> Result<Found, String> {
+    match allowed {
+        true => Ok(Found { program: None, version: COMMANDS.to_owned() }),
+        false => Err(
+            "members' own commands run only where weft.toml says so: `[run]` with `allow = true`"
+                .to_owned(),
+        ),
+    }
 }
 
 async fn find(definition: &Definition, weft: &Path) -> Result<Found, String> {
@@ -56,6 +77,7 @@ async fn find(definition: &Definition, weft: &Path) -> Result<Found, String> {
 fn names(executables: &[Executable]) -> String {
     let names = executables.iter().map(|executable| match executable {
         Executable::Weft => "weft".to_owned(),
+        Executable::Given => "the command's own".to_owned(),
         Executable::Name(name) => format!("{name} in PATH"),
         Executable::Path(path) => path.clone(),
         _ => "another".to_owned(),
@@ -64,7 +86,7 @@ fn names(executables: &[Executable]) -> String {
 }
 
 /// The files that an entry may mean, the best first.
-fn candidates(executable: &Executable, weft: &Path) -> Vec<PathBuf> {
+pub(crate) fn candidates(executable: &Executable, weft: &Path) -> Vec<PathBuf> {
     match executable {
         Executable::Weft => vec![weft.to_owned()],
         Executable::Name(name) => {
@@ -73,13 +95,15 @@ fn candidates(executable: &Executable, weft: &Path) -> Vec<PathBuf> {
             let found = std::env::split_paths(&path).map(|folder| folder.join(&name));
             found.filter(|file| file.is_file()).take(1).collect()
         }
-        Executable::Path(pattern) => expand(pattern),
+        Executable::Path(pattern) => {
+            expand(pattern, false).into_iter().filter(|file| file.is_file()).collect()
+        }
         _ => Vec::new(),
     }
 }
 
-/// The files that match a path with wildcards, the last by name first.
-fn expand(pattern: &str) -> Vec<PathBuf> {
+/// What matches a path with wildcards, the last by name first; only what is there, if `there`.
+pub(crate) fn expand(pattern: &str, there: bool) -> Vec<PathBuf> {
     let mut found = vec![PathBuf::new()];
     for component in Path::new(pattern).components() {
         let text = component.as_os_str();
@@ -89,7 +113,7 @@ fn expand(pattern: &str) -> Vec<PathBuf> {
             Some(wild) => found.iter().flat_map(|folder| matching(folder, wild)).collect(),
         };
     }
-    found.retain(|file| file.is_file());
+    found.retain(|file| !there || file.exists());
     found.sort();
     found.reverse();
     found
@@ -136,7 +160,7 @@ mod tests {
             std::fs::write(path.join("run"), "").unwrap();
         }
         let pattern = format!("{}/tool-*/run", folder.path().display());
-        let found = expand(&pattern);
+        let found = expand(&pattern, true);
         assert_eq!(found.len(), 2);
         assert!(found[0].to_string_lossy().contains("1.9"));
     }
@@ -146,8 +170,20 @@ mod tests {
         let text = "[engine.sh]\nexecutables = [\"sh\"]\nargs = [\"-c\", \"true\"]\n\
                     [engine.none]\nexecutables = [\"no-such-program-here\"]\nargs = []\n";
         let definitions = weft_scene::engine::parse(text, "test").unwrap();
-        let found = probe(&definitions, Path::new("/nowhere/weft")).await;
+        let found = probe(&definitions, Path::new("/nowhere/weft"), false, None).await;
         assert_eq!(found["sh"].as_ref().map(|found| found.version.as_str()), Ok("0"));
         assert!(found["none"].as_ref().is_err_and(|why| why.contains("no-such-program-here")));
+    }
+
+    #[tokio::test]
+    async fn commands_run_where_they_may_and_nothing_runs_where_a_sandbox_is_missing() {
+        let definitions = weft_scene::engine::shipped();
+        let weft = Path::new("/nowhere/weft");
+        let found = probe(&definitions, weft, false, Some("no sandbox")).await;
+        assert_eq!(found["command"], Err("no sandbox".to_owned()));
+        assert_eq!(found["demo"], Err("no sandbox".to_owned()));
+        assert!(found["noop"].is_ok() && found["join"].is_ok(), "they run in the daemon");
+        assert!(given(true).is_ok());
+        assert!(given(false).is_err_and(|why| why.contains("[run]")));
     }
 }

@@ -6,10 +6,17 @@
 //! that children that detach themselves come back to it and are ended too.
 //!
 //! ```text
-//! weft guard --report FILE [--grace SECONDS] -- PROGRAM ARGUMENTS…
+//! weft guard --report FILE [--grace SECONDS] [--memory BYTES] [--space FOLDER BYTES] [--inside]
+//!            [--fence [--read PATH]… [--write PATH]… [--network]] -- PROGRAM ARGUMENTS…
 //! ```
 //!
-//! Into FILE it writes a line of JSON at the end: [`Report`].
+//! Into FILE it writes a line of JSON at the end: [`Report`]. `--memory` and `--space` are what the engine may
+//! take at most. `--inside` says that PROGRAM is bubblewrap, whose own two processes are passed over when the
+//! engine is asked to end. `--fence` lets the kernel's Landlock hold the engine to what is named.
+
+#[cfg(target_os = "linux")]
+mod fence;
+mod limits;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -17,6 +24,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use limits::Exceeded;
+use limits::Limits;
 
 /// How an engine's process ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,34 +39,58 @@ pub struct Report {
     pub signal: Option<i32>,
     /// The most memory that the largest of its processes held, in bytes; 0 where not known.
     pub peak_memory: u64,
+    /// What it took too much of, where it was ended for that.
+    #[serde(default)]
+    pub exceeded: Option<Exceeded>,
 }
 
 /// How long an engine may take to end by itself once it was asked to.
 pub const GRACE: Duration = Duration::from_secs(3);
 
 /// What the command line asks.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Arguments {
     report: PathBuf,
     grace: Duration,
+    limits: Limits,
+    inside: bool,
+    fence: Option<Fence>,
     program: OsString,
     rest: Vec<OsString>,
 }
 
+/// What an engine is held to by the kernel's Landlock.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Fence {
+    read: Vec<PathBuf>,
+    write: Vec<PathBuf>,
+    network: bool,
+}
+
 fn parse(mut args: impl Iterator<Item = OsString>) -> Option<Arguments> {
-    let (mut report, mut grace) = (None, GRACE);
+    let mut read = Arguments { grace: GRACE, ..Arguments::default() };
+    let number = |word: OsString| word.to_str()?.parse::<u64>().ok();
     loop {
         let word = args.next()?;
-        match word.to_str() {
-            Some("--report") => report = Some(PathBuf::from(args.next()?)),
-            Some("--grace") => {
-                grace = Duration::from_secs(args.next()?.to_str()?.parse().ok()?);
+        match (word.to_str()?, &mut read.fence) {
+            ("--report", _) => read.report = args.next()?.into(),
+            ("--grace", _) => read.grace = Duration::from_secs(number(args.next()?)?),
+            ("--memory", _) => read.limits.memory = Some(number(args.next()?)?),
+            ("--space", _) => {
+                read.limits.space = Some((args.next()?.into(), number(args.next()?)?));
             }
-            Some("--") => break,
+            ("--inside", _) => read.inside = true,
+            ("--fence", fence) => *fence = Some(Fence::default()),
+            ("--read", Some(fence)) => fence.read.push(args.next()?.into()),
+            ("--write", Some(fence)) => fence.write.push(args.next()?.into()),
+            ("--network", Some(fence)) => fence.network = true,
+            ("--", _) => break,
             _ => return None,
         }
     }
-    Some(Arguments { report: report?, grace, program: args.next()?, rest: args.collect() })
+    read.program = args.next()?;
+    read.rest = args.collect();
+    (!read.report.as_os_str().is_empty()).then_some(read)
 }
 
 /// Runs the guard; `args` are those behind `weft guard`.
@@ -88,10 +122,16 @@ async fn watch(arguments: &Arguments) -> Report {
         }
     };
     let group = child.id();
+    let mut exceeded = None;
     let status = tokio::select! {
         status = child.wait() => status,
+        excess = limits::exceeded(&arguments.limits) => {
+            exceeded = Some(excess);
+            let _ = child.start_kill();
+            child.wait().await
+        }
         () = daemon_gone() => {
-            platform::ask_to_end(group);
+            platform::ask_to_end(group, arguments.inside);
             match tokio::time::timeout(arguments.grace, child.wait()).await {
                 Ok(status) => status,
                 Err(_) => {
@@ -102,11 +142,15 @@ async fn watch(arguments: &Arguments) -> Report {
         }
     };
     platform::end_all(group);
-    let mut report = Report { peak_memory: platform::peak_memory(), ..Report::default() };
+    let mut report = Report { peak_memory: platform::peak_memory(), exceeded, ..Report::default() };
     match status {
         Ok(status) => {
             report.exit_code = status.code();
             report.signal = platform::signal(&status);
+            // Bubblewrap says like a shell that a signal ended the engine.
+            if let Some(code @ 129..=192) = report.exit_code.filter(|_| arguments.inside) {
+                (report.exit_code, report.signal) = (None, Some(code - 128));
+            }
         }
         Err(error) => report.start_error = Some(error.to_string()),
     }
@@ -138,12 +182,33 @@ mod platform {
     /// Renders yield to whatever the machine's user does, and to the daemon's own threads.
     const NICENESS: i32 = 10;
 
+    /// How much sooner than others the kernel ends an engine when memory runs out, in thousandths.
+    #[cfg(target_os = "linux")]
+    const SOONER: i32 = 500;
+
     /// Starts the engine as the leader of a group of its own. Only the leader is waited for: what
     /// it leaves behind in its group is ended, not waited for.
     pub(super) fn spawn(arguments: &Arguments) -> std::io::Result<tokio::process::Child> {
+        // Away from the daemon's terminal, into which an engine could type.
+        let _ = rustix::process::setsid();
         let _ = rustix::process::nice(NICENESS);
         #[cfg(target_os = "linux")]
         let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+        #[cfg(target_os = "linux")]
+        let _ = std::fs::write("/proc/self/oom_score_adj", SOONER.to_string());
+        #[cfg(target_os = "linux")]
+        let child = match &arguments.fence {
+            Some(fence) => super::fence::within(fence, || start(arguments)),
+            None => start(arguments),
+        };
+        #[cfg(not(target_os = "linux"))]
+        let child = start(arguments);
+        #[cfg(target_os = "linux")]
+        let _ = std::fs::write("/proc/self/oom_score_adj", "0");
+        child
+    }
+
+    fn start(arguments: &Arguments) -> std::io::Result<tokio::process::Child> {
         tokio::process::Command::new(&arguments.program)
             .args(&arguments.rest)
             .stdin(std::process::Stdio::null())
@@ -155,7 +220,19 @@ mod platform {
         Pid::from_raw(i32::try_from(id?).ok()?)
     }
 
-    pub(super) fn ask_to_end(id: Option<u32>) {
+    /// Asks the engine to end. Where it runs `inside` bubblewrap, whatever is below bubblewrap's own two
+    /// processes is asked: those would end it at once, without a word.
+    pub(super) fn ask_to_end(id: Option<u32>, inside: bool) {
+        #[cfg(target_os = "linux")]
+        if let Some(wrap) = group(id).filter(|_| inside) {
+            for first in super::limits::children(wrap.as_raw_nonzero().get()) {
+                for pid in super::limits::descendants(first).into_iter().filter_map(Pid::from_raw) {
+                    let _ = rustix::process::kill_process(pid, Signal::TERM);
+                }
+            }
+            return;
+        }
+        let _ = inside;
         if let Some(group) = group(id) {
             let _ = rustix::process::kill_process_group(group, Signal::TERM);
         }
@@ -230,7 +307,7 @@ mod platform {
     }
 
     /// Windows has no gentle way that every program understands.
-    pub(super) fn ask_to_end(_: Option<u32>) {}
+    pub(super) fn ask_to_end(_: Option<u32>, _: bool) {}
 
     /// The job object ends everything in it when its last handle closes.
     pub(super) fn end_all(_: Option<u32>) {}
@@ -259,7 +336,22 @@ mod tests {
         assert_eq!(read.grace, Duration::from_secs(7));
         assert_eq!(read.program, "prog");
         assert_eq!(read.rest, ["--report", "x"]);
-        for wrong in ["-- prog", "--report r", "--report r --grace x -- p", "--report r --", "x"] {
+        let fenced =
+            "--report r --memory 5 --space w 7 --fence --read /usr --write w --network -- p";
+        let fenced = parse(words(fenced)).unwrap();
+        assert_eq!(fenced.limits, Limits { memory: Some(5), space: Some(("w".into(), 7)) });
+        let fence = fenced.fence.unwrap();
+        assert_eq!((fence.read, fence.write), (vec!["/usr".into()], vec!["w".into()]));
+        assert!(fence.network && !fenced.inside);
+        for wrong in [
+            "-- prog",
+            "--report r",
+            "--report r --grace x -- p",
+            "--report r --",
+            "x",
+            "--report r --read /usr -- p",
+            "--report r --space w -- p",
+        ] {
             assert_eq!(parse(words(wrong)), None, "{wrong}");
         }
     }

@@ -23,6 +23,16 @@ pub fn detect() -> Hardware {
     }
 }
 
+/// How much memory the machine has, in bytes; 0 where that can't be asked.
+#[must_use]
+pub fn ram() -> u64 {
+    let system = System::new().ok();
+    system.map_or(0, |mut system| {
+        system.refresh_memory();
+        system.total_memory()
+    })
+}
+
 /// How many cores this process may use.
 #[must_use]
 pub fn cores() -> u32 {

@@ -11,6 +11,7 @@ use libp2p::Multiaddr;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use weft_protocol::certificate::Role;
 use weft_protocol::fact::{Body, Fact};
+use weft_protocol::hardware::SANDBOX;
 use weft_protocol::ids::{JobId, NodeId};
 use weft_protocol::job::spec::JobSpec;
 use weft_protocol::job::task::TaskKey;
@@ -32,7 +33,8 @@ use crate::home::{Home, HomeError, Membership};
 use crate::network::gate::Gate;
 use crate::network::swarm::NetworkError;
 use crate::network::{Network, Setup};
-use crate::render::{Renderer, Source};
+use crate::render::{Allowed, Renderer, Source};
+use crate::sandbox::Sandbox;
 use crate::studio::Studio;
 use crate::transfer::{Fetcher, Traffic};
 use crate::{admission, api, delivery, notes, renewal, transfer, upkeep};
@@ -133,6 +135,7 @@ pub(crate) struct Shared {
     pub(crate) fetcher: Fetcher,
     pub(crate) renderer: Renderer,
     pub(crate) engines: BTreeMap<String, Result<Found, String>>,
+    pub(crate) sandbox: Sandbox,
     pub(crate) traffic: Traffic,
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) started: weft_protocol::time::Unix,
@@ -353,11 +356,19 @@ pub async fn run(
     let store = open_store(&home)?;
     let listen = choose_address(&home, options.listen.as_ref().or(config.node.listen.as_ref()))?;
     tracing::info!(home = %home.path().display(), "the store is open; looking for engines");
-    let engines = engines::probe(&config.engines, &options.weft).await;
+    let sandbox = Sandbox::find(config.node.sandbox, home.path(), &options.weft).await;
+    match sandbox.is_whole() {
+        true => tracing::info!(sandbox = sandbox.words(), "renders are confined"),
+        false => tracing::warn!(sandbox = sandbox.words(), "renders are not confined in a sandbox"),
+    }
+    let refusal = sandbox.refusal();
+    let commands = config.runs_commands;
+    let engines =
+        engines::probe(&config.engines, &options.weft, commands, refusal.as_deref()).await;
     let found: Vec<&str> =
         engines.iter().filter(|(_, found)| found.is_ok()).map(|(name, _)| name.as_str()).collect();
     tracing::info!(engines = found.join(" "), "engines were looked for");
-    let advert = advert(&membership, &config, &options, &engines);
+    let advert = advert(&membership, &config, &options, &engines, &sandbox);
     let (name, me) = (advert.name.clone(), advert.node);
     let gate = open_gate(&membership, &store)?;
     let keys = libp2p_keys(&membership)?;
@@ -377,6 +388,8 @@ pub async fn run(
         Arc::clone(&store),
         fetcher.clone(),
         usable.collect(),
+        sandbox.clone(),
+        Allowed { ram: crate::hardware::ram(), work: config.work },
         (inputs.clone(), made),
     );
     let clock = Clock::start();
@@ -404,6 +417,7 @@ pub async fn run(
         fetcher,
         renderer: renderer.clone(),
         engines,
+        sandbox,
         traffic: traffic.clone(),
         inputs,
         started: unix_now(),
@@ -472,6 +486,7 @@ fn advert(
     config: &Config,
     options: &Options,
     engines: &BTreeMap<String, Result<Found, String>>,
+    sandbox: &Sandbox,
 ) -> Advert {
     let statement = &membership.chain.leaf.statement;
     let name = options.name.clone().or_else(|| config.node.name.clone());
@@ -481,6 +496,14 @@ fn advert(
     let mut hardware = crate::hardware::detect();
     if let Some(cores) = config.node.cores {
         hardware.cpu_cores = cores.clamp(1, hardware.cpu_cores.max(1));
+    }
+    if let Some(ram) = config.node.ram.and_then(crate::submit::bytes_of) {
+        hardware.ram = ram.min(hardware.ram);
+    }
+    let mut tags = config.node.tags.clone();
+    match sandbox.is_whole() {
+        true => _ = tags.insert(SANDBOX.to_owned()),
+        false => _ = tags.remove(SANDBOX),
     }
     // Prices are in thousandths, and never negative.
     #[expect(
@@ -497,7 +520,7 @@ fn advert(
         release: env!("CARGO_PKG_VERSION").to_owned(),
         hardware,
         engines: usable.collect(),
-        tags: config.node.tags.clone(),
+        tags,
         price,
         addresses: Vec::new(),
     }

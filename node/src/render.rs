@@ -6,7 +6,9 @@ mod inputs;
 mod join;
 mod output;
 mod process;
+mod remove;
 mod run;
+mod within;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
@@ -29,6 +31,7 @@ use crate::clock::unix_now;
 use crate::engines::Found;
 use crate::home::Home;
 use crate::notes::Made;
+use crate::sandbox::Sandbox;
 use crate::transfer::Fetcher;
 
 pub(crate) use join::{FULL, Source};
@@ -38,6 +41,9 @@ pub(crate) use process::LiveLog;
 /// apart: nodes come and go.
 const BRING_TRIES: u32 = 4;
 const BRING_AGAIN: Duration = Duration::from_secs(1);
+
+/// What of a machine's memory is no run's: a part of it, and at least so many bytes.
+const KEPT: (u64, u64) = (20, 256 << 20);
 
 /// Everything that attempts need.
 #[derive(Clone)]
@@ -51,10 +57,21 @@ struct Inner {
     store: Arc<Store>,
     fetcher: Fetcher,
     engines: BTreeMap<String, (Definition, Found)>,
+    sandbox: Sandbox,
+    allowed: Allowed,
     inputs: mpsc::Sender<Input>,
     made: mpsc::Sender<Made>,
     runs: Mutex<BTreeMap<AttemptKey, Run>>,
     ready: inputs::Ready,
+}
+
+/// What runs may take of this machine, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Allowed {
+    /// Its memory, where that is known.
+    pub(crate) ram: u64,
+    /// What a run may leave in its folder; half of what is free where nothing is set.
+    pub(crate) work: Option<u64>,
 }
 
 /// A run that is worked on: one frame, or several that share a process.
@@ -105,17 +122,24 @@ struct Ended {
 impl Renderer {
     /// A renderer that tells the driver through `inputs` what happens, and through `made` what was made.
     #[must_use]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is used once, and a struct would only rename them"
+    )]
     pub(crate) fn new(
         home: Home,
         weft: PathBuf,
         store: Arc<Store>,
         fetcher: Fetcher,
         engines: BTreeMap<String, (Definition, Found)>,
+        sandbox: Sandbox,
+        allowed: Allowed,
         (inputs, made): (mpsc::Sender<Input>, mpsc::Sender<Made>),
     ) -> Self {
         let runs = Mutex::new(BTreeMap::new());
         let ready = inputs::Ready::new(home.jobs(), Arc::clone(&store));
-        let inner = Inner { home, weft, store, fetcher, engines, inputs, made, runs, ready };
+        let inner =
+            Inner { home, weft, store, fetcher, engines, sandbox, allowed, inputs, made, runs, ready };
         Self { inner: Arc::new(inner) }
     }
 
@@ -307,7 +331,15 @@ impl Renderer {
             tile: tile_of(step, lease.attempt.task.tile),
             allow_scripts: argument("allow_scripts").is_some(),
             arguments: given.collect(),
+            command: crate::own_command::decode(&step.arguments),
         }
+    }
+
+    /// The most that a run may take.
+    fn limits(&self, lease: &Lease) -> process::Limits {
+        let Allowed { ram, work } = self.inner.allowed;
+        let free = || crate::upkeep::space_at(&self.inner.home.jobs()).map(|(_, free)| free / 2);
+        process::Limits { memory: most_memory(lease.ram, ram), space: work.or_else(free) }
     }
 
     /// Takes in what an attempt made, and hands its outcome to the machine.
@@ -363,6 +395,20 @@ impl Renderer {
     }
 }
 
+/// How much memory a run may take: what was leased, and no more than leaves something to the system and
+/// this daemon. Where a machine's memory isn't known there is no limit.
+fn most_memory(leased: u64, machine: u64) -> Option<u64> {
+    let kept = (machine / KEPT.0).max(KEPT.1);
+    let most = match machine {
+        0 => u64::MAX,
+        _ => machine.saturating_sub(kept).max(machine / 2),
+    };
+    match leased {
+        0 => (most < u64::MAX).then_some(most),
+        _ => Some(leased.min(most)),
+    }
+}
+
 /// Which part of the picture a task renders; none for a whole frame.
 fn tile_of(step: &Step, number: u16) -> Option<Tile> {
     let (columns, rows) = (u32::from(step.tiles.0), u32::from(step.tiles.1));
@@ -385,4 +431,18 @@ fn shorten(message: String) -> String {
         from += 1;
     }
     format!("…{}", &message[from..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_leaves_memory_to_the_machine() {
+        const GIB: u64 = 1 << 30;
+        assert_eq!(most_memory(64 * GIB, 64 * GIB), Some(64 * GIB - 64 * GIB / 20));
+        assert_eq!(most_memory(GIB / 4, 64 * GIB), Some(GIB / 4), "what is set for the node holds");
+        assert_eq!(most_memory(GIB / 4, GIB / 4), Some(GIB / 8), "a tiny machine keeps half");
+        assert_eq!((most_memory(0, 0), most_memory(GIB, 0)), (None, Some(GIB)));
+    }
 }

@@ -2,6 +2,8 @@
 
 mod check;
 mod collect;
+mod maya_paths;
+mod own;
 mod rewrite;
 mod take_in;
 mod tiles;
@@ -11,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use weft_protocol::content::TreePath;
-use weft_protocol::hardware::{GIB, Needs};
+use weft_protocol::hardware::{GIB, Needs, SANDBOX};
 use weft_protocol::ids::BlobId;
 use weft_protocol::job::spec::{AfterTest, COMPARE, JobSpec, MAX_RETRIES, NORMAL_PRIORITY, Step};
 use weft_protocol::job::task::runs;
@@ -61,12 +63,16 @@ pub struct SubmitRequest {
     pub scale: Option<u32>,
     /// Arguments of the engine's.
     pub args: BTreeMap<String, String>,
+    /// The words of a command of one's own, in place of a scene.
+    pub command: Vec<String>,
     /// Scripts inside the scene may run.
     pub allow_scripts: bool,
     /// Further files and folders that the scene needs.
     pub assets: Vec<PathBuf>,
     /// The folder from which paths inside the job count.
     pub project: Option<PathBuf>,
+    /// Maya itself is asked what its scene needs.
+    pub deep: bool,
     /// The scene's MD5 must be this.
     pub expect_md5: Option<String>,
     /// Missing files are no reason not to render.
@@ -160,6 +166,9 @@ pub fn prepare(
     owner: &str,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Prepared, ApiError> {
+    if !request.command.is_empty() {
+        return own::prepare(request, store, engines, offered, owner, progress);
+    }
     let scene = check_scene(&request.scene)?;
     let engine = choose_engine(request, &scene, engines, offered)?;
     let definition = engines.get(&engine);
@@ -181,7 +190,15 @@ pub fn prepare(
     let mut spec = draft(request, &engine, frames, test_frames, output, owner)?;
     spec.needs = needs;
     spec.steps[0].engine_version = version(&engine, offered);
-    let (mut warnings, gathered) = gather(request, &scene, analysis.as_ref(), definition, &wanted)?;
+    let inputs = collect::Inputs {
+        scene: Some(&scene),
+        analysis: analysis.as_ref(),
+        engine: definition,
+        assets: &request.assets,
+        project: request.project.as_deref(),
+        scratch: &store.scratch(),
+    };
+    let (mut warnings, gathered) = gather(request, &inputs, &wanted)?;
     warnings.extend(tile_warnings);
     if spec.steps[0].engine_version.is_empty() {
         warnings.push(format!("no node has the engine '{engine}' just now"));
@@ -281,6 +298,10 @@ fn choose_engine(
         return Err(invalid(format!("'{engine}' is no engine for scenes; nothing was submitted"))
             .hint("--tiles and --check ask for it by themselves."));
     }
+    if engines.get(&engine).is_some_and(Definition::runs_commands) {
+        return Err(invalid(format!("'{engine}' is no engine for scenes; nothing was submitted"))
+            .hint("A command of one's own is handed in by `weft run -- COMMAND`."));
+    }
     if !engines.contains_key(&engine) && !offered.engines.contains_key(&engine) {
         return Err(invalid(format!("there is no engine '{engine}'; nothing was submitted"))
             .hint(format!("Known are: {}. More can be defined in weft.toml.", known())));
@@ -306,7 +327,7 @@ fn analysis(
     engine: Option<&Definition>,
 ) -> Result<Option<Analysis>, ApiError> {
     let (name, project) = (request.scene_name.as_deref(), request.project.as_deref());
-    match collect::analyse(scene, name, project, engine) {
+    match collect::analyse(scene, name, project, engine, request.deep) {
         None => Ok(None),
         Some(Ok(analysis)) => Ok(Some(analysis)),
         // A program that does nothing or anything with the file need not be able to read it.
@@ -402,6 +423,7 @@ fn check_command(
         tile: None,
         allow_scripts: request.allow_scripts,
         arguments: request.args.clone(),
+        command: request.command.clone(),
     };
     command(definition, &invocation)
         .map(drop)
@@ -519,23 +541,24 @@ fn needs(request: &SubmitRequest, profiles: &BTreeMap<String, Profile>) -> Resul
         })?,
     };
     let needs = profile.needs();
+    // What a scene's own scripts do nobody knows.
+    let sandbox = request.allow_scripts.then(|| SANDBOX.to_owned());
     Ok(Needs {
         ram: needs.ram.max(ram),
         cores: needs.cores.max(request.cores.unwrap_or(0)),
         gpus: needs.gpus.max(request.gpus.unwrap_or(0)),
         gpu_model: request.gpu_model.clone().unwrap_or(needs.gpu_model),
-        tags: request.tags.iter().cloned().collect(),
+        tags: request.tags.iter().cloned().chain(sandbox).collect(),
     })
 }
 
 /// What is missing is said before anything is sent; then the files are listed.
 fn gather(
     request: &SubmitRequest,
-    scene: &Path,
-    analysis: Option<&Analysis>,
-    engine: Option<&Definition>,
+    inputs: &collect::Inputs<'_>,
     frames: &[i32],
 ) -> Result<(Vec<String>, collect::Gathered), ApiError> {
+    let analysis = inputs.analysis;
     let mut warnings = analysis.map(|analysis| analysis.warnings.clone()).unwrap_or_default();
     // What other frames of the scene lack doesn't matter to this job.
     let missing: Vec<_> = analysis.iter().flat_map(|all| all.missing_for(frames)).collect();
@@ -558,8 +581,7 @@ fn gather(
     let unused = missing.iter().filter(|m| !m.required);
     warnings
         .extend(unused.map(|m| format!("missing, but the render does not reach it: {}", line(m))));
-    let project = request.project.as_deref();
-    let gathered = collect::gather(scene, analysis, engine, &request.assets, project)?;
+    let gathered = collect::gather(inputs)?;
     warnings.extend(gathered.warnings.iter().cloned());
     Ok((warnings, gathered))
 }

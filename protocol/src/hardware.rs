@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Bytes in a GiB, the unit in which people state memory.
 pub const GIB: u64 = 1 << 30;
 
+/// The tag of a node whose renders run in a sandbox. Nobody sets it: it says what the node found.
+pub const SANDBOX: &str = "sandbox";
+
 /// Bytes as GiB, with at most one decimal, for people.
 #[must_use]
 pub fn gib(bytes: u64) -> String {

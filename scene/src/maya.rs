@@ -2,14 +2,17 @@
 //!
 //! A scene may be gigabytes of geometry: it is read once, front to back, statement by statement, and
 //! what doesn't matter here is dropped as it goes by. Referenced scenes are read the same way.
+//! [`rewrite_paths`] writes a copy in which files are named differently.
 
 mod arguments;
+mod deep;
 mod edits;
 mod encoding;
 mod facts;
 mod nodes;
 mod paths;
 mod references;
+mod rewrite;
 mod sequences;
 mod statements;
 mod units;
@@ -30,6 +33,9 @@ use std::path::Path;
 
 use crate::analysis::{AnalyseError, Analysis, SceneInfo};
 use facts::Facts;
+
+pub use deep::{SCRIPT, read_answer};
+pub use rewrite::rewrite_paths;
 
 /// Settings, cameras and files of the Maya ASCII scene at `scene`, those of the scenes it references
 /// included. Its project is the nearest folder above it with a `workspace.mel`.
@@ -54,6 +60,10 @@ pub fn analyse_in(scene: &Path, project: Option<&Path>) -> Result<Analysis, Anal
 
 /// The facts of one file, without what it references.
 fn read(scene: &Path) -> Result<Facts, AnalyseError> {
+    read_from(open(scene)?, scene)
+}
+
+fn open(scene: &Path) -> Result<File, AnalyseError> {
     let open = || -> std::io::Result<File> {
         // Opening a pipe or a device would wait, or never end.
         if !std::fs::metadata(scene)?.is_file() {
@@ -61,8 +71,7 @@ fn read(scene: &Path) -> Result<Facts, AnalyseError> {
         }
         File::open(scene)
     };
-    let file = open().map_err(|error| AnalyseError::io(scene, error))?;
-    read_from(file, scene)
+    open().map_err(|error| AnalyseError::io(scene, error))
 }
 
 fn read_from(input: impl Read, name: &Path) -> Result<Facts, AnalyseError> {

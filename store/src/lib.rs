@@ -91,6 +91,13 @@ impl Store {
         self.disk.path("")
     }
 
+    /// A folder for files that need not outlive this process: whatever is in it goes when the store is
+    /// opened again.
+    #[must_use]
+    pub fn scratch(&self) -> std::path::PathBuf {
+        self.disk.path(names::TEMPORARY)
+    }
+
     /// Opens the store in a folder, and makes it if there is none.
     ///
     /// What a crash left half done is put in order: unfinished copies go, what was being received

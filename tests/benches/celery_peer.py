@@ -1,10 +1,11 @@
 """Celery with Redis as the control bench runs it. The environment's CELERY_PEER names the broker.
 
-    celery_peer.py drive COUNT                   sends so many tasks, waits for all, prints the seconds
+    celery_peer.py drive TASK COUNT              sends so many tasks, waits for all, prints the seconds
     python3 -m celery -A celery_peer worker     a worker
 """
 
 import os
+import subprocess
 import sys
 import time
 
@@ -21,7 +22,13 @@ def nothing():
     return None
 
 
+@app.task
+def true():
+    return subprocess.run(["/bin/true"], check=True).returncode
+
+
 if __name__ == "__main__":
     begun = time.monotonic()
-    group(nothing.s() for _ in range(int(sys.argv[2]))).apply_async().get()
+    task = {"nothing": nothing, "true": true}[sys.argv[2]]
+    group(task.s() for _ in range(int(sys.argv[3]))).apply_async().get()
     print(time.monotonic() - begun)

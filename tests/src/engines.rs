@@ -48,6 +48,7 @@ formats = {{ TXT = "txt" }}
 default_format = "TXT"
 outputs = ["{{name}}_{{frame:04}}.{{ext}}"]
 environment = {environment}
+writable = ['{marks}']
 
 [engine.script.log]
 progress = ['^progress (?<done>[0-9]+)/(?<total>[0-9]+)']
@@ -63,6 +64,7 @@ default_format = "TXT"
 outputs = ["{{name}}_{{frame:04}}.{{ext}}"]
 frames_per_run = "list"
 environment = {{ FRAMES = "{{frames}}", STEM = "{{work}}/{{name}}_", NODE = '{node}', MARKS = '{marks}' }}
+writable = ['{marks}']
 
 [engine.runs.log]
 saved = ['^Saved: (?<path>.*)']
@@ -81,6 +83,7 @@ executables = ["sh"]
 version_args = []
 args = ["-c", '''{tracer}''', "{{weft}}", "{{scene}}", "{{threads}}"]
 environment = {environment}
+writable = ['{marks}']
 "#,
         several = SEVERAL,
         script = noted(r#"sh "$0""#),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use weft_node::config::Config;
+use weft_node::mayapy;
 use weft_scene::analysis::{AnalyseError, Analysis};
 use weft_scene::{blender, demo, maya, text_scene};
 
@@ -22,11 +23,15 @@ pub(crate) struct Args {
     /// The folder of the project, from which relative paths count
     #[arg(long, value_name = "DIR")]
     project: Option<PathBuf>,
+    /// Ask Maya itself, where it is installed; `.mb` scenes are read so anyway
+    #[arg(long)]
+    deep: bool,
 }
 
 pub(crate) async fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if context.peer().is_some() {
-        let body = json!({ "path": super::submit::absolute(&args.scene)? });
+        let path = super::submit::absolute(&args.scene)?;
+        let body = json!({ "path": path, "deep": args.deep });
         let document = context.client().await?.post("analyse", Some(body)).await?;
         return context.answer(&document, |style| words(&document, style));
     }
@@ -47,9 +52,12 @@ fn analyse(args: &Args, context: &Context) -> Result<Result<Analysis, AnalyseErr
     };
     Ok(match ending(scene).as_deref() {
         Some("blend") => blender::analyse_scene(scene, name),
-        Some("ma") => maya::analyse_in(scene, args.project.as_deref()),
+        Some("ma") if !args.deep => maya::analyse_in(scene, args.project.as_deref()),
+        Some("ma" | "mb") => {
+            eprintln!("Maya is asked, which takes a minute or more.");
+            mayapy::analyse(scene, args.project.as_deref())
+        }
         Some("weft") => demo::analyse(scene),
-        Some("mb") => return Err(unread("a Maya binary scene (save it as Maya ASCII, .ma)")),
         Some(other) => {
             let config = Config::load(&context.home().config())
                 .map_err(|error| Failure::call(error.to_string()))?;

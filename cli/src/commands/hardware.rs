@@ -18,6 +18,7 @@ pub(crate) async fn run(context: &Context) -> Result<(), Failure> {
                 ("cpu", format!("{} × {}", hardware.cpu_cores, hardware.cpu_model)),
                 ("memory", format!("{:.1} GiB", hardware.ram)),
                 ("gpus", Some(gpus(&hardware)).filter(|g| !g.is_empty()).unwrap_or_else(none)),
+                ("sandbox", hardware.sandbox.clone().unwrap_or_default().words),
             ],
         )
     })

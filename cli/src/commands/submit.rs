@@ -1,6 +1,7 @@
 //! `weft submit`: hand a scene to the studio.
 
 mod arguments;
+mod shared;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 pub(crate) use arguments::Args;
+pub(crate) use shared::{Basics, Shared, joined};
 
 use super::{control, watch};
 use crate::client::Client;
@@ -27,15 +29,23 @@ const DELIVERY_PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
-    let request = args.request()?;
+    hand_in(args.request()?, &args.basics, context).await
+}
+
+/// Hands in what a request asks for, and follows it where that is asked.
+pub(crate) async fn hand_in(
+    request: Value,
+    basics: &Basics,
+    context: &Context,
+) -> Result<(), Failure> {
     let client = Arc::new(context.client().await?);
     let submitted = submit(&client, request).await?;
     for warning in submitted["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str)
     {
         context.note(&format!("warning: {}", plain(warning)));
     }
-    let Some(job) = submitted["job"].as_str().filter(|_| args.watch && !args.dry_run) else {
-        if args.output.is_some() && !args.dry_run && !client.node_runs_here() {
+    let Some(job) = submitted["job"].as_str().filter(|_| basics.watch && !basics.dry_run) else {
+        if basics.output.is_some() && !basics.dry_run && !client.node_runs_here() {
             context.note(
                 "No node runs on this machine, so nothing brings the frames by itself: `weft outputs` \
                  fetches them, or a node that is started here (`weft up`).",
@@ -47,7 +57,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         context.print(&words(&submitted, context))?;
     }
     tokio::select! {
-        followed = follow(&args, context, client, job) => followed,
+        followed = follow(basics, context, client, job) => followed,
         () = signals::interrupted() => Err(watch::detached(context, job)),
     }
 }
@@ -64,12 +74,12 @@ pub(crate) async fn submit(client: &Client, request: Value) -> Result<Value, Fai
 }
 
 async fn follow(
-    args: &Args,
+    basics: &Basics,
     context: &Context,
     client: Arc<Client>,
     job: &str,
 ) -> Result<(), Failure> {
-    let folder = args.output_folder()?;
+    let folder = basics.output_folder()?;
     let here = client.node_runs_here();
     // Where no node runs here, nobody else would bring the files.
     let mut downloads =

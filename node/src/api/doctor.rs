@@ -20,7 +20,8 @@ const CLOCKS: usize = 16;
 pub(super) async fn examine(node: State) -> Json<Value> {
     let up = up(&node).await;
     let weft = std::path::Path::new("weft");
-    let facts = Facts::gather(&node.home, weft, Daemon::Up(up), Some(&node.engines)).await;
+    let facts =
+        Facts::gather(&node.home, weft, Daemon::Up(up), Some((&node.engines, &node.sandbox))).await;
     let findings = judge(&facts);
     let well = findings.iter().all(|finding| finding.level != Level::Problem);
     Json(json!({ "node": node.me, "name": node.name, "well": well, "findings": findings }))

@@ -260,5 +260,13 @@ pub(super) async fn engines(node: State) -> Json<Value> {
 
 pub(super) async fn hardware(node: State) -> Json<Value> {
     let hardware = node.machine().adverts[&node.me].hardware.clone();
-    Json(hardware_document(&hardware))
+    let mut document = hardware_document(&hardware);
+    let sandbox = &node.sandbox;
+    document["sandbox"] = json!({
+        "protection": sandbox.protection.name(),
+        "whole": sandbox.is_whole(),
+        "words": sandbox.words(),
+        "lacks": sandbox.lacks,
+    });
+    Json(document)
 }

@@ -26,6 +26,9 @@ use crate::submit::{self, Offered, Prepared, SubmitRequest};
 #[serde(deny_unknown_fields)]
 pub(super) struct AnalyseRequest {
     path: PathBuf,
+    /// Maya itself is asked what its scene needs.
+    #[serde(default)]
+    deep: bool,
 }
 
 pub(super) async fn analyse(
@@ -39,7 +42,7 @@ pub(super) async fn analyse(
         let name = request.path.file_name().unwrap_or_default().to_string_lossy();
         let engines = &node.config.engines;
         let engine = engines.values().find(|engine| engine.names_files() && engine.takes(&name));
-        match submit::analyse(&request.path, None, None, engine) {
+        match submit::analyse(&request.path, None, None, engine, request.deep) {
             Some(Ok(analysis)) => Ok(analysis),
             Some(Err(error)) => Err(ApiError::new(Code::Invalid, format!("{path}: {error}"))),
             None => Err(ApiError::new(
@@ -90,7 +93,13 @@ fn check_studio(node: &Shared, spec: &JobSpec) -> Result<Vec<String>, ApiError> 
                 format!("the studio can't do this: {why}; nothing was submitted"),
             )
             .details(feasible::requirements(spec, step, views.iter()))
-            .hint("`weft nodes` shows what there is."));
+            .hint(match step.engine == crate::own_command::ENGINE {
+                true => {
+                    "A node runs members' own commands where its weft.toml says so: `[run]` with \
+                     `allow = true`. `weft nodes` shows which do, by the engine 'command'."
+                }
+                false => "`weft nodes` shows what there is.",
+            }));
         }
     }
     let fits = |view: &&NodeView| {
@@ -127,8 +136,8 @@ pub(super) async fn submit(
     Json(request): Json<SubmitRequest>,
 ) -> Answer {
     access.require_user("submitting files")?;
-    if request.scene.as_os_str().is_empty() {
-        let why = "the request names no scene; nothing was submitted";
+    if request.scene.as_os_str().is_empty() && request.command.is_empty() {
+        let why = "the request names no scene and no command; nothing was submitted";
         return Err(ApiError::new(Code::Invalid, why));
     }
     let (sender, receiver) = stream::channel(64);

@@ -5,6 +5,7 @@ use weft_protocol::certificate::{CLOCK_TOLERANCE_MS, Role};
 use weft_protocol::hardware::{GIB, gib};
 
 use super::{Daemon, Facts, Member, Up};
+use crate::sandbox::Sandbox;
 
 /// How far clocks may be apart, in milliseconds: what orders jobs, and hours, go by them.
 const SKEW: i64 = 30_000;
@@ -66,10 +67,33 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
         findings.extend(work(up));
     }
     findings.extend(engines(facts));
-    let what = "none: a renderer runs as the daemon's user, and can read what that can";
-    let mend = "run the daemon as a user of its own who has nothing but WEFT_HOME";
-    findings.push(note("sandbox", what, mend));
+    findings.push(sandbox(&facts.sandbox));
     findings
+}
+
+/// What renders run in, and what would make it better.
+fn sandbox(sandbox: &Sandbox) -> Finding {
+    let (check, words) = ("sandbox", sandbox.words());
+    if sandbox.is_whole() {
+        return ok(check, words);
+    }
+    let lacks = sandbox.lacks.join(" ");
+    let mend = if lacks.contains("no program bwrap") {
+        "install bubblewrap (`apt install bubblewrap`, `dnf install bubblewrap`), and start `weft up` again"
+    } else if lacks.contains("namespace") || lacks.contains("uid map") || lacks.contains("loopback")
+    {
+        "let users make namespaces: an AppArmor profile for bwrap, or `sysctl -w \
+         kernel.apparmor_restrict_unprivileged_userns=0` (Ubuntu), `sysctl -w kernel.unprivileged_userns_clone=1` \
+         (Debian before 11); in a container, start it so that it may"
+    } else if lacks.contains("bubblewrap:") {
+        "run `bwrap --unshare-all --ro-bind / / true` as the daemon's user: what it says must be mended"
+    } else {
+        "run the daemon as a user of its own who has nothing but WEFT_HOME"
+    };
+    match sandbox.refusal() {
+        Some(why) => problem(check, why, mend),
+        None => note(check, format!("{words}: renders may reach what the daemon's user can"), mend),
+    }
 }
 
 fn studio(facts: &Facts) -> Finding {
@@ -321,6 +345,7 @@ fn engines(facts: &Facts) -> Vec<Finding> {
             format!("{name} can't be used: {why}"),
             "correct its table in weft.toml, or install the program; then start `weft up` again",
         ),
+        Err(why) if why.contains("[run]") => note("engine", format!("{name}: {why}"), ""),
         Err(why) => note(
             "engine",
             format!("{name} can't be used: {why}"),
@@ -338,6 +363,7 @@ mod tests {
     use weft_protocol::time::Unix;
 
     use super::*;
+    use crate::sandbox::{Mode, Protection};
 
     const DAY: u64 = 24 * 3600 * 1000;
     const NOW: u64 = 20_000 * DAY;
@@ -351,6 +377,11 @@ mod tests {
             listening: vec!["/ip4/10.0.0.5/tcp/7920".into()],
             ..Up::default()
         }
+    }
+
+    fn held(protection: Protection, mode: Mode, lacks: &[&str]) -> Sandbox {
+        let lacks = lacks.iter().map(ToString::to_string).collect();
+        Sandbox { protection, mode, lacks, ..Sandbox::default() }
     }
 
     /// A machine on which all is well.
@@ -368,6 +399,7 @@ mod tests {
             mdns: Ok(()),
             names_peers: false,
             engines: [("demo".to_owned(), (false, Ok("0.1.0".to_owned())))].into(),
+            sandbox: held(Protection::Bubblewrap("/usr/bin/bwrap".into()), Mode::Auto, &[]),
         }
     }
 
@@ -406,8 +438,36 @@ mod tests {
     fn all_is_well_where_nothing_is_wrong() {
         let findings = judge(&well());
         let worse: Vec<&Finding> = findings.iter().filter(|f| f.level != Level::Ok).collect();
-        assert_eq!(worse.len(), 1, "{worse:#?}");
-        assert_eq!((worse[0].check.as_str(), worse[0].level), ("sandbox", Level::Note));
+        assert!(worse.is_empty(), "{worse:#?}");
+    }
+
+    #[test]
+    fn a_sandbox_that_is_missing_says_how_to_have_one() {
+        let with = |protection, mode, lacks: &[&str]| Facts {
+            sandbox: held(protection, mode, lacks),
+            ..well()
+        };
+        for (lacks, mend) in [
+            ("bubblewrap: there is no program bwrap in PATH", "install bubblewrap"),
+            ("bubblewrap: No permissions to create new namespace", "namespaces"),
+            ("bubblewrap: setting up uid map: Permission denied", "apparmor"),
+            ("bubblewrap: something else", "must be mended"),
+            ("weft.toml says sandbox = \"off\"", "a user of its own"),
+        ] {
+            let facts = with(Protection::None, Mode::Auto, &[lacks]);
+            let (level, what, mends) = of(&facts, "sandbox");
+            assert_eq!(level, Level::Note, "{what}");
+            assert!(what.contains(lacks) && mends.contains(mend), "{lacks}: {what}; {mends}");
+        }
+        let missing = ["bubblewrap: there is no program bwrap in PATH"];
+        let required = with(Protection::None, Mode::Required, &missing);
+        assert_problem(&required, "sandbox", "required", "install bubblewrap");
+        let less = with(Protection::Landlock(true), Mode::Required, &missing);
+        assert_eq!(
+            of(&less, "sandbox").0,
+            Level::Note,
+            "Landlock is a sandbox, if not a whole one"
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use weft_protocol::ids::{BlobId, JobId, NodeId};
 use weft_store::Store;
 
+use super::remove;
 use crate::transfer::Fetcher;
 
 /// Which jobs' inputs are laid out.
@@ -52,7 +53,7 @@ impl Ready {
         // What a daemon before this one laid out may be incomplete.
         if let Ok(entries) = std::fs::read_dir(&jobs) {
             for entry in entries.flatten() {
-                let _ = remove(&entry.path());
+                let _ = remove::all(&entry.path());
             }
         }
         Self { jobs, store, laid_out: Mutex::default() }
@@ -107,11 +108,6 @@ impl Ready {
         if let Ok(mut laid_out) = self.laid_out.try_lock() {
             laid_out.remove(job);
         }
-        tokio::task::spawn_blocking(move || drop(remove(&folder)));
+        tokio::task::spawn_blocking(move || drop(remove::all(&folder)));
     }
-}
-
-/// Removes a folder whose files are read-only.
-fn remove(folder: &std::path::Path) -> std::io::Result<()> {
-    std::fs::remove_dir_all(folder)
 }

@@ -3,12 +3,22 @@
 use std::path::{Path, PathBuf};
 
 use weft_protocol::content::TreePath;
+use weft_protocol::hardware::{GIB, gib};
 use weft_protocol::job::outcome::{FailureKind, OutputFile};
 use weft_scene::engine::{Definition, ExitMeaning};
 use weft_store::Store;
 
-use super::LiveLog;
 use super::process::Finished;
+use super::{LiveLog, within};
+use crate::guard::Exceeded;
+
+/// The signal with which a run is ended that took too much.
+const KILL: i32 = 9;
+/// The most files that a run may leave where all of them count, and the most that their names may take in an
+/// outcome, each with so many bytes beside: it has room for that much.
+const MOST_FILES: usize = 1000;
+const MOST_LETTERS: usize = 512 << 10;
+const ENTRY: usize = 100;
 
 /// Judges how an engine ended. That it says it succeeded is not enough: see [`present`].
 pub(super) fn judge(
@@ -21,6 +31,13 @@ pub(super) fn judge(
     if let Some(error) = &report.start_error {
         let what = format!("the engine '{}' could not be started: {error}", definition.name);
         return Err((FailureKind::Start, what));
+    }
+    if let Some(exceeded) = &report.exceeded {
+        let kind = match exceeded {
+            Exceeded::Memory(..) => FailureKind::Memory,
+            _ => FailureKind::Signal(KILL),
+        };
+        return Err((kind, with_log(excess(exceeded))));
     }
     if finished.timed_out {
         return Err((FailureKind::Timeout, with_log("it took longer than the job allows".into())));
@@ -53,22 +70,140 @@ pub(super) fn judge(
     }
 }
 
+/// What a run took too much of, in words.
+fn excess(exceeded: &Exceeded) -> String {
+    match exceeded {
+        Exceeded::Memory(held, most) => format!(
+            "it was ended because it ran out of memory: it held {}, and may hold {}",
+            amount(*held),
+            amount(*most)
+        ),
+        Exceeded::Space(held, most) => format!(
+            "it was ended because it filled its work folder: it wrote {}, and may write {} (`work` under [disk] \
+             in weft.toml)",
+            amount(*held),
+            amount(*most)
+        ),
+        Exceeded::Disk(left) => {
+            format!("it was ended because it filled the disk: {} were left", amount(*left))
+        }
+        Exceeded::Depth => "it was ended because it made folders deeper than any path".to_owned(),
+        Exceeded::Processes(count) => format!("it was ended because it had {count} processes"),
+    }
+}
+
+/// Bytes for people.
+fn amount(bytes: u64) -> String {
+    match bytes {
+        GIB.. => format!("{} GiB", gib(bytes)),
+        _ => format!("{} MiB", bytes >> 20),
+    }
+}
+
+/// All that a run left in its work folder, where everything counts. Links, pipes and the like are none of it.
+/// Where the job has several frames, a file whose name doesn't tell that it is this one's comes to lie in a
+/// folder that does: two frames' files of one name must not lie on top of each other.
+pub(super) fn collect(
+    work: &Path,
+    frame: Option<i32>,
+    log: &LiveLog,
+) -> Result<Vec<PathBuf>, (FailureKind, String)> {
+    let fail = |what: String| {
+        let what = format!("{what}\n{}", log.tail()).trim_end().to_owned();
+        Err((FailureKind::MissingOutput, what))
+    };
+    let (mut folders, mut files, mut letters) = (vec![work.to_owned()], Vec::new(), 0);
+    while let Some(folder) = folders.pop() {
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) => return fail(format!("{}: {error}", folder.display())),
+        };
+        for entry in entries.flatten() {
+            let Ok(kind) = entry.file_type() else { continue };
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                letters += entry.path().as_os_str().len() - work.as_os_str().len() + ENTRY;
+                files.push(entry.path());
+            }
+            if files.len() + folders.len() > MOST_FILES || letters > MOST_LETTERS {
+                return fail(format!("it left more than {MOST_FILES} files, or too long names"));
+            }
+        }
+    }
+    files.sort();
+    if let Some(frame) = frame {
+        for file in &mut files {
+            if let Err(why) = put_by_frame(work, file, frame) {
+                return fail(format!("{}: {why}", file.display()));
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Moves a file into its frame's folder, unless its name says whose it is.
+fn put_by_frame(work: &Path, file: &mut PathBuf, frame: i32) -> std::io::Result<()> {
+    let inside = file.strip_prefix(work).map_err(std::io::Error::other)?;
+    if names_frame(&inside.to_string_lossy(), frame) {
+        return Ok(());
+    }
+    let sign = if frame < 0 { "-" } else { "" };
+    let place = work.join(format!("{sign}{:04}", frame.unsigned_abs())).join(inside);
+    let mut folder = work.to_owned();
+    for part in place.strip_prefix(work).unwrap_or(inside).parent().into_iter().flatten() {
+        folder.push(part);
+        match std::fs::create_dir(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+            // What an engine put in the way must not lead elsewhere.
+            _ if !std::fs::symlink_metadata(&folder)?.is_dir() => {
+                return Err(std::io::Error::other("something else lies where its folder goes"));
+            }
+            _ => {}
+        }
+    }
+    if std::fs::symlink_metadata(&place).is_ok() {
+        return Err(std::io::Error::other("another file of this name lies in the frame's folder"));
+    }
+    std::fs::rename(&*file, &place)?;
+    *file = place;
+    Ok(())
+}
+
+/// Whether a path holds a frame's number, alone between other letters and however padded.
+fn names_frame(path: &str, frame: i32) -> bool {
+    let number = frame.unsigned_abs().to_string();
+    let mut runs = path.split(|letter: char| !letter.is_ascii_digit());
+    runs.any(|digits| {
+        !digits.is_empty() && {
+            let digits = digits.trim_start_matches('0');
+            digits == number || (digits.is_empty() && frame == 0)
+        }
+    })
+}
+
 /// Whether the files that should have been made are there, and not empty.
 pub(super) fn present(
+    work: &Path,
     expected: &[PathBuf],
     log: &LiveLog,
 ) -> Result<Vec<PathBuf>, (FailureKind, String)> {
     for file in expected {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        let readable = std::fs::File::open(file).and_then(|file| file.metadata());
+        let readable = within::open(work, file).and_then(|file| file.metadata());
         let what = match readable {
-            Ok(metadata) if metadata.is_file() && metadata.len() > 0 => continue,
+            Ok(metadata) if metadata.len() > 0 => continue,
             Ok(_) => {
                 format!("it claimed success, but the file {name} that it should have made is empty")
             }
-            Err(_) => format!(
-                "it claimed success, but the file {name} that it should have made is not there"
-            ),
+            Err(_) => match std::fs::symlink_metadata(file) {
+                Ok(_) => format!(
+                    "it claimed success, but the file {name} that it should have made is a link, or no file"
+                ),
+                Err(_) => format!(
+                    "it claimed success, but the file {name} that it should have made is not there"
+                ),
+            },
         };
         let what = format!("{what}\n{}", log.tail()).trim_end().to_owned();
         return Err((FailureKind::MissingOutput, what));
@@ -86,8 +221,9 @@ pub(super) fn take_in(
     for file in files {
         let relative = file.strip_prefix(work).map_err(|error| error.to_string())?;
         let text = relative.to_string_lossy().replace('\\', "/");
-        let path = TreePath::new(text).map_err(|error| error.to_string())?;
-        let added = store.ingest_file(file, &mut |_| ()).map_err(|error| error.to_string())?;
+        let path = TreePath::new(text.clone()).map_err(|error| format!("{text}: {error}"))?;
+        let mut opened = within::open(work, file).map_err(|error| format!("{text}: {error}"))?;
+        let added = store.ingest_reader(&mut opened).map_err(|error| error.to_string())?;
         taken.push(OutputFile {
             path,
             blob: added.id,
@@ -97,4 +233,86 @@ pub(super) fn take_in(
         });
     }
     Ok(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn work(files: &[&str]) -> (tempfile::TempDir, PathBuf, LiveLog) {
+        let folder = tempfile::tempdir().unwrap();
+        let work = folder.path().join("work");
+        for file in files {
+            let file = work.join(file);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "x").unwrap();
+        }
+        let log = LiveLog::new(folder.path().join("log"));
+        (folder, work, log)
+    }
+
+    fn names(work: &Path, files: &[PathBuf]) -> Vec<String> {
+        let name = |file: &PathBuf| file.strip_prefix(work).unwrap().display().to_string();
+        let mut names: Vec<String> = files.iter().map(name).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_does_not_tell_its_frame_lies_in_the_frames_folder() {
+        let (_folder, work, log) = work(&["out.txt", "a/out.txt", "shot_0007.png", "v007/x"]);
+        assert_eq!(collect(&work, None, &log).unwrap().len(), 4);
+        let files = collect(&work, Some(7), &log).unwrap();
+        assert_eq!(
+            names(&work, &files),
+            ["0007/a/out.txt", "0007/out.txt", "shot_0007.png", "v007/x"]
+        );
+        assert!(files.iter().all(|file| file.is_file()));
+    }
+
+    #[test]
+    fn numbers_are_read_whole() {
+        for (path, frame, holds) in [
+            ("a_0007.png", 7, true),
+            ("a_17.png", 7, false),
+            ("a_70", 7, false),
+            ("0000", 0, true),
+            ("a", 0, false),
+            ("a.-0005.exr", -5, true),
+        ] {
+            assert_eq!(names_frame(path, frame), holds, "{path} {frame}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_and_traps_are_no_results() {
+        use std::os::unix::fs::symlink;
+
+        let (folder, work, log) = work(&["out.txt"]);
+        let outside = folder.path().join("outside");
+        std::fs::create_dir(&outside).unwrap();
+        std::fs::write(outside.join("secret"), "x").unwrap();
+        symlink(outside.join("secret"), work.join("secret")).unwrap();
+        symlink(&outside, work.join("folder")).unwrap();
+        assert_eq!(names(&work, &collect(&work, None, &log).unwrap()), ["out.txt"]);
+        // A link where the frame's folder goes leads nothing out.
+        symlink(&outside, work.join("0007")).unwrap();
+        assert!(collect(&work, Some(7), &log).is_err());
+        assert!(!outside.join("out.txt").exists());
+        // Nor does one stand in for a file that must be there.
+        let wanted = [work.join("secret")];
+        let (kind, why) = present(&work, &wanted, &log).unwrap_err();
+        assert_eq!(kind, FailureKind::MissingOutput);
+        assert!(why.contains("secret") && why.contains("a link"), "{why}");
+    }
+
+    #[test]
+    fn there_are_not_more_files_than_an_outcome_can_name() {
+        let many: Vec<String> = (0..=MOST_FILES).map(|number| format!("f{number}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let (_folder, work, log) = work(&many);
+        let (_, why) = collect(&work, None, &log).unwrap_err();
+        assert!(why.contains("more than 1000 files"), "{why}");
+    }
 }

@@ -13,6 +13,7 @@ use weft_scene::engine::{Command, Definition, LogEvent, LogReader};
 
 use super::frames::{Frame, Frames, Took};
 use crate::guard::{GRACE, Report};
+use crate::sandbox::{self, Sandbox};
 
 /// How much of a log is kept, in bytes; past that only its end is remembered.
 const MAX_LOG: u64 = 64 << 20;
@@ -46,6 +47,15 @@ pub(super) struct Finished {
 /// How often files are looked at where the engine doesn't tell of them.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// The most that a run may take, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Limits {
+    /// Memory of all its processes together.
+    pub(super) memory: Option<u64>,
+    /// What lies in its folder.
+    pub(super) space: Option<u64>,
+}
+
 /// What to run.
 pub(super) struct Run<'a> {
     pub(super) weft: &'a Path,
@@ -53,7 +63,12 @@ pub(super) struct Run<'a> {
     pub(super) command: &'a Command,
     pub(super) definition: &'a Definition,
     pub(super) work: &'a Path,
-    pub(super) report: PathBuf,
+    /// The job's files.
+    pub(super) inputs: &'a Path,
+    /// The folder of the attempt, which is the run's own.
+    pub(super) folder: &'a Path,
+    pub(super) sandbox: &'a Sandbox,
+    pub(super) limits: Limits,
     /// How long a frame may take.
     pub(super) timeout: Option<Duration>,
     /// Ends it after the frame that it is at.
@@ -221,7 +236,7 @@ pub(super) async fn run(
         let _ = tokio::time::timeout(Duration::from_secs(5), reader).await;
     }
     seen.pass_on(frames, true, done);
-    let report = tokio::fs::read(&run.report).await.ok();
+    let report = tokio::fs::read(report(&run)).await.ok();
     let report = report.and_then(|bytes| serde_json::from_slice::<Report>(&bytes).ok());
     finished.report = report.unwrap_or_else(|| {
         let what = if ended { "its guard was killed" } else { "its guard could not be waited for" };
@@ -234,16 +249,44 @@ pub(super) async fn run(
     Some(finished)
 }
 
+/// Where the guard writes how it went: out of the run's reach.
+fn report(run: &Run<'_>) -> PathBuf {
+    run.folder.join("report.json")
+}
+
 /// Starts the guard with the program.
 fn start(run: &Run<'_>) -> std::io::Result<tokio::process::Child> {
+    let temporary = run.folder.join("tmp");
+    std::fs::create_dir_all(&temporary)?;
+    let (program, args) = match run.command.args.split_first() {
+        // The first word of a command of the artist's own is its program.
+        Some((first, rest)) if run.definition.runs_commands() => (Path::new(first), rest),
+        _ => (run.program, &run.command.args[..]),
+    };
+    let confinement = sandbox::Run {
+        definition: run.definition,
+        program,
+        weft: run.weft,
+        inputs: run.inputs,
+        work: run.work,
+        temporary: &temporary,
+    };
+    let confined = run.sandbox.confine(&confinement);
     let mut command = tokio::process::Command::new(run.weft);
+    command.arg("guard").arg("--report").arg(report(run));
+    if let Some(memory) = run.limits.memory {
+        command.args(["--memory", &memory.to_string()]);
+    }
+    if let Some(space) = run.limits.space {
+        command.arg("--space").arg(run.folder).arg(space.to_string());
+    }
+    command.args(&confined.guard).arg("--").args(&confined.before).args(args);
+    command.env_clear().envs(sandbox::environment(std::env::vars_os(), run.definition));
+    if let Some(folder) = run.sandbox.temporary(&confinement) {
+        let names = if cfg!(windows) { &["TEMP", "TMP"][..] } else { &["TMPDIR"] };
+        command.envs(names.iter().map(|name| (name, folder)));
+    }
     command
-        .arg("guard")
-        .arg("--report")
-        .arg(&run.report)
-        .arg("--")
-        .arg(run.program)
-        .args(&run.command.args)
         .envs(&run.command.env)
         .current_dir(run.work)
         .stdin(Stdio::piped())

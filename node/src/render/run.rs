@@ -58,7 +58,7 @@ impl Renderer {
         while concluding.join_next().await.is_some() {}
         self.runs().remove(&run.name);
         let folder = self.attempt_folder(&run.name);
-        let _ = tokio::fs::remove_dir_all(folder).await;
+        let _ = tokio::task::spawn_blocking(move || super::remove::all(&folder)).await;
         // Only now: what is handed back may come again at once, under the same name.
         match left {
             Left::Nothing | Left::Killed => {}
@@ -180,6 +180,13 @@ impl Renderer {
             self.finish(work, attempts[0], made, took, 0, log, concluding);
             return Left::Undone(attempts[1..].to_vec());
         }
+        if step.arguments.contains_key("allow_scripts") && !self.inner.sandbox.is_whole() {
+            let what = "the job lets scripts inside its scene run, which takes a sandbox, and this node has";
+            let why = format!("{what} {}", self.inner.sandbox.words());
+            run.log.note(&why);
+            self.fail(run, work, attempts[0], (FailureKind::Start, why), concluding);
+            return Left::Undone(attempts[1..].to_vec());
+        }
         let told = definition.tells_saved();
         let mut frames = Frames::new(attempts, &command.expected_outputs, work, told);
         let process = process::Run {
@@ -188,7 +195,10 @@ impl Renderer {
             command: &command,
             definition,
             work,
-            report: self.attempt_folder(&run.name).join("report.json"),
+            inputs: &self.inner.ready.folder(&run.name.job),
+            folder: &self.attempt_folder(&run.name),
+            sandbox: &self.inner.sandbox,
+            limits: self.limits(&lease),
             timeout: (spec.timeout > 0).then(|| Duration::from_secs(u64::from(spec.timeout))),
             stop: run.stopped.clone(),
         };
@@ -219,7 +229,12 @@ impl Renderer {
             };
             let took = frames.take_time();
             let made = match &verdict {
-                Ok(()) => output::present(&frame.expected, &run.log),
+                Ok(()) if definition.collects => {
+                    let several = step.frames.iter().map(|run| run.len()).sum::<usize>() > 1;
+                    let frame = several.then_some(frame.attempt.task.frame);
+                    output::collect(work, frame, &run.log)
+                }
+                Ok(()) => output::present(work, &frame.expected, &run.log),
                 Err(why) => Err(why.clone()),
             };
             if let (Err(_), Some(said)) = (&made, &report.licence_refused) {

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use tempfile::TempPath;
 use weft_protocol::content::TreePath;
 use weft_protocol::job::task::FrameRun;
 use weft_scene::analysis::{AnalyseError, Analysis, join_frames};
@@ -16,12 +17,29 @@ use weft_scene::{blender, demo, maya, text_scene};
 use super::invalid;
 use super::rewrite::Rewriter;
 use crate::error::ApiError;
+use crate::mayapy;
 
+/// What stands for the scene in the spec of a job that has none.
+const NO_SCENE: &str = "none";
 /// How many files `--assets` folders may hold in all.
 const MAX_FILES: usize = 200_000;
 
+/// What is known of a submission's files.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inputs<'a> {
+    pub(super) scene: Option<&'a Path>,
+    pub(super) analysis: Option<&'a Analysis>,
+    pub(super) engine: Option<&'a Definition>,
+    /// Further files and folders.
+    pub(super) assets: &'a [PathBuf],
+    /// The folder from which paths count; the lowest that holds all files where none is given.
+    pub(super) project: Option<&'a Path>,
+    /// Where copies of scenes are written.
+    pub(super) scratch: &'a Path,
+}
+
 /// One file that travels.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct GatheredFile {
     /// Where it is.
     pub(super) source: PathBuf,
@@ -33,12 +51,12 @@ pub(super) struct GatheredFile {
     pub(super) is_scene: bool,
     /// The frames that read it; none where every frame may.
     pub(super) frames: Option<Vec<FrameRun>>,
-    /// Other bytes that travel in its place: a scene with paths rewritten.
-    pub(super) rewritten: Option<Vec<u8>>,
+    /// What travels in its place: a copy of a scene with paths rewritten.
+    pub(super) rewritten: Option<TempPath>,
 }
 
 /// All files that travel.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Gathered {
     pub(super) files: Vec<GatheredFile>,
     /// The scene's path in the tree.
@@ -47,47 +65,49 @@ pub(super) struct Gathered {
 }
 
 /// Reads a scene by its ending, or by the patterns of its engine; none for kinds that weft does not read.
+/// Maya itself is asked for what only it can read, and for its other scenes if that is wanted (`deep`).
 #[must_use]
 pub fn analyse(
     scene: &Path,
     scene_name: Option<&str>,
     project: Option<&Path>,
     engine: Option<&Definition>,
+    deep: bool,
 ) -> Option<Result<Analysis, AnalyseError>> {
     let extension = scene.extension()?.to_string_lossy().to_lowercase();
     match extension.as_str() {
         "blend" => Some(blender::analyse_scene(scene, scene_name)),
-        "ma" | "mb" => Some(maya::analyse_in(scene, project)),
+        "ma" if !deep => Some(maya::analyse_in(scene, project)),
+        "ma" | "mb" => Some(mayapy::analyse(scene, project)),
         "weft" => Some(demo::analyse(scene)),
         _ => text_scene::analyse(scene, engine?),
     }
 }
 
-pub(super) fn gather(
-    scene: &Path,
-    analysis: Option<&Analysis>,
-    engine: Option<&Definition>,
-    assets: &[PathBuf],
-    project: Option<&Path>,
-) -> Result<Gathered, ApiError> {
-    let scene = canonical(scene)?;
+/// Without a scene what is named keeps its names, and the tree's root is the folder that holds it all.
+pub(super) fn gather(inputs: &Inputs<'_>) -> Result<Gathered, ApiError> {
+    let Inputs { scene, analysis, engine, assets, project, scratch } = *inputs;
+    let scene = scene.map(canonical).transpose()?;
     let mut sources = BTreeSet::new();
+    let mut named = BTreeSet::new();
     let mut by_frame: BTreeMap<PathBuf, Option<Vec<FrameRun>>> = BTreeMap::new();
     for (file, frames) in analysis.iter().flat_map(|analysis| analysis.files_by_frame()) {
         // Two ways to spell a path may lead to one file.
         let known = by_frame.entry(canonical(file)?).or_insert_with(|| Some(Vec::new()));
         *known = join_frames(known.take(), frames);
     }
-    sources.insert(scene.clone());
+    sources.extend(scene.clone());
     for asset in assets {
-        add_all(&canonical(asset)?, &mut sources)?;
+        let asset = canonical(asset)?;
+        add_all(&asset, &mut sources)?;
+        named.insert(asset);
     }
     // The scene itself and what the user names are for every frame.
     by_frame.retain(|file, _| !sources.contains(file));
     sources.extend(by_frame.keys().cloned());
     let root = match project {
         Some(project) => canonical(project)?,
-        None => common_folder(&sources).unwrap_or_default(),
+        None => common_folder(if scene.is_some() { &sources } else { &named }).unwrap_or_default(),
     };
     let mut places: BTreeMap<PathBuf, TreePath> = BTreeMap::new();
     for source in &sources {
@@ -111,11 +131,15 @@ pub(super) fn gather(
     }
     let mut files = Vec::new();
     let mut warnings = Vec::new();
-    let rewriter = Rewriter::new(&scene, engine, analysis, &places);
+    let rewriter =
+        scene.as_ref().map(|scene| Rewriter::new(scene, engine, analysis, &places, scratch));
     for (source, path) in &places {
         let size = std::fs::metadata(source).map(|metadata| metadata.len()).unwrap_or(0);
-        let rewritten = rewriter.rewrite(source)?;
-        let is_scene = *source == scene;
+        let rewritten = match &rewriter {
+            Some(rewriter) => rewriter.rewrite(source)?,
+            None => None,
+        };
+        let is_scene = scene.as_ref() == Some(source);
         files.push(GatheredFile {
             source: source.clone(),
             path: path.clone(),
@@ -131,11 +155,15 @@ pub(super) fn gather(
             "paths were made to lead to the files that travel in the copies of {rewrites} scene file(s); the files here are unchanged"
         ));
     }
-    let scene = places.remove(&scene).ok_or_else(|| invalid("the scene has no place"))?;
+    drop(rewriter);
+    let scene = match scene {
+        Some(scene) => places.remove(&scene).ok_or_else(|| invalid("the scene has no place"))?,
+        None => TreePath::new(NO_SCENE).map_err(|error| invalid(error.to_string()))?,
+    };
     Ok(Gathered { files, scene, warnings })
 }
 
-fn canonical(path: &Path) -> Result<PathBuf, ApiError> {
+pub(super) fn canonical(path: &Path) -> Result<PathBuf, ApiError> {
     // Links are followed for folders, so that one file has one place; names stay as spelled.
     let say = |error: std::io::Error| {
         invalid(format!("{} can't be read: {error}; nothing was submitted", path.display()))
@@ -197,6 +225,17 @@ fn common_folder(files: &BTreeSet<PathBuf>) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
+    fn gather_all(
+        scene: Option<&Path>,
+        analysis: Option<&Analysis>,
+        engine: Option<&Definition>,
+        assets: &[PathBuf],
+        project: Option<&Path>,
+    ) -> Result<Gathered, ApiError> {
+        let scratch = &std::env::temp_dir();
+        gather(&Inputs { scene, analysis, engine, assets, project, scratch })
+    }
+
     #[test]
     fn files_keep_their_places_relative_to_each_other() {
         let folder = tempfile::tempdir().unwrap();
@@ -207,13 +246,19 @@ mod tests {
             std::fs::write(file, "x").unwrap();
         }
         let scene = base.join("shots/a/scene.pov");
-        let gathered = gather(&scene, None, None, &[base.join("lib/tex")], None).unwrap();
+        let gathered = gather_all(Some(&scene), None, None, &[base.join("lib/tex")], None).unwrap();
         let paths: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(paths, ["lib/tex/deep/x.png", "lib/tex/wood.png", "shots/a/scene.pov"]);
         assert_eq!(gathered.scene.as_str(), "shots/a/scene.pov");
-        let outside = gather(&scene, None, None, &[base.join("lib")], Some(&base.join("shots")));
+        let outside =
+            gather_all(Some(&scene), None, None, &[base.join("lib")], Some(&base.join("shots")));
         assert!(outside.unwrap_err().message.contains("outside the project"));
-        assert!(gather(&scene, None, None, &[base.join("nowhere")], None).is_err());
+        assert!(gather_all(Some(&scene), None, None, &[base.join("nowhere")], None).is_err());
+        // Without a scene what is named is found under its name.
+        let gathered = gather_all(None, None, None, &[base.join("lib/tex")], None).unwrap();
+        let paths: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["tex/deep/x.png", "tex/wood.png"]);
+        assert!(gather_all(None, None, None, &[], None).unwrap().files.is_empty());
     }
 
     #[test]
@@ -233,13 +278,13 @@ mod tests {
         for number in [1, 3] {
             std::fs::write(base.join(format!("sourceimages/f.000{number}.png")), "x").unwrap();
         }
-        let analysis = analyse(&scene, None, None, None).unwrap().unwrap();
+        let analysis = analyse(&scene, None, None, None, false).unwrap().unwrap();
         let missing = |frame: i32| -> Vec<String> {
             analysis.missing_for(&[frame]).map(|one| one.path.clone()).collect()
         };
         assert_eq!(missing(1), Vec::<String>::new());
         assert_eq!(missing(2), ["sourceimages/f.0002.png"]);
-        let gathered = gather(&scene, Some(&analysis), None, &[], None).unwrap();
+        let gathered = gather_all(Some(&scene), Some(&analysis), None, &[], None).unwrap();
         let files: Vec<_> = gathered
             .files
             .iter()
@@ -275,17 +320,74 @@ mod tests {
         );
         std::fs::write(&scene, text).unwrap();
         let engine = weft_scene::engine::shipped().remove("povray").unwrap();
-        let analysis = analyse(&scene, None, None, Some(&engine)).unwrap().unwrap();
+        let analysis = analyse(&scene, None, None, Some(&engine), false).unwrap().unwrap();
         assert!(analysis.missing.is_empty(), "{:?}", analysis.missing);
-        let gathered = gather(&scene, Some(&analysis), Some(&engine), &[], None).unwrap();
+        let gathered = gather_all(Some(&scene), Some(&analysis), Some(&engine), &[], None).unwrap();
         let paths: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(paths, ["lib/Wood.PNG", "lib/a.png", "shots/a.pov", "shots/near.png"]);
-        let copy = gathered.files[2].rewritten.clone().unwrap();
+        let copy = gathered.files[2].rewritten.as_ref().unwrap();
         assert_eq!(
-            String::from_utf8(copy).unwrap(),
+            std::fs::read_to_string(copy).unwrap(),
             "image_map { png \"../lib/Wood.PNG\" }\nimage_map { png \"../lib/a.png\" }\n\
              image_map { png \"../lib/a.png\" }\nimage_map { png \"near.png\" }\n"
         );
         assert_eq!(gathered.warnings.len(), 1);
+    }
+
+    /// Whatever way a Maya scene spells its files, its copy names them as they lie in the project.
+    #[test]
+    fn paths_in_maya_scenes_lead_to_what_travels() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().canonicalize().unwrap();
+        let show = base.join("show");
+        for file in
+            ["show/tex/wood.1001.exr", "show/tex/wood.1002.exr", "lib/Rust.png", "lib/plain.png"]
+        {
+            let file = base.join(file);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "x").unwrap();
+        }
+        std::fs::create_dir_all(show.join("scenes")).unwrap();
+        std::fs::write(show.join("workspace.mel"), "").unwrap();
+        let texture = |name: &str, path: &str| {
+            format!(
+                "createNode file -n \"{name}\";\n\tsetAttr \".ftn\" -type \"string\" \"{path}\";\n"
+            )
+        };
+        let head = "//Maya ASCII 2024 scene\n";
+        let set =
+            format!("{head}{}// End of set.ma\n", texture("rust", "Z:/old/show//../lib/rust.PNG"));
+        std::fs::write(show.join("scenes/set.ma"), &set).unwrap();
+        let shot = format!(
+            "{head}file -r -ns \"set\" -rfn \"setRN\" -typ \"mayaAscii\" \"{0}/scenes/set.ma\";\n{1}{2}{3}// End of shot.ma\n",
+            show.display(),
+            texture("wood", &format!("{}//tex/wood.<UDIM>.exr", show.display())),
+            texture("plain", &format!("{}/lib/plain.png", base.display()).replace('/', "\\\\")),
+            texture("near", "tex/wood.1001.exr"),
+        );
+        let scene = show.join("scenes/shot.ma");
+        std::fs::write(&scene, &shot).unwrap();
+        let analysis = analyse(&scene, None, None, None, false).unwrap().unwrap();
+        assert!(analysis.missing.is_empty(), "{:?}", analysis.missing);
+        let gathered = gather_all(Some(&scene), Some(&analysis), None, &[], None).unwrap();
+        let copy = |path: &str| {
+            let file = gathered.files.iter().find(|file| file.path.as_str() == path).unwrap();
+            std::fs::read_to_string(file.rewritten.as_ref().unwrap()).unwrap()
+        };
+        let set = format!("{head}{}// End of set.ma\n", texture("rust", "lib/Rust.png"));
+        assert_eq!(copy("show/scenes/set.ma"), set);
+        let shot = format!(
+            "{head}file -r -ns \"set\" -rfn \"setRN\" -typ \"mayaAscii\" \"show/scenes/set.ma\";\n{}{}{}// End of shot.ma\n",
+            texture("wood", "show/tex/wood.<UDIM>.exr"),
+            texture("plain", "lib/plain.png"),
+            texture("near", "show/tex/wood.1001.exr"),
+        );
+        assert_eq!(copy("show/scenes/shot.ma"), shot);
+        // In the project's own folder a path that counts from it stays.
+        let near = format!("{head}{}// End of near.ma\n", texture("near", "tex/wood.1001.exr"));
+        std::fs::write(&scene, &near).unwrap();
+        let analysis = analyse(&scene, None, None, None, false).unwrap().unwrap();
+        let gathered = gather_all(Some(&scene), Some(&analysis), None, &[], Some(&show)).unwrap();
+        assert!(gathered.files.iter().all(|file| file.rewritten.is_none()));
     }
 }

@@ -5,19 +5,23 @@
 //! absolute, of another system, through links, or in another case than the disk's.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::BufWriter;
 use std::path::{Component, Path, PathBuf};
 
+use tempfile::{NamedTempFile, TempPath};
 use weft_protocol::content::TreePath;
 use weft_scene::analysis::{AnalyseError, Analysis};
 use weft_scene::engine::Definition;
-use weft_scene::{Disk, blender, text_scene};
+use weft_scene::{Disk, blender, maya, text_scene};
 
 use super::invalid;
+use super::maya_paths;
 use crate::error::ApiError;
 
 /// Who reads and writes a scene's paths.
 enum Format<'a> {
     Blend,
+    Maya,
     Text(&'a Definition),
 }
 
@@ -29,9 +33,13 @@ pub(super) struct Rewriter<'a> {
     files: &'a BTreeMap<PathBuf, TreePath>,
     /// Paths as the scenes spell them: a scene in which none of them moves isn't copied.
     spelled: Vec<&'a str>,
+    /// Those of Maya's scenes that move, and where they lead then.
+    maya: BTreeMap<String, String>,
     /// Scenes in a text format that name files: the scene itself, and what it names in turn.
     scene: &'a Path,
     disk: Disk,
+    /// Where copies are written.
+    scratch: &'a Path,
 }
 
 impl<'a> Rewriter<'a> {
@@ -40,47 +48,58 @@ impl<'a> Rewriter<'a> {
         engine: Option<&'a Definition>,
         analysis: Option<&'a Analysis>,
         files: &'a BTreeMap<PathBuf, TreePath>,
+        scratch: &'a Path,
     ) -> Self {
-        let assets = analysis.iter().flat_map(|analysis| &analysis.assets);
+        let assets = || analysis.iter().flat_map(|analysis| &analysis.assets);
         Self {
             engine,
             folders: files.keys().filter_map(|file| file.parent()).collect(),
             files,
-            spelled: assets.map(|asset| asset.path.as_str()).collect(),
+            spelled: assets().map(|asset| asset.path.as_str()).collect(),
+            maya: match has_ending(scene, "ma") {
+                true => maya_paths::moved(assets(), files),
+                false => BTreeMap::new(),
+            },
             scene,
             disk: Disk::default(),
+            scratch,
         }
     }
 
-    /// A copy of `source` whose paths lead to where their files travel; none where they do already.
+    /// A copy of `source` whose paths lead to where their files travel; none where they do already. It
+    /// is a file, since scenes can be larger than memory, and goes when its path is dropped.
     ///
     /// # Errors
     /// When the scene can't be read, or a path doesn't fit where the old one was.
-    pub(super) fn rewrite(&self, source: &Path) -> Result<Option<Vec<u8>>, ApiError> {
+    pub(super) fn rewrite(&self, source: &Path) -> Result<Option<TempPath>, ApiError> {
         let Some(format) = self.format(source) else { return Ok(None) };
         let map = |spelled: &str| self.moved(source, &format, spelled);
         if !self.spelled.iter().any(|spelled| map(spelled).is_some()) {
             return Ok(None);
         }
-        let mut bytes = Vec::new();
-        let copied: Result<usize, AnalyseError> = match &format {
-            Format::Blend => blender::rewrite_paths(source, &mut bytes, &map),
-            Format::Text(engine) => text_scene::rewrite_paths(source, engine, &mut bytes, &map),
+        let say = |why: &dyn std::fmt::Display| {
+            invalid(format!("{} can't be copied: {why}; nothing was submitted", source.display()))
         };
-        let count = copied.map_err(|error| {
-            invalid(format!("{} can't be copied: {error}; nothing was submitted", source.display()))
-        })?;
-        Ok((count > 0).then_some(bytes))
+        let copy = NamedTempFile::new_in(self.scratch).map_err(|error| say(&error))?;
+        let mut dest = BufWriter::new(copy);
+        let copied: Result<usize, AnalyseError> = match &format {
+            Format::Blend => blender::rewrite_paths(source, &mut dest, &map),
+            Format::Maya => maya::rewrite_paths(source, &mut dest, &map),
+            Format::Text(engine) => text_scene::rewrite_paths(source, engine, &mut dest, &map),
+        };
+        let count = copied.map_err(|error| say(&error))?;
+        let copy = dest.into_inner().map_err(|error| say(error.error()))?;
+        Ok((count > 0).then(|| copy.into_temp_path()))
     }
 
     fn format(&self, source: &Path) -> Option<Format<'a>> {
-        let ends = |ending: &str| {
-            source.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(ending))
-        };
-        if ends("blend") {
+        if has_ending(source, "blend") {
             return Some(Format::Blend);
         }
-        if ends("ma") || ends("mb") || ends("weft") {
+        if has_ending(source, "ma") && has_ending(self.scene, "ma") {
+            return Some(Format::Maya);
+        }
+        if ["ma", "mb", "weft"].iter().any(|ending| has_ending(source, ending)) {
             return None;
         }
         let same = source.extension() == self.scene.extension();
@@ -93,6 +112,7 @@ impl<'a> Rewriter<'a> {
     fn moved(&self, source: &Path, format: &Format<'_>, spelled: &str) -> Option<String> {
         let target = match format {
             Format::Blend => blender::resolve_path(source, spelled),
+            Format::Maya => return self.maya.get(spelled).cloned(),
             Format::Text(_) => text_scene::resolve_path(source, spelled),
         };
         let name = target.file_name()?;
@@ -114,9 +134,13 @@ impl<'a> Rewriter<'a> {
         let way = format!("{}{}", relative(folder, &to), name.to_str()?);
         Some(match format {
             Format::Blend => format!("//{way}"),
-            Format::Text(_) => way,
+            _ => way,
         })
     }
+}
+
+fn has_ending(path: &Path, ending: &str) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(ending))
 }
 
 /// Whether a path counts from its scene's folder, on every system: Blender's `//`, or no root.

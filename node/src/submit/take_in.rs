@@ -62,7 +62,13 @@ pub(super) fn take_in(
         }
         let added = match &file.rewritten {
             None => added,
-            Some(bytes) => store.ingest_bytes(bytes).map_err(|error| failed(&error))?,
+            Some(copy) => {
+                let mut copy = std::fs::File::open(copy).map_err(|error| {
+                    let why = format!("a copy could not be read: {error}; nothing was submitted");
+                    ApiError::new(Code::Failed, why)
+                })?;
+                store.ingest_reader(&mut copy).map_err(|error| failed(&error))?
+            }
         };
         new += added.bytes_added;
         known += added.size - added.bytes_added;

@@ -1,7 +1,7 @@
 //! Which nodes can take a job at all.
 
 use super::NodeView;
-use crate::hardware::{Shortfall, gib};
+use crate::hardware::{SANDBOX, Shortfall, gib};
 use crate::job::spec::{JobSpec, Step};
 
 /// Why a node can't take a step of a job.
@@ -138,7 +138,10 @@ pub fn explain<'a>(
     }
     for tag in &needs.tags {
         if !with_version.iter().any(|node| node.tags.contains(tag)) {
-            sentences.push(format!("no node has the tag '{tag}'"));
+            sentences.push(match tag.as_str() {
+                SANDBOX => "it must run in a sandbox, and no node has one".to_owned(),
+                _ => format!("no node has the tag '{tag}'"),
+            });
         }
     }
     if sentences.is_empty() {

@@ -9,7 +9,7 @@ mod register;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::hardware::Hardware;
+use crate::hardware::{Hardware, SANDBOX};
 use crate::ids::{FactId, NodeId};
 use crate::time::Unix;
 use crate::wire::control::Advert;
@@ -135,6 +135,11 @@ impl Settings {
         }
         if let Some((NodeChange::Tags(Some(tags)), _)) = self.node(advert.node, Key::Tags) {
             advert.tags.clone_from(tags);
+            // What a machine can do is not set.
+            match configured.tags.contains(SANDBOX) {
+                true => _ = advert.tags.insert(SANDBOX.to_owned()),
+                false => _ = advert.tags.remove(SANDBOX),
+            }
         }
         advert
     }

@@ -19,6 +19,19 @@ pub use error::CommandError;
 /// stays below the 255 bytes of most file systems.
 const MAX_NAME_BYTES: usize = 120;
 
+/// What a command of the artist's own may have filled in.
+const IN_COMMANDS: [Placeholder; 9] = [
+    Placeholder::Frame,
+    Placeholder::LastFrame,
+    Placeholder::Start,
+    Placeholder::End,
+    Placeholder::RangeEnd,
+    Placeholder::Inputs,
+    Placeholder::Work,
+    Placeholder::Threads,
+    Placeholder::JobName,
+];
+
 /// One run of an engine: everything that its placeholders may stand for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Invocation {
@@ -56,6 +69,8 @@ pub struct Invocation {
     pub allow_scripts: bool,
     /// `--arg K=V`.
     pub arguments: BTreeMap<String, String>,
+    /// The words of a command of the artist's own, with placeholders; see [`Definition::runs_commands`].
+    pub command: Vec<String>,
 }
 
 /// What to run. The arguments are whole entries of an argument list, to be given to the program
@@ -67,7 +82,7 @@ pub struct Command {
     pub builtin: Option<Builtin>,
     /// Where the program may be, in the order to look.
     pub program_candidates: Vec<Executable>,
-    /// The program's arguments.
+    /// The program's arguments; of a command of the artist's own the program as well, as the first.
     pub args: Vec<String>,
     /// Environment variables to set.
     pub env: BTreeMap<String, String>,
@@ -125,6 +140,7 @@ pub fn command(definition: &Definition, invocation: &Invocation) -> Result<Comma
     for argument in &definition.args {
         match argument {
             Argument::One(template) => args.push(run.expand(template)?),
+            Argument::Command => args.extend(run.own_command()?),
             Argument::Options(slot) => {
                 let groups = definition.options.iter().filter(|group| group.slot == *slot);
                 for group in groups.filter(|group| run.applies(group)) {
@@ -192,6 +208,29 @@ impl<'a> Run<'a> {
     fn expand(&self, template: &Template) -> Result<String, CommandError> {
         let first = self.invocation.frames[0];
         template.expand(self.range_end(), |name| self.value(name, first))
+    }
+
+    /// The words of the artist's own command. What they ask for must be something that a command has.
+    fn own_command(&self) -> Result<Vec<String>, CommandError> {
+        let wrong =
+            |word: &str, why: String| CommandError::BadCommand { word: word.to_owned(), why };
+        if self.invocation.command.is_empty() {
+            return Err(wrong("", "it is empty".to_owned()));
+        }
+        let words = self.invocation.command.iter().map(|word| {
+            let template = Template::parse(word).map_err(|why| wrong(word, why))?;
+            if let Some(name) = template.names().find(|name| !IN_COMMANDS.contains(name)) {
+                let why = format!("a command of one's own has no {{{name}}}");
+                return Err(wrong(word, why));
+            }
+            self.expand(&template)
+        });
+        let words = words.collect::<Result<Vec<String>, CommandError>>()?;
+        match words.iter().find(|word| word.contains('\0')) {
+            Some(word) => Err(wrong(word, "it holds a zero byte".to_owned())),
+            None if words[0].is_empty() => Err(wrong("", "its program has no name".to_owned())),
+            None => Ok(words),
+        }
     }
 
     fn applies(&self, group: &OptionGroup) -> bool {

@@ -17,8 +17,9 @@ mod tests;
 const MAX_TEXT_BYTES: usize = 1024 * 1024;
 
 /// The definitions that come with weft, each a file of its own.
-const SHIPPED: [(&str, &str); 6] = [
+const SHIPPED: [(&str, &str); 7] = [
     ("blender.toml", include_str!("../../engines/blender.toml")),
+    ("command.toml", include_str!("../../engines/command.toml")),
     ("compare.toml", include_str!("../../engines/compare.toml")),
     ("demo.toml", include_str!("../../engines/demo.toml")),
     ("join.toml", include_str!("../../engines/join.toml")),
@@ -35,7 +36,8 @@ const SHIPPED: [(&str, &str); 6] = [
 /// - `version_pattern`: a regular expression whose one group is the version, sought in what the
 ///   program prints when called with `version_args`.
 /// - `args`: the program's arguments, with [placeholders](super#placeholders); `{options}` or
-///   `{options:SLOT}` as an argument of its own stands for the option groups of that slot.
+///   `{options:SLOT}` as an argument of its own stands for the option groups of that slot. `{command}`, as
+///   the only one, stands for a command of the artist's own: its first word is the program.
 /// - `[[options]]` with `when`, `args` and `slot`: arguments that appear only when `when` holds:
 ///   `camera`, `scene_name`, `view_layer`, `scale`, `format`, `tile`, `allow_scripts` or `arg.K` was
 ///   given, or was not, with `!` before it.
@@ -89,6 +91,14 @@ pub struct Definition {
     /// Whether equal inputs, arguments and versions give equal results, so that what was rendered once is
     /// used again; true unless the table says otherwise.
     pub reuse: bool,
+    /// Further files and folders that it reads, beside the job's own and what programs need.
+    pub readable: Vec<String>,
+    /// Further folders that it writes to, beside its work folder.
+    pub writable: Vec<String>,
+    /// The daemon's environment variables that it gets as well, by name; `*` and `?` may stand in it.
+    pub pass_environment: Vec<String>,
+    /// Whether every regular file that a run leaves in its work folder is a result (`collect`).
+    pub collects: bool,
     /// How many seconds a run may print nothing before it counts as hung (`silence_seconds`); 0, the
     /// default, for as long as it likes: silence isn't death.
     pub silence_seconds: u32,
@@ -211,6 +221,8 @@ pub enum DefinitionError {
 pub(super) enum Argument {
     One(Template),
     Options(String),
+    /// The words of a command of the artist's own.
+    Command,
 }
 
 /// Arguments that depend on what was asked for.
@@ -261,13 +273,9 @@ pub fn parse(
 }
 
 impl Definition {
-    /// An engine for a command of the artist's own: `argv` with placeholders, in which `{frame}`
-    /// stands for the frame.
-    ///
-    /// # Errors
-    /// A sentence about the program or the placeholder that is wrong.
-    pub fn from_argv(argv: &[String]) -> Result<Definition, String> {
-        build::from_argv(argv)
+    /// Whether it runs commands of artists' own: then the program is what the job says.
+    pub fn runs_commands(&self) -> bool {
+        self.executables.contains(&Executable::Given)
     }
 
     /// The version in what the program printed when it was called with `version_args`; `"0"` for
@@ -366,7 +374,7 @@ impl Definition {
     pub(super) fn names(&self) -> impl Iterator<Item = &Placeholder> {
         let args = self.args.iter().filter_map(|argument| match argument {
             Argument::One(template) => Some(template),
-            Argument::Options(_) => None,
+            Argument::Options(_) | Argument::Command => None,
         });
         args.chain(self.options.iter().flat_map(|group| &group.args))
             .chain(&self.outputs)

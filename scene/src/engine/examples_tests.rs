@@ -37,6 +37,7 @@ fn words(engine: &str, extension: &str) -> Vec<String> {
         scale: None,
         tile: None,
         allow_scripts: false,
+        command: Vec::new(),
         arguments: Default::default(),
     };
     command(&example(engine), &invocation).unwrap().args

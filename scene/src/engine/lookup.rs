@@ -6,6 +6,8 @@
 pub enum Executable {
     /// `{weft}`: the weft binary itself.
     Weft,
+    /// `{command}`: the first word of a command of the artist's own.
+    Given,
     /// A bare name, to be found in `PATH` (on Windows with `.exe` added).
     Name(String),
     /// An absolute path, in which `*` and `?` may stand in any component
@@ -20,6 +22,9 @@ impl Executable {
     pub fn parse(text: &str) -> Option<Executable> {
         if text == "{weft}" {
             return Some(Executable::Weft);
+        }
+        if text == "{command}" {
+            return Some(Executable::Given);
         }
         let mut start = text.chars();
         let drive = start.next().is_some_and(|letter| letter.is_ascii_alphabetic())
@@ -71,6 +76,7 @@ mod tests {
     #[test]
     fn places_are_told_apart() {
         assert_eq!(Executable::parse("{weft}"), Some(Executable::Weft));
+        assert_eq!(Executable::parse("{command}"), Some(Executable::Given));
         assert_eq!(Executable::parse("sh"), Some(Executable::Name("sh".into())));
         for path in ["/opt/b-*/b", "C:\\Program Files\\b.exe", "c:/b.exe", "\\\\server\\b.exe"] {
             assert_eq!(Executable::parse(path), Some(Executable::Path(path.into())));

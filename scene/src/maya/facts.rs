@@ -1,6 +1,6 @@
 //! What the statements of one file say.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
 
 use super::arguments::{
@@ -124,6 +124,48 @@ pub(super) fn collect<R: Read>(
     }
     reader.facts.closed = statements.is_closed();
     Ok(reader.facts)
+}
+
+/// A node as Maya itself lists it.
+pub(super) struct Listed {
+    pub(super) kind: String,
+    pub(super) name: String,
+    pub(super) parent: String,
+    pub(super) startup: bool,
+    /// Attributes that name files, and what they name.
+    pub(super) files: Vec<(String, String)>,
+    /// Some other attributes.
+    pub(super) values: BTreeMap<String, String>,
+}
+
+/// The cameras and files of nodes, and nothing else.
+pub(super) fn of_nodes(nodes: impl Iterator<Item = Listed>) -> Facts {
+    let mut reader = Reader {
+        facts: Facts::default(),
+        node: Node::default(),
+        clocks: Clocks::default(),
+        said: Vec::new(),
+    };
+    let word = |text: String| Word { text, quoted: true, cut: false };
+    for Listed { kind, name, parent, startup, files, values } in nodes {
+        reader.node = Node { kind, name, parent, startup, ..Node::default() };
+        for (attribute, value) in values {
+            reader.set_of_node(&attribute, &[word(value)]);
+        }
+        for (attribute, path) in files {
+            let before = reader.node.files.len();
+            reader.set_of_node(&attribute, &[word(path.clone())]);
+            // Maya says that it is a file, whatever plug-in's attribute that is.
+            if reader.node.files.len() == before
+                && !nodes::comes_with_maya(&path)
+                && !matches!(reader.node.kind.as_str(), "reference" | "cacheFile")
+            {
+                reader.node.files.push((path, AssetKind::Other));
+            }
+        }
+        reader.finish_node();
+    }
+    reader.facts
 }
 
 /// The node that `setAttr ".x"` is about.

@@ -6,12 +6,22 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::read_from;
 use super::shared_scenes_tests::{expectations, scene_of, scenes};
+use super::{read_from, rewrite};
 use crate::analysis::AnalyseError;
 
 fn read(bytes: impl Read) -> bool {
     read_from(bytes, Path::new("hostile.ma")).is_ok()
+}
+
+/// Copies with every path moved, and with none: the second is the scene.
+fn copy(bytes: &[u8]) {
+    let name = Path::new("hostile.ma");
+    let _ = rewrite::copy(bytes, name, &mut std::io::sink(), &|path| Some(format!("x/{path}")));
+    let mut same = Vec::new();
+    if rewrite::copy(bytes, name, &mut same, &|_| None).is_ok() {
+        assert_eq!(same, bytes);
+    }
 }
 
 const SCENE: &str = "//Maya ASCII 2017 scene\n//Codeset: 932\nfile -r -ns \"a\" -rfn \"aRN\" \"a.ma\";\n\
@@ -26,12 +36,14 @@ proptest! {
         let head: &[u8] = b"//Maya ASCII 2017 scene\n";
         read(head.chain(&bytes[..]));
         read(&bytes[..]);
+        copy(&[head, &bytes[..]].concat());
     }
 
     #[test]
     fn any_syntax(text in "[a-z\"();/*+ \n\\\\.:$<>{}-]{0,300}") {
         let head: &[u8] = b"//Maya ASCII 2017 scene\n";
         read(head.chain(text.as_bytes()));
+        copy(&[head, text.as_bytes()].concat());
     }
 
     #[test]
@@ -44,6 +56,7 @@ proptest! {
         }
         bytes.truncate(cut.index(bytes.len() + 1));
         read(&bytes[..]);
+        copy(&bytes);
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::analyse;
+use super::{analyse, rewrite_paths};
 use crate::analysis::{Analysis, AssetKind};
 
 /// Counts facts, and notes those that differ.
@@ -66,6 +66,33 @@ fn shared_scenes_are_read_as_expected() {
     );
     assert!(comparison.mismatches.is_empty(), "{:#?}", comparison.mismatches);
     assert!(comparison.files > 0, "no expectations at {}", root.display());
+}
+
+/// There and back again: a copy with other paths names these, and one with the old paths is the scene.
+#[test]
+fn paths_in_shared_scenes_move_there_and_back() {
+    let Some(root) = scenes() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut moved = 0;
+    for scene in expectations(&root).iter().map(|facts| scene_of(facts)) {
+        let paths: BTreeSet<String> =
+            analyse(&scene).unwrap().assets.into_iter().map(|asset| asset.path).collect();
+        let there = |path: &str| paths.contains(path).then(|| format!("moved/{path}"));
+        let copy = folder.path().join("copy.ma");
+        let mut bytes = Vec::new();
+        let count = rewrite_paths(&scene, &mut bytes, &there).unwrap();
+        std::fs::write(&copy, &bytes).unwrap();
+        let named = analyse(&copy).unwrap().assets;
+        let new = named.iter().filter(|asset| asset.path.starts_with("moved/")).count();
+        assert!(count == 0 || new > 0, "{}: {named:?}", scene.display());
+        let back = |path: &str| path.strip_prefix("moved/").map(str::to_owned);
+        let mut again = Vec::new();
+        assert_eq!(rewrite_paths(&copy, &mut again, &back).unwrap(), count);
+        assert!(again == std::fs::read(&scene).unwrap(), "{}", scene.display());
+        moved += count;
+    }
+    println!("{moved} strings moved there and back");
+    assert!(moved > 0);
 }
 
 pub(super) fn expectations(folder: &Path) -> Vec<PathBuf> {

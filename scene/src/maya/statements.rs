@@ -11,9 +11,9 @@ use super::words::{Collector, Word};
 use crate::analysis::AnalyseError;
 
 /// How much is read at a time, in bytes.
-const CHUNK: usize = 256 * 1024;
+pub(super) const CHUNK: usize = 256 * 1024;
 /// How far the comments at the head of a file are looked at, in bytes.
-const HEAD: usize = 4096;
+pub(super) const HEAD: usize = 4096;
 /// The comments at the head of a file.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Header {
@@ -84,7 +84,11 @@ pub(super) fn open<R: Read>(
     Ok((header, statements))
 }
 
-fn read_head(head: &[u8]) -> Result<(Header, String), AnalyseError> {
+/// The comments at the head of a file, and what its `//Codeset:` line says.
+///
+/// # Errors
+/// For a file that is no Maya ASCII scene.
+pub(super) fn read_head(head: &[u8]) -> Result<(Header, String), AnalyseError> {
     let binary = [&b"FOR4"[..], b"FOR8", b"FORM"];
     if binary.iter().any(|magic| head.starts_with(magic)) {
         return Err(AnalyseError::Unsupported(

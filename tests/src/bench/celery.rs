@@ -61,7 +61,7 @@ impl Celery {
             celery.children.push(quiet(&mut worker).spawn().ok()?);
         }
         // Until the workers have started, and are warm.
-        _ = celery.drive(100);
+        _ = celery.drive("nothing", 100);
         Some(celery)
     }
 
@@ -72,14 +72,15 @@ impl Celery {
         command
     }
 
-    /// How long so many tasks take that do nothing, from the first that is sent to the last result.
+    /// How long so many tasks take that do nothing (`nothing`) or run `/bin/true` (`true`), from the first that
+    /// is sent to the last result.
     ///
     /// # Panics
     /// When Celery fails.
     #[must_use]
-    pub fn drive(&self, count: usize) -> Duration {
+    pub fn drive(&self, task: &str, count: usize) -> Duration {
         let mut command = self.python();
-        let output = command.args(["celery_peer.py", "drive", &count.to_string()]).output();
+        let output = command.args(["celery_peer.py", "drive", task, &count.to_string()]).output();
         let output = output.expect("Python can be started");
         let seconds = String::from_utf8_lossy(&output.stdout);
         let error = String::from_utf8_lossy(&output.stderr);

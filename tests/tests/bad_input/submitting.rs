@@ -18,6 +18,7 @@ createNode audio -n "track";
 pub(crate) fn try_all(farm: &Farm, cases: &mut Cases) {
     scenes(farm, cases);
     engines(farm, cases);
+    commands(farm, cases);
     frames(farm, cases);
     needs(farm, cases);
     files(farm, cases);
@@ -26,6 +27,20 @@ pub(crate) fn try_all(farm: &Farm, cases: &mut Cases) {
 
 fn submit(farm: &Farm, scene: &Path, options: &[&str]) -> Output {
     farm.submission(2, scene, options).run()
+}
+
+fn commands(farm: &Farm, cases: &mut Cases) {
+    let run = |command: &[&str]| farm.node(2).call(&["run", "--"]).args(command).run();
+    let case = "command of one's own, where no node lets members run any";
+    cases.refused(farm, case, || run(&["true", "{frame}"]));
+    let case = "command with a placeholder that a command doesn't have";
+    cases.refused(farm, case, || run(&["true", "{scene}"]));
+    cases.refused(farm, case, || run(&["true", "{fraem:04}"]));
+    let case = "command with a word that is too long";
+    cases.refused(farm, case, || run(&["true", &"x".repeat(5000)]));
+    let case = "scripts allowed, where no node has a sandbox";
+    let scene = farm.scene("scripts", 16, 1);
+    cases.refused(farm, case, || submit(farm, &scene, &["-f", "1", "--allow-scripts"]));
 }
 
 fn scenes(farm: &Farm, cases: &mut Cases) {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::absolute;
+use super::shared::{Basics, Shared, joined};
 use crate::error::Failure;
 use crate::values;
 
@@ -20,40 +20,8 @@ pub(crate) struct Args {
     /// The renderer, as `weft engines` names it; by the scene's ending otherwise
     #[arg(short, long, value_name = "NAME")]
     engine: Option<String>,
-    /// Bring the frames into this folder as they get done
-    #[arg(short, long, value_name = "DIR")]
-    pub(super) output: Option<PathBuf>,
-    /// The job's name; the scene's otherwise
-    #[arg(short, long, value_name = "TEXT")]
-    name: Option<String>,
-    /// Follow the job until it is over; its end decides the exit status
-    #[arg(short, long)]
-    pub(super) watch: bool,
-    /// Only say what would be done
-    #[arg(long)]
-    pub(super) dry_run: bool,
-
-    /// Render these first, and nothing else before their outcome is known
-    #[arg(
-        long,
-        value_name = "SPEC",
-        allow_hyphen_values = true,
-        value_parser = values::frame_spec,
-        help_heading = "Test frames"
-    )]
-    test_frames: Option<String>,
-    /// If a test frame fails, the job fails
-    #[arg(
-        long,
-        visible_alias = "test-must-pass",
-        requires = "test_frames",
-        conflicts_with = "approve_after_test",
-        help_heading = "Test frames"
-    )]
-    stop_after_test: bool,
-    /// The rest waits until somebody approves
-    #[arg(long, requires = "test_frames", help_heading = "Test frames")]
-    approve_after_test: bool,
+    #[command(flatten)]
+    pub(super) basics: Basics,
 
     /// The camera
     #[arg(long, value_name = "NAME", help_heading = "What to render")]
@@ -87,49 +55,17 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "What to render")]
     allow_scripts: bool,
 
-    /// A further file or folder that the scene needs
-    #[arg(long, value_name = "PATH", help_heading = "Files")]
-    assets: Vec<PathBuf>,
-    /// The folder of the project, from which the scene's relative paths count
-    #[arg(long, value_name = "DIR", help_heading = "Files")]
-    project: Option<PathBuf>,
+    #[command(flatten)]
+    shared: Shared,
+    /// Ask Maya itself what its scene needs, where it is installed; `.mb` scenes are read so anyway
+    #[arg(long, help_heading = "Files")]
+    deep: bool,
     /// Refuse the scene if its MD5 is another
     #[arg(long, value_name = "HEX", value_parser = values::md5, help_heading = "Files")]
     expect_md5: Option<String>,
     /// Render without the files that are missing
     #[arg(long, help_heading = "Files")]
     ignore_missing: bool,
-    /// Read files again that look unchanged since they were added last
-    #[arg(long, help_heading = "Files")]
-    rehash: bool,
-
-    /// The profile that a machine must meet, as `weft profiles` lists them
-    #[arg(long, value_name = "PROFILE", help_heading = "Where to render")]
-    hardware: Option<String>,
-    /// Memory that a machine must have, in GiB
-    #[arg(long, value_name = "GIB", allow_negative_numbers = true, value_parser = values::gib, help_heading = "Where to render")]
-    ram: Option<f64>,
-    /// Cores that it must have
-    #[arg(long, value_name = "N", help_heading = "Where to render")]
-    cores: Option<u32>,
-    /// Graphics cards that it must have
-    #[arg(long, value_name = "N", help_heading = "Where to render")]
-    gpus: Option<u32>,
-    /// A part of those cards' model
-    #[arg(long, value_name = "TEXT", help_heading = "Where to render")]
-    gpu_model: Option<String>,
-    /// A tag that the node must carry
-    #[arg(long = "tag", value_name = "T", help_heading = "Where to render")]
-    tags: Vec<String>,
-
-    /// 0 to 100, low (25), normal (50) or high (75); more goes first
-    #[arg(
-        long,
-        value_name = "N",
-        value_parser = values::priority,
-        help_heading = "How to render"
-    )]
-    priority: Option<u8>,
     /// How many frames one process of the renderer takes
     #[arg(
         long,
@@ -158,30 +94,9 @@ pub(crate) struct Args {
         help_heading = "How to render"
     )]
     check: Option<u8>,
-    /// How many times more a failed frame is tried
-    #[arg(
-        long,
-        value_name = "N",
-        value_parser = clap::value_parser!(u32).range(..=100),
-        help_heading = "How to render"
-    )]
-    retries: Option<u32>,
-    /// How long an attempt may take: 90s, 10m, 1h30m, 2d
-    #[arg(
-        long,
-        value_name = "DURATION",
-        value_parser = values::duration,
-        help_heading = "How to render"
-    )]
-    timeout: Option<Duration>,
 }
 
 impl Args {
-    /// The folder where the frames go, absolute.
-    pub(super) fn output_folder(&self) -> Result<Option<PathBuf>, Failure> {
-        self.output.as_deref().map(absolute).transpose()
-    }
-
     /// The request to a node.
     pub(super) fn request(&self) -> Result<Value, Failure> {
         let scene = absolute(&self.scene)?;
@@ -200,12 +115,7 @@ impl Args {
                 )));
             }
         }
-        // Very long specs were not checked where they were read, so that they aren't repeated.
-        let wrong = |error| Failure::call(format!("{error}; nothing was submitted."));
-        let frames = self.frames.as_deref().map(weft_scene::frames::parse).transpose();
-        if let (Some(frames), Some(test)) = (frames.map_err(wrong)?, &self.test_frames) {
-            weft_scene::frames::parse_test_frames(test, &frames).map_err(wrong)?;
-        }
+        self.basics.check_frames(self.frames.as_deref())?;
         let mut arguments = BTreeMap::new();
         for (key, value) in &self.args {
             if arguments.insert(key, value).is_some() {
@@ -214,17 +124,10 @@ impl Args {
                 )));
             }
         }
-        let assets: Vec<PathBuf> =
-            self.assets.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?;
-        Ok(json!({
+        let own = json!({
             "scene": scene,
             "frames": self.frames,
             "engine": self.engine,
-            "output": self.output_folder()?,
-            "name": self.name,
-            "test_frames": self.test_frames,
-            "stop_after_test": self.stop_after_test,
-            "approve_after_test": self.approve_after_test,
             "camera": self.camera,
             "scene_name": self.scene_name,
             "view_layer": self.view_layer,
@@ -232,26 +135,15 @@ impl Args {
             "scale": self.scale,
             "args": arguments,
             "allow_scripts": self.allow_scripts,
-            "assets": assets,
-            "project": self.project.as_deref().map(absolute).transpose()?,
             "expect_md5": self.expect_md5,
             "ignore_missing": self.ignore_missing,
-            "rehash": self.rehash,
-            "hardware": self.hardware,
-            "ram": self.ram,
-            "cores": self.cores,
-            "gpus": self.gpus,
-            "gpu_model": self.gpu_model,
-            "tags": self.tags,
-            "priority": self.priority,
+            "deep": self.deep,
             "frames_per_task": self.frames_per_task,
             "tiles": self.tiles,
-            "retries": self.retries,
-            "timeout_seconds": self.timeout.map(|timeout| timeout.as_secs()),
             "fresh": self.fresh,
             "check": self.check,
-            "dry_run": self.dry_run,
-        }))
+        });
+        joined([own, self.basics.request()?, self.shared.request()?])
     }
 }
 

@@ -63,6 +63,14 @@ pub enum CommandError {
         /// How to give one.
         hint: String,
     },
+    /// A word of a command of the artist's own that can't be used.
+    #[error("the command can't be run: {word:?}: {why}")]
+    BadCommand {
+        /// The word as it was given.
+        word: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A value that the engine can't be given.
     #[error("the value of {name} {why}")]
     BadValue {

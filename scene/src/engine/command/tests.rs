@@ -245,3 +245,27 @@ fn names_of_files_are_safe() {
     }
     assert_eq!(file_safe_name(&"é".repeat(300)).len(), MAX_NAME_BYTES);
 }
+
+#[test]
+fn commands_of_ones_own_are_filled_in_word_by_word() {
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+    let engine = &super::super::shipped()["command"];
+    let run = |command: &[&str]| {
+        super::command(engine, &Invocation { command: words(command), ..invocation(&[7]) })
+    };
+    let made = run(&["ffmpeg", "-i", "{inputs}/a.{frame:04}.exr", "{{frame}} b c", "${X} {1..3}"])
+        .unwrap();
+    assert_eq!(made.args, ["ffmpeg", "-i", "/job/inputs/a.0007.exr", "{frame} b c", "${X} {1..3}"]);
+    assert!(made.expected_outputs.is_empty() && made.builtin.is_none());
+    for (command, why) in [
+        (&[][..], "it is empty"),
+        (&[""], "no name"),
+        (&["a", "{fraem}"], "there is no placeholder {fraem}"),
+        (&["a", "{scene}"], "has no {scene}"),
+        (&["a", "{output}"], "has no {output}"),
+        (&["a\0b"], "zero byte"),
+    ] {
+        let error = run(command).unwrap_err().to_string();
+        assert!(error.contains(why), "{command:?}: {error}");
+    }
+}

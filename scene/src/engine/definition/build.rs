@@ -61,19 +61,6 @@ pub(super) fn read(
     Ok(engines)
 }
 
-pub(super) fn from_argv(argv: &[String]) -> Result<Definition, String> {
-    let (program, args) = argv.split_first().ok_or("the command is empty")?;
-    let nowhere = |text: &String| Spanned::new(0..0, text.clone());
-    let table = Table {
-        title: Some(program.clone()),
-        executables: Some(vec![nowhere(program)]),
-        args: Some(args.iter().map(nowhere).collect()),
-        reuse: Some(false),
-        ..Table::default()
-    };
-    build("command", table).map_err(|(_, message)| message)
-}
-
 /// The table of `name` with everything it builds on.
 fn resolve(
     name: &str,
@@ -197,6 +184,10 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
         display: table.display.unwrap_or(false),
         devices: table.devices.unwrap_or_default(),
         reuse: table.reuse.unwrap_or(true),
+        readable: places(table.readable)?,
+        writable: places(table.writable)?,
+        pass_environment: variables(table.pass_environment)?,
+        collects: table.collect.unwrap_or(false),
         silence_seconds: table.silence_seconds.unwrap_or(0),
         success_exit_codes: table.success_exit_codes.unwrap_or_else(|| vec![0]),
         memory_exit_codes: table.memory_exit_codes.unwrap_or_else(|| vec![137]),
@@ -210,6 +201,19 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
         log: log_patterns(&table.log.unwrap_or_default())?,
         files: table.files.as_ref().map(file_patterns).transpose()?,
     };
+    let given = definition.executables.contains(&Executable::Given);
+    let whole = definition.args == [Argument::Command] && definition.executables.len() == 1;
+    if given != definition.args.contains(&Argument::Command) || (given && !whole) {
+        let message = "{command} must be all of args and of executables, or be in neither";
+        return Err((None, message.to_owned()));
+    }
+    if definition.collects
+        && (!definition.outputs.is_empty() || definition.frames.per_run != FramesPerRun::One)
+    {
+        let message = "collect takes whatever lies in the work folder: it goes with neither outputs nor \
+                       several frames in a run";
+        return Err((None, message.to_owned()));
+    }
     if definition.frames.first > definition.frames.last {
         return Err((None, "first_frame is above last_frame".to_owned()));
     }
@@ -234,13 +238,31 @@ fn executables(texts: Vec<Text>) -> Result<Vec<Executable>, Wrong> {
     let read = |text: &Text| {
         Executable::parse(text.get_ref()).ok_or_else(|| {
             let message = format!(
-                "{:?} is neither a program's name nor an absolute path nor {{weft}}",
+                "{:?} is neither a program's name nor an absolute path nor {{weft}} or {{command}}",
                 text.get_ref()
             );
             (Some(text.span()), message)
         })
     };
     texts.iter().map(read).collect()
+}
+
+/// Absolute paths.
+fn places(texts: Option<Vec<Text>>) -> Result<Vec<String>, Wrong> {
+    let read = |text: Text| match Executable::parse(text.get_ref()) {
+        Some(Executable::Path(path)) => Ok(path),
+        _ => Err((Some(text.span()), format!("{:?} is no absolute path", text.get_ref()))),
+    };
+    texts.unwrap_or_default().into_iter().map(read).collect()
+}
+
+fn variables(texts: Option<Vec<Text>>) -> Result<Vec<String>, Wrong> {
+    let read = |text: Text| match text.get_ref().contains(['=', '\0']) || text.get_ref().is_empty()
+    {
+        false => Ok(text.into_inner()),
+        true => Err((Some(text.span()), format!("{:?} can't name a variable", text.get_ref()))),
+    };
+    texts.unwrap_or_default().into_iter().map(read).collect()
 }
 
 fn extensions(texts: Vec<Text>) -> Result<Vec<String>, Wrong> {
@@ -261,6 +283,9 @@ fn template(text: &Text) -> Result<Template, Wrong> {
 
 fn argument(text: &Text) -> Result<Argument, Wrong> {
     let whole = text.get_ref().as_str();
+    if whole == "{command}" {
+        return Ok(Argument::Command);
+    }
     if whole == "{options}" {
         return Ok(Argument::Options(String::new()));
     }
@@ -356,7 +381,7 @@ fn output(text: &Text) -> Result<Template, Wrong> {
 fn default_outputs(args: &[Argument], options: &[OptionGroup]) -> Vec<Template> {
     let always = args.iter().filter_map(|argument| match argument {
         Argument::One(template) => Some(template),
-        Argument::Options(_) => None,
+        Argument::Options(_) | Argument::Command => None,
     });
     let mut names =
         always.chain(options.iter().flat_map(|group| &group.args)).flat_map(Template::names);

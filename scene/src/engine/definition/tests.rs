@@ -3,7 +3,10 @@ use super::*;
 #[test]
 fn shipped_engines_are_there_and_whole() {
     let engines = shipped();
-    assert_eq!(engines.keys().collect::<Vec<_>>(), ["blender", "demo", "join", "noop", "povray"]);
+    assert_eq!(
+        engines.keys().collect::<Vec<_>>(),
+        ["blender", "command", "demo", "join", "noop", "povray"]
+    );
     assert_eq!(engines["join"].builtin, Some(Builtin::Join));
     assert_eq!(engines["noop"].builtin, Some(Builtin::Noop));
     assert_eq!(engines["demo"].executables, [Executable::Weft]);
@@ -163,12 +166,46 @@ fn circles_and_floods_are_refused() {
 }
 
 #[test]
-fn commands_of_ones_own_become_definitions() {
-    let argv = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
-    let own = Definition::from_argv(&argv(&["convert", "{frame:04}.exr", "{output}"])).unwrap();
-    assert_eq!(own.executables, [Executable::Name("convert".into())]);
-    assert_eq!(own.outputs.len(), 1);
-    assert!(Definition::from_argv(&[]).is_err());
-    assert!(Definition::from_argv(&argv(&["./convert"])).is_err());
-    assert!(Definition::from_argv(&argv(&["convert", "{fraem}"])).unwrap_err().contains("fraem"));
+fn commands_of_ones_own_take_the_whole_command_line() {
+    let command = &shipped()["command"];
+    assert!(command.runs_commands() && command.collects);
+    assert!(shipped().values().filter(|engine| engine.runs_commands()).count() == 1);
+    for wrong in [
+        "executables = ['{command}']\nargs = ['a']",
+        "executables = ['sh']\nargs = ['{command}']",
+        "executables = ['{command}']\nargs = ['-c', '{command}']",
+        "executables = ['{command}', 'sh']\nargs = ['{command}']",
+    ] {
+        let error = parse(&format!("[engine.x]\n{wrong}\n"), "t").unwrap_err().to_string();
+        assert!(error.contains("{command} must be all"), "{wrong}: {error}");
+    }
+}
+
+#[test]
+fn what_lies_in_the_work_folder_is_collected_or_named() {
+    let both = "[engine.x]\nexecutables = ['x']\nargs = ['{output}']\ncollect = true\n";
+    assert!(parse(both, "t").unwrap_err().to_string().contains("collect"));
+    let runs = "[engine.x]\nexecutables = ['x']\nframes_per_run = 'list'\ncollect = true\n";
+    assert!(parse(runs, "t").is_err());
+}
+
+#[test]
+fn what_a_run_reaches_beside_its_own_is_named_by_whole_paths() {
+    let with = |line: &str| parse(&format!("[engine.x]\nexecutables = ['x']\n{line}\n"), "t");
+    let engine =
+        with("readable = ['/studio/lib']\nwritable = ['/scratch']\npass_environment = ['FOO_*']");
+    let engine = &engine.unwrap()["x"];
+    assert_eq!(
+        (&engine.readable[..], &engine.writable[..]),
+        (&["/studio/lib".to_owned()][..], &["/scratch".to_owned()][..])
+    );
+    assert_eq!(engine.pass_environment, ["FOO_*"]);
+    for (line, why) in [
+        ("readable = ['lib']", "no absolute path"),
+        ("writable = ['{work}']", "no absolute path"),
+        ("pass_environment = ['A=B']", "can't name a variable"),
+    ] {
+        let error = with(line).unwrap_err().to_string();
+        assert!(error.contains("line 3") && error.contains(why), "{line}: {error}");
+    }
 }
