@@ -32,6 +32,8 @@ pub(crate) struct Job {
     pub(crate) cost_so_far: Option<f64>,
     pub(crate) cost_expected: Option<f64>,
     pub(crate) frames: Vec<Frame>,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) warnings: Vec<String>,
     pub(crate) deliveries: Vec<Delivery>,
     pub(crate) holders: Vec<Holder>,
 }
@@ -48,8 +50,17 @@ pub(crate) struct Frame {
     pub(crate) is_test_frame: bool,
     pub(crate) progress: Option<f64>,
     pub(crate) render_time: Option<f64>,
+    pub(crate) reused_from: Option<String>,
     pub(crate) error_message: Option<String>,
     pub(crate) output: Vec<Output>,
+}
+
+/// A frame that is rendered a second time.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Check {
+    /// Whether both show the same, once they were compared.
+    pub(crate) same: Option<bool>,
 }
 
 /// A finished file.
@@ -241,8 +252,11 @@ impl Job {
 }
 
 impl Frame {
-    /// Who renders or rendered it.
+    /// Who renders or rendered it, or that nobody did.
     pub(crate) fn who(&self) -> Option<&str> {
+        if self.reused_from.is_some() {
+            return Some("taken over");
+        }
         self.node_name.as_deref().or(self.node.as_deref().map(short))
     }
 }

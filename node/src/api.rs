@@ -15,6 +15,7 @@ mod listen;
 mod logs;
 mod nodes;
 mod openapi;
+mod previews;
 mod profiles;
 mod references;
 mod settings;
@@ -109,6 +110,7 @@ fn router(node: Arc<Shared>) -> Router {
         .route("/v1/jobs/{job}/extend", post(jobs::extend))
         .route("/v1/jobs/{job}/outputs", get(jobs::outputs))
         .route("/v1/jobs/{job}/logs/{frame}", get(logs::log))
+        .route("/v1/jobs/{job}/frames/{frame}/preview", get(previews::preview))
         .route("/v1/store", get(store::overview))
         .route("/v1/store/held", get(held::here))
         .route("/v1/store/add", post(store::add))

@@ -18,6 +18,7 @@ use crate::clock::local_minute;
 use crate::network::News;
 use crate::network::swarm::SwarmNews;
 use crate::node::Shared;
+use crate::reuse;
 
 /// The name under which the highest term is kept in the catalog.
 pub(crate) const TERM: &str = "term";
@@ -140,6 +141,7 @@ impl Driver {
                 Command::Store { from, token, goods, job } => self.keep(from, token, goods, job),
                 Command::Answer(request, answer) => self.node.answer(request, answer),
                 Command::Changed(job) => self.node.changed(job),
+                Command::Seek(job) => drop(tokio::spawn(reuse::seek(Arc::clone(&self.node), job))),
                 Command::LeaderChanged => self.node.leader_changed(),
                 Command::Set => self.set = true,
                 Command::Close(node, why) => {

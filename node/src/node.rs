@@ -37,7 +37,7 @@ use crate::render::{Allowed, Renderer, Source};
 use crate::sandbox::Sandbox;
 use crate::studio::Studio;
 use crate::transfer::{Fetcher, Traffic};
-use crate::{admission, api, delivery, renewal, transfer, upkeep};
+use crate::{admission, api, delivery, notes, renewal, transfer, upkeep};
 
 /// How a node is run.
 #[derive(Clone, Debug, Default)]
@@ -190,7 +190,7 @@ impl Shared {
 
     /// What a task works on that others of its job made; none while not all of that is known here.
     pub(crate) fn sources(&self, job: &JobId, task: &TaskKey) -> Option<Vec<Source>> {
-        Source::of(self.machine().ledger.jobs.get(job)?, task)
+        Source::of(&self.machine(), job, task)
     }
 
     pub(crate) fn connected(&self) -> Vec<NodeId> {
@@ -376,6 +376,7 @@ pub async fn run(
         Setup { keys, gate, studio: membership.studio.id, listen: vec![listen], full: true };
     let (network, news) = Network::start(me, setup)?;
     let (inputs, queue) = mpsc::channel(4096);
+    let (made, results) = mpsc::channel(notes::MAX_WAITING);
     let traffic = Traffic::default();
     let fetcher = Fetcher::new(network.clone(), Arc::clone(&store), traffic.clone());
     let usable = engines.iter().filter_map(|(name, found)| {
@@ -389,7 +390,7 @@ pub async fn run(
         usable.collect(),
         (sandbox.clone(), config.shared_roots.clone()),
         Allowed { ram: crate::hardware::ram(), work: config.work },
-        inputs.clone(),
+        (inputs.clone(), made),
     );
     let clock = Clock::start();
     let configured = (advert.clone(), crate::hardware::cores());
@@ -438,6 +439,7 @@ pub async fn run(
         tokio::spawn(Driver::new(Arc::clone(&shared)).run(queue, news)),
         tokio::spawn(transfer::serve(network, store, traffic)),
         tokio::spawn(delivery::run(Arc::clone(&shared))),
+        tokio::spawn(notes::run(Arc::clone(&shared), results)),
         tokio::spawn(renewal::run(Arc::clone(&shared))),
         tokio::spawn(remember_peers(Arc::clone(&shared))),
         tokio::spawn(upkeep::run(Arc::clone(&shared))),

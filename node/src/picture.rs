@@ -1,13 +1,19 @@
-//! Pictures put together from their tiles, sample by sample: nothing is converted. One tile is in memory
-//! at a time, beside the picture.
+//! Pictures: put together from their tiles, sample by sample, so that nothing is converted and one tile is in
+//! memory at a time beside the picture; and shown small.
 
+mod compare;
 mod exr;
+mod jpeg;
 mod png;
+mod preview;
 
 use std::path::{Path, PathBuf};
 
 use weft_protocol::hardware::gib;
 use weft_scene::engine::{Rect, Tile};
+
+pub(crate) use compare::{Difference, compare};
+pub(crate) use preview::{has_preview, preview};
 
 /// How a frame was split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

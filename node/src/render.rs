@@ -1,5 +1,6 @@
 //! Rendering: attempts from their lease to their outcome.
 
+mod compare;
 mod frames;
 mod inputs;
 mod join;
@@ -29,6 +30,7 @@ use weft_store::{Batch, Store};
 use crate::clock::unix_now;
 use crate::engines::Found;
 use crate::home::Home;
+use crate::notes::Made;
 use crate::sandbox::Sandbox;
 use crate::shared_roots::SharedRoots;
 use crate::transfer::Fetcher;
@@ -59,6 +61,7 @@ struct Inner {
     sandbox: Sandbox,
     allowed: Allowed,
     inputs: mpsc::Sender<Input>,
+    made: mpsc::Sender<Made>,
     runs: Mutex<BTreeMap<AttemptKey, Run>>,
     ready: inputs::Ready,
 }
@@ -118,7 +121,7 @@ struct Ended {
 }
 
 impl Renderer {
-    /// A renderer that tells the driver through `inputs` what happens.
+    /// A renderer that tells the driver through `inputs` what happens, and through `made` what was made.
     #[must_use]
     #[expect(
         clippy::too_many_arguments,
@@ -132,12 +135,12 @@ impl Renderer {
         engines: BTreeMap<String, (Definition, Found)>,
         (sandbox, shared_roots): (Sandbox, SharedRoots),
         allowed: Allowed,
-        inputs: mpsc::Sender<Input>,
+        (inputs, made): (mpsc::Sender<Input>, mpsc::Sender<Made>),
     ) -> Self {
         let runs = Mutex::new(BTreeMap::new());
         let ready = inputs::Ready::new(home.jobs(), Arc::clone(&store), shared_roots);
         let inner =
-            Inner { home, weft, store, fetcher, engines, sandbox, allowed, inputs, runs, ready };
+            Inner { home, weft, store, fetcher, engines, sandbox, allowed, inputs, made, runs, ready };
         Self { inner: Arc::new(inner) }
     }
 
@@ -232,11 +235,12 @@ impl Renderer {
         let _ = self.inner.inputs.send(input).await;
     }
 
-    /// Whether an attempt puts together what others made.
+    /// Whether an attempt works on what others made.
     fn joins(&self, spec: &JobSpec, attempt: &AttemptKey) -> bool {
         let step = spec.steps.get(usize::from(attempt.task.step));
         let engine = step.and_then(|step| self.inner.engines.get(&step.engine));
-        engine.is_some_and(|(definition, _)| definition.builtin == Some(Builtin::Join))
+        let builtin = engine.and_then(|(definition, _)| definition.builtin);
+        matches!(builtin, Some(Builtin::Join | Builtin::Compare))
     }
 
     /// The attempt fails for want of what it works on.
@@ -380,7 +384,16 @@ impl Renderer {
         };
         let took = weft_protocol::fact::body::millis(render);
         let outcome = Outcome { peak_memory, log, ..attempt.outcome(ending, started, took) };
+        let made = match &outcome.ending {
+            Ending::Done(files) if !files.is_empty() => Some(files.clone()),
+            Ending::Done(_) | Ending::Failed { .. } => None,
+        };
         self.tell(Input::Ended(attempt, Box::new(outcome))).await;
+        if let Some(files) = made {
+            let AttemptKey { job, task, generation, .. } = attempt;
+            // Where too many wait, nothing is noted of this one: it is done all the same.
+            let _ = self.inner.made.try_send(Made { job, task, generation, files });
+        }
     }
 }
 

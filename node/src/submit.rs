@@ -1,5 +1,6 @@
 //! Submitting: from a scene on somebody's disk to a signed spec whose every blob is in the store.
 
+mod check;
 mod collect;
 mod maya_paths;
 mod own;
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use weft_protocol::content::TreePath;
 use weft_protocol::hardware::{GIB, Needs, SANDBOX, SHARED};
 use weft_protocol::ids::BlobId;
-use weft_protocol::job::spec::{AfterTest, JobSpec, MAX_RETRIES, NORMAL_PRIORITY, Step};
+use weft_protocol::job::spec::{AfterTest, COMPARE, JobSpec, MAX_RETRIES, NORMAL_PRIORITY, Step};
 use weft_protocol::job::task::runs;
 use weft_protocol::settings::Profile;
 use weft_scene::analysis::Analysis;
@@ -101,6 +102,10 @@ pub struct SubmitRequest {
     pub retries: Option<u32>,
     /// How long an attempt may take, in seconds.
     pub timeout_seconds: Option<u64>,
+    /// Everything is rendered, also what other jobs have rendered.
+    pub fresh: bool,
+    /// How many percent of the frames are rendered a second time, by another node, and compared.
+    pub check: Option<u8>,
     /// Only say what would be done.
     pub dry_run: bool,
 }
@@ -127,6 +132,8 @@ pub struct Prepared {
     pub warnings: Vec<String>,
     /// The job's frames, as a spec.
     pub frames: String,
+    /// Whether they are the scene's own, because none were named.
+    pub own_frames: bool,
     /// How many files its tree has.
     pub files: usize,
 }
@@ -176,6 +183,7 @@ pub fn prepare(
     }
     let split = tiles::wanted(request)?;
     let tile_warnings = tiles::check(request, &scene, split, definition, analysis.as_ref())?;
+    check::check(request, split, definition)?;
     if let Some(folder) = &request.output {
         check_output(folder)?;
     }
@@ -200,13 +208,18 @@ pub fn prepare(
         warnings.push(format!("no node has the engine '{engine}' just now"));
     }
     let tiled = (split != (1, 1)).then_some(definition);
+    let own_frames = request.frames.is_none();
     if request.dry_run {
         let bytes: u64 = gathered.files.iter().map(|file| file.size).sum();
         let nowhere = BlobId([0; 32]);
-        return finish(spec, &gathered.scene, nowhere, (bytes, 0), warnings, &gathered, tiled);
+        let sizes = (bytes, 0);
+        let finished = finish(spec, &gathered.scene, nowhere, sizes, warnings, &gathered, tiled)?;
+        return Ok(Prepared { own_frames, ..finished });
     }
     let (tree, added, known) = take_in::take_in(store, request, &gathered, progress)?;
-    finish(spec, &gathered.scene, tree, (added, known), warnings, &gathered, tiled)
+    let sizes = (added, known);
+    let finished = finish(spec, &gathered.scene, tree, sizes, warnings, &gathered, tiled)?;
+    Ok(Prepared { own_frames, ..finished })
 }
 
 fn finish(
@@ -224,7 +237,8 @@ fn finish(
         let join = tiles::join_step(&spec.steps[0], definition);
         spec.steps.push(join);
     }
-    spec.check().map_err(|error| invalid(format!("{error}; nothing was submitted")))?;
+    check::add_steps(&mut spec);
+    spec.check_bounds().map_err(|error| invalid(format!("{error}; nothing was submitted")))?;
     let frames: Vec<i64> =
         weft_protocol::job::task::unfold(&spec.steps[0].frames).map(i64::from).collect();
     Ok(Prepared {
@@ -233,6 +247,7 @@ fn finish(
         bytes_already_known,
         warnings,
         frames: frames::format(&frames),
+        own_frames: false,
         files: gathered.files.len(),
     })
 }
@@ -283,9 +298,9 @@ fn choose_engine(
                     .hint(format!("Name one with --engine. Known are: {}.", known()))
             })?,
     };
-    if engine == tiles::JOIN {
-        return Err(invalid("'join' is no engine for scenes; nothing was submitted")
-            .hint("Tiles are asked for with --tiles, and joined by themselves."));
+    if engine == tiles::JOIN || engine == COMPARE {
+        return Err(invalid(format!("'{engine}' is no engine for scenes; nothing was submitted"))
+            .hint("--tiles and --check ask for it by themselves."));
     }
     if engines.get(&engine).is_some_and(Definition::runs_commands) {
         return Err(invalid(format!("'{engine}' is no engine for scenes; nothing was submitted"))
@@ -482,6 +497,8 @@ fn draft(
         priority: request.priority.unwrap_or(NORMAL_PRIORITY),
         retries,
         timeout: u32::try_from(request.timeout_seconds.unwrap_or(0)).unwrap_or(u32::MAX),
+        fresh: request.fresh,
+        check: request.check.unwrap_or(0),
     })
 }
 

@@ -24,6 +24,9 @@ pub const LEASE: Duration = Duration::from_secs(10);
 pub const UNTAKEN: Duration = Duration::from_secs(3);
 /// How often nodes report to their leader.
 pub const REPORT_PERIOD: Duration = Duration::from_millis(1000);
+/// How long a job waits for word of stored results before its tasks are handed out: those who seek them
+/// tell with each part that they have brought.
+pub const SEEK: Duration = Duration::from_secs(30);
 /// A node that has not reported for this long gets nothing new.
 pub const SILENT: Duration = Duration::from_millis(3000);
 
@@ -59,6 +62,9 @@ pub struct Leader {
     workers: BTreeMap<NodeId, Worker>,
     leases: BTreeMap<(JobId, TaskKey), Held>,
     waiting: BTreeMap<JobId, Waiting>,
+    /// Jobs of which stored results are being sought, and the last word of that: for which tasks there are
+    /// some, once that is known.
+    sought: BTreeMap<JobId, (Time, Option<BTreeSet<TaskKey>>)>,
     /// Who is benched, by the facts of that revision of the ledger: going through all jobs takes long.
     benched: (Option<u64>, BTreeSet<NodeId>),
     dirty: bool,
@@ -74,6 +80,7 @@ impl Leader {
             workers: BTreeMap::new(),
             leases: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            sought: BTreeMap::new(),
             benched: (None, BTreeSet::new()),
             dirty: true,
         }
@@ -98,6 +105,23 @@ impl Leader {
 
     /// Facts or nodes changed: the next tick plans anew.
     pub fn touch(&mut self) {
+        self.dirty = true;
+    }
+
+    /// Stored results of a job are sought from now on: nothing of it is handed out before it is known for
+    /// which tasks there are some.
+    pub fn seek(&mut self, now: Time, job: JobId) {
+        self.sought.insert(job, (now, None));
+        self.dirty = true;
+    }
+
+    /// For these tasks of a job stored results are being brought, and for no others.
+    pub fn sought(&mut self, now: Time, job: JobId, bringing: BTreeSet<TaskKey>) {
+        if bringing.is_empty() {
+            self.sought.remove(&job);
+        } else if let Some(sought) = self.sought.get_mut(&job) {
+            *sought = (now, Some(bringing));
+        }
         self.dirty = true;
     }
 
@@ -205,6 +229,7 @@ impl Leader {
         }
         let benched = &self.benched.1;
         let mut view = View { limits: settings.limits(), ..View::default() };
+        view.sought = self.sought.iter().map(|(job, (_, tasks))| (*job, tasks.clone())).collect();
         for (node, advert) in adverts.iter().filter(|(node, _)| !ledger.members.is_revoked(node)) {
             let there = alive.contains(node);
             let worker = self.workers.get(node);
@@ -250,6 +275,9 @@ impl Leader {
     ) -> Vec<(NodeId, Message)> {
         let jobs = &ledger.jobs;
         self.expire(now, jobs);
+        let before = self.sought.len();
+        self.sought.retain(|_, (told, _)| now.since(*told) < SEEK);
+        self.dirty |= before != self.sought.len();
         let reported = |node: &NodeId| {
             self.workers.get(node).is_some_and(|worker| worker.last_report.is_some())
         };

@@ -23,6 +23,8 @@ const SEVERAL: &str = r#"echo "$FRAMES $NODE" >>"$MARKS/processes"
 ///   it notes each process in `$MARKS/processes`, and says which files it saved.
 /// - `silent`: the same for scenes in `.shq`, except that nobody listens to what it says.
 /// - `marked`: the built-in path tracer, noted. It must be asked for by name.
+///
+/// What they make is never used again: tests count what was started.
 pub(crate) fn tables(node: &str, marks: &Path) -> String {
     let marks = marks.display();
     let noted = |command: &str| {
@@ -41,6 +43,7 @@ title = "A shell script"
 executables = ["sh"]
 extensions = ["{SCRIPT_ENDING}"]
 args = ["-c", '''{script}''', "{{scene}}"]
+reuse = false
 formats = {{ TXT = "txt" }}
 default_format = "TXT"
 outputs = ["{{name}}_{{frame:04}}.{{ext}}"]
@@ -55,6 +58,7 @@ title = "A shell script, several frames a process"
 executables = ["sh"]
 extensions = ["shs"]
 args = ["-c", '''{several}''', "{{scene}}"]
+reuse = false
 formats = {{ TXT = "txt" }}
 default_format = "TXT"
 outputs = ["{{name}}_{{frame:04}}.{{ext}}"]
@@ -74,6 +78,7 @@ log = {{ saved = [] }}
 [engine.marked]
 base = "demo"
 title = "The built-in path tracer, noted"
+reuse = false
 executables = ["sh"]
 version_args = []
 args = ["-c", '''{tracer}''', "{{weft}}", "{{scene}}", "{{threads}}"]

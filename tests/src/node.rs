@@ -100,6 +100,12 @@ impl Node {
         self.call(args).start()
     }
 
+    /// The head and the body of what its API on loopback answers for `path`; none where it doesn't.
+    #[must_use]
+    pub fn fetch(&self, path: &str) -> Option<(String, Vec<u8>)> {
+        http::fetch(self.home(), path)
+    }
+
     /// The document at a path of its API; none where it doesn't answer.
     #[must_use]
     pub fn get(&self, path: &str) -> Option<Value> {

@@ -56,12 +56,16 @@ pub(crate) fn words(job: &Job, style: Style) -> String {
                     .map_or(String::new(), |seconds| units::duration(seconds.into())),
             ),
             ("cost", job.cost().unwrap_or_default()),
+            ("checked", checked(job)),
             ("delivered to", folders.collect::<Vec<_>>().join(", ")),
         ],
     );
     let mut words = facts + "\n\n" + &frames_table(&job.frames, style);
     if !job.holders.is_empty() {
         words = words + "\n\n" + &holders_table(&job.holders, style);
+    }
+    for warning in job.warnings.iter().take(ERRORS) {
+        words.push_str(&format!("\nwarning: {}", plain_line(warning)));
     }
     for frame in job.frames.iter().filter(|f| f.error_message.is_some()).take(ERRORS) {
         let why = plain_line(frame.error_message.as_deref().unwrap_or_default());
@@ -76,6 +80,17 @@ pub(crate) fn words(job: &Job, style: Style) -> String {
     words
 }
 
+/// How much of what is to be rendered twice was compared, and what came of it.
+fn checked(job: &Job) -> String {
+    let compared: Vec<bool> = job.checks.iter().filter_map(|check| check.same).collect();
+    let differ = compared.iter().filter(|same| !**same).count();
+    match (job.checks.len(), differ) {
+        (0, _) => String::new(),
+        (all, 0) => format!("{} of {all} frames, all the same", compared.len()),
+        (all, differ) => format!("{} of {all} frames, {differ} not the same", compared.len()),
+    }
+}
+
 /// The frames by status, in the order of the first of each.
 fn frames_table(frames: &[Frame], style: Style) -> String {
     let mut groups: Vec<(&str, Vec<&Frame>)> = Vec::new();
@@ -88,7 +103,8 @@ fn frames_table(frames: &[Frame], style: Style) -> String {
     let mut table = table::Table::new(&["status", ">count", "frames", ">mean time", "by"])
         .paint("status", Style::status);
     for (status, group) in &groups {
-        let times: Vec<f64> = group.iter().filter_map(|frame| frame.render_time).collect();
+        let rendered = group.iter().filter(|frame| frame.reused_from.is_none());
+        let times: Vec<f64> = rendered.filter_map(|frame| frame.render_time).collect();
         #[expect(clippy::cast_precision_loss, reason = "a mean for people")]
         let mean = times.iter().sum::<f64>() / times.len().max(1) as f64;
         table.row([
@@ -155,7 +171,7 @@ mod tests {
         let frames = [
             frame(1, "done", Some("render-a")),
             frame(2, "done", Some("render-b")),
-            frame(3, "done", Some("render-a")),
+            json!({ "frame": 3, "status": "done", "node_name": "render-a", "render_time": 0.0, "reused_from": "ab" }),
             frame(4, "failed", Some("render-b")),
             frame(5, "rendering", Some("render-a")),
             frame(6, "pending", None),
@@ -187,7 +203,7 @@ mod tests {
         delivered to  /home/ada/out on ws1
 
         status     count  frames  mean time  by
-        done           3  1-3         4.0 s  render-a 2, render-b 1
+        done           3  1-3         3.5 s  render-a 1, render-b 1, taken over 1
         failed         1  4                  render-b 1
         rendering      1  5                  render-a 1
         pending        2  6-7

@@ -15,7 +15,7 @@ pub(crate) use shared::{Basics, Shared, joined};
 use super::{control, watch};
 use crate::client::Client;
 use crate::context::Context;
-use crate::document::{Job, Output, short};
+use crate::document::{Job, Output, listed, short};
 use crate::download::{Downloads, is_there};
 use crate::error::Failure;
 use crate::follow::Follow;
@@ -164,16 +164,13 @@ fn words(submitted: &Value, context: &Context) -> String {
         let verb = if n == 1 { "fits" } else { "fit" };
         format!("; {} {verb}", units::count(n, "node"))
     });
+    let own = if submitted["own_frames"] == true { ", the scene's own," } else { "" };
     match submitted["job"].as_str() {
-        None => format!(
-            "'{}' could be submitted: frames {}{engine}; {size}{fitting}. Nothing was submitted.",
-            text("name"),
-            text("frames"),
-        ),
+        None => plan(submitted, own, &engine),
         Some(job) => {
             let job = short(job);
             format!(
-                "{job}: '{}' is {}: frames {}{engine}{}\n{size}{fitting}\n`{}` follows it",
+                "{job}: '{}' is {}: frames {}{own}{engine}{}\n{size}{fitting}\n`{}` follows it",
                 text("name"),
                 text("status"),
                 text("frames"),
@@ -182,6 +179,33 @@ fn words(submitted: &Value, context: &Context) -> String {
             )
         }
     }
+}
+
+/// What a submission would do, line by line.
+fn plan(submitted: &Value, own: &str, engine: &str) -> String {
+    let text = |key: &str| submitted[key].as_str().unwrap_or_default();
+    let files = submitted["files"].as_u64().and_then(|files| usize::try_from(files).ok());
+    let files = files.map_or(String::new(), |files| format!("{}, ", units::count(files, "file")));
+    let warnings = submitted["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let missing = match warnings.filter(|warning| warning.starts_with("missing")).count() {
+        0 => "nothing".to_owned(),
+        missing => format!("{}: see the warnings", units::count(missing, "file")),
+    };
+    let time = match (submitted["expected_seconds"].as_u64(), submitted["like"].as_str()) {
+        (Some(seconds), Some(like)) => {
+            let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+            format!("about {}, by the frames of {}", units::duration(seconds.into()), short(like))
+        }
+        _ => "not known: nothing like it was rendered".to_owned(),
+    };
+    format!(
+        "'{}' could be submitted:\nframes   {}{own}{engine}\nto send  {files}at most {}\n\
+         missing  {missing}\nnodes    {}\ntime     {time}\nNothing was submitted.",
+        text("name"),
+        text("frames"),
+        units::bytes(submitted["bytes_added"].as_u64().unwrap_or(0)),
+        listed(&submitted["nodes"]),
+    )
 }
 
 /// A path as the node needs it. Links stay as they are: paths inside scenes may count on them.
@@ -210,8 +234,18 @@ mod tests {
         ");
         let dry = json!({
             "job": null, "name": "shot_010", "status": "not submitted", "copies": 0,
-            "bytes_added": 12, "bytes_already_known": 0, "frames": "1-10", "nodes_fitting": 1,
+            "bytes_added": 12, "bytes_already_known": 0, "frames": "1-10", "nodes_fitting": 2,
+            "own_frames": true, "nodes": ["ws1", "render-a"], "files": 3, "warnings": [],
+            "expected_seconds": 90, "like": "0123456789abcdef", "engine": "demo",
         });
-        insta::assert_snapshot!(words(&dry, &context), @"'shot_010' could be submitted: frames 1-10; 12 B added and 0 B known already; 1 node fits. Nothing was submitted.");
+        insta::assert_snapshot!(words(&dry, &context), @r"
+        'shot_010' could be submitted:
+        frames   1-10, the scene's own, with demo
+        to send  3 files, at most 12 B
+        missing  nothing
+        nodes    ws1, render-a
+        time     about 1 min 30 s, by the frames of 0123456789
+        Nothing was submitted.
+        ");
     }
 }

@@ -13,7 +13,7 @@ use crate::download::Downloads;
 use crate::error::Failure;
 use crate::follow::Follow;
 use crate::output::progress::{At, Progress, Unit};
-use crate::output::units;
+use crate::output::{plain_line, units};
 use crate::signals;
 
 /// How often what is known is shown again.
@@ -155,12 +155,14 @@ pub(crate) fn said(job: &Job) -> String {
         format!(" in {} of render time", units::duration(seconds.into()))
     });
     let cost = job.cost().map_or(String::new(), |cost| format!(", for {cost}"));
+    let warnings = job.warnings.iter().map(|line| format!("\nwarning: {}", plain_line(line)));
     format!(
-        "{}: {}, {} of {} frames{time}{cost}",
+        "{}: {}, {} of {} frames{time}{cost}{}",
         job.label(),
         job.status,
         job.frames_done,
-        job.frames_total
+        job.frames_total,
+        warnings.collect::<String>()
     )
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use weft_protocol::ids::{JobId, NodeId};
 use weft_protocol::job::estimate::{Running, estimate};
+use weft_protocol::job::note::Comparison;
 use weft_protocol::job::outcome::OutputFile;
 use weft_protocol::job::status::{Activity, Status, error_message, status};
 use weft_protocol::job::table::{Done, Job, TaskState};
@@ -191,6 +192,8 @@ fn frame(node: &Names<'_>, job: &Job, status: Status, live: &Live, key: TaskKey)
         "peak_memory": counted.map(|done| done.peak_memory).filter(|bytes| *bytes > 0),
         "copies": counted.map(|done| done.holders.len()),
         "error_message": (word == "failed").then(|| failure.map(|(_, f)| &f.message)),
+        "reused_from": counted.and_then(|_| task.noted().from),
+        "preview": counted.and_then(|_| task.noted().preview),
         "output": done.map(|done: &Done| done.files.iter().map(output).collect::<Vec<_>>()).unwrap_or_default(),
     })
 }
@@ -276,6 +279,34 @@ pub(super) fn summary(machine: &Machine, id: &JobId, job: &Job, live: &Live) -> 
     }))
 }
 
+/// What came of a frame that is rendered a second time.
+fn check(names: &Names<'_>, frame: i32, found: Option<Comparison>) -> Value {
+    let node = |node: NodeId| json!({ "node": node, "name": names.of(&node) });
+    json!({
+        "frame": frame,
+        "same": found.map(|found| found.differing == 0),
+        "pixels": found.map(|found| found.pixels),
+        "differing": found.map(|found| found.differing),
+        "largest": found.map(|found| f64::from(found.largest) / 1e6),
+        "alike": found.map(|found| found.alike),
+        "nodes": found.map_or(Vec::new(), |found| vec![node(found.first), node(found.second)]),
+    })
+}
+
+/// What a person should know of a frame that was rendered twice.
+fn warning(names: &Names<'_>, frame: i32, found: Option<Comparison>) -> Option<String> {
+    let found = found.filter(|found| found.differing > 0)?;
+    let kind = if found.alike { "" } else { ", which are of different kinds" };
+    Some(format!(
+        "frame {frame} differs in {} of {} pixels, by {:.1} % at most, between {} and {}{kind}",
+        found.differing,
+        found.pixels,
+        f64::from(found.largest) / 1e4,
+        names.of(&found.first),
+        names.of(&found.second),
+    ))
+}
+
 /// A job's whole document.
 pub(super) fn job(node: &Shared, id: &JobId, live: &Live) -> Option<Value> {
     let machine = node.machine();
@@ -283,9 +314,19 @@ pub(super) fn job(node: &Shared, id: &JobId, live: &Live) -> Option<Value> {
     let mut document = summary(&machine, id, job, live)?;
     let status = status(job, live.activity())?;
     let names = Names(&machine);
-    let frames: Vec<Value> =
-        job.tasks().map(|(key, _)| frame(&names, job, status, live, key)).collect();
-    document["frames"] = Value::Array(frames);
+    // What only checks others is no frame.
+    let checks = |key: &TaskKey| job.spec().is_some_and(|spec| spec.is_check(key.step));
+    let frames = job.tasks().filter(|(key, _)| !checks(key));
+    document["frames"] = frames.map(|(key, _)| frame(&names, job, status, live, key)).collect();
+    let compared: Vec<(i32, Option<Comparison>)> = job
+        .tasks()
+        .filter(|(key, _)| checks(key) && job.spec().is_some_and(|spec| spec.compares(key.step)))
+        .map(|(key, task)| (key.frame, task.noted().compared))
+        .collect();
+    document["checks"] =
+        compared.iter().map(|(frame, found)| check(&names, *frame, *found)).collect();
+    document["warnings"] =
+        compared.iter().filter_map(|(f, found)| warning(&names, *f, *found)).collect();
     let winners = job.controls().map(|(control, author)| {
         json!({
             "action": control.action.name(), "version": control.version, "by": control.by,

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use weft_protocol::fact::{Body as FactBody, Delivery, Fact};
 use weft_protocol::ids::JobId;
 use weft_protocol::job::spec::JobSpec;
+use weft_protocol::job::task::unfold;
 use weft_protocol::membership::Liveness;
 use weft_protocol::replicate::Goods;
 use weft_protocol::schedule::{NodeView, feasible};
@@ -71,9 +72,9 @@ fn offered(node: &Shared) -> Offered {
     offered
 }
 
-/// Refuses what no node could ever take; says how many can.
-fn check_studio(node: &Shared, spec: &JobSpec) -> Result<usize, ApiError> {
-    let views: Vec<NodeView> = {
+/// Refuses what no node could ever take; gives the names of those that can.
+fn check_studio(node: &Shared, spec: &JobSpec) -> Result<Vec<String>, ApiError> {
+    let (names, views): (Vec<String>, Vec<NodeView>) = {
         let machine = node.machine();
         let view = |advert: &weft_protocol::wire::control::Advert| NodeView {
             hardware: advert.hardware.clone(),
@@ -83,7 +84,7 @@ fn check_studio(node: &Shared, spec: &JobSpec) -> Result<usize, ApiError> {
             renders: advert.role.renders(),
             ..NodeView::default()
         };
-        machine.adverts.values().map(view).collect()
+        machine.adverts.values().map(|advert| (advert.name.clone(), view(advert))).unzip()
     };
     for step in &spec.steps {
         if let Some(why) = feasible::explain(spec, step, views.iter()) {
@@ -104,7 +105,28 @@ fn check_studio(node: &Shared, spec: &JobSpec) -> Result<usize, ApiError> {
     let fits = |view: &&NodeView| {
         spec.steps.iter().all(|step| feasible::unfit(spec, step, view).is_none())
     };
-    Ok(views.iter().filter(fits).count())
+    let fitting = names.into_iter().zip(&views).filter(|(_, view)| fits(view));
+    Ok(fitting.map(|(name, _)| name).collect())
+}
+
+/// What something like a job took before: which job that was, and the seconds that this one will take if its
+/// frames take as long on as many nodes as fit. Like it is the last one of the same engine and scene.
+fn expected(node: &Shared, spec: &JobSpec, fitting: usize) -> Option<(JobId, u64)> {
+    let step = spec.steps.first()?;
+    let machine = node.machine();
+    let name = |path: &str| path.rsplit('/').next().map(str::to_owned);
+    let like = |other: &JobSpec| {
+        let other = other.steps.first();
+        other.is_some_and(|other| {
+            other.engine == step.engine && name(other.scene.as_str()) == name(step.scene.as_str())
+        })
+    };
+    let jobs = machine.ledger.jobs.iter().filter(|(_, _, other)| like(other));
+    let timed = jobs.filter_map(|(id, job, other)| Some((other.submitted, id, job.mean_ms(1)?)));
+    let (_, id, mean) = timed.max()?;
+    let frames = unfold(&step.frames).count() as u64;
+    let rounds = frames.div_ceil((fitting as u64).max(1));
+    Some((id, rounds.saturating_mul(mean).div_ceil(1000)))
 }
 
 /// Answers with lines of progress and, last, the result or the error.
@@ -164,7 +186,11 @@ async fn run(
     let fitting = check_studio(node, &prepared.spec)?;
     let job = prepared.spec.id();
     if dry_run {
-        return Ok(result(&prepared, job, "not submitted", 0, fitting));
+        let expected = expected(node, &prepared.spec, fitting.len());
+        let mut plan = result(&prepared, job, "not submitted", 0, &fitting);
+        plan["expected_seconds"] = json!(expected.map(|(_, seconds)| seconds));
+        plan["like"] = json!(expected.map(|(job, _)| job));
+        return Ok(plan);
     }
     let goods = hold(node, &prepared.spec, job).await?;
     let mut bodies = vec![FactBody::Spec(Box::new(prepared.spec.clone()))];
@@ -175,7 +201,7 @@ async fn run(
         ApiError::new(Code::Failed, format!("{why}; nothing was submitted"))
             .hint("mend what it names and submit again, or submit to another node with --peer")
     })?;
-    Ok(result(&prepared, job, "queued", copies.len(), fitting))
+    Ok(result(&prepared, job, "queued", copies.len(), &fitting))
 }
 
 /// Pins a job's inputs here before anything promises to keep them.
@@ -186,7 +212,13 @@ async fn hold(node: &Arc<Shared>, spec: &JobSpec, job: JobId) -> Result<Goods, A
     Ok(goods)
 }
 
-fn result(prepared: &Prepared, job: JobId, status: &str, copies: usize, fitting: usize) -> Value {
+fn result(
+    prepared: &Prepared,
+    job: JobId,
+    status: &str,
+    copies: usize,
+    fitting: &[String],
+) -> Value {
     json!({
         "job": if status == "not submitted" { Value::Null } else { json!(job) },
         "name": prepared.spec.name,
@@ -196,10 +228,12 @@ fn result(prepared: &Prepared, job: JobId, status: &str, copies: usize, fitting:
         "bytes_already_known": prepared.bytes_already_known,
         "files": prepared.files,
         "frames": prepared.frames,
+        "own_frames": prepared.own_frames,
         "engine": prepared.spec.steps[0].engine,
         "engine_version": prepared.spec.steps[0].engine_version,
         "warnings": prepared.warnings,
-        "nodes_fitting": fitting,
+        "nodes_fitting": fitting.len(),
+        "nodes": fitting,
     })
 }
 
@@ -248,7 +282,7 @@ pub(super) async fn submit_signed(
     })?;
     let document = json!({
         "job": job, "name": spec.name, "status": "queued",
-        "copies": copies.len(), "nodes_fitting": fitting,
+        "copies": copies.len(), "nodes_fitting": fitting.len(), "nodes": fitting,
     });
     Ok(Json(document).into_response())
 }

@@ -5,9 +5,16 @@ use std::path::{Path, PathBuf};
 use exr::image::{AnyChannel, AnyChannels, FlatSamples, Image, Layer, Layers};
 use exr::meta::MetaData;
 use exr::meta::header::Header;
-use exr::prelude::{IntegerBounds, ReadChannels, ReadLayers, Vec2, WritableImage, f16};
+use exr::prelude::{
+    IntegerBounds, ReadChannels, ReadLayers, ReadSpecificChannel, Vec2, WritableImage, f16,
+};
 
+use super::compare::{Difference, apart, both_fit};
+use super::preview::Small;
 use super::{Grid, Layout, Place, fits, say};
+
+/// The name of a channel that no file has.
+const NO_ALPHA: &str = "\u{1}";
 
 type Picture = Image<Layers<AnyChannels<FlatSamples>>>;
 
@@ -144,4 +151,150 @@ fn paste<T: Copy>(
         }
     });
     fits
+}
+
+/// Which channels make the picture that people mean.
+#[derive(Debug, PartialEq, Eq)]
+struct Shown {
+    /// Red, green and blue, or three times the one that there is.
+    color: [String; 3],
+    alpha: Option<String>,
+}
+
+/// The channels to show of those with these names: plain ones; else those of the layer that is called after
+/// what the renderer's window shows; else the first layer's, or the first channel's as grey.
+fn shown(names: &[String]) -> Option<Shown> {
+    let has = |name: &str| names.iter().find(|known| *known == name).cloned();
+    let of = |layer: &str| {
+        let part = |part: &str| has(&format!("{layer}{part}"));
+        let color = [part("R")?, part("G")?, part("B")?];
+        Some(Shown { color, alpha: part("A") })
+    };
+    let mut layers: Vec<&str> = names.iter().filter_map(|name| name.strip_suffix('R')).collect();
+    let rank = |layer: &str| {
+        let lower = layer.to_lowercase();
+        let called = |name: &str| lower.split('.').any(|part| part == name);
+        // Blender's compositor comes before the view layers that it works on.
+        let ranks = [
+            layer.is_empty(),
+            called("composite") && called("combined"),
+            called("combined"),
+            called("beauty") || called("rgba"),
+        ];
+        ranks.iter().position(|is| *is).unwrap_or(ranks.len())
+    };
+    layers.sort_by_key(|layer| rank(layer));
+    let grey = || {
+        let name = has("Y").or_else(|| names.iter().find(|name| *name != "A").cloned())?;
+        Some(Shown { color: [name.clone(), name.clone(), name], alpha: has("A") })
+    };
+    layers.into_iter().find_map(of).or_else(grey)
+}
+
+/// Sums a picture up, block by block.
+pub(super) fn small(path: &Path, limit: u64) -> Result<Small, String> {
+    let meta = MetaData::read_from_file(path, false).map_err(|error| say(path, &error))?;
+    // The first layer that can be shown, as the reader will take the first with those channels.
+    let plain = meta.headers.iter().filter(|header| !header.deep);
+    let header = plain.into_iter().next().ok_or_else(|| say(path, &"it has no flat layer"))?;
+    let names: Vec<String> = header
+        .channels
+        .list
+        .iter()
+        .filter(|channel| channel.sampling == Vec2(1, 1))
+        .map(|channel| channel.name.to_string())
+        .collect();
+    let shown = shown(&names).ok_or_else(|| say(path, &"it has no channel that can be shown"))?;
+    let block = header.max_block_byte_size() as u64;
+    // Packed and unpacked.
+    fits(block, block, limit).map_err(|why| say(path, &why))?;
+    let Vec2(width, height) = header.layer_size;
+    let empty = Small::of(width, height).map_err(|why| say(path, &why))?;
+    let start = move |_: Vec2<usize>| empty.clone();
+    let reader = exr::prelude::read().no_deep_data().largest_resolution_level();
+    let [red, green, blue] = &shown.color;
+    let text = |name: &str| exr::meta::attribute::Text::new_or_none(name).unwrap_or_default();
+    let alpha = shown.alpha.as_deref().unwrap_or(NO_ALPHA);
+    let failed = |error: exr::error::Error| say(path, &error);
+    if red == green {
+        let image = reader
+            .specific_channels()
+            .required(text(red))
+            .optional(text(alpha), 1.0_f32)
+            .collect_pixels(
+                move |size, _: &_| start(size),
+                |small: &mut Small, Vec2(x, y), (light, alpha): (f32, f32)| {
+                    small.add(x, y, [light; 3], alpha);
+                },
+            )
+            .first_valid_layer()
+            .all_attributes()
+            .non_parallel()
+            .from_file(path)
+            .map_err(failed)?;
+        return Ok(image.layer_data.channel_data.pixels);
+    }
+    let image = reader
+        .specific_channels()
+        .required(text(red))
+        .required(text(green))
+        .required(text(blue))
+        .optional(text(alpha), 1.0_f32)
+        .collect_pixels(
+            move |size, _: &_| start(size),
+            |small: &mut Small, Vec2(x, y), (r, g, b, alpha): (f32, f32, f32, f32)| {
+                small.add(x, y, [r, g, b], alpha);
+            },
+        )
+        .first_valid_layer()
+        .all_attributes()
+        .non_parallel()
+        .from_file(path)
+        .map_err(failed)?;
+    Ok(image.layer_data.channel_data.pixels)
+}
+
+/// Compares two files, channel by channel.
+pub(super) fn compare(
+    one: &Path,
+    other: &Path,
+    tolerance: f32,
+    limit: u64,
+) -> Result<Difference, String> {
+    for path in [one, other] {
+        let meta = MetaData::read_from_file(path, false).map_err(|error| say(path, &error))?;
+        let own = |header: &Header| bytes(header, (header.layer_size.0, header.layer_size.1));
+        let all = meta.headers.iter().map(own).fold(0, u64::saturating_add);
+        both_fit(all, limit).map_err(|why| say(path, &why))?;
+    }
+    let (one, other) = (read(one)?, read(other)?);
+    let area = |picture: &Picture| picture.layer_data.iter().map(|l| l.size.area() as u64).sum();
+    let shape = |picture: &Picture| -> Vec<_> {
+        let layers = picture.layer_data.iter();
+        let list = |layer: &Layer<AnyChannels<FlatSamples>>| -> Vec<_> {
+            layer.channel_data.list.iter().map(|c| (c.name.clone(), c.sampling)).collect()
+        };
+        layers.map(|layer| (layer.size, list(layer))).collect()
+    };
+    if shape(&one) != shape(&other) {
+        return Ok(Difference::of_shape(area(&one)));
+    }
+    let mut difference = Difference::default();
+    for (one, other) in one.layer_data.iter().zip(&other.layer_data) {
+        let mut largest = vec![0.0_f32; one.size.area()];
+        for (a, b) in one.channel_data.list.iter().zip(&other.channel_data.list) {
+            let samples = a.sample_data.values_as_f32().zip(b.sample_data.values_as_f32());
+            // Of channels with fewer samples than the picture nobody knows here whose they are.
+            for (at, (a, b)) in samples.enumerate() {
+                let at = at.min(largest.len().saturating_sub(1));
+                if let Some(largest) = largest.get_mut(at) {
+                    *largest = largest.max(apart(a, b));
+                }
+            }
+        }
+        for apart in largest {
+            difference.add(apart, tolerance);
+        }
+    }
+    Ok(difference)
 }

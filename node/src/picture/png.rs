@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use png::{BitDepth, ColorType, Info, Reader};
 
+use super::compare::Samples;
+use super::preview::{Small, lights};
 use super::{Grid, fits, say};
 
 /// Opens a file and reads what stands before its samples.
@@ -81,4 +83,81 @@ fn write(
     writer.write_image_data(samples).map_err(|error| say(to, &error))?;
     writer.finish().map_err(|error| say(to, &error))?;
     file.flush().map_err(|error| say(to, &error))
+}
+
+/// Sums a picture up. Its rows come one by one, unless it is interlaced.
+pub(super) fn small(path: &Path, limit: u64) -> Result<Small, String> {
+    let file = File::open(path).map_err(|error| say(path, &error))?;
+    let limits = png::Limits { bytes: usize::try_from(limit).unwrap_or(usize::MAX) };
+    let mut decoder = png::Decoder::new_with_limits(BufReader::new(file), limits);
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info().map_err(|error| say(path, &error))?;
+    let (width, height) = (reader.info().width as usize, reader.info().height as usize);
+    let channels = reader.output_color_type().0.samples();
+    let light = lights();
+    let add_row = |small: &mut Small, y: usize, row: &[u8]| {
+        for (x, pixel) in row.chunks_exact(channels).take(width).enumerate() {
+            let part = |channel: usize| light[usize::from(pixel[channel])];
+            let (color, alpha) = match channels {
+                1 => ([part(0); 3], 255),
+                2 => ([part(0); 3], pixel[1]),
+                3 => ([part(0), part(1), part(2)], 255),
+                _ => ([part(0), part(1), part(2)], pixel[3]),
+            };
+            small.add_straight(x, y, color, f32::from(alpha) / 255.0);
+        }
+    };
+    if reader.info().interlaced {
+        let small = Small::whole(width, height, channels, limit);
+        let mut small = small.map_err(|why| say(path, &why))?;
+        let mut samples = vec![0; width * height * channels];
+        reader.next_frame(&mut samples).map_err(|error| say(path, &error))?;
+        for (y, row) in samples.chunks_exact(width * channels).enumerate() {
+            add_row(&mut small, y, row);
+        }
+        return Ok(small);
+    }
+    let mut small = Small::of(width, height).map_err(|why| say(path, &why))?;
+    for y in 0..height {
+        let row = reader.next_row().map_err(|error| say(path, &error))?;
+        let row = row.ok_or_else(|| say(path, &"it ends early"))?;
+        add_row(&mut small, y, row.data());
+    }
+    Ok(small)
+}
+
+/// A PNG file of colours with 8 bits a sample, in sRGB.
+pub(super) fn write_small(
+    pixels: &[u8],
+    (width, height): (usize, usize),
+) -> Result<Vec<u8>, String> {
+    let narrow = |size: usize| u32::try_from(size).map_err(|error| error.to_string());
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, narrow(width)?, narrow(height)?);
+    encoder.set_color(ColorType::Rgb);
+    encoder.set_depth(BitDepth::Eight);
+    encoder.set_source_srgb(png::SrgbRenderingIntent::Perceptual);
+    let mut writer = encoder.write_header().map_err(|error| error.to_string())?;
+    writer.write_image_data(pixels).map_err(|error| error.to_string())?;
+    writer.finish().map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
+
+/// Reads a file of which at most `limit` bytes are samples: palettes become colours, and fewer bits 8.
+pub(super) fn read(path: &Path, limit: u64) -> Result<Samples, String> {
+    let file = File::open(path).map_err(|error| say(path, &error))?;
+    let mut decoder = png::Decoder::new(BufReader::new(file));
+    decoder.set_transformations(png::Transformations::EXPAND);
+    let mut reader = decoder.read_info().map_err(|error| say(path, &error))?;
+    let size = reader.output_buffer_size().unwrap_or(usize::MAX);
+    fits(size as u64, 0, limit).map_err(|why| say(path, &why))?;
+    let mut bytes = vec![0; size];
+    let info = reader.next_frame(&mut bytes).map_err(|error| say(path, &error))?;
+    bytes.truncate(info.buffer_size());
+    Ok(Samples {
+        size: (info.width as usize, info.height as usize),
+        channels: info.color_type.samples(),
+        depth: if info.bit_depth == BitDepth::Sixteen { 2 } else { 1 },
+        bytes,
+    })
 }

@@ -210,3 +210,193 @@ fn damaged_tiles_are_joined_or_refused() {
         assert!(refused > 200, "{}: {refused}", file.display());
     }
 }
+
+/// The size of a preview, and its pixels.
+fn preview_of(path: &Path) -> ((u32, u32), Vec<u8>) {
+    let bytes = preview(path).unwrap().expect("a picture of that kind has a preview");
+    let shown = path.with_file_name("shown.png");
+    std::fs::write(&shown, bytes).unwrap();
+    let (width, height, color, depth, pixels) = read_png(&shown);
+    assert_eq!((color, depth), (::png::ColorType::Rgb, ::png::BitDepth::Eight));
+    ((width, height), pixels)
+}
+
+/// A file of some channels of floats.
+fn write_channels(path: &Path, size: (usize, usize), channels: &[(&str, &[f32])]) {
+    let list = channels
+        .iter()
+        .map(|(name, samples)| AnyChannel::new(*name, FlatSamples::F32(samples.to_vec())));
+    let channels = AnyChannels::sort(list.collect());
+    let attributes = LayerAttributes::default();
+    let layer = Layer::new(size, attributes, Encoding::FAST_LOSSLESS, channels);
+    Image::from_layer(layer).write().to_file(path).unwrap();
+}
+
+#[test]
+fn previews_keep_small_pictures_and_shrink_large_ones_in_linear_light() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.png");
+    // Grey with alpha: white, black, and nothing at all, which lies over a grey of 18 %.
+    let data = [255, 255, 0, 255, 9, 0];
+    write_png(&file, (3, 1), ::png::BitDepth::Eight, &data);
+    let grey = preview_of(&file).1[6];
+    assert!((117..=119).contains(&grey), "{grey}");
+    assert_eq!(preview_of(&file), ((3, 1), vec![255, 255, 255, 0, 0, 0, grey, grey, grey]));
+    // A checkerboard of black and white has half of white's light, and not half of its number.
+    let board: Vec<u8> = (0..512 * 256)
+        .flat_map(|at| [if (at % 512 + at / 512) % 2 == 0 { 255 } else { 0 }, 255])
+        .collect();
+    write_png(&file, (512, 256), ::png::BitDepth::Eight, &board);
+    let (size, pixels) = preview_of(&file);
+    assert_eq!(size, (256, 128));
+    assert!(pixels.iter().all(|sample| *sample == 188), "{:?}", &pixels[..9]);
+    // Sides that don't divide: every pixel of a white picture stays white.
+    for size in [(1000, 3), (7, 999), (257, 256), (1, 1)] {
+        let white = vec![255; size.0 * size.1 * 2];
+        write_png(&file, size, ::png::BitDepth::Eight, &white);
+        let (own, pixels) = preview_of(&file);
+        assert!(own.0 >= 1 && own.0 <= 256 && own.1 >= 1 && own.1 <= 256, "{own:?}");
+        assert!(pixels.iter().all(|sample| *sample == 255), "{size:?}");
+    }
+}
+
+#[test]
+fn previews_of_exr_show_the_picture_that_is_meant_and_bound_what_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.exr");
+    let (full, none) = ([1.0_f32; 5], [0.0_f32; 5]);
+    let odd = [0.18, f32::NAN, f32::INFINITY, -3.0, 65504.0];
+    write_channels(&file, (5, 1), &[("R", &odd), ("G", &odd), ("B", &odd)]);
+    let grey = preview_of(&file).1[0];
+    assert!((117..=119).contains(&grey), "{grey}");
+    let shown: Vec<u8> = preview_of(&file).1.chunks(3).map(|pixel| pixel[2]).collect();
+    assert_eq!(shown, [grey, 0, 255, 0, 255]);
+    // Of several layers the one that the renderer shows; of its colours none that another one has.
+    let layers = [
+        ("A.Mist.R", &none),
+        ("A.Mist.G", &none),
+        ("A.Mist.B", &none),
+        ("ViewLayer.Combined.R", &full),
+        ("ViewLayer.Combined.G", &none),
+        ("ViewLayer.Combined.B", &none),
+        ("ViewLayer.Combined.A", &full),
+    ];
+    write_channels(&file, (5, 1), &layers.map(|(name, samples)| (name, &samples[..])));
+    assert_eq!(preview_of(&file).1[..3], [255, 0, 0]);
+    // One channel is grey; and what is see-through lies over grey, its colour being multiplied already.
+    write_channels(&file, (5, 1), &[("Depth.Z", &odd)]);
+    assert_eq!(preview_of(&file).1[..3], [grey; 3]);
+    write_channels(&file, (5, 1), &[("Y", &none), ("A", &none)]);
+    assert_eq!(preview_of(&file).1[..3], [grey; 3]);
+    write_exr(&file, SIZE, &[0.5; 35]);
+    assert_eq!(preview_of(&file).0, (7, 5), "several layers");
+}
+
+#[test]
+fn previews_of_jpeg_in_colours_and_grey_and_of_other_files_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.JPG");
+    std::fs::write(&file, include_bytes!("samples/halves.jpg")).unwrap();
+    let (size, pixels) = preview_of(&file);
+    assert_eq!(size, (32, 16));
+    let near = |at: usize, wanted: [u8; 3]| {
+        let pixel = &pixels[at * 3..][..3];
+        assert!(pixel.iter().zip(wanted).all(|(a, b)| a.abs_diff(b) <= 4), "{pixel:?} {wanted:?}");
+    };
+    near(2, [255, 0, 0]);
+    near(29, [0, 0, 255]);
+    std::fs::write(&file, include_bytes!("samples/grey.jpg")).unwrap();
+    let (_, pixels) = preview_of(&file);
+    assert!(pixels.iter().all(|sample| sample.abs_diff(55) <= 2), "{:?}", &pixels[..3]);
+    let text = folder.path().join("a.txt");
+    std::fs::write(&text, "no picture").unwrap();
+    assert_eq!(preview(&text), Ok(None));
+    assert!(has_preview("x/a.EXR") && has_preview("a.jpeg") && !has_preview("a.tif"));
+    assert!(preview(&folder.path().join("gone.png")).unwrap_err().contains("gone.png"));
+}
+
+/// What any renderer may leave: a preview, or a sentence.
+#[test]
+fn previews_of_damaged_pictures_are_made_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let [png, exr, jpg] = ["a.png", "a.exr", "a.jpg"].map(|name| folder.path().join(name));
+    write_png(&png, SIZE, ::png::BitDepth::Sixteen, &[9; 140]);
+    write_channels(&exr, (5, 1), &[("R", &[0.5; 5]), ("G", &[0.5; 5]), ("B", &[0.5; 5])]);
+    std::fs::write(&jpg, include_bytes!("samples/halves.jpg")).unwrap();
+    let mut random = 11_u64;
+    let mut below = |limit: usize| {
+        random = random.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x1234_5678_9abc_def1);
+        (random >> 33) as usize % limit
+    };
+    for file in [png, exr, jpg] {
+        let good = std::fs::read(&file).unwrap();
+        assert!(preview(&file).unwrap().is_some());
+        let mut refused = 0;
+        for _ in 0..1000 {
+            let mut bad = good.clone();
+            for _ in 0..1 + below(4) {
+                let at = below(bad.len());
+                match below(3) {
+                    0 => bad[at] ^= 1 << below(8),
+                    1 => bad[at] = [0, 0x7f, 0x80, 0xff][below(4)],
+                    _ => bad.truncate(at + 1),
+                }
+            }
+            std::fs::write(&file, &bad).unwrap();
+            refused += usize::from(preview(&file).is_err());
+        }
+        assert!(refused > 50, "{}: {refused}", file.display());
+    }
+}
+
+#[test]
+fn pictures_are_compared_by_what_they_show() {
+    let folder = tempfile::tempdir().unwrap();
+    let [a, b] = ["a.png", "b.png"].map(|name| folder.path().join(name));
+    let found = |a: &Path, b: &Path, tolerance| compare(a, b, tolerance, LIMIT).unwrap();
+    let same = Difference { pixels: 35, ..Difference::default() };
+    for (depth, bytes) in [(::png::BitDepth::Eight, 2), (::png::BitDepth::Sixteen, 4)] {
+        let mut data = vec![9; 35 * bytes];
+        write_png(&a, SIZE, depth, &data);
+        write_png(&b, SIZE, depth, &data);
+        assert_eq!(found(&a, &b, 0.0), same);
+        // Both samples of one pixel, and one of another: the last bit, and a quarter of the range.
+        data[0] ^= 1;
+        data[bytes / 2] ^= 1;
+        data[bytes * 7] += 64;
+        write_png(&b, SIZE, depth, &data);
+        let strict = found(&a, &b, 0.0);
+        assert_eq!((strict.pixels, strict.differing), (35, 2), "{depth:?}");
+        assert!((strict.largest - 0.25).abs() < 0.002, "{strict:?}");
+        assert_eq!(found(&a, &b, 0.02).differing, 1);
+    }
+    write_png(&b, (5, 7), ::png::BitDepth::Sixteen, &[9; 140]);
+    assert_eq!(found(&a, &b, 0.5), Difference { pixels: 35, differing: 35, largest: 1.0 });
+    assert!(compare(&a, &b, 0.0, 100).unwrap_err().contains("memory"));
+
+    let [a, b] = ["a.exr", "b.exr"].map(|name| folder.path().join(name));
+    let mut samples = [0.5, f32::NAN, f32::INFINITY, 1000.0, -2.0];
+    let write = |path: &Path, samples: &[f32]| {
+        write_channels(path, (5, 1), &[("R", samples), ("Depth.Z", &[1.0; 5])]);
+    };
+    write(&a, &samples);
+    write(&b, &samples);
+    assert_eq!(found(&a, &b, 0.0), Difference { pixels: 5, ..Difference::default() });
+    samples[3] = 1010.0;
+    write(&b, &samples);
+    assert_eq!((found(&a, &b, 0.0).differing, found(&a, &b, 0.02).differing), (1, 0));
+    samples[2] = 7.0;
+    write(&b, &samples);
+    assert_eq!(found(&a, &b, 0.02), Difference { pixels: 5, differing: 1, largest: 1.0 });
+    write_channels(&b, (5, 1), &[("G", &samples)]);
+    assert_eq!(found(&a, &b, 0.02).differing, 5, "other channels");
+
+    let [a, b] = ["a.jpg", "b.jpg"].map(|name| folder.path().join(name));
+    std::fs::write(&a, include_bytes!("samples/halves.jpg")).unwrap();
+    std::fs::write(&b, include_bytes!("samples/grey.jpg")).unwrap();
+    assert_eq!(found(&a, &a, 0.0).differing, 0);
+    assert_eq!(found(&a, &b, 0.0).differing, 512);
+    let text = folder.path().join("a.txt");
+    std::fs::write(&text, "x").unwrap();
+    assert!(compare(&text, &text, 0.0, LIMIT).unwrap_err().contains("a.txt"));
+}

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use weft_protocol::hardware::GIB;
-use weft_protocol::ids::{BlobId, NodeId};
+use weft_protocol::ids::{BlobId, JobId, NodeId};
 use weft_protocol::job::outcome::{FailureKind, OutputFile};
 use weft_protocol::job::spec::JobSpec;
-use weft_protocol::job::table::Job;
 use weft_protocol::job::task::TaskKey;
-use weft_protocol::machine::Input;
+use weft_protocol::machine::{Input, Machine};
 use weft_protocol::wire::control::AttemptKey;
 use weft_store::{Batch, Store};
 
@@ -29,19 +28,31 @@ const MEMORY: u64 = 2 * GIB;
 /// What one task made that another one works on.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
-    task: TaskKey,
-    files: Vec<OutputFile>,
-    holders: Vec<NodeId>,
+    pub(super) task: TaskKey,
+    pub(super) files: Vec<OutputFile>,
+    /// Who has them: first who made them.
+    pub(super) holders: Vec<NodeId>,
+    /// On what sort of machine they were made, where that is known.
+    pub(super) class: Option<String>,
 }
 
 impl Source {
     /// What a task works on, as the facts tell: nothing for one that waits for no other, and none while
     /// some of it is not known to be done.
-    pub(crate) fn of(job: &Job, task: &TaskKey) -> Option<Vec<Self>> {
-        let made = job.spec()?.before(task).into_iter().map(|key| {
+    pub(crate) fn of(machine: &Machine, job: &JobId, task: &TaskKey) -> Option<Vec<Self>> {
+        let job = machine.ledger.jobs.get(job)?;
+        let spec = job.spec()?;
+        let made = spec.before(task).into_iter().map(|key| {
             let done = job.task(&key)?.done.as_deref()?;
             let holders = std::iter::once(done.author).chain(done.holders.iter().copied());
-            Some(Self { task: key, files: done.files.clone(), holders: holders.collect() })
+            let maker = machine.adverts.get(&done.author);
+            let maker = maker.and_then(|advert| crate::reuse::maker(advert, spec, key.step));
+            Some(Self {
+                task: key,
+                files: done.files.clone(),
+                holders: holders.collect(),
+                class: maker.map(|maker| maker.class),
+            })
         });
         made.collect()
     }
@@ -69,7 +80,7 @@ impl Renderer {
         }
     }
 
-    async fn bring_tiles(
+    pub(super) async fn bring_tiles(
         &self,
         attempt: &AttemptKey,
         sources: &[Source],
@@ -139,7 +150,7 @@ fn grid(spec: &JobSpec, attempt: &AttemptKey) -> Grid {
 
 /// How much a join may hold in memory, given what was leased with it, both in bytes: half, since the
 /// machine has other things to do as well.
-const fn memory(leased: u64) -> u64 {
+pub(super) const fn memory(leased: u64) -> u64 {
     if leased == 0 { MEMORY } else { leased / 2 }
 }
 

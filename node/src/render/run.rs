@@ -174,6 +174,12 @@ impl Renderer {
             self.finish(work, attempts[0], made, took, 0, log, concluding);
             return Left::Undone(attempts[1..].to_vec());
         }
+        if command.builtin == Some(Builtin::Compare) {
+            let (took, made) = self.compare(run, spec, attempts[0], work).await;
+            let log = Log::File(run.log.path().to_owned());
+            self.finish(work, attempts[0], made, took, 0, log, concluding);
+            return Left::Undone(attempts[1..].to_vec());
+        }
         if step.arguments.contains_key("allow_scripts") && !self.inner.sandbox.is_whole() {
             let what = "the job lets scripts inside its scene run, which takes a sandbox, and this node has";
             let why = format!("{what} {}", self.inner.sandbox.words());

@@ -26,7 +26,7 @@ pub(super) fn prepare(
     let program = Path::new(&request.command[0]).file_stem().unwrap_or_default().to_string_lossy();
     let output = file_safe_name(request.name.as_deref().unwrap_or(&program));
     let spec = request.frames.clone().unwrap_or_else(|| "1".to_owned());
-    let request = &SubmitRequest { frames: Some(spec), ..request.clone() };
+    let request = &SubmitRequest { frames: Some(spec), check: None, ..request.clone() };
     let definition = engines.get(ENGINE).filter(|definition| definition.runs_commands());
     let definition = definition.ok_or_else(|| {
         invalid(format!("weft.toml has an engine '{ENGINE}' of its own; nothing was submitted"))

@@ -8,6 +8,7 @@ use super::FactError;
 use crate::certificate::Chain;
 use crate::ids::{JobId, NodeId};
 use crate::job::control::Control;
+use crate::job::note::Notes;
 use crate::job::outcome::Outcome;
 use crate::job::spec::JobSpec;
 use crate::settings::Setting;
@@ -34,6 +35,8 @@ impl Kind {
     pub const DELIVERY: Self = Self(19);
     /// A [`Body::Removal`].
     pub const REMOVAL: Self = Self(20);
+    /// A [`Body::Notes`].
+    pub const NOTES: Self = Self(21);
 }
 
 /// A batch of outcomes of one job, signed once.
@@ -91,6 +94,8 @@ pub enum Body {
     Delivery(Delivery),
     /// The end of a job.
     Removal(Removal),
+    /// What is to be known of results, by the node that made them.
+    Notes(Notes),
 }
 
 impl Body {
@@ -106,13 +111,17 @@ impl Body {
             Self::Outcomes(_) => Kind::OUTCOMES,
             Self::Delivery(_) => Kind::DELIVERY,
             Self::Removal(_) => Kind::REMOVAL,
+            Self::Notes(_) => Kind::NOTES,
         }
     }
 
     /// The version of its layout.
     #[must_use]
     pub const fn version(&self) -> u16 {
-        1
+        match self {
+            Self::Spec(spec) => spec.version(),
+            _ => 1,
+        }
     }
 
     /// The job that it is about.
@@ -125,6 +134,7 @@ impl Body {
             Self::Outcomes(outcomes) => Some(outcomes.job),
             Self::Delivery(delivery) => Some(delivery.job),
             Self::Removal(removal) => Some(removal.job),
+            Self::Notes(notes) => Some(notes.job),
         }
     }
 
@@ -135,11 +145,12 @@ impl Body {
             Self::Certificate(chain) => wire::encode(chain),
             Self::Revocation(revocation) => wire::encode(revocation),
             Self::Setting(setting) => wire::encode(setting),
-            Self::Spec(spec) => wire::encode(spec),
+            Self::Spec(spec) => spec.encode(),
             Self::Control(control) => wire::encode(control),
             Self::Outcomes(outcomes) => wire::encode(outcomes),
             Self::Delivery(delivery) => wire::encode(delivery),
             Self::Removal(removal) => wire::encode(removal),
+            Self::Notes(notes) => wire::encode(notes),
         }
     }
 
@@ -151,7 +162,7 @@ impl Body {
         fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, FactError> {
             wire::decode(bytes, super::MAX_BODY).map_err(|_| FactError::Body)
         }
-        if version != 1 {
+        if version != 1 && (kind, version) != (Kind::SPEC, 2) {
             return Ok(None);
         }
         Ok(Some(match kind {
@@ -163,14 +174,16 @@ impl Body {
                 Self::Setting(setting)
             }
             Kind::SPEC => {
-                let spec: JobSpec = read(bytes)?;
-                spec.check().map_err(|_| FactError::Body)?;
+                let spec = JobSpec::decode(version, bytes, super::MAX_BODY);
+                let spec = spec.ok_or(FactError::Body)?;
+                spec.check_bounds().map_err(|_| FactError::Body)?;
                 Self::Spec(Box::new(spec))
             }
             Kind::CONTROL => Self::Control(read(bytes)?),
             Kind::OUTCOMES => Self::Outcomes(read(bytes)?),
             Kind::DELIVERY => Self::Delivery(read(bytes)?),
             Kind::REMOVAL => Self::Removal(read(bytes)?),
+            Kind::NOTES => Self::Notes(read(bytes)?),
             _ => return Ok(None),
         }))
     }

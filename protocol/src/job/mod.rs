@@ -2,9 +2,13 @@
 
 #[cfg(test)]
 mod chain_tests;
+#[cfg(test)]
+mod check_tests;
 pub mod control;
 pub mod estimate;
+pub mod note;
 pub mod outcome;
+pub mod reuse;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod spec;

@@ -65,7 +65,8 @@ pub struct Outcome {
     pub task: TaskKey,
     /// The round of the task that it belongs to.
     pub generation: u32,
-    /// Which try of that round it was, from 1.
+    /// Which try of that round it was, from 1; 0 for a result that was taken over from another job, so
+    /// that it counts before any that is rendered as well.
     pub attempt: u32,
     /// The term in which it was leased.
     pub term: u64,

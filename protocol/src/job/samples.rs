@@ -67,6 +67,8 @@ pub(crate) fn spec(last: i32) -> JobSpec {
         priority: NORMAL_PRIORITY,
         retries: 0,
         timeout: 0,
+        fresh: false,
+        check: 0,
     }
 }
 

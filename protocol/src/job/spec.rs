@@ -17,6 +17,8 @@ pub const MAX_STEPS: usize = 64;
 pub const MAX_RETRIES: u32 = 100;
 /// The priority of a job that asks for none; 0 to 100.
 pub const NORMAL_PRIORITY: u8 = 50;
+/// The engine that compares what two steps made of the same frames.
+pub const COMPARE: &str = "compare";
 const MAX_TEXT: usize = 4096;
 const MAX_ARGUMENTS: usize = 256;
 
@@ -84,6 +86,12 @@ pub struct JobSpec {
     pub retries: u32,
     /// How long an attempt may take, in seconds; 0 for as long as it likes.
     pub timeout: u32,
+    /// Everything is rendered, also what other jobs have rendered. Since version 2, as is all below.
+    #[serde(skip)]
+    pub fresh: bool,
+    /// How many percent of the frames are rendered a second time and compared.
+    #[serde(skip)]
+    pub check: u8,
 }
 
 /// Why a spec is not one that a node takes.
@@ -95,20 +103,52 @@ impl JobSpec {
     /// The job's id: the hash of its spec.
     #[must_use]
     pub fn id(&self) -> JobId {
-        JobId(*blake3::hash(&wire::encode(self)).as_bytes())
+        JobId(*blake3::hash(&self.encode()).as_bytes())
+    }
+
+    /// The version of its layout: the first one where it says all that there is to say, so that
+    /// releases which know no other read ordinary jobs.
+    #[must_use]
+    pub const fn version(&self) -> u16 {
+        if self.fresh || self.check > 0 { 2 } else { 1 }
+    }
+
+    /// Its bytes, in the layout of [`JobSpec::version`].
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        match self.version() {
+            1 => wire::encode(self),
+            _ => wire::encode(&(self, self.fresh, self.check)),
+        }
+    }
+
+    /// Reads a spec of at most `limit` bytes in the layout of version 1 or 2; none where it is another
+    /// version's, or not as that version would be written.
+    #[must_use]
+    pub fn decode(version: u16, bytes: &[u8], limit: usize) -> Option<Self> {
+        let spec = match version {
+            1 => wire::decode(bytes, limit).ok()?,
+            2 => {
+                let (spec, fresh, check): (Self, bool, u8) = wire::decode(bytes, limit).ok()?;
+                Self { fresh, check, ..spec }
+            }
+            _ => return None,
+        };
+        (spec.version() == version).then_some(spec)
     }
 
     /// Checks the bounds that hold for every spec, whoever sent it.
     ///
     /// # Errors
     /// Names the first that does not hold.
-    pub fn check(&self) -> Result<(), SpecError> {
+    pub fn check_bounds(&self) -> Result<(), SpecError> {
         let holds = |condition: bool, what| condition.then_some(()).ok_or(SpecError(what));
         let short = |text: &str| text.len() <= MAX_TEXT;
         holds(short(&self.name) && short(&self.owner), "a name is too long")?;
         holds(!self.steps.is_empty() && self.steps.len() <= MAX_STEPS, "the number of steps")?;
         holds(self.priority <= 100, "the priority is above 100")?;
         holds(self.retries <= MAX_RETRIES, "too many retries")?;
+        holds(self.check <= 100, "more than all is to be checked")?;
         for (number, step) in self.steps.iter().enumerate() {
             holds(step.frames.iter().all(|run| run.step != 0), "a frame range without a step")?;
             let mut frames: usize = 0;
@@ -128,6 +168,7 @@ impl JobSpec {
             let texts = step.arguments.iter().all(|(key, value)| short(key) && short(value));
             holds(texts, "an argument is too long")?;
         }
+        holds(self.check == 0 || self.check_steps_fit(), "the steps that check the others")?;
         let first: BTreeSet<i32> = unfold(&self.steps[0].frames).collect();
         holds(self.test_frames.iter().all(|run| run.len() <= MAX_FRAMES), "the test frames")?;
         let inside = unfold(&self.test_frames).all(|frame| first.contains(&frame));
@@ -140,7 +181,9 @@ impl JobSpec {
     pub fn frame_by_frame(&self, earlier: u16, later: u16) -> bool {
         let step = |number: u16| self.steps.get(usize::from(number));
         step(earlier).zip(step(later)).is_some_and(|(before, after)| {
-            after.after.contains(&earlier) && before.frames == after.frames
+            // What is checked is some of the frames, each as soon as it is there.
+            after.after.contains(&earlier)
+                && (before.frames == after.frames || self.is_check(later))
         })
     }
 
@@ -157,10 +200,56 @@ impl JobSpec {
         chain
     }
 
+    /// Whether a step renders a second time what another one has rendered, or compares the two.
+    #[must_use]
+    pub const fn is_check(&self, step: u16) -> bool {
+        self.check > 0 && step > 0
+    }
+
+    /// Whether a step compares what was rendered twice.
+    #[must_use]
+    pub const fn compares(&self, step: u16) -> bool {
+        self.is_check(step) && step == 2
+    }
+
+    /// The frames to render a second time, of those of the first step: as many as `check` percent of
+    /// them, and at least one. Which they are only the submitter's nonce decides.
+    #[must_use]
+    pub fn frames_to_check(&self) -> Vec<i32> {
+        let frames: Vec<i32> = self.steps.iter().take(1).flat_map(|s| unfold(&s.frames)).collect();
+        let share = (frames.len() * usize::from(self.check)).div_ceil(100);
+        let lot = |frame: &i32| *blake3::hash(&wire::encode(&(self.nonce, *frame))).as_bytes();
+        let mut drawn = frames.clone();
+        drawn.sort_by_cached_key(lot);
+        drawn.truncate(share);
+        let drawn: BTreeSet<i32> = drawn.into_iter().collect();
+        frames.into_iter().filter(|frame| drawn.contains(frame)).collect()
+    }
+
+    /// Whether the steps of a checked job are those that check the first one.
+    fn check_steps_fit(&self) -> bool {
+        let [render, again, compare] = &self.steps[..] else { return false };
+        render.tiles == (1, 1)
+            && again.after == [0]
+            && compare.after == [0, 1]
+            && again.tiles == (1, 1)
+            && compare.tiles == (1, 1)
+            && (&again.engine, &again.scene, &again.arguments)
+                == (&render.engine, &render.scene, &render.arguments)
+            && compare.engine == COMPARE
+            && compare.frames == again.frames
+            && {
+                let frames: BTreeSet<i32> = unfold(&render.frames).collect();
+                unfold(&again.frames).all(|frame| frames.contains(&frame))
+            }
+    }
+
     /// Whether what a step makes is what the job is for: no other step works on it.
     #[must_use]
     pub fn is_result(&self, step: u16) -> bool {
-        !self.steps.iter().any(|other| other.after.contains(&step))
+        let works_on =
+            |(number, other): (u16, &Step)| !self.is_check(number) && other.after.contains(&step);
+        !self.is_check(step) && !(0..).zip(&self.steps).any(works_on)
     }
 
     /// The tasks that a task waits for by itself, in order: those of its frame in the steps that its own
@@ -193,8 +282,11 @@ impl JobSpec {
         frames: &'a [FrameRun],
     ) -> impl Iterator<Item = TaskKey> + 'a {
         let chain = self.chain(step);
+        let again = self.steps.get(1).filter(|_| self.is_check(1));
+        let again: BTreeSet<i32> = again.iter().flat_map(|step| unfold(&step.frames)).collect();
         unfold(frames).flat_map(move |frame| {
-            let all = chain.clone().into_iter();
+            let has = |number: &u16| !self.is_check(*number) || again.contains(&frame);
+            let all = chain.iter().copied().filter(has).collect::<Vec<_>>().into_iter();
             all.flat_map(move |step| {
                 let tiles = 0..self.tiles_of(step);
                 tiles.map(move |tile| TaskKey { step, tile, ..TaskKey::frame(frame) })
@@ -214,3 +306,7 @@ impl JobSpec {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "spec_tests.rs"]
+mod tests;

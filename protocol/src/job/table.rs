@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::control::{Action, Control};
+use super::note::{Book, Note, Noted};
 use super::outcome::{Ending, FailureKind, Outcome, OutputFile};
 use super::spec::{AfterTest, JobSpec};
 use super::task::{FrameRun, MAX_FRAMES, TaskKey};
@@ -28,9 +29,9 @@ const MAX_FAILURES: usize = 128;
 pub struct Done {
     /// Its round.
     pub generation: u32,
-    /// Its try within the round.
+    /// Its try within the round; 0 where it was taken over.
     pub attempt: u32,
-    /// The node that made it.
+    /// The node that made it, or took it over.
     pub author: NodeId,
     /// The fact that tells of it.
     pub fact: FactId,
@@ -49,6 +50,12 @@ pub struct Done {
 }
 
 impl Done {
+    /// Whether no engine ran for it: another job's result was taken over.
+    #[must_use]
+    pub const fn is_taken_over(&self) -> bool {
+        self.attempt == 0
+    }
+
     /// Smaller wins within a generation.
     fn rank(&self) -> (u32, NodeId, FactId) {
         (self.attempt, self.author, self.fact)
@@ -107,6 +114,8 @@ pub struct Task {
     pub failures: BTreeMap<FailureKey, Failure>,
     /// Results that another one replaced, or that came second: how long their engines ran, in milliseconds.
     pub superseded: BTreeMap<(FailureKey, FactId), u32>,
+    /// What is noted of its results.
+    notes: Book,
     /// Where it stands in the job's order; none while no known spec names it.
     position: Option<u32>,
 }
@@ -129,6 +138,13 @@ impl Task {
             true => TaskState::Failed,
             false => TaskState::Open,
         }
+    }
+
+    /// What is noted of the result that counts.
+    #[must_use]
+    pub fn noted(&self) -> Noted {
+        let done = self.done.as_deref();
+        done.map(|done| self.notes.of(done.generation, done.author)).unwrap_or_default()
     }
 
     /// The number of the next attempt.
@@ -258,11 +274,12 @@ impl Job {
         self.tasks.get(key)
     }
 
-    /// Every attempt that ended: who made it, how long its engine ran in milliseconds, and whether its
+    /// Every attempt that ended, an engine having run: who made it, how long its engine ran in milliseconds, and whether its
     /// result is one that counts.
     pub fn ended(&self) -> impl Iterator<Item = (NodeId, u32, bool)> {
         self.tasks.values().flat_map(|task| {
-            let done = task.done.iter().map(|done| (done.author, done.render_ms, true));
+            let ran = task.done.iter().filter(|done| !done.is_taken_over());
+            let done = ran.map(|done| (done.author, done.render_ms, true));
             let second = task.superseded.iter().map(|(((_, _, node), _), ms)| (*node, *ms, false));
             let failed = task.failures.iter();
             let failed = failed.map(|((_, _, node), failure)| (*node, failure.render_ms, false));
@@ -496,6 +513,13 @@ impl Job {
         }
     }
 
+    fn add_note(&mut self, author: NodeId, note: &Note) {
+        if self.tasks.len() < MAX_FRAMES || self.tasks.contains_key(&note.task) {
+            let task = self.tasks.entry(note.task).or_default();
+            task.notes.add(note.generation, author, note.what);
+        }
+    }
+
     fn add_outcome(&mut self, fact: FactId, author: NodeId, outcome: &Outcome) {
         if self.tasks.len() >= MAX_FRAMES && !self.tasks.contains_key(&outcome.task) {
             return;
@@ -504,7 +528,9 @@ impl Job {
         match &outcome.ending {
             Ending::Done(files) => {
                 self.memory.done = self.memory.done.max(outcome.peak_memory);
-                self.record.done(author, outcome.started);
+                if outcome.attempt > 0 {
+                    self.record.done(author, outcome.started);
+                }
                 let done = Done {
                     generation: outcome.generation,
                     attempt: outcome.attempt,
@@ -529,11 +555,14 @@ impl Job {
                     task.superseded.pop_first();
                 }
                 if task.done.as_ref().is_none_or(|known| done.beats(known)) {
-                    match &task.done {
-                        Some(known) => self.tempo.total -= u64::from(known.render_ms),
-                        None => self.tempo.results += 1,
+                    if let Some(known) = task.done.as_ref().filter(|d| !d.is_taken_over()) {
+                        self.tempo.results -= 1;
+                        self.tempo.total -= u64::from(known.render_ms);
                     }
-                    self.tempo.total += u64::from(done.render_ms);
+                    if !done.is_taken_over() {
+                        self.tempo.results += 1;
+                        self.tempo.total += u64::from(done.render_ms);
+                    }
                     task.done = Some(Box::new(done));
                 }
             }
@@ -611,6 +640,11 @@ impl Jobs {
             }
             Body::Delivery(delivery) => {
                 job.deliveries.insert((author, fact), delivery.folder.clone());
+            }
+            Body::Notes(notes) => {
+                for note in &notes.notes {
+                    job.add_note(author, note);
+                }
             }
             Body::Removal(_) => *job = Job { removed: true, ..Job::default() },
             Body::Certificate(_) | Body::Revocation(_) | Body::Setting(_) => {}

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fact::{Delivery, Outcomes, Removal};
+use crate::job::note::{Notes, What};
 use crate::job::samples::{control, done, fact, failed, node, outcome, run, spec, tiled};
 use crate::job::status::{
     Activity, Status, check_control, error_message, may_start, startable, status,
@@ -192,6 +193,27 @@ fn more_frames_can_be_added_and_a_removed_job_stays_removed() {
     assert_eq!(table.jobs.iter().count(), 0);
 }
 
+#[test]
+fn what_is_noted_belongs_to_the_result_that_counts() {
+    let mut table = Table::with(spec(1));
+    let task = TaskKey::frame(1);
+    let note =
+        |generation, blob| Note { task, generation, what: What::Preview(BlobId([blob; 32])) };
+    let notes = |job, notes| Body::Notes(Notes { job, notes });
+    let seen = |table: &Table| table.job().task(&task).unwrap().noted().preview;
+    // It may come before its outcome.
+    table.apply(1, &notes(table.id, vec![note(0, 5), note(1, 6)]));
+    table.apply(2, &notes(table.id, vec![note(0, 1)]));
+    assert_eq!(seen(&table), None);
+    table.outcome(1, outcome(1, 0, 1, done()));
+    assert_eq!(seen(&table), Some(BlobId([5; 32])));
+    table.outcome(1, outcome(1, 1, 1, done()));
+    assert_eq!(seen(&table), Some(BlobId([6; 32])));
+    table.outcome(3, outcome(1, 2, 1, done()));
+    assert_eq!(seen(&table), None, "nothing is noted of this one");
+    assert_eq!(table.job().counts(), (1, 1, 0));
+}
+
 /// Any fact about one job, few enough values that they collide and contradict each other.
 fn any_body(spec: JobSpec) -> impl Strategy<Value = Body> {
     let id = spec.id();
@@ -222,8 +244,14 @@ fn any_body(spec: JobSpec) -> impl Strategy<Value = Body> {
     let delivery = (1..4_u8).prop_map(move |n| {
         Body::Delivery(Delivery { job: id, node: node(n), folder: format!("out{n}") })
     });
+    let notes = (1..5_i32, 0..3_u32, 0..4_u8).prop_map(move |(frame, generation, blob)| {
+        let what = What::Preview(BlobId([blob; 32]));
+        let note = Note { task: TaskKey::frame(frame), generation, what };
+        Body::Notes(Notes { job: id, notes: vec![note] })
+    });
     prop_oneof![
         8 => outcomes,
+        3 => notes,
         5 => controls,
         1 => delivery,
         2 => Just(Body::Spec(Box::new(spec))),

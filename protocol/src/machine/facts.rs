@@ -148,7 +148,7 @@ impl Machine {
             self.election_events(now, events);
         }
         for fact in &after.facts {
-            self.join(fact);
+            self.join(now, fact);
         }
         for (node, theirs) in after.acknowledge {
             self.send(node, Message::FactsStored(theirs));
@@ -178,7 +178,7 @@ impl Machine {
     }
 
     /// Joins one fact that is on disk.
-    fn join(&mut self, fact: &Fact) {
+    fn join(&mut self, now: Time, fact: &Fact) {
         let applied = self.ledger.apply(fact);
         if let Some(job) = applied.job {
             self.out.push(Command::Changed(job));
@@ -187,6 +187,10 @@ impl Machine {
             }
             if let Some(leader) = &mut self.leader {
                 leader.touch();
+            }
+            // Only these bring tasks that were not there before.
+            if matches!(fact.kind(), Kind::SPEC | Kind::CONTROL) {
+                self.seek(now, job);
             }
         }
         if applied.set {

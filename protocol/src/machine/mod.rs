@@ -12,7 +12,9 @@ use crate::certificate::Chain;
 use crate::election::{self, Election};
 use crate::fact::{Body, Fact};
 use crate::ids::{BlobId, FactId, JobId, NodeId, StudioId};
+use crate::job::note::Note;
 use crate::job::outcome::Outcome;
+use crate::job::task::TaskKey;
 use crate::leader::Leader;
 use crate::ledger::Ledger;
 use crate::membership::{self, Liveness, Membership};
@@ -68,6 +70,20 @@ pub enum Input {
     /// An attempt is handed back, and that is no failure: the engine was refused a licence. The engine,
     /// and what it said.
     LicenceRefused(AttemptKey, String, String),
+    /// For these tasks of a job, which was to be sought, stored results are being brought to this disk; for
+    /// none where that is over.
+    Sought(JobId, BTreeSet<TaskKey>),
+    /// Stored results of other jobs, for a job's tasks: everything that they name is on this node's disk.
+    TakenOver {
+        /// The job.
+        job: JobId,
+        /// The results. Their term and holders are filled in by the machine.
+        results: Vec<Outcome>,
+        /// What is to be known of them.
+        notes: Vec<Note>,
+        /// The blobs that results and notes name.
+        blobs: Vec<BlobId>,
+    },
     /// Whether this node is within its hours, by its local time.
     WithinHours(bool),
     /// An attempt's engine ended; everything that the outcome names is on this node's disk. Its
@@ -117,6 +133,9 @@ pub enum Command {
     Answer(u64, Result<Vec<NodeId>, String>),
     /// Something about a job changed.
     Changed(JobId),
+    /// Seek results of other jobs that are a job's as well, then answer with [`Input::Sought`] and
+    /// [`Input::TakenOver`].
+    Seek(JobId),
     /// Something about the leadership changed.
     LeaderChanged,
     /// Something was set: this node's own advert may have to say so.
@@ -147,6 +166,7 @@ struct AfterWrite {
 enum Order {
     Request(u64, JobId, Goods),
     Outcome(AttemptKey, Box<Outcome>),
+    TakenOver(JobId, Vec<Outcome>, Vec<Note>, Vec<BlobId>),
     MakeGood(JobId, Goods),
 }
 
@@ -332,6 +352,12 @@ impl Machine {
             Input::LicenceRefused(attempt, engine, said) => {
                 self.licence_refused(now, &attempt, engine, said);
             }
+            Input::Sought(job, bringing) => {
+                self.sought(now, job, bringing);
+            }
+            Input::TakenOver { job, results, notes, blobs } => {
+                self.taken_over(now, job, results, notes, blobs);
+            }
             Input::WithinHours(within) => {
                 self.within_hours = within;
                 self.settle_standing();
@@ -478,6 +504,15 @@ impl Machine {
                 self.replicator_events(events);
             }
             Message::Sync(sync) => self.sync(from, sync),
+            Message::Sought(job, None) => {
+                let leads = self.election.claim().is_some_and(|claim| claim.leader == from);
+                if leads {
+                    self.out.push(Command::Seek(job));
+                }
+            }
+            Message::Sought(job, Some(bringing)) => {
+                self.sought(now, job, bringing.into_iter().collect());
+            }
             Message::Standing(standing) => {
                 if let Some(leader) = &mut self.leader {
                     leader.standing(from, standing);
@@ -544,6 +579,10 @@ impl Machine {
                 }
                 election::Event::Lead(claim) => {
                     self.leader = Some(Leader::new(claim.term, now));
+                    let jobs: Vec<JobId> = self.ledger.jobs.iter().map(|(id, ..)| id).collect();
+                    for job in jobs {
+                        self.seek(now, job);
+                    }
                     for node in self.connected.clone() {
                         self.send(node, Message::Claim(claim.clone()));
                     }
@@ -586,6 +625,9 @@ impl Machine {
                     }
                     Some(Order::Outcome(attempt, outcome)) => {
                         self.conclude(attempt, *outcome, holder);
+                    }
+                    Some(Order::TakenOver(job, results, notes, blobs)) => {
+                        self.take_over(job, results, notes, blobs, holder);
                     }
                     Some(Order::MakeGood(job, goods)) if holder.is_none() => {
                         self.lonely.push_back((job, goods));

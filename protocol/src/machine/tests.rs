@@ -16,6 +16,7 @@ use crate::time::Unix;
 
 mod peers;
 mod standing;
+mod stored;
 
 struct World {
     studio: StudioId,
@@ -28,6 +29,11 @@ struct World {
     fails: BTreeSet<i32>,
     /// Nodes whose engine finds no licence.
     refuses: BTreeSet<NodeId>,
+    /// Nodes whose machine doesn't render.
+    artists: BTreeSet<NodeId>,
+    /// Frames of which a search finds stored results, and whether those never come.
+    stored: Vec<i32>,
+    endless: bool,
     starts: Vec<(NodeId, i32)>,
     answers: BTreeMap<u64, Result<Vec<NodeId>, String>>,
     starts_again: u64,
@@ -37,6 +43,10 @@ struct World {
 
 impl World {
     fn new(count: u8) -> Self {
+        Self::with_artists(count, BTreeSet::new())
+    }
+
+    fn with_artists(count: u8, artists: BTreeSet<NodeId>) -> Self {
         let root = KeyPair::from_secret(&[200; 32]);
         let mut world = Self {
             studio: StudioId(root.public().0),
@@ -47,6 +57,9 @@ impl World {
             now: Time(0),
             fails: BTreeSet::new(),
             refuses: BTreeSet::new(),
+            artists,
+            stored: Vec::new(),
+            endless: false,
             starts: Vec::new(),
             answers: BTreeMap::new(),
             starts_again: 0,
@@ -60,12 +73,16 @@ impl World {
         world
     }
 
+    fn role(&self, node: NodeId) -> Role {
+        if self.artists.contains(&node) { Role::Artist } else { Role::Admin }
+    }
+
     fn chain(&self, node: NodeId) -> Chain {
         let statement = Statement {
             studio: self.studio,
             subject: node,
             issuer: self.root.public(),
-            role: Role::Admin,
+            role: self.role(node),
             name: node.short(),
             issued: Unix(0),
             expires: Unix(1 << 50),
@@ -79,7 +96,7 @@ impl World {
         let advert = Advert {
             node,
             name: node.short(),
-            role: Role::Admin,
+            role: self.role(node),
             revision: (self.starts_again, 0),
             release: "0".into(),
             hardware: Hardware { cpu_cores: 2, ram: 1 << 33, ..Hardware::default() },
@@ -195,6 +212,7 @@ impl World {
             Command::Answer(request, answer) => {
                 self.answers.insert(request, answer);
             }
+            Command::Seek(job) => queue.extend(self.sought(me, job)),
             Command::Close(node, why) => panic!("{me:?} closes {node:?}: {why}"),
             Command::Work(worker::Event::Kill(_) | worker::Event::Stop(_))
             | Command::Changed(_)

@@ -1,17 +1,21 @@
 //! Leading and working: leases out, reports in, attempts begun and concluded.
 
 use super::{AfterWrite, Command, Machine, Order};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::fact::{Body, Fact, Outcomes};
 use crate::ids::{BlobId, JobId, NodeId};
+use crate::job::note::{Note, Notes};
 use crate::job::outcome::Outcome;
+use crate::job::reuse;
 use crate::job::status;
+use crate::job::task::TaskKey;
 use crate::leader::REPORT_PERIOD;
 use crate::replicate::Goods;
 use crate::time::Time;
 use crate::wire;
-use crate::wire::control::{AttemptKey, Closed, Message, Phase, Report, Standing};
+use crate::wire::control::{AttemptKey, Closed, MAX_SOUGHT, Message, Phase, Report, Standing};
 use crate::worker;
 
 /// How long an engine whose licence was refused gets no further task here. Its licence server knows when
@@ -232,6 +236,85 @@ impl Machine {
         self.sign_outcomes();
     }
 
+    /// Who leads has stored results sought, before it hands out what they may be for.
+    pub(super) fn seek(&mut self, now: Time, job: JobId) {
+        let Some(leader) = &mut self.leader else { return };
+        let known = self.ledger.jobs.get(&job);
+        if known.is_none_or(|job| reuse::wanted(job).next().is_none()) {
+            return;
+        }
+        // Results are signed by those whose machines render: where this one doesn't, another is asked.
+        let renders = |node: &NodeId| self.adverts.get(node).is_some_and(|n| n.role.renders());
+        if renders(&self.me) {
+            leader.seek(now, job);
+            self.out.push(Command::Seek(job));
+        } else if let Some(other) = self.connected.iter().copied().find(renders) {
+            leader.seek(now, job);
+            self.send(other, Message::Sought(job, None));
+        }
+    }
+
+    /// Word of stored results, from this node or another: it is for the leader.
+    pub(super) fn sought(&mut self, now: Time, job: JobId, bringing: BTreeSet<TaskKey>) {
+        match &mut self.leader {
+            Some(leader) => leader.sought(now, job, bringing),
+            None => {
+                if let Some(leader) = self.election.claim().map(|claim| claim.leader) {
+                    let bringing = bringing.into_iter().take(MAX_SOUGHT).collect();
+                    self.send(leader, Message::Sought(job, Some(bringing)));
+                }
+            }
+        }
+    }
+
+    /// Stored results of other jobs are here: they go to a second node for this job's sake, as any
+    /// result does, then they become facts.
+    pub(super) fn taken_over(
+        &mut self,
+        now: Time,
+        job: JobId,
+        results: Vec<Outcome>,
+        notes: Vec<Note>,
+        blobs: Vec<BlobId>,
+    ) {
+        if self.ledger.jobs.get(&job).is_none() || results.is_empty() {
+            return;
+        }
+        let goods = Goods { blobs: blobs.clone(), ..Goods::default() };
+        let candidates = self.keepers(&job);
+        let token = self.token();
+        self.orders.insert(token, Order::TakenOver(job, results, notes, blobs));
+        let events = self.replicator.order(now, token, job, goods, candidates);
+        self.replicator_events(events);
+    }
+
+    /// What was taken over is where it should be.
+    pub(super) fn take_over(
+        &mut self,
+        job: JobId,
+        mut results: Vec<Outcome>,
+        notes: Vec<Note>,
+        blobs: Vec<BlobId>,
+        holder: Option<NodeId>,
+    ) {
+        let term = self.election.term();
+        for outcome in &mut results {
+            outcome.term = term;
+            outcome.holders = std::iter::once(self.me).chain(holder).collect();
+        }
+        if holder.is_none() && !blobs.is_empty() {
+            self.lonely.push_back((job, Goods { blobs, ..Goods::default() }));
+        }
+        let mut facts = Vec::new();
+        for outcomes in batches(results) {
+            facts.push(self.sign(&Body::Outcomes(Outcomes { job, outcomes })));
+        }
+        for notes in batches(notes) {
+            facts.push(self.sign(&Body::Notes(Notes { job, notes })));
+        }
+        self.write(AfterWrite { facts, tell: true, ..AfterWrite::nothing() });
+    }
+
     /// Signs what has ended since the last write of outcomes began, unless that is under way still: the
     /// slower the disk, the more go into one fact.
     pub(super) fn sign_outcomes(&mut self) {
@@ -240,22 +323,33 @@ impl Machine {
         }
         let (mut facts, mut over) = (Vec::new(), Vec::new());
         for (job, ended) in std::mem::take(&mut self.concluded) {
-            let mut outcomes = Vec::new();
-            let mut size = 0;
-            for (attempt, outcome) in ended {
-                over.push(attempt);
-                let length = wire::encode(&outcome).len();
-                if size + length > MAX_BATCH && !outcomes.is_empty() {
-                    let outcomes = std::mem::take(&mut outcomes);
-                    facts.push(self.sign(&Body::Outcomes(Outcomes { job, outcomes })));
-                    size = 0;
-                }
-                size += length;
-                outcomes.push(outcome);
+            let (attempts, outcomes): (Vec<_>, Vec<_>) = ended.into_iter().unzip();
+            over.extend(attempts);
+            for outcomes in batches(outcomes) {
+                facts.push(self.sign(&Body::Outcomes(Outcomes { job, outcomes })));
             }
-            facts.push(self.sign(&Body::Outcomes(Outcomes { job, outcomes })));
         }
         self.concluding = true;
         self.write(AfterWrite { facts, over, tell: true, ..AfterWrite::nothing() });
     }
+}
+
+/// Cuts what is to be signed into pieces that fit into gossip, in its order.
+fn batches<T: serde::Serialize>(all: Vec<T>) -> Vec<Vec<T>> {
+    let mut batches: Vec<Vec<T>> = Vec::new();
+    let mut size = 0;
+    for one in all {
+        let length = wire::encode(&one).len();
+        match batches.last_mut().filter(|_| size + length <= MAX_BATCH) {
+            Some(batch) => {
+                size += length;
+                batch.push(one);
+            }
+            None => {
+                size = length;
+                batches.push(vec![one]);
+            }
+        }
+    }
+    batches
 }

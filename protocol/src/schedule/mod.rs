@@ -46,6 +46,9 @@ pub struct View {
     pub nodes: BTreeMap<NodeId, NodeView>,
     /// Tasks that are leased, by job, and to whom.
     pub leased: BTreeMap<JobId, BTreeMap<TaskKey, NodeId>>,
+    /// Jobs of which stored results are being sought or brought, and for which of their tasks; all of them
+    /// where that is not known yet. They wait for that.
+    pub sought: BTreeMap<JobId, Option<BTreeSet<TaskKey>>>,
     /// How many tasks of an engine may run at once, for those that have a limit. Of a run of frames
     /// one is rendered at a time.
     pub limits: BTreeMap<String, u32>,

@@ -49,9 +49,14 @@ pub fn plan(view: &View, jobs: &Jobs) -> Plan {
     let mut candidates: Vec<Candidate<'_>> = jobs
         .iter()
         .filter(|(_, job, _)| job.open().next().is_some())
+        .filter(|(id, ..)| view.sought.get(id) != Some(&None))
         .map(|(id, job, spec)| {
             let leased = view.leased.get(&id).unwrap_or(&nothing);
-            let next = startable(job).filter(|key| !leased.contains_key(key));
+            let sought = view.sought.get(&id).and_then(Option::as_ref);
+            let free = move |key: &TaskKey| {
+                !leased.contains_key(key) && !sought.is_some_and(|tasks| tasks.contains(key))
+            };
+            let next = startable(job).filter(free);
             let next: Box<dyn Iterator<Item = TaskKey>> = Box::new(next);
             let next = next.peekable();
             Candidate { id, job, spec, next, blocked: BTreeSet::new() }
@@ -156,7 +161,12 @@ fn place(
     {
         return Err(Waiting::Licence { engine: step.engine.clone(), said });
     }
-    let failed: BTreeSet<NodeId> = task.failures_now().map(|(key, _)| key.2).collect();
+    let mut failed: BTreeSet<NodeId> = task.failures_now().map(|(key, _)| key.2).collect();
+    // A frame that is checked is rendered by somebody else: a node agrees with itself.
+    if spec.is_check(key.step) && !spec.compares(key.step) {
+        let made = spec.before(&key).into_iter().filter_map(|key| job.task(&key)?.done.as_deref());
+        failed.extend(made.map(|done| done.author));
+    }
     // A task that failed somewhere waits for another node where one fits, even if that is busy.
     let fresh_exists = open.keys().any(|node| !failed.contains(node));
     let best = open
@@ -199,7 +209,8 @@ fn run_behind(candidate: &mut Candidate<'_>, first: &AttemptKey) -> Vec<AttemptK
     let quick = job.mean_ms(TELLING).map_or(1, |mean| QUICK_MS / mean.max(1));
     let limit = u64::from(limit).max(quick).min(MAX_RUN as u64) as usize;
     let mut more = Vec::new();
-    if failed(&first.task) {
+    // Who checks a frame must be another than who rendered it, of each by itself.
+    if failed(&first.task) || spec.is_check(first.task.step) {
         return more;
     }
     let same_but_frame = |key: &TaskKey| TaskKey { frame: first.task.frame, ..*key } == first.task;

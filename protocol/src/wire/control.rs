@@ -20,6 +20,8 @@ use crate::time::Unix;
 pub const MAX_MESSAGE: usize = 4 << 20;
 /// How many bytes of facts are put into one message before the next is begun.
 pub const FACT_BATCH: usize = 1 << 20;
+/// The most tasks that one message names for which stored results are being brought.
+pub const MAX_SOUGHT: usize = 100_000;
 /// The most addresses that are remembered of a node.
 pub const MAX_ADDRESSES: usize = 16;
 
@@ -234,4 +236,8 @@ pub enum Message {
         /// Nodes that hold the inputs.
         providers: Vec<NodeId>,
     },
+    /// Stored results that may be a job's. Without a list a leader asks for them, who may not sign results
+    /// itself; with one it is answered, again with each part: for these tasks, at most [`MAX_SOUGHT`],
+    /// there are some that are being brought. An empty list says that it is over.
+    Sought(JobId, Option<Vec<TaskKey>>),
 }

@@ -17,9 +17,10 @@ mod tests;
 const MAX_TEXT_BYTES: usize = 1024 * 1024;
 
 /// The definitions that come with weft, each a file of its own.
-const SHIPPED: [(&str, &str); 6] = [
+const SHIPPED: [(&str, &str); 7] = [
     ("blender.toml", include_str!("../../engines/blender.toml")),
     ("command.toml", include_str!("../../engines/command.toml")),
+    ("compare.toml", include_str!("../../engines/compare.toml")),
     ("demo.toml", include_str!("../../engines/demo.toml")),
     ("join.toml", include_str!("../../engines/join.toml")),
     ("noop.toml", include_str!("../../engines/noop.toml")),
@@ -87,6 +88,9 @@ pub struct Definition {
     pub display: bool,
     /// The device files it uses, such as `/dev/dri`; `*` and `?` may stand in their names.
     pub devices: Vec<String>,
+    /// Whether equal inputs, arguments and versions give equal results, so that what was rendered once is
+    /// used again; true unless the table says otherwise.
+    pub reuse: bool,
     /// Further files and folders that it reads, beside the job's own and what programs need.
     pub readable: Vec<String>,
     /// Further folders that it writes to, beside its work folder.
@@ -122,6 +126,8 @@ pub enum Builtin {
     Noop,
     /// Puts pictures together from the tiles that another step of the job rendered.
     Join,
+    /// Compares the pictures that two other steps of the job rendered.
+    Compare,
 }
 
 /// A file format that an engine writes.
@@ -295,6 +301,15 @@ impl Definition {
     /// Whether it says how its scenes name files, so that they can be found in them.
     pub fn names_files(&self) -> bool {
         self.files.is_some()
+    }
+
+    /// Whether a run is told the first or the last of all the job's frames: what it makes of one may depend
+    /// on them.
+    pub fn is_told_span(&self) -> bool {
+        let span = |name: &Placeholder| {
+            matches!(name, Placeholder::Start | Placeholder::End | Placeholder::RangeEnd)
+        };
+        self.names().any(span)
     }
 
     /// Whether it names the files that it saved.

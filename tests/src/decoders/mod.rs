@@ -43,7 +43,7 @@ pub fn target(name: &str) -> Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 30] = [
+pub const TARGETS: [Target; 32] = [
     Target {
         name: "control",
         feed: |bytes| message::<control::Message>(bytes, control::MAX_MESSAGE),
@@ -58,10 +58,12 @@ pub const TARGETS: [Target; 30] = [
     Target { name: "fact_revocation", feed: |bytes| body(Kind::REVOCATION, bytes) },
     Target { name: "fact_setting", feed: |bytes| body(Kind::SETTING, bytes) },
     Target { name: "fact_spec", feed: |bytes| body(Kind::SPEC, bytes) },
+    Target { name: "fact_spec_2", feed: |bytes| body_of(Kind::SPEC, 2, bytes) },
     Target { name: "fact_control", feed: |bytes| body(Kind::CONTROL, bytes) },
     Target { name: "fact_outcomes", feed: |bytes| body(Kind::OUTCOMES, bytes) },
     Target { name: "fact_delivery", feed: |bytes| body(Kind::DELIVERY, bytes) },
     Target { name: "fact_removal", feed: |bytes| body(Kind::REMOVAL, bytes) },
+    Target { name: "fact_notes", feed: |bytes| body(Kind::NOTES, bytes) },
     Target { name: "manifest", feed: manifest },
     Target { name: "tree", feed: tree },
     Target { name: "gate_credential", feed: |bytes| message::<Credential>(bytes, MAX_CREDENTIAL) },
@@ -110,10 +112,15 @@ fn fact(bytes: &[u8]) -> bool {
 }
 
 fn body(kind: Kind, bytes: &[u8]) -> bool {
-    let Ok(Some(body)) = Body::decode(kind, 1, bytes) else {
+    body_of(kind, 1, bytes)
+}
+
+fn body_of(kind: Kind, version: u16, bytes: &[u8]) -> bool {
+    let Ok(Some(body)) = Body::decode(kind, version, bytes) else {
         return false;
     };
-    let again = Body::decode(kind, 1, &body.encode());
+    assert_eq!(body.version(), version, "a body has one version");
+    let again = Body::decode(kind, version, &body.encode());
     assert_eq!(again, Ok(Some(body)), "written and read again");
     true
 }

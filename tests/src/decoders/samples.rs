@@ -10,6 +10,7 @@ use weft_protocol::fact::{Body, Delivery, Fact, Outcomes, Removal, Revocation};
 use weft_protocol::hardware::{GIB, Gpu, Hardware, Needs};
 use weft_protocol::ids::{BlobId, ChunkId, FactId, JobId, NodeId, StudioId};
 use weft_protocol::job::control::{Action, Control};
+use weft_protocol::job::note::{Comparison, Note, Notes, What};
 use weft_protocol::job::outcome::{Ending, FailureKind, Outcome, OutputFile};
 use weft_protocol::job::spec::{AfterTest, JobSpec, Step};
 use weft_protocol::job::task::{FrameRun, TaskKey};
@@ -122,6 +123,8 @@ fn spec() -> JobSpec {
         priority: 70,
         retries: 2,
         timeout: 3600,
+        fresh: false,
+        check: 0,
     }
 }
 
@@ -159,6 +162,21 @@ fn bodies() -> Vec<(&'static str, &'static str, Body)> {
         |change| Body::Setting(Setting { version: 4, at: Unix(5), by: "ada".into(), change });
     let of_node = |change| setting(Change::Node(NodeId([3; 32]), change));
     let profile = shipped().remove("high_performance");
+    let comparison = Comparison {
+        first: NodeId([1; 32]),
+        second: NodeId([2; 32]),
+        alike: true,
+        pixels: 1920 * 1080,
+        differing: 7,
+        largest: 31_250,
+    };
+    let notes = [
+        What::Preview(BlobId([6; 32])),
+        What::Key([5; 32]),
+        What::TakenOver(JobId([8; 32])),
+        What::Compared(comparison),
+    ];
+    let notes = notes.map(|what| Note { task: TaskKey::frame(-7), generation: 1, what }).to_vec();
     let delivery = Delivery { job, node: member().public(), folder: "/srv/out/shot 010".into() };
     vec![
         ("fact_certificate", "chain", Body::Certificate(Box::new(chain()))),
@@ -176,12 +194,14 @@ fn bodies() -> Vec<(&'static str, &'static str, Body)> {
         ("fact_setting", "profile", setting(Change::Profile("big".into(), profile))),
         ("fact_setting", "limit", setting(Change::Limit("blender".into(), Some(5)))),
         ("fact_spec", "blender", Body::Spec(Box::new(spec()))),
+        ("fact_spec_2", "fresh", Body::Spec(Box::new(JobSpec { fresh: true, ..spec() }))),
         ("fact_control", "pause", control(Action::Pause)),
         ("fact_control", "retry", control(retry)),
         ("fact_control", "priority", control(Action::Priority(90))),
         ("fact_outcomes", "two", Body::Outcomes(outcomes())),
         ("fact_delivery", "folder", Body::Delivery(delivery)),
         ("fact_removal", "job", Body::Removal(Removal { job })),
+        ("fact_notes", "each", Body::Notes(Notes { job, notes })),
     ]
 }
 
@@ -319,6 +339,8 @@ fn controls() -> Vec<(&'static str, Message)> {
         ("sync_ids", Message::Sync(Sync::Summary(vec![1], Summary::Ids(vec![FactId([1; 32])])))),
         ("sync_ask", Message::Sync(Sync::Ask(vec![vec![1], vec![1, 2]]))),
         ("standing", Message::Standing(standing)),
+        ("seek", Message::Sought(JobId([7; 32]), None)),
+        ("sought", Message::Sought(JobId([7; 32]), Some(vec![TaskKey::frame(7)]))),
         ("sync_want", Message::Sync(Sync::Want(vec![FactId([1; 32]), FactId([2; 32])]))),
     ]
 }

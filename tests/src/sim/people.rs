@@ -170,6 +170,8 @@ impl World {
             priority,
             retries: u32::try_from(self.random.below(4)).unwrap_or(0),
             timeout: 0,
+            fresh: false,
+            check: 0,
         }
     }
 

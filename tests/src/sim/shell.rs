@@ -1,6 +1,8 @@
 //! What stands between a machine and the world, as the daemon's driver does: commands become
 //! effects, effects become inputs.
 
+use std::collections::BTreeSet;
+
 use weft_protocol::fact::{Body, Fact};
 use weft_protocol::ids::{BlobId, FactId, JobId, NodeId};
 use weft_protocol::machine::{Command, Input, TICK};
@@ -108,6 +110,11 @@ impl World {
                 }
                 Command::Answer(request, answer) => self.answered(number, request, answer),
                 Command::Changed(job) => self.notices.push(Notice::Changed(number, job)),
+                // Every frame of the simulator's is rendered: what it compares is who rendered it.
+                Command::Seek(job) => {
+                    let nothing = Box::new(Input::Sought(job, BTreeSet::new()));
+                    self.chore(0, number, Chore::Tell(nothing));
+                }
                 Command::LeaderChanged | Command::Set => {}
                 Command::Close(node, why) => {
                     self.trace.say(self.now, || format!("node{number} closes {node:?}: {why}"));

@@ -137,6 +137,8 @@ fn engines(farm: &Farm, cases: &mut Cases) {
             &pov,
             &["-f", "1-4", "--tiles", "2x2", "--frames-per-task", "2"],
         ),
+        ("checking frames in tiles", &pov, &["-f", "1", "--tiles", "2x2", "--check", "5"]),
+        ("checking files that can't be compared", &script, &["-f", "1", "--check", "5"]),
     ] {
         cases.refused(farm, case, || submit(farm, scene, options));
     }

@@ -2,14 +2,17 @@
 //! becomes of engines.
 
 mod changes;
+mod check;
 mod controls;
 #[cfg(target_os = "linux")]
 mod engines;
 mod limits;
 mod logs;
 mod nodes;
+mod previews;
 mod prices;
 mod remote;
+mod reuse;
 mod runs;
 mod shared_roots;
 mod silence;

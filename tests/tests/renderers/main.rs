@@ -11,8 +11,9 @@ mod sources;
 mod tiles;
 
 use std::path::Path;
+use std::time::Duration;
 
-use weft_tests::{Call, Farm, installed};
+use weft_tests::{Call, Farm, installed, wait_for};
 
 use by_hand::{blender_by_hand, povray_by_hand};
 use jobs::{Job, Submission, workers};
@@ -98,7 +99,8 @@ fn a_scene_takes_its_library_tiles_and_sequence_along() {
     let absolute = linked(true);
     let before = std::fs::read(absolute.path().join(LINKED)).unwrap();
     assert!(holds(&before, absolute.path()), "the paths in it are absolute");
-    let job = Submission::of(absolute, LINKED).watch(&farm, 3);
+    // Its frames were rendered before, as its files are the same by now.
+    let job = Submission::of(absolute, LINKED).options(&["--fresh"]).watch(&farm, 3);
     job.assert_completed(4);
     assert_same(&pictures(&job.out, "linked"), &expected);
 }
@@ -233,4 +235,29 @@ fn povray_takes_its_include_along() {
     let job = Submission::of(lonely, "shot.pov").options(&options).watch(&farm, 2);
     let why = job.assert_failed(1);
     assert!(why.contains("colours.inc"), "the end of the log names it: {why}");
+}
+
+#[test]
+fn what_blender_writes_has_previews() {
+    if !installed("blender") {
+        return;
+    }
+    let farm = Farm::found(1);
+    for format in ["PNG", "JPEG", "OPEN_EXR", "OPEN_EXR_MULTILAYER"] {
+        let Some(source) = cube("cube.blend") else { return };
+        let options = ["-f", "1", "--format", format];
+        let job = Submission::of(source, "cube.blend").options(&options).watch(&farm, 1);
+        job.assert_completed(1);
+        let id = job.document["job"].as_str().expect("a job has an id");
+        let path = format!("/v1/jobs/{id}/frames/1/preview");
+        let preview = wait_for(Duration::from_secs(30), "its preview", || {
+            let (head, body) = farm.node(1).fetch(&path)?;
+            head.contains("200 OK").then_some(body)
+        });
+        let file = farm.folder().join("preview.png");
+        std::fs::write(&file, preview).unwrap();
+        let (width, height, colors) = picture(&file).seen();
+        assert!(width.max(height) <= 256 && width.min(height) > 50, "{width} × {height}");
+        assert!(colors > 100, "{format}: {colors} colours show no cube");
+    }
 }

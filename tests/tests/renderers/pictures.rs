@@ -1,6 +1,6 @@
 //! Pictures, by what they show: their files differ on every run, in dates and render times.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
@@ -11,6 +11,14 @@ pub(crate) struct Picture {
     size: (u32, u32),
     format: (png::ColorType, png::BitDepth),
     pixels: Vec<u8>,
+}
+
+impl Picture {
+    /// Its width and height, and how many different colours it has.
+    pub(crate) fn seen(&self) -> (u32, u32, usize) {
+        let colors: BTreeSet<&[u8]> = self.pixels.chunks_exact(self.format.0.samples()).collect();
+        (self.size.0, self.size.1, colors.len())
+    }
 }
 
 /// Pictures by frame.

@@ -83,6 +83,17 @@ pub(crate) struct Args {
         help_heading = "How to render"
     )]
     tiles: Option<String>,
+    /// Render everything, also what other jobs have rendered already
+    #[arg(long, help_heading = "How to render")]
+    fresh: bool,
+    /// Render so many percent of the frames a second time on another node, and compare
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        value_parser = clap::value_parser!(u8).range(..=100),
+        help_heading = "How to render"
+    )]
+    check: Option<u8>,
 }
 
 impl Args {
@@ -129,6 +140,8 @@ impl Args {
             "deep": self.deep,
             "frames_per_task": self.frames_per_task,
             "tiles": self.tiles,
+            "fresh": self.fresh,
+            "check": self.check,
         });
         joined([own, self.basics.request()?, self.shared.request()?])
     }

@@ -34,6 +34,9 @@ fn line(frame: &Frame) -> Option<String> {
     let what = called(frame);
     let on = frame.who().map_or(String::new(), |who| format!(" on {who}"));
     match frame.status.as_str() {
+        "done" if frame.reused_from.is_some() => {
+            Some(format!("frame {what} is done: another job rendered it"))
+        }
         "done" => {
             let time = frame.render_time.map(units::duration);
             let time = time.map_or(String::new(), |time| format!(" in {time}"));

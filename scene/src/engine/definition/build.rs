@@ -183,6 +183,7 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
         network: table.network.unwrap_or(false),
         display: table.display.unwrap_or(false),
         devices: table.devices.unwrap_or_default(),
+        reuse: table.reuse.unwrap_or(true),
         readable: places(table.readable)?,
         writable: places(table.writable)?,
         pass_environment: variables(table.pass_environment)?,
@@ -228,6 +229,7 @@ fn builtin(text: &Text) -> Result<Builtin, Wrong> {
     match text.get_ref().as_str() {
         "noop" => Ok(Builtin::Noop),
         "join" => Ok(Builtin::Join),
+        "compare" => Ok(Builtin::Compare),
         other => Err((Some(text.span()), format!("nothing called {other} is built in"))),
     }
 }

@@ -1,0 +1,33 @@
+use super::*;
+use crate::fact::{Body, FactError, Kind};
+use crate::job::samples::spec;
+
+/// Releases that know no other layout read every job that asks for nothing new.
+#[test]
+fn only_what_is_new_makes_a_new_version() {
+    let plain = spec(3);
+    assert_eq!((plain.version(), plain.encode()), (1, wire::encode(&plain)));
+    for (fresh, check, end) in [(true, 0, [1, 0]), (false, 5, [0, 5]), (true, 100, [1, 100])] {
+        let new = JobSpec { fresh, check, ..spec(3) };
+        assert_eq!(new.version(), 2);
+        assert_eq!(new.encode(), [&plain.encode()[..], &end].concat());
+        assert_ne!(new.id(), plain.id());
+        assert_eq!(JobSpec::decode(2, &new.encode(), 1 << 20), Some(new));
+    }
+    assert_eq!(JobSpec::decode(1, &plain.encode(), 1 << 20), Some(plain.clone()));
+}
+
+/// A spec has one encoding, as it has one id.
+#[test]
+fn a_spec_in_another_version_than_its_own_is_refused() {
+    let plain = spec(3).encode();
+    let nothing_new = [&plain[..], &[0, 0]].concat();
+    assert_eq!(JobSpec::decode(2, &nothing_new, 1 << 20), None);
+    let read = |version, bytes: &[u8]| Body::decode(Kind::SPEC, version, bytes);
+    assert_eq!(read(2, &nothing_new), Err(FactError::Body));
+    assert_eq!(read(2, &plain), Err(FactError::Body));
+    assert_eq!(read(1, &[&plain[..], &[1, 0]].concat()), Err(FactError::Body));
+    assert_eq!(read(2, &[&plain[..], &[0, 101]].concat()), Err(FactError::Body));
+    assert_eq!(read(3, &plain), Ok(None));
+    assert!(matches!(read(2, &[&plain[..], &[1, 0]].concat()), Ok(Some(Body::Spec(_)))));
+}
