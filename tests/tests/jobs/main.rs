@@ -8,6 +8,7 @@ mod engines;
 mod limits;
 mod logs;
 mod nodes;
+mod own_commands;
 mod prices;
 mod remote;
 mod runs;
