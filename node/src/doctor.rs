@@ -53,6 +53,9 @@ pub struct Facts {
     pub sandbox: Sandbox,
 }
 
+/// What a daemon found out when it started: its engines, and what renders run in.
+pub type Known<'a> = (&'a BTreeMap<String, Result<Found, String>>, &'a Sandbox);
+
 /// Whether a home belongs to a studio.
 #[derive(Clone, Debug)]
 pub enum Member {
@@ -110,13 +113,13 @@ impl Facts {
         home: &Home,
         weft: &Path,
         daemon: Daemon,
-        engines: Option<(&BTreeMap<String, Result<Found, String>>, &Sandbox)>,
+        known: Option<Known<'_>>,
     ) -> Self {
         let (config, wrong) = match Config::load(&home.config()) {
             Ok(config) => (Some(config), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        let (probed, sandbox) = match (engines, &config) {
+        let (probed, sandbox) = match (known, &config) {
             (Some((engines, sandbox)), _) => (engines.clone(), sandbox.clone()),
             (None, Some(config)) => {
                 let sandbox = Sandbox::find(config.node.sandbox, home.path(), weft).await;

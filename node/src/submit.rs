@@ -203,6 +203,8 @@ pub fn prepare(
     };
     let (mut warnings, gathered) = gather(request, &inputs, &wanted)?;
     spec.needs.tags.extend(gathered.shared.iter().map(|name| format!("{SHARED}{name}")));
+    // Nobody knows whether what lies there is still what an earlier job read.
+    spec.fresh |= !gathered.shared.is_empty();
     warnings.extend(tile_warnings);
     if spec.steps[0].engine_version.is_empty() {
         warnings.push(format!("no node has the engine '{engine}' just now"));

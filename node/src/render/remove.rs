@@ -106,7 +106,7 @@ mod tests {
         std::fs::write(root.join("a/file"), "x").unwrap();
         std::os::unix::fs::symlink(kept.path(), root.join("a/b/away")).unwrap();
         std::fs::create_dir_all(root.join("closed/inner")).unwrap();
-        let nobody = || std::os::unix::fs::PermissionsExt::from_mode(0);
+        let nobody = || std::os::unix::fs::PermissionsExt::from_mode(0o000);
         std::fs::set_permissions(root.join("closed/inner"), nobody()).unwrap();
         std::fs::set_permissions(root.join("closed"), nobody()).unwrap();
         // Deeper than a path reaches.

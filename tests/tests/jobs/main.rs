@@ -10,6 +10,7 @@ mod limits;
 mod logs;
 mod nodes;
 mod previews;
+mod own_commands;
 mod prices;
 mod remote;
 mod reuse;
