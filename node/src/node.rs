@@ -35,7 +35,7 @@ use crate::network::{Network, Setup};
 use crate::render::{Renderer, Source};
 use crate::studio::Studio;
 use crate::transfer::{Fetcher, Traffic};
-use crate::{admission, api, delivery, renewal, transfer, upkeep};
+use crate::{acquaintances, admission, api, delivery, renewal, transfer, upkeep};
 
 /// How a node is run.
 #[derive(Clone, Debug, Default)]
@@ -383,6 +383,7 @@ pub async fn run(
     let mut machine = load_machine(&membership, advert, &store, clock)?;
     let set = machine.ledger.settings.advertise(&configured.0, configured.1);
     machine.adverts.insert(me, set);
+    acquaintances::recall(&mut machine, &store);
     for (node, _) in machine.ledger.members.revoked() {
         network.gate().revoke(*node);
     }
@@ -427,6 +428,7 @@ pub async fn run(
         tokio::spawn(renewal::run(Arc::clone(&shared))),
         tokio::spawn(remember_peers(Arc::clone(&shared))),
         tokio::spawn(upkeep::run(Arc::clone(&shared))),
+        tokio::spawn(acquaintances::keep(Arc::clone(&shared))),
     ];
     ready(&Ready { node: me, name, studio: membership.studio.name.clone(), api });
     shutdown.await;

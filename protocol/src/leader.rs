@@ -59,6 +59,8 @@ pub struct Leader {
     workers: BTreeMap<NodeId, Worker>,
     leases: BTreeMap<(JobId, TaskKey), Held>,
     waiting: BTreeMap<JobId, Waiting>,
+    /// Nodes that are known, and were off when this term began.
+    absent: BTreeMap<NodeId, Advert>,
     /// Who is benched, by the facts of that revision of the ledger: going through all jobs takes long.
     benched: (Option<u64>, BTreeSet<NodeId>),
     dirty: bool,
@@ -74,9 +76,16 @@ impl Leader {
             workers: BTreeMap::new(),
             leases: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            absent: BTreeMap::new(),
             benched: (None, BTreeSet::new()),
             dirty: true,
         }
+    }
+
+    /// The same, knowing of nodes that are off.
+    #[must_use]
+    pub fn knowing(self, absent: &BTreeMap<NodeId, Advert>) -> Self {
+        Self { absent: absent.clone(), ..self }
     }
 
     /// The leases of a job.
@@ -205,7 +214,9 @@ impl Leader {
         }
         let benched = &self.benched.1;
         let mut view = View { limits: settings.limits(), ..View::default() };
-        for (node, advert) in adverts.iter().filter(|(node, _)| !ledger.members.is_revoked(node)) {
+        let absent = self.absent.iter().filter(|(node, _)| !adverts.contains_key(*node));
+        let known = adverts.iter().chain(absent);
+        for (node, advert) in known.filter(|(node, _)| !ledger.members.is_revoked(node)) {
             let there = alive.contains(node);
             let worker = self.workers.get(node);
             let reports = worker

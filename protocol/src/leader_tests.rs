@@ -81,6 +81,29 @@ fn it_does_not_wait_for_ever() {
 }
 
 #[test]
+fn nodes_that_are_off_are_waited_for_whether_they_were_seen_or_not() {
+    let mut world = World::new(2, 1);
+    world.adverts.values_mut().for_each(|advert| advert.engines.clear());
+    let mut fits = advert(3);
+    world.leader = Leader::new(3, Time(0)).knowing(&[(node(3), fits.clone())].into());
+    world.report(0, 1, 0, &[]);
+    world.report(0, 2, 0, &[]);
+    assert_eq!(world.tick(10), []);
+    let waiting = |world: &World| world.leader.waiting()[&world.job].to_string();
+    assert_eq!(waiting(&world), "of the one node that fits 1 is off");
+    // It came, and has lost its engine since; another one that has it went.
+    fits.engines.clear();
+    world.adverts.insert(node(3), fits);
+    world.adverts.insert(node(2), advert(2));
+    world.alive.remove(&node(2));
+    assert_eq!(world.tick(20), []);
+    assert_eq!(waiting(&world), "of the one node that fits 1 is off");
+    world.adverts.remove(&node(2));
+    assert_eq!(world.tick(30), []);
+    assert!(waiting(&world).contains("no node of the studio has the engine"));
+}
+
+#[test]
 fn a_lease_ends_with_its_outcome_its_node_or_its_holders_silence() {
     let mut world = World::new(2, 3);
     world.report(0, 1, 0, &[]);

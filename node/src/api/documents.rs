@@ -119,7 +119,7 @@ impl Live {
 /// What an hour of a node costs, in thousandths, where that is known here.
 fn price(machine: &Machine, node: &NodeId) -> Option<u32> {
     let settings = &machine.ledger.settings;
-    let advert = machine.adverts.get(node);
+    let advert = machine.adverts.get(node).or_else(|| machine.absent.get(node));
     advert.map(|advert| settings.price(advert)).or_else(|| settings.price_set(node))
 }
 
@@ -211,7 +211,8 @@ struct Names<'a>(&'a Machine);
 
 impl Names<'_> {
     fn of(&self, node: &NodeId) -> String {
-        let advert = self.0.adverts.get(node).map(|advert| advert.name.clone());
+        let advert = self.0.adverts.get(node).or_else(|| self.0.absent.get(node));
+        let advert = advert.map(|advert| advert.name.clone());
         let member = || self.0.ledger.members.get(node).map(|member| member.name.clone());
         advert.or_else(member).unwrap_or_else(|| node.short())
     }

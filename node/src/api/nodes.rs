@@ -179,7 +179,7 @@ pub(super) struct NodesQuery {
 }
 
 pub(super) async fn nodes(node: State, Query(query): Query<NodesQuery>) -> Json<Value> {
-    let adverts: Vec<Advert> = node.machine().adverts.values().cloned().collect();
+    let adverts: Vec<Advert> = node.machine().known().cloned().collect();
     // The leader knows what everyone works on; its own document of each node is the better one.
     let mut counts = running(&node);
     let mut standings = BTreeMap::new();
@@ -240,7 +240,7 @@ pub(super) async fn node(node: State, Path(name): Path<String>) -> Answer {
             return Ok(Json(document).into_response());
         }
     }
-    let advert = node.machine().adverts.get(&id).cloned();
+    let advert = node.machine().known().find(|advert| advert.node == id).cloned();
     let advert = advert.ok_or_else(|| ApiError::new(Code::NotFound, "no such node"))?;
     Ok(Json(node_document(&node, &advert, &running(&node), &benched(&node))).into_response())
 }

@@ -80,7 +80,8 @@ fn check_studio(node: &Shared, spec: &JobSpec) -> Result<usize, ApiError> {
             renders: advert.role.renders(),
             ..NodeView::default()
         };
-        machine.adverts.values().map(view).collect()
+        let members = &machine.ledger.members;
+        machine.known().filter(|known| !members.is_revoked(&known.node)).map(view).collect()
     };
     for step in &spec.steps {
         if let Some(why) = feasible::explain(spec, step, views.iter()) {

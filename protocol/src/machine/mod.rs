@@ -168,6 +168,8 @@ pub struct Machine {
     pub worker: Worker,
     /// What nodes told of themselves, this one included.
     pub adverts: BTreeMap<NodeId, Advert>,
+    /// What nodes told of themselves that have not been there since this one started.
+    pub absent: BTreeMap<NodeId, Advert>,
     /// Addresses of other nodes, as peers told them; not all of them need be reachable.
     pub contacts: BTreeMap<NodeId, Vec<String>>,
     connected: BTreeSet<NodeId>,
@@ -223,6 +225,7 @@ impl Machine {
             leader: None,
             worker: Worker::new(),
             adverts: BTreeMap::from([(me, advert)]),
+            absent: BTreeMap::new(),
             contacts: BTreeMap::new(),
             connected: BTreeSet::new(),
             replicator: Replicator::new(),
@@ -265,6 +268,11 @@ impl Machine {
             ("deferred", self.deferred.len()),
             ("attempts", self.worker.running()),
         ]
+    }
+
+    /// Every node that is known, those that are off included.
+    pub fn known(&self) -> impl Iterator<Item = &Advert> {
+        self.adverts.values().chain(self.absent.values())
     }
 
     /// Since when this node follows its leader, or leads.
@@ -543,7 +551,7 @@ impl Machine {
                     self.out.push(Command::Write { token, term: Some(term), facts: Vec::new() });
                 }
                 election::Event::Lead(claim) => {
-                    self.leader = Some(Leader::new(claim.term, now));
+                    self.leader = Some(Leader::new(claim.term, now).knowing(&self.absent));
                     for node in self.connected.clone() {
                         self.send(node, Message::Claim(claim.clone()));
                     }
