@@ -45,6 +45,8 @@ pub(crate) struct Frame {
     pub(crate) status: String,
     pub(crate) node: Option<String>,
     pub(crate) node_name: Option<String>,
+    /// Another node that tries it at the same time.
+    pub(crate) also_tried_on: Option<String>,
     pub(crate) is_test_frame: bool,
     pub(crate) progress: Option<f64>,
     pub(crate) render_time: Option<f64>,

@@ -70,6 +70,7 @@ const fn closed_name(closed: Closed) -> &'static str {
     match closed {
         Closed::Drained => "drained",
         Closed::Hours => "hours",
+        Closed::InUse => "in_use",
         Closed::Benched => "benched",
     }
 }

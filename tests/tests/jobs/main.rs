@@ -12,6 +12,7 @@ mod prices;
 mod remote;
 mod runs;
 mod silence;
+mod seconds;
 mod test_frames;
 
 use std::collections::BTreeSet;
