@@ -98,9 +98,11 @@ pub(crate) struct Node {
     pub(crate) drained: bool,
     pub(crate) drained_by: Option<Said>,
     pub(crate) benched: Vec<Trouble>,
-    /// Why it takes nothing new: drained, hours, benched.
+    /// Why it takes nothing new: drained, hours, in_use, benched.
     pub(crate) closed: Option<String>,
     pub(crate) hours: Option<String>,
+    /// What it does while somebody uses it: ignore, finish, requeue.
+    pub(crate) on_return: Option<String>,
     pub(crate) licences_refused: BTreeMap<String, String>,
     pub(crate) role: Option<String>,
     pub(crate) running: u64,

@@ -20,6 +20,7 @@ pub mod network;
 mod node;
 mod picture;
 mod pins;
+mod presence;
 mod render;
 mod renewal;
 pub mod setup;

@@ -16,7 +16,7 @@ use weft_protocol::job::spec::JobSpec;
 use weft_protocol::job::task::TaskKey;
 use weft_protocol::machine::{Command, Input, Machine};
 use weft_protocol::replicate::Goods;
-use weft_protocol::settings::Hours;
+use weft_protocol::settings::{Hours, OnReturn};
 use weft_protocol::sign::Ed25519;
 use weft_protocol::wire::control::Advert;
 use weft_store::{OpenError, Store};
@@ -35,7 +35,7 @@ use crate::network::{Network, Setup};
 use crate::render::{Renderer, Source};
 use crate::studio::Studio;
 use crate::transfer::{Fetcher, Traffic};
-use crate::{acquaintances, admission, api, delivery, renewal, transfer, upkeep};
+use crate::{acquaintances, admission, api, delivery, presence, renewal, transfer, upkeep};
 
 /// How a node is run.
 #[derive(Clone, Debug, Default)]
@@ -332,6 +332,12 @@ impl Shared {
         self.machine().ledger.settings.hours(&self.me).or(self.config.node.hours)
     }
 
+    /// What this node does while somebody uses it: as was set for it, or as its configuration says.
+    pub(crate) fn on_return(&self) -> OnReturn {
+        let set = self.machine().ledger.settings.on_return(&self.me);
+        set.unwrap_or(self.config.node.on_return)
+    }
+
     pub(crate) fn addresses(&self) -> Vec<String> {
         let listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
         listening.iter().map(ToString::to_string).collect()
@@ -429,6 +435,7 @@ pub async fn run(
         tokio::spawn(remember_peers(Arc::clone(&shared))),
         tokio::spawn(upkeep::run(Arc::clone(&shared))),
         tokio::spawn(acquaintances::keep(Arc::clone(&shared))),
+        tokio::spawn(presence::run(Arc::clone(&shared))),
     ];
     ready(&Ready { node: me, name, studio: membership.studio.name.clone(), api });
     shutdown.await;

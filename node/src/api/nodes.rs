@@ -13,7 +13,7 @@ use weft_protocol::ids::NodeId;
 use weft_protocol::job::trouble::{self, Trouble};
 use weft_protocol::machine::Machine;
 use weft_protocol::membership::Liveness;
-use weft_protocol::settings::Said;
+use weft_protocol::settings::{OnReturn, Said};
 use weft_protocol::time::Time;
 use weft_protocol::wire::control::{Advert, Closed};
 
@@ -127,6 +127,8 @@ fn node_document(
     let price = machine.ledger.settings.price(advert);
     let hours =
         machine.ledger.settings.hours(&advert.node).or(node.config.node.hours.filter(|_| me));
+    let on_return = machine.ledger.settings.on_return(&advert.node);
+    let on_return = on_return.or(me.then_some(node.config.node.on_return));
     drop(machine);
     let (sent, received) = node.traffic.totals();
     let mut document = json!({
@@ -145,6 +147,7 @@ fn node_document(
         "closed": standing.closed.map(closed_name),
         "licences_refused": standing.refused,
         "hours": hours.map(|hours| hours.to_string()),
+        "on_return": on_return.map(OnReturn::name),
         "role": advert.role.name(),
         "running": if me { own } else { running.get(&advert.node).copied().unwrap_or(0) },
         "price_per_hour": f64::from(price) / 1000.0,

@@ -112,7 +112,10 @@ impl Body {
     /// The version of its layout.
     #[must_use]
     pub const fn version(&self) -> u16 {
-        1
+        match self {
+            Self::Setting(setting) => setting.layout(),
+            _ => 1,
+        }
     }
 
     /// The job that it is about.
@@ -151,7 +154,7 @@ impl Body {
         fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, FactError> {
             wire::decode(bytes, super::MAX_BODY).map_err(|_| FactError::Body)
         }
-        if version != 1 {
+        if version != 1 && (kind, version) != (Kind::SETTING, 2) {
             return Ok(None);
         }
         Ok(Some(match kind {
@@ -160,6 +163,10 @@ impl Body {
             Kind::SETTING => {
                 let setting: Setting = read(bytes)?;
                 setting.check().map_err(|_| FactError::Body)?;
+                // Each change has one way to be written.
+                if setting.layout() != version {
+                    return Err(FactError::Body);
+                }
                 Self::Setting(setting)
             }
             Kind::SPEC => {

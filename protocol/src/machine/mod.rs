@@ -18,6 +18,7 @@ use crate::ledger::Ledger;
 use crate::membership::{self, Liveness, Membership};
 use crate::random::Random;
 use crate::replicate::{self, Goods, Replicator};
+use crate::settings::OnReturn;
 use crate::sign::{Signer, Verifier};
 use crate::time::Time;
 use crate::wire::control::{Advert, AttemptKey, Message};
@@ -70,6 +71,8 @@ pub enum Input {
     LicenceRefused(AttemptKey, String, String),
     /// Whether this node is within its hours, by its local time.
     WithinHours(bool),
+    /// What this node does while somebody uses its machine; none where nobody does, or nobody can tell.
+    InUse(Option<OnReturn>),
     /// An attempt's engine ended; everything that the outcome names is on this node's disk. Its
     /// term and holders are filled in by the machine.
     Ended(AttemptKey, Box<Outcome>),
@@ -190,6 +193,7 @@ pub struct Machine {
     /// Engines whose licence was refused here, until when that is told, and what they said.
     refused: BTreeMap<String, (Time, String)>,
     within_hours: bool,
+    in_use: Option<OnReturn>,
     /// The term in which somebody is followed, and since when.
     follows: Option<(u64, Time)>,
     tokens: u64,
@@ -239,6 +243,7 @@ impl Machine {
             deferred: VecDeque::new(),
             refused: BTreeMap::new(),
             within_hours: true,
+            in_use: None,
             follows: None,
             tokens: 0,
             next_report: now,
@@ -343,6 +348,11 @@ impl Machine {
             Input::WithinHours(within) => {
                 self.within_hours = within;
                 self.settle_standing();
+            }
+            Input::InUse(what) => {
+                self.in_use = what;
+                self.settle_standing();
+                self.report(now);
             }
             Input::Ended(attempt, outcome) => self.ended(now, attempt, outcome),
             Input::Undone(attempts) => self.undone(now, &attempts),

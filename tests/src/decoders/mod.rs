@@ -43,7 +43,7 @@ pub fn target(name: &str) -> Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 30] = [
+pub const TARGETS: [Target; 31] = [
     Target {
         name: "control",
         feed: |bytes| message::<control::Message>(bytes, control::MAX_MESSAGE),
@@ -57,6 +57,7 @@ pub const TARGETS: [Target; 30] = [
     Target { name: "fact_certificate", feed: |bytes| body(Kind::CERTIFICATE, bytes) },
     Target { name: "fact_revocation", feed: |bytes| body(Kind::REVOCATION, bytes) },
     Target { name: "fact_setting", feed: |bytes| body(Kind::SETTING, bytes) },
+    Target { name: "fact_setting_2", feed: |bytes| body_in(Kind::SETTING, 2, bytes) },
     Target { name: "fact_spec", feed: |bytes| body(Kind::SPEC, bytes) },
     Target { name: "fact_control", feed: |bytes| body(Kind::CONTROL, bytes) },
     Target { name: "fact_outcomes", feed: |bytes| body(Kind::OUTCOMES, bytes) },
@@ -110,10 +111,15 @@ fn fact(bytes: &[u8]) -> bool {
 }
 
 fn body(kind: Kind, bytes: &[u8]) -> bool {
-    let Ok(Some(body)) = Body::decode(kind, 1, bytes) else {
+    body_in(kind, 1, bytes)
+}
+
+fn body_in(kind: Kind, version: u16, bytes: &[u8]) -> bool {
+    let Ok(Some(body)) = Body::decode(kind, version, bytes) else {
         return false;
     };
-    let again = Body::decode(kind, 1, &body.encode());
+    assert_eq!(body.version(), version, "each body is of one version");
+    let again = Body::decode(kind, version, &body.encode());
     assert_eq!(again, Ok(Some(body)), "written and read again");
     true
 }

@@ -10,9 +10,10 @@ mod logs;
 mod nodes;
 mod prices;
 mod remote;
+mod returns;
 mod runs;
-mod silence;
 mod seconds;
+mod silence;
 mod test_frames;
 
 use std::collections::BTreeSet;
