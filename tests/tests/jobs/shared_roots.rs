@@ -26,7 +26,7 @@ fn files_in_a_shared_root_are_read_where_each_machine_has_it() {
     let mount = |number: usize| mounts.path().join(format!("mount{number}"));
     // As if machines mounted one folder in different places; what is read tells in which.
     for number in 1..=2 {
-        write_file(mount(number).join("lib/part.txt"), &format!("of {number}\n"));
+        write_file(mount(number).join("lib/part.txt"), format!("of {number}\n"));
     }
     let farm = Farm::configured(3, |number| match number {
         1 | 2 => {
@@ -38,7 +38,7 @@ fn files_in_a_shared_root_are_read_where_each_machine_has_it() {
     let part = mount(1).join("lib/part.txt");
     let names =
         |paths: [&Path; 2]| paths.map(|path| format!("uses \"{}\"\n", path.display())).concat();
-    let scene = write_file(farm.folder().join("scenes/all.list"), &names([&part, &own]));
+    let scene = write_file(farm.folder().join("scenes/all.list"), names([&part, &own]));
     _ = farm.node(1).ask(&["drain", "node1"]);
     let out = farm.folder().join("out");
     let folder = out.display().to_string();
