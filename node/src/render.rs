@@ -138,8 +138,19 @@ impl Renderer {
     ) -> Self {
         let runs = Mutex::new(BTreeMap::new());
         let ready = inputs::Ready::new(home.jobs(), Arc::clone(&store));
-        let inner =
-            Inner { home, weft, store, fetcher, engines, sandbox, allowed, inputs, made, runs, ready };
+        let inner = Inner {
+            home,
+            weft,
+            store,
+            fetcher,
+            engines,
+            sandbox,
+            allowed,
+            inputs,
+            made,
+            runs,
+            ready,
+        };
         Self { inner: Arc::new(inner) }
     }
 
