@@ -70,6 +70,7 @@ impl Match {
 
 /// Seeks stored results for a job, and takes them over.
 pub(crate) async fn seek(node: Arc<Shared>, job: JobId) {
+    known(&node, &job).await;
     let mut matches = matches(&node, &job).await;
     // What needs the fewest files to be brought comes first: it is here.
     matches.sort_by_key(|found| (!found.holders().any(|holder| holder == node.me), found.task));
@@ -90,6 +91,13 @@ pub(crate) async fn seek(node: Arc<Shared>, job: JobId) {
         }
     }
     tell(&node, Input::Sought(job, BTreeSet::new())).await;
+}
+
+/// Waits until a job is known here: who is asked to seek by another node may hear of it a little later.
+async fn known(node: &Shared, job: &JobId) {
+    let mut changes = node.changes();
+    let comes = async { while node.spec(job).is_none() && changes.recv().await.is_ok() {} };
+    let _ = tokio::time::timeout(LISTED, comes).await;
 }
 
 async fn tell(node: &Shared, input: Input) {

@@ -69,7 +69,8 @@ fn a_leader_whose_machine_does_not_render_has_another_seek() {
     world.stored = (1..=9).collect();
     world.run(Duration::from_secs(5));
     assert_eq!(world.leader(), leader, "artists lead as well");
-    let (job, _) = world.submit(leader, spec(10));
+    let submitter = world.all().into_iter().find(|node| *node != leader).expect("two others");
+    let (job, _) = world.submit(submitter, spec(10));
     world.run(Duration::from_secs(3));
     assert_taken_over(&world, &job);
 }
