@@ -47,6 +47,8 @@ pub(crate) struct Frame {
     pub(crate) status: String,
     pub(crate) node: Option<String>,
     pub(crate) node_name: Option<String>,
+    /// Another node that tries it at the same time.
+    pub(crate) also_tried_on: Option<String>,
     pub(crate) is_test_frame: bool,
     pub(crate) progress: Option<f64>,
     pub(crate) render_time: Option<f64>,
@@ -107,9 +109,11 @@ pub(crate) struct Node {
     pub(crate) drained: bool,
     pub(crate) drained_by: Option<Said>,
     pub(crate) benched: Vec<Trouble>,
-    /// Why it takes nothing new: drained, hours, benched.
+    /// Why it takes nothing new: drained, hours, in_use, benched.
     pub(crate) closed: Option<String>,
     pub(crate) hours: Option<String>,
+    /// What it does while somebody uses it: ignore, finish, requeue.
+    pub(crate) on_return: Option<String>,
     pub(crate) licences_refused: BTreeMap<String, String>,
     pub(crate) role: Option<String>,
     pub(crate) running: u64,

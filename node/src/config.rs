@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use weft_protocol::retention::Watermarks;
-use weft_protocol::settings::Hours;
+use weft_protocol::settings::{Hours, OnReturn};
 use weft_scene::engine::{Definition, parse, shipped};
 
 use crate::sandbox::Mode;
@@ -56,6 +56,17 @@ pub struct NodeConfig {
     /// When this node takes new work, by its local time, like `19-08`; always otherwise.
     #[serde(deserialize_with = "hours")]
     pub hours: Option<Hours>,
+    /// What this node does while somebody uses its machine: `ignore`, `finish` or `requeue`.
+    #[serde(deserialize_with = "on_return")]
+    pub on_return: OnReturn,
+    /// A program with its arguments that tells whether somebody does: it ends with 0 while so. The
+    /// desktop is asked otherwise, where it can be.
+    pub in_use: Vec<String>,
+}
+
+fn on_return<'de, D: serde::Deserializer<'de>>(from: D) -> Result<OnReturn, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse().map_err(serde::de::Error::custom)
 }
 
 fn hours<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Hours>, D::Error> {
@@ -198,6 +209,17 @@ mod tests {
             let error = Config::parse(text, "weft.toml").unwrap_err().to_string();
             assert!(error.contains("weft.toml") && error.contains(why), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn what_becomes_of_work_when_somebody_returns_is_one_of_three_words() {
+        let read = |text: &str| Config::parse(text, "weft.toml").map(|config| config.node);
+        assert_eq!(read("").unwrap().on_return, OnReturn::Ignore);
+        let text = "[node]\non_return = \"requeue\"\nin_use = [\"pgrep\", \"maya\"]\n";
+        let node = read(text).unwrap();
+        assert_eq!((node.on_return, node.in_use.len()), (OnReturn::Requeue, 2));
+        let error = read("[node]\non_return = \"leave\"\n").unwrap_err().to_string();
+        assert!(error.contains("finish or requeue"), "{error}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The weft daemon: it drives the machines of the protocol over libp2p, disk and processes.
 
+mod acquaintances;
 mod addresses;
 mod admission;
 mod api;
@@ -22,6 +23,7 @@ mod notes;
 mod own_command;
 mod picture;
 mod pins;
+mod presence;
 mod render;
 mod renewal;
 mod reuse;

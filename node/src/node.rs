@@ -17,7 +17,7 @@ use weft_protocol::job::spec::JobSpec;
 use weft_protocol::job::task::TaskKey;
 use weft_protocol::machine::{Command, Input, Machine};
 use weft_protocol::replicate::Goods;
-use weft_protocol::settings::Hours;
+use weft_protocol::settings::{Hours, OnReturn};
 use weft_protocol::sign::Ed25519;
 use weft_protocol::wire::control::Advert;
 use weft_store::{OpenError, Store};
@@ -37,7 +37,7 @@ use crate::render::{Allowed, Renderer, Source};
 use crate::sandbox::Sandbox;
 use crate::studio::Studio;
 use crate::transfer::{Fetcher, Traffic};
-use crate::{admission, api, delivery, notes, renewal, transfer, upkeep};
+use crate::{acquaintances, admission, api, delivery, notes, presence, renewal, transfer, upkeep};
 
 /// How a node is run.
 #[derive(Clone, Debug, Default)]
@@ -335,6 +335,12 @@ impl Shared {
         self.machine().ledger.settings.hours(&self.me).or(self.config.node.hours)
     }
 
+    /// What this node does while somebody uses it: as was set for it, or as its configuration says.
+    pub(crate) fn on_return(&self) -> OnReturn {
+        let set = self.machine().ledger.settings.on_return(&self.me);
+        set.unwrap_or(self.config.node.on_return)
+    }
+
     pub(crate) fn addresses(&self) -> Vec<String> {
         let listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
         listening.iter().map(ToString::to_string).collect()
@@ -397,6 +403,7 @@ pub async fn run(
     let mut machine = load_machine(&membership, advert, &store, clock)?;
     let set = machine.ledger.settings.advertise(&configured.0, configured.1);
     machine.adverts.insert(me, set);
+    acquaintances::recall(&mut machine, &store);
     for (node, _) in machine.ledger.members.revoked() {
         network.gate().revoke(*node);
     }
@@ -443,6 +450,8 @@ pub async fn run(
         tokio::spawn(renewal::run(Arc::clone(&shared))),
         tokio::spawn(remember_peers(Arc::clone(&shared))),
         tokio::spawn(upkeep::run(Arc::clone(&shared))),
+        tokio::spawn(acquaintances::keep(Arc::clone(&shared))),
+        tokio::spawn(presence::run(Arc::clone(&shared))),
     ];
     ready(&Ready { node: me, name, studio: membership.studio.name.clone(), api });
     shutdown.await;

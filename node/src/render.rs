@@ -139,8 +139,19 @@ impl Renderer {
     ) -> Self {
         let runs = Mutex::new(BTreeMap::new());
         let ready = inputs::Ready::new(home.jobs(), Arc::clone(&store), shared_roots);
-        let inner =
-            Inner { home, weft, store, fetcher, engines, sandbox, allowed, inputs, made, runs, ready };
+        let inner = Inner {
+            home,
+            weft,
+            store,
+            fetcher,
+            engines,
+            sandbox,
+            allowed,
+            inputs,
+            made,
+            runs,
+            ready,
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -169,6 +180,8 @@ impl Renderer {
             }
             Event::Start { run, lease, more, term: _ } => {
                 let Some(spec) = spec else { return };
+                let (job, frame) = (lease.attempt.job.short(), lease.attempt.task.frame);
+                tracing::debug!(%job, frame, "an engine is started");
                 let (kill, killed) = watch::channel(false);
                 let (stop, stopped) = watch::channel(false);
                 let log = LiveLog::new(self.log_path(&run));

@@ -174,7 +174,7 @@ fn makers(machine: &Machine, spec: &JobSpec) -> BTreeSet<Maker> {
         };
         feasible::unfit(spec, step, &view).is_none()
     };
-    let fitting = machine.adverts.values().filter(fits);
+    let fitting = machine.known().filter(fits);
     fitting.filter_map(|advert| maker(advert, spec, 0)).collect()
 }
 

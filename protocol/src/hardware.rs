@@ -29,7 +29,7 @@ pub fn gib(bytes: u64) -> String {
 }
 
 /// A graphics card.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Gpu {
     /// The model as the driver names it.
     pub model: String,
@@ -38,7 +38,7 @@ pub struct Gpu {
 }
 
 /// A machine's hardware, as its node advertises it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Hardware {
     /// The operating system and its version, for people.
     pub os: String,

@@ -10,7 +10,7 @@ use crate::job::task::TaskKey;
 use crate::job::trouble::benched;
 use crate::ledger::Ledger;
 use crate::schedule::plan::plan;
-use crate::schedule::{NodeView, View, Waiting};
+use crate::schedule::{NodeView, Rendering, View, Waiting};
 use crate::time::Time;
 use crate::wire::control::{Advert, AttemptKey, Closed, Lease, Message, Phase, Report, Standing};
 
@@ -42,6 +42,34 @@ pub struct Held {
     /// The number of its assignment; 0 when it was granted by an earlier leader.
     seq: u64,
     granted: Time,
+    /// Since when it was seen to render with its node to itself; none while it isn't, or with others in
+    /// a run.
+    rendering: Option<Time>,
+}
+
+impl Held {
+    const fn new(node: NodeId, attempt: AttemptKey, phase: Phase, seq: u64, now: Time) -> Self {
+        Self { node, attempt, phase, seq, granted: now, rendering: None }
+    }
+
+    /// Its holder says how far it is, and whether it works on nothing else.
+    fn tell(&mut self, now: Time, attempt: AttemptKey, phase: Phase, alone: bool) {
+        (self.attempt, self.phase) = (attempt, phase);
+        match phase {
+            Phase::Rendering(_) if alone => _ = self.rendering.get_or_insert(now),
+            _ => self.rendering = None,
+        }
+    }
+}
+
+/// Leases, by what they are for.
+type Leases = BTreeMap<(JobId, TaskKey), Held>;
+
+/// The leases of a job.
+fn of_job<'a>(leases: &'a Leases, job: &JobId) -> impl Iterator<Item = &'a Held> + use<'a> {
+    let job = *job;
+    let first = (job, TaskKey { frame: i32::MIN, ..TaskKey::default() });
+    leases.range(first..).take_while(move |((j, _), _)| *j == job).map(|(_, held)| held)
 }
 
 #[derive(Clone, Debug, Default)]
@@ -60,11 +88,21 @@ pub struct Leader {
     term: u64,
     since: Time,
     workers: BTreeMap<NodeId, Worker>,
-    leases: BTreeMap<(JobId, TaskKey), Held>,
+    leases: Leases,
+    /// Second attempts at tasks that are leased.
+    seconds: Leases,
+    /// The tasks, with their generations, at which a second attempt was made in this term.
+    doubled: BTreeSet<(JobId, TaskKey, u32)>,
     waiting: BTreeMap<JobId, Waiting>,
     /// Jobs of which stored results are being sought, and the last word of that: for which tasks there are
     /// some, once that is known.
     sought: BTreeMap<JobId, (Time, Option<BTreeSet<TaskKey>>)>,
+    /// Nodes that are known, and were off when this term began.
+    absent: BTreeMap<NodeId, Advert>,
+    /// The nodes as the last plan saw them, of that revision of the settings; and the revision of each
+    /// one's advert: both change seldom, and there may be many.
+    views: (Option<u64>, BTreeMap<NodeId, NodeView>),
+    adverts: BTreeMap<NodeId, (u64, u32)>,
     /// Who is benched, by the facts of that revision of the ledger: going through all jobs takes long.
     benched: (Option<u64>, BTreeSet<NodeId>),
     dirty: bool,
@@ -79,22 +117,37 @@ impl Leader {
             since: now,
             workers: BTreeMap::new(),
             leases: BTreeMap::new(),
+            seconds: BTreeMap::new(),
+            doubled: BTreeSet::new(),
             waiting: BTreeMap::new(),
             sought: BTreeMap::new(),
+            absent: BTreeMap::new(),
+            views: (None, BTreeMap::new()),
+            adverts: BTreeMap::new(),
             benched: (None, BTreeSet::new()),
             dirty: true,
         }
     }
 
-    /// The leases of a job.
-    pub fn leases_of(&self, job: &JobId) -> impl Iterator<Item = &Held> {
-        let first = (*job, TaskKey { frame: i32::MIN, ..TaskKey::default() });
-        self.leases.range(first..).take_while(move |((j, _), _)| j == job).map(|(_, held)| held)
+    /// The same, knowing of nodes that are off.
+    #[must_use]
+    pub fn knowing(self, absent: &BTreeMap<NodeId, Advert>) -> Self {
+        Self { absent: absent.clone(), ..self }
     }
 
-    /// All leases.
+    /// The leases of a job, one a task.
+    pub fn leases_of(&self, job: &JobId) -> impl Iterator<Item = &Held> {
+        of_job(&self.leases, job)
+    }
+
+    /// The second attempts at tasks of a job.
+    pub fn seconds_of(&self, job: &JobId) -> impl Iterator<Item = &Held> {
+        of_job(&self.seconds, job)
+    }
+
+    /// All leases, those of second attempts included.
     pub fn leases(&self) -> impl Iterator<Item = &Held> {
-        self.leases.values()
+        self.leases.values().chain(self.seconds.values())
     }
 
     /// Why jobs wait that could go on.
@@ -162,55 +215,66 @@ impl Leader {
             .iter()
             .map(|(attempt, _, phase)| ((attempt.job, attempt.task), (*attempt, *phase)))
             .collect();
-        let before = self.leases.len();
-        self.leases.retain(|key, held| {
+        self.keep(|key, held| {
             let untaken = held.seq > report.assigned && now.since(held.granted) < UNTAKEN;
             held.node != from || running.contains_key(key) || untaken
         });
-        self.dirty |= before != self.leases.len();
+        let alone = running.len() == 1;
         for (key, (attempt, phase)) in running {
-            match self.leases.get_mut(&key) {
-                Some(held) if held.node == from => (held.attempt, held.phase) = (attempt, phase),
-                // Two nodes on one task: both may finish, the join decides. The lease stays with
-                // the first, so that nobody is disturbed.
-                Some(_) => {}
-                None => {
-                    let held = Held { node: from, attempt, phase, seq: 0, granted: now };
-                    self.leases.insert(key, held);
-                    self.dirty = true;
-                }
+            let known = [self.leases.get_mut(&key), self.seconds.get_mut(&key)];
+            if let Some(held) = known.into_iter().flatten().find(|held| held.node == from) {
+                held.tell(now, attempt, phase, alone);
+                continue;
             }
+            let mut held = Held::new(from, attempt, phase, 0, now);
+            held.tell(now, attempt, phase, alone);
+            // Two nodes on one task: the join decides. Nobody is disturbed, and no third one begins.
+            match self.leases.contains_key(&key) {
+                true => _ = self.seconds.entry(key).or_insert(held),
+                false => _ = self.leases.insert(key, held),
+            }
+            self.dirty = true;
         }
     }
 
     /// A node is dead, or left: what it held is free.
     pub fn lose(&mut self, node: &NodeId) {
         self.workers.remove(node);
-        self.leases.retain(|_, held| held.node != *node);
+        self.keep(|_, held| held.node != *node);
         self.dirty = true;
     }
 
-    /// Ends leases whose holders are silent, and those of tasks that are done.
+    /// Ends all leases but some. Where a first attempt ends, the second is the one that is left.
+    fn keep(&mut self, stays: impl Fn(&(JobId, TaskKey), &Held) -> bool) {
+        let before = self.leases.len() + self.seconds.len();
+        self.leases.retain(|key, held| stays(key, held));
+        self.seconds.retain(|key, held| stays(key, held));
+        self.dirty |= before != self.leases.len() + self.seconds.len();
+        let left = |key: &(JobId, TaskKey), _: &mut Held| !self.leases.contains_key(key);
+        let left: Vec<_> = self.seconds.extract_if(.., left).collect();
+        self.leases.extend(left);
+    }
+
+    /// Ends leases whose holders are silent, and those of attempts that have ended. What another
+    /// attempt has done meanwhile stays leased until its holder has let go of it: it is busy until then.
     fn expire(&mut self, now: Time, jobs: &Jobs) {
-        let before = self.leases.len();
-        let workers = &self.workers;
-        self.leases.retain(|(job, task), held| {
+        let (since, workers) = (self.since, std::mem::take(&mut self.workers));
+        self.keep(|(job, task), held| {
             let seen = workers.get(&held.node).and_then(|worker| worker.last_report);
-            let silent = now.since(seen.unwrap_or(self.since).max(held.granted)) >= LEASE;
-            let over = jobs.get(job).is_none_or(|job| {
-                job.task(task).is_none_or(|task| {
-                    task.generation == held.attempt.generation
-                        && task.state(job.retries()) == TaskState::Done
-                })
-            });
-            // A failed attempt is over as well, though its task is not.
-            let failed = jobs.get(job).and_then(|job| job.task(task)).is_some_and(|task| {
-                let AttemptKey { generation, attempt, .. } = held.attempt;
-                task.failures.contains_key(&(generation, attempt, held.node))
-            });
-            !(silent || over || failed)
+            let silent = now.since(seen.unwrap_or(since).max(held.granted)) >= LEASE;
+            let AttemptKey { generation, attempt, .. } = held.attempt;
+            let task = jobs.get(job).and_then(|job| job.task(task));
+            let over = task.is_none_or(|task| task.has_ended(generation, attempt, &held.node));
+            !(silent || over)
         });
-        self.dirty |= before != self.leases.len();
+        self.workers = workers;
+        self.doubled.retain(|(job, task, generation)| {
+            let job = jobs.get(job);
+            let task = job.and_then(|job| Some((job.task(task)?, job.retries())));
+            task.is_some_and(|(task, retries)| {
+                task.generation == *generation && task.state(retries) == TaskState::Open
+            })
+        });
     }
 
     /// What the scheduler sees.
@@ -222,45 +286,73 @@ impl Leader {
         alive: &BTreeSet<NodeId>,
     ) -> View {
         let Ledger { jobs, settings, .. } = ledger;
-        let busy: BTreeSet<NodeId> = self.leases.values().map(|held| held.node).collect();
+        let busy: BTreeSet<NodeId> = self.leases().map(|held| held.node).collect();
         if self.benched.0 != Some(ledger.revision()) {
             let nodes = benched(jobs, settings).into_keys().collect();
             self.benched = (Some(ledger.revision()), nodes);
         }
         let benched = &self.benched.1;
-        let mut view = View { limits: settings.limits(), ..View::default() };
-        view.sought = self.sought.iter().map(|(job, (_, tasks))| (*job, tasks.clone())).collect();
-        for (node, advert) in adverts.iter().filter(|(node, _)| !ledger.members.is_revoked(node)) {
+        let absent = || self.absent.iter().filter(|(node, _)| !adverts.contains_key(*node));
+        let is_member = |node: &NodeId| !ledger.members.is_revoked(node);
+        let known = || adverts.iter().chain(absent()).filter(|(node, _)| is_member(node));
+        let mut nodes = std::mem::take(&mut self.views.1);
+        if self.views.0 != Some(ledger.settings_revision()) {
+            nodes.clear();
+        }
+        let mut count = 0;
+        for (node, advert) in known() {
+            count += 1;
             let there = alive.contains(node);
             let worker = self.workers.get(node);
             let reports = worker
                 .and_then(|worker| worker.last_report)
                 .is_some_and(|at| now.since(at) < SILENT);
             let standing = worker.map(|worker| &worker.standing.0);
-            let holds = jobs.iter().filter(|(_, _, spec)| {
-                worker.is_some_and(|worker| worker.held.contains(&spec.inputs))
+            let idle = there && reports && !busy.contains(node);
+            // It says only which of the idle ones is taken.
+            let held = worker.map(|worker| &worker.held).filter(|held| idle && !held.is_empty());
+            let holds = held
+                .into_iter()
+                .flat_map(|held| jobs.iter().filter(|(_, _, spec)| held.contains(&spec.inputs)));
+            if self.adverts.get(node) != Some(&advert.revision) {
+                self.adverts.insert(*node, advert.revision);
+                nodes.remove(node);
+            }
+            let view = nodes.entry(*node).or_insert_with(|| NodeView {
+                hardware: advert.hardware.clone(),
+                engines: advert.engines.clone(),
+                tags: advert.tags.clone(),
+                price: settings.price(advert),
+                renders: advert.role.renders(),
+                ..NodeView::default()
             });
-            view.nodes.insert(
-                *node,
-                NodeView {
-                    hardware: advert.hardware.clone(),
-                    engines: advert.engines.clone(),
-                    tags: advert.tags.clone(),
-                    price: settings.price(advert),
-                    renders: advert.role.renders(),
-                    off: !there,
-                    idle: there && reports && !busy.contains(node),
-                    closed: None
-                        .or_else(|| settings.drained(node).map(|_| Closed::Drained))
-                        .or_else(|| standing.and_then(|standing| standing.closed))
-                        .or_else(|| benched.contains(node).then_some(Closed::Benched)),
-                    refused: standing.map(|standing| standing.refused.clone()).unwrap_or_default(),
-                    holds: holds.map(|(id, _, _)| id).collect(),
-                },
-            );
+            (view.off, view.idle) = (!there, idle);
+            view.closed = None
+                .or_else(|| settings.drained(node).map(|_| Closed::Drained))
+                .or_else(|| standing.and_then(|standing| standing.closed))
+                .or_else(|| benched.contains(node).then_some(Closed::Benched));
+            view.refused = standing.map(|standing| standing.refused.clone()).unwrap_or_default();
+            view.holds = holds.map(|(id, _, _)| id).collect();
         }
+        self.views.0 = Some(ledger.settings_revision());
+        if nodes.len() > count {
+            let known: BTreeSet<&NodeId> = known().map(|(node, _)| node).collect();
+            nodes.retain(|node, _| known.contains(node));
+        }
+        let mut view = View { nodes, limits: settings.limits(), ..View::default() };
+        view.sought = self.sought.iter().map(|(job, (_, tasks))| (*job, tasks.clone())).collect();
         for ((job, task), held) in &self.leases {
             view.leased.entry(*job).or_default().insert(*task, held.node);
+            let Held { node, attempt, phase, rendering, .. } = *held;
+            let doubled = self.seconds.contains_key(&(*job, *task))
+                || self.doubled.contains(&(*job, *task, attempt.generation));
+            if let (Phase::Rendering(progress), Some(since), false) = (phase, rendering, doubled) {
+                let elapsed = u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX);
+                view.rendering.push(Rendering { node, attempt, elapsed, progress });
+            }
+        }
+        for ((job, task), held) in &self.seconds {
+            view.seconds.entry(*job).or_default().insert(*task, held.node);
         }
         view
     }
@@ -287,19 +379,28 @@ impl Leader {
         if !std::mem::take(&mut self.dirty) {
             return Vec::new();
         }
-        let plan = plan(&self.view(now, ledger, adverts, alive), jobs);
+        let view = self.view(now, ledger, adverts, alive);
+        let plan = plan(&view, jobs);
+        self.views.1 = view.nodes;
         self.waiting = plan.waiting;
+        let mut holders: BTreeMap<BlobId, Vec<NodeId>> = BTreeMap::new();
         let mut sends = Vec::new();
-        for assignment in plan.assignments {
+        let seconds = plan.seconds.into_iter().map(|second| (second, true));
+        let all = plan.assignments.into_iter().map(|assignment| (assignment, false));
+        for (assignment, is_second) in all.chain(seconds) {
             let (node, attempt) = (assignment.node, assignment.attempt);
             let Some(spec) = jobs.get(&attempt.job).and_then(|job| job.spec()) else {
                 continue;
             };
             let hardware = adverts.get(&node).map(|advert| &advert.hardware);
-            let holders = self.workers.iter().filter(|(_, w)| w.held.contains(&spec.inputs));
+            let workers = &self.workers;
+            let holders = holders.entry(spec.inputs).or_insert_with(|| {
+                let holders = workers.iter().filter(|(_, w)| w.held.contains(&spec.inputs));
+                holders.map(|(node, _)| *node).collect()
+            });
             let submitter = jobs.get(&attempt.job).and_then(|job| job.submitter());
             let providers: BTreeSet<NodeId> =
-                holders.map(|(node, _)| *node).chain(submitter).filter(|n| *n != node).collect();
+                holders.iter().copied().chain(submitter).filter(|n| *n != node).collect();
             let worker = self.workers.entry(node).or_default();
             worker.assigned += 1;
             let lease = Lease {
@@ -311,9 +412,14 @@ impl Leader {
             let seq = worker.assigned;
             let more = assignment.more;
             for attempt in more.iter().chain([&attempt]) {
-                let held =
-                    Held { node, attempt: *attempt, phase: Phase::Preparing, seq, granted: now };
-                self.leases.insert((attempt.job, attempt.task), held);
+                let held = Held::new(node, *attempt, Phase::Preparing, seq, now);
+                let key = (attempt.job, attempt.task);
+                if is_second {
+                    self.doubled.insert((attempt.job, attempt.task, attempt.generation));
+                    self.seconds.insert(key, held);
+                } else {
+                    self.leases.insert(key, held);
+                }
             }
             let (term, providers) = (self.term, providers.into_iter().collect());
             let message = match more.is_empty() {

@@ -1,7 +1,8 @@
 use super::*;
 use crate::fact::{Body, Outcomes};
 use crate::ids::StudioId;
-use crate::job::samples::{advert, done, fact, node, outcome, spec};
+use crate::job::samples::{advert, done, fact, failed, node, outcome, spec};
+use crate::job::spec::JobSpec;
 
 struct World {
     leader: Leader,
@@ -78,6 +79,30 @@ fn it_does_not_wait_for_ever() {
     assert_eq!(world.tick(2900), []);
     world.report(3050, 1, 0, &[]);
     assert_eq!(world.tick(3100), [(node(1), 1)]);
+}
+
+#[test]
+fn nodes_that_are_off_are_waited_for_whether_they_were_seen_or_not() {
+    let mut world = World::new(2, 1);
+    world.adverts.values_mut().for_each(|advert| advert.engines.clear());
+    let mut fits = advert(3);
+    world.leader = Leader::new(3, Time(0)).knowing(&[(node(3), fits.clone())].into());
+    world.report(0, 1, 0, &[]);
+    world.report(0, 2, 0, &[]);
+    assert_eq!(world.tick(10), []);
+    let waiting = |world: &World| world.leader.waiting()[&world.job].to_string();
+    assert_eq!(waiting(&world), "of the one node that fits 1 is off");
+    // It came, and has lost its engine since; another one that has it went.
+    fits.engines.clear();
+    fits.revision = (2, 0);
+    world.adverts.insert(node(3), fits);
+    world.adverts.insert(node(2), Advert { revision: (2, 0), ..advert(2) });
+    world.alive.remove(&node(2));
+    assert_eq!(world.tick(20), []);
+    assert_eq!(waiting(&world), "of the one node that fits 1 is off");
+    world.adverts.remove(&node(2));
+    assert_eq!(world.tick(30), []);
+    assert!(waiting(&world).contains("no node of the studio has the engine"));
 }
 
 #[test]
@@ -176,4 +201,68 @@ fn a_refused_licence_keeps_a_node_from_that_engine_alone() {
     assert_eq!(world.tick(1010), []);
     let why = world.leader.waiting()[&world.job].to_string();
     assert!(why.contains("no seat is free"), "{why}");
+}
+
+#[test]
+fn what_is_late_is_begun_once_more_and_the_other_is_left_where_one_ends() {
+    let mut world = World::new(3, 5);
+    let spec = JobSpec { retries: 2, ..spec(5) };
+    world.job = spec.id();
+    world.ledger.jobs = Jobs::new();
+    world.ledger.jobs.apply(fact(1), node(1), &Body::Spec(Box::new(spec)));
+    for frame in 1..=4 {
+        world.done(frame);
+    }
+    let all = |world: &mut World, now: u64, second: u64, with: &[i32]| {
+        world.report(now, 1, 1, &[5]);
+        world.report(now, 2, second, with);
+        world.report(now, 3, 0, &[]);
+        world.tick(now + 10)
+    };
+    world.report(0, 1, 0, &[]);
+    world.report(0, 2, 0, &[]);
+    world.report(0, 3, 0, &[]);
+    assert_eq!(world.tick(10), [(node(1), 5)]);
+    // The others took 1.5 s; this one is late when it has rendered for five.
+    for second in 1..=5 {
+        assert_eq!(all(&mut world, second * 1000, 0, &[]), []);
+    }
+    assert_eq!(all(&mut world, 6000, 0, &[]), [(node(2), 5)]);
+    let seconds = |world: &World| -> Vec<NodeId> {
+        world.leader.seconds_of(&world.job).map(|held| held.node).collect()
+    };
+    assert_eq!(seconds(&world), [node(2)]);
+    for second in 7..20 {
+        assert_eq!(all(&mut world, second * 1000, 1, &[5]), [], "no third one");
+    }
+    // The first fails: what it was stays with the second, and nobody begins anew.
+    let outcomes = vec![outcome(5, 0, 1, failed("x"))];
+    let body = Body::Outcomes(Outcomes { job: world.job, outcomes });
+    world.ledger.jobs.apply(fact(777), node(1), &body);
+    world.report(20_000, 1, 1, &[]);
+    world.report(20_000, 2, 1, &[5]);
+    world.report(20_000, 3, 0, &[]);
+    assert_eq!(world.tick(20_010), []);
+    assert_eq!(seconds(&world), []);
+    let held: Vec<NodeId> = world.leader.leases_of(&world.job).map(|held| held.node).collect();
+    assert_eq!(held, [node(2)]);
+    // It is called back, too: now nobody has it, and it goes out.
+    world.report(21_000, 1, 1, &[]);
+    world.report(21_000, 2, 1, &[]);
+    world.report(21_000, 3, 0, &[]);
+    assert_eq!(world.tick(21_010), [(node(2), 5)]);
+}
+
+#[test]
+fn who_lost_to_another_attempt_is_busy_until_it_let_go() {
+    let mut world = World::new(2, 3);
+    world.report(0, 1, 0, &[1]);
+    world.report(0, 2, 0, &[1]);
+    world.done(1);
+    // Node 1 did it, as the facts tell, and is free; node 2 does not know yet.
+    world.report(10, 1, 0, &[]);
+    world.report(10, 2, 0, &[1]);
+    assert_eq!(world.tick(20), [(node(1), 2)]);
+    world.report(1000, 2, 0, &[]);
+    assert_eq!(world.tick(1010), [(node(2), 3)]);
 }

@@ -81,6 +81,7 @@ pub struct Ledger {
     ids: BTreeSet<FactId>,
     by_job: BTreeMap<JobId, BTreeSet<FactId>>,
     revision: u64,
+    set: u64,
     /// The studio's members.
     pub members: Members,
     /// What the studio is set to.
@@ -111,6 +112,7 @@ impl Ledger {
             ids: BTreeSet::new(),
             by_job: BTreeMap::new(),
             revision: 0,
+            set: 0,
             members: Members { chains: BTreeMap::new(), revoked: BTreeMap::new() },
             settings: Settings::new(),
             jobs: Jobs::new(),
@@ -133,6 +135,12 @@ impl Ledger {
     #[must_use]
     pub const fn revision(&self) -> u64 {
         self.revision
+    }
+
+    /// Grows with each setting that counts.
+    #[must_use]
+    pub const fn settings_revision(&self) -> u64 {
+        self.set
     }
 
     /// The facts about one job.
@@ -203,6 +211,7 @@ impl Ledger {
             }
             Body::Setting(setting) => {
                 applied.set = self.settings.apply(id, fact.author(), setting);
+                self.set += u64::from(applied.set);
             }
             Body::Removal(removal) => {
                 let others = self.by_job.remove(&removal.job).unwrap_or_default();

@@ -3,7 +3,7 @@
 //! ```text
 //!   assigned ─▶ preparing ── inputs here, and the facts let it start ─▶ rendering ─▶ finishing ─▶ gone
 //!                  │                                                        │
-//!                  └───────────── cancelled, removed, paused ───────────────┘ (pausing spares what renders)
+//!                  └──── cancelled, removed, done elsewhere, paused ────────┘ (pausing spares what renders)
 //! ```
 //!
 //! Frames of a run share a process of the engine, which is named by the run's first attempt; each
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::ids::{BlobId, JobId, NodeId};
 use crate::job::status::{may_start, waits};
-use crate::job::table::Jobs;
+use crate::job::table::{Jobs, Task};
 use crate::time::Time;
 use crate::wire::control::{AttemptKey, Lease, Phase, Report};
 
@@ -98,6 +98,8 @@ pub struct Worker {
     fence: u64,
     /// Whether this node takes nothing new.
     closed: bool,
+    /// Whether it hands back what it renders, too.
+    yields: bool,
 }
 
 impl Worker {
@@ -111,6 +113,7 @@ impl Worker {
             assigned: (0, 0),
             fence: 0,
             closed: false,
+            yields: false,
         }
     }
 
@@ -147,6 +150,11 @@ impl Worker {
     /// render go on.
     pub const fn close(&mut self, closed: bool) {
         self.closed = closed;
+    }
+
+    /// This node hands back what it renders, or does no longer: that is no failure.
+    pub const fn give_way(&mut self, yields: bool) {
+        self.yields = yields;
     }
 
     /// The leader of `term` has taken a report in: what waits here is leased by it from now on.
@@ -274,11 +282,16 @@ impl Worker {
         let mut runs = BTreeSet::new();
         for (key, attempt) in &self.attempts {
             let job = jobs.get(&key.job);
+            let task = job.and_then(|job| job.task(&key.task));
+            // Another attempt was done first, or somebody asked for another round.
+            let late = |task: &Task| {
+                let done = task.done.as_ref().is_some_and(|done| done.generation >= key.generation);
+                done || task.generation > key.generation
+            };
             let ended = jobs.is_removed(&key.job)
                 || job.is_some_and(|job| job.switches().cancelled)
-                || job
-                    .and_then(|job| job.task(&key.task))
-                    .is_some_and(|task| task.generation > key.generation);
+                || task.is_some_and(late)
+                || (self.yields && matches!(attempt.phase, Phase::Rendering(_)));
             // A node that can't take facts in, its disk being full, must not hold what others can do.
             let unknown =
                 attempt.phase == Phase::Preparing && job.is_none_or(|job| waits(job, &key.task));

@@ -1,7 +1,7 @@
 use super::*;
-use crate::fact::Body;
+use crate::fact::{Body, Outcomes};
 use crate::job::control::Action;
-use crate::job::samples::{control, fact, node, run, spec, tiled};
+use crate::job::samples::{control, done, fact, node, outcome, run, spec, tiled};
 use crate::job::task::TaskKey;
 
 fn table(test_frames: bool) -> (Jobs, JobId, BlobId) {
@@ -204,4 +204,46 @@ fn a_join_whose_tiles_are_not_known_to_be_done_here_is_handed_back() {
     worker.assign(Time(0), grant(1, 1, Lease { attempt, ..lease }));
     worker.review(Time(0) + PATIENCE, &jobs);
     assert_eq!(worker.running(), 0, "the leader knows more, and asks again");
+}
+
+#[test]
+fn what_another_attempt_has_done_is_ended() {
+    let (mut jobs, job, inputs) = table(false);
+    let mut worker = Worker::new();
+    let (one, two) = (lease(job, 2), lease(job, 3));
+    worker.assign(Time(0), grant(4, 1, one.clone()));
+    worker.prepared(Time(0), &one.attempt, inputs, &jobs);
+    worker.assign(Time(0), grant(4, 2, two.clone()));
+    worker.prepared(Time(0), &two.attempt, inputs, &jobs);
+    worker.finishing(&two.attempt);
+    let outcomes = [2, 3].map(|frame| outcome(frame, 0, 1, done())).into();
+    jobs.apply(fact(9), node(7), &Body::Outcomes(Outcomes { job, outcomes }));
+    assert_eq!(worker.review(Time(10), &jobs), [Event::Kill(one.attempt)]);
+    assert_eq!(worker.running(), 1, "what is done here as well is brought to its end");
+    // A round that this node has not heard of yet is not over by a result of the one before.
+    let mut again = lease(job, 2);
+    again.attempt.generation = 1;
+    worker.assign(Time(20), grant(4, 3, again.clone()));
+    assert_eq!(worker.review(Time(30), &jobs), []);
+    assert_eq!(worker.running(), 2);
+}
+
+#[test]
+fn a_node_that_gives_way_hands_back_what_it_renders_and_finishes_what_is_done() {
+    let (jobs, job, inputs) = table(false);
+    let mut worker = Worker::new();
+    for (seq, frame) in [(1, 2), (2, 3)] {
+        worker.assign(Time(0), grant(4, seq, lease(job, frame)));
+        worker.prepared(Time(0), &lease(job, frame).attempt, inputs, &jobs);
+    }
+    worker.finishing(&lease(job, 3).attempt);
+    worker.close(true);
+    assert_eq!(worker.review(Time(10), &jobs), [], "who only takes nothing new renders on");
+    worker.give_way(true);
+    assert_eq!(worker.review(Time(20), &jobs), [Event::Kill(lease(job, 2).attempt)]);
+    let left: Vec<i32> = worker.attempts().map(|(key, _)| key.task.frame).collect();
+    assert_eq!(left, [3]);
+    worker.assign(Time(30), grant(4, 3, lease(job, 4)));
+    worker.review(Time(30), &jobs);
+    assert_eq!(worker.running(), 1, "and nothing new is begun");
 }

@@ -67,6 +67,12 @@ pub(crate) fn words(job: &Job, style: Style) -> String {
     for warning in job.warnings.iter().take(ERRORS) {
         words.push_str(&format!("\nwarning: {}", plain_line(warning)));
     }
+    for frame in &job.frames {
+        if let (Some(also), Some(who)) = (&frame.also_tried_on, frame.who()) {
+            let number = frame.frame;
+            words.push_str(&format!("\nframe {number} looks late on {who}: also tried on {also}"));
+        }
+    }
     for frame in job.frames.iter().filter(|f| f.error_message.is_some()).take(ERRORS) {
         let why = plain_line(frame.error_message.as_deref().unwrap_or_default());
         words.push_str(&format!("\nframe {}: {why}", frame.frame));
@@ -164,6 +170,18 @@ mod tests {
             "render_time": (status == "done").then_some(2.0 + number as f64),
             "error_message": (status == "failed").then_some("Blender says: out of memory\nsee the log"),
         })
+    }
+
+    #[test]
+    fn a_frame_that_two_nodes_try_names_both() {
+        let mut late = frame(7, "rendering", Some("render-a"));
+        late["also_tried_on"] = "render-b".into();
+        let job: Job = document::read(&json!({ "job": "ab", "frames": [late] })).unwrap();
+        let words = words(&job, Style::default());
+        assert!(
+            words.ends_with("frame 7 looks late on render-a: also tried on render-b"),
+            "{words}"
+        );
     }
 
     #[test]

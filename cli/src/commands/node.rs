@@ -40,6 +40,10 @@ struct Set {
     /// When it takes new work, by its own clock, like 19-08
     #[arg(long, value_name = "19-08", value_parser = values::or_default::<String>)]
     hours: Option<OrDefault<String>>,
+    /// What it does while somebody uses it: work all the same, take nothing new, or hand back what it
+    /// renders as well
+    #[arg(long, value_name = "ignore|finish|requeue", value_parser = values::or_default::<String>)]
+    on_return: Option<OrDefault<String>>,
 }
 
 impl Set {
@@ -53,6 +57,7 @@ impl Set {
         put("price_per_hour", self.price.as_ref().map(|price| json!(price.0)));
         put("cores", self.cores.as_ref().map(|cores| json!(cores.0)));
         put("hours", self.hours.as_ref().map(|hours| json!(hours.0)));
+        put("on_return", self.on_return.as_ref().map(|what| json!(what.0)));
         let listed = |tags: &String| -> Vec<String> {
             let tags = tags.split(',').map(str::trim).filter(|tag| !tag.is_empty());
             tags.map(str::to_owned).collect()
@@ -90,6 +95,7 @@ fn words(node: &Node, style: Style) -> String {
             ("state", state(node)),
             ("takes no work", why_closed(node).join("\n               ")),
             ("hours", node.hours.clone().unwrap_or_default()),
+            ("in use", on_return(node).to_owned()),
             ("role", node.role.clone().unwrap_or_default()),
             ("running", node.running.to_string()),
             ("engines", engines(node)),
@@ -109,6 +115,15 @@ fn words(node: &Node, style: Style) -> String {
             ("release", node.release.clone().unwrap_or_default()),
         ],
     )
+}
+
+/// What a node does while somebody uses it, where that is anything.
+fn on_return(node: &Node) -> &'static str {
+    match node.on_return.as_deref() {
+        Some("finish") => "finishes what it renders, and takes nothing new",
+        Some("requeue") => "hands back what it renders, and takes nothing new",
+        _ => "",
+    }
 }
 
 #[cfg(test)]
@@ -133,6 +148,8 @@ mod tests {
             "price_per_hour": 1.5, "cores": null, "tags": ["lab", "night"], "hours": "19-08",
         });
         assert_eq!(request(&all).unwrap(), expected);
+        let returns = json!({ "on_return": "requeue" });
+        assert_eq!(request(&["--on-return", "requeue"]).unwrap(), returns);
         assert_eq!(request(&["--tags", ""]).unwrap(), json!({ "tags": [] }));
         for wrong in [&[][..], &["--cores", "many"], &["--price", ""]] {
             assert!(request(wrong).is_err(), "{wrong:?}");

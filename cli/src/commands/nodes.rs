@@ -53,6 +53,9 @@ pub(super) fn why_closed(node: &Node) -> Vec<String> {
         let hours = node.hours.as_deref().unwrap_or_default();
         lines.push(format!("outside its hours {hours}").trim_end().to_owned());
     }
+    if node.closed.as_deref() == Some("in_use") {
+        lines.push("in use by somebody".to_owned());
+    }
     for failure in &node.benched {
         let why = plain_line(&failure.error_message);
         let why = why.get(..why.floor_char_boundary(WHY)).unwrap_or_default();
@@ -72,6 +75,7 @@ pub(super) fn state(node: &Node) -> String {
     words.extend(node.drained.then_some("drained"));
     words.extend((!node.benched.is_empty()).then_some("benched"));
     words.extend((node.closed.as_deref() == Some("hours")).then_some("outside its hours"));
+    words.extend((node.closed.as_deref() == Some("in_use")).then_some("in use"));
     words.join(", ")
 }
 
@@ -122,14 +126,18 @@ mod tests {
               "drained": true, "drained_by": { "by": "ada@ws1", "node": "ws1", "at": 1_709_210_100 },
               "benched": [{ "job": "00", "name": "shot", "frame": 7, "at": 0, "error_message": "no\ndriver" }],
               "engines": {}, "hardware": { "os": "Windows 11", "cpu_cores": 8, "ram": 31.9 } },
+            { "node": "00112233445566", "name": "ws3", "alive": true, "closed": "in_use",
+              "hardware": { "os": "Debian 12", "cpu_cores": 8, "ram": 31.9 } },
         ]);
         let nodes: Vec<Node> = document::read(&document).unwrap();
         insta::assert_snapshot!(words(&nodes, Style::default()), @r"
         name  node        state                   running  cores  GiB  gpus                          engines              os            holds
         ws1   0123456789  alive, leader                 1     64  252  2 × NVIDIA RTX 4090 (24 GiB)  blender 3.4.1, demo  Debian 12   4.2 MiB
         ws2   fedcba9876  dead, drained, benched        0      8   32                                                     Windows 11
+        ws3   0011223344  alive, in use                 0      8   32                                                     Debian 12
         ws2: drained by ada@ws1 on 2024-02-29 12:35 UTC
         ws2: benched: frame 7 of 'shot': no driver
+        ws3: in use by somebody
         ");
     }
 }

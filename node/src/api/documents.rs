@@ -20,6 +20,8 @@ use crate::node::Shared;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Live {
     leases: BTreeMap<TaskKey, (NodeId, u32, u32, Phase)>,
+    /// Who makes a second attempt at what is late.
+    seconds: BTreeMap<TaskKey, NodeId>,
     waiting: Option<String>,
 }
 
@@ -34,6 +36,8 @@ impl Live {
                     let lease = (held.node, key.generation, key.attempt, held.phase);
                     live.leases.insert(key.task, lease);
                 }
+                let seconds = leader.seconds_of(job);
+                live.seconds = seconds.map(|held| (held.attempt.task, held.node)).collect();
                 live.waiting = leader.waiting().get(job).map(ToString::to_string);
             }
             None => {
@@ -58,18 +62,26 @@ impl Live {
                 })
             })
             .collect();
-        json!({ "leases": leases, "waiting": self.waiting })
+        let seconds = self.seconds.iter().map(|(task, node)| {
+            json!({ "step": task.step, "frame": task.frame, "tile": task.tile, "node": node })
+        });
+        let seconds: Vec<Value> = seconds.collect();
+        json!({ "leases": leases, "seconds": seconds, "waiting": self.waiting })
     }
 
     /// Reads another node's [`Live::document`].
     pub(super) fn read(document: &Value) -> Self {
         let mut live =
             Self { waiting: document["waiting"].as_str().map(str::to_owned), ..Self::default() };
+        let number = |value: &Value| value.as_u64().and_then(|n| u32::try_from(n).ok());
+        let task = |lease: &Value| {
+            let small = |key: &str| lease[key].as_u64().and_then(|n| u16::try_from(n).ok());
+            let frame = lease["frame"].as_i64().and_then(|frame| i32::try_from(frame).ok())?;
+            let (step, tile) = (small("step").unwrap_or(0), small("tile").unwrap_or(0));
+            let node = lease["node"].as_str().and_then(|node| node.parse().ok())?;
+            Some((TaskKey { step, tile, ..TaskKey::frame(frame) }, node))
+        };
         for lease in document["leases"].as_array().into_iter().flatten() {
-            let number = |key: &str| lease[key].as_u64();
-            let narrow = |key: &str| number(key).and_then(|n| u32::try_from(n).ok());
-            let frame = lease["frame"].as_i64().and_then(|frame| i32::try_from(frame).ok());
-            let node = lease["node"].as_str().and_then(|node| node.parse().ok());
             let phase = match lease["phase"].as_str() {
                 Some("preparing") => Phase::Preparing,
                 Some("finishing") => Phase::Finishing,
@@ -85,15 +97,14 @@ impl Live {
                     Phase::Rendering(part)
                 }
             };
-            let small = |key: &str| number(key).and_then(|n| u16::try_from(n).ok()).unwrap_or(0);
-            if let (Some(frame), Some(node)) = (frame, node) {
-                let task =
-                    TaskKey { step: small("step"), tile: small("tile"), ..TaskKey::frame(frame) };
-                let (generation, attempt) =
-                    (narrow("generation").unwrap_or(0), narrow("attempt").unwrap_or(0));
+            if let Some((task, node)) = task(lease) {
+                let generation = number(&lease["generation"]).unwrap_or(0);
+                let attempt = number(&lease["attempt"]).unwrap_or(0);
                 live.leases.insert(task, (node, generation, attempt, phase));
             }
         }
+        live.seconds =
+            document["seconds"].as_array().into_iter().flatten().filter_map(task).collect();
         live
     }
 
@@ -120,7 +131,7 @@ impl Live {
 /// What an hour of a node costs, in thousandths, where that is known here.
 fn price(machine: &Machine, node: &NodeId) -> Option<u32> {
     let settings = &machine.ledger.settings;
-    let advert = machine.adverts.get(node);
+    let advert = machine.adverts.get(node).or_else(|| machine.absent.get(node));
     advert.map(|advert| settings.price(advert)).or_else(|| settings.price_set(node))
 }
 
@@ -151,7 +162,7 @@ pub(super) fn output(file: &OutputFile) -> Value {
     })
 }
 
-fn frame(node: &Names<'_>, job: &Job, status: Status, live: &Live, key: TaskKey) -> Value {
+fn frame(names: &Names<'_>, job: &Job, status: Status, live: &Live, key: TaskKey) -> Value {
     let Some(task) = job.task(&key) else {
         return Value::Null;
     };
@@ -183,7 +194,8 @@ fn frame(node: &Names<'_>, job: &Job, status: Status, live: &Live, key: TaskKey)
         "tile": if is_tiled(job, key.step) { json!(key.tile) } else { Value::Null },
         "status": word,
         "node": who,
-        "node_name": who.map(|who| node.of(&who)),
+        "node_name": who.map(|who| names.of(&who)),
+        "also_tried_on": live.seconds.get(&key).filter(|_| state == TaskState::Open).map(|node| names.of(node)),
         "attempt": attempt,
         "generation": counted.map_or(task.generation, |done| done.generation),
         "is_test_frame": job.is_test(&key),
@@ -214,7 +226,8 @@ struct Names<'a>(&'a Machine);
 
 impl Names<'_> {
     fn of(&self, node: &NodeId) -> String {
-        let advert = self.0.adverts.get(node).map(|advert| advert.name.clone());
+        let advert = self.0.adverts.get(node).or_else(|| self.0.absent.get(node));
+        let advert = advert.map(|advert| advert.name.clone());
         let member = || self.0.ledger.members.get(node).map(|member| member.name.clone());
         advert.or_else(member).unwrap_or_else(|| node.short())
     }

@@ -48,7 +48,7 @@ pub(super) fn resolve(node: &Shared, text: &str) -> Result<NodeId, ApiError> {
             || (text.len() >= 4 && advert.node.to_string().starts_with(&text.to_lowercase()))
             || address.as_ref().is_some_and(|address| advert.addresses.contains(address))
     };
-    let found: Vec<NodeId> = machine.adverts.values().filter(fits).map(|a| a.node).collect();
+    let found: Vec<NodeId> = machine.known().filter(fits).map(|a| a.node).collect();
     match found[..] {
         [node] => Ok(node),
         [] => Err(ApiError::new(Code::Unreachable, format!("no node '{text}' is known here"))

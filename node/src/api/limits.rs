@@ -59,7 +59,7 @@ pub(super) struct LimitRequest {
 /// The engines that are known here: this node's own, and those that others have.
 fn engines(node: &Shared) -> BTreeSet<String> {
     let machine = node.machine();
-    let others = machine.adverts.values().flat_map(|advert| advert.engines.keys().cloned());
+    let others = machine.known().flat_map(|advert| advert.engines.keys().cloned());
     node.config.engines.keys().cloned().chain(others).collect()
 }
 

@@ -13,7 +13,7 @@ use weft_protocol::ids::NodeId;
 use weft_protocol::job::trouble::{self, Trouble};
 use weft_protocol::machine::Machine;
 use weft_protocol::membership::Liveness;
-use weft_protocol::settings::Said;
+use weft_protocol::settings::{OnReturn, Said};
 use weft_protocol::time::Time;
 use weft_protocol::wire::control::{Advert, Closed};
 
@@ -70,6 +70,7 @@ const fn closed_name(closed: Closed) -> &'static str {
     match closed {
         Closed::Drained => "drained",
         Closed::Hours => "hours",
+        Closed::InUse => "in_use",
         Closed::Benched => "benched",
     }
 }
@@ -126,6 +127,8 @@ fn node_document(
     let price = machine.ledger.settings.price(advert);
     let hours =
         machine.ledger.settings.hours(&advert.node).or(node.config.node.hours.filter(|_| me));
+    let on_return = machine.ledger.settings.on_return(&advert.node);
+    let on_return = on_return.or(me.then_some(node.config.node.on_return));
     drop(machine);
     let (sent, received) = node.traffic.totals();
     let mut document = json!({
@@ -144,6 +147,7 @@ fn node_document(
         "closed": standing.closed.map(closed_name),
         "licences_refused": standing.refused,
         "hours": hours.map(|hours| hours.to_string()),
+        "on_return": on_return.map(OnReturn::name),
         "role": advert.role.name(),
         "running": if me { own } else { running.get(&advert.node).copied().unwrap_or(0) },
         "price_per_hour": f64::from(price) / 1000.0,
@@ -179,7 +183,7 @@ pub(super) struct NodesQuery {
 }
 
 pub(super) async fn nodes(node: State, Query(query): Query<NodesQuery>) -> Json<Value> {
-    let adverts: Vec<Advert> = node.machine().adverts.values().cloned().collect();
+    let adverts: Vec<Advert> = node.machine().known().cloned().collect();
     // The leader knows what everyone works on; its own document of each node is the better one.
     let mut counts = running(&node);
     let mut standings = BTreeMap::new();
@@ -240,7 +244,7 @@ pub(super) async fn node(node: State, Path(name): Path<String>) -> Answer {
             return Ok(Json(document).into_response());
         }
     }
-    let advert = node.machine().adverts.get(&id).cloned();
+    let advert = node.machine().known().find(|advert| advert.node == id).cloned();
     let advert = advert.ok_or_else(|| ApiError::new(Code::NotFound, "no such node"))?;
     Ok(Json(node_document(&node, &advert, &running(&node), &benched(&node))).into_response())
 }

@@ -18,7 +18,9 @@ use crate::submit::bytes_of;
 
 fn document(node: &Shared, name: &str, profile: &Profile) -> Value {
     let machine = node.machine();
-    let renders = machine.adverts.values().filter(|advert| advert.role.renders());
+    let members = &machine.ledger.members;
+    let renders =
+        machine.known().filter(|advert| advert.role.renders() && !members.is_revoked(&advert.node));
     let needs = profile.needs();
     let meets =
         renders.filter(|advert| needs.shortfalls(&advert.hardware, &BTreeSet::new()).is_empty());

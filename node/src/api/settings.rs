@@ -97,6 +97,8 @@ pub(super) struct NodeRequest {
     tags: Option<Option<BTreeSet<String>>>,
     #[serde(deserialize_with = "given")]
     hours: Option<Option<String>>,
+    #[serde(deserialize_with = "given")]
+    on_return: Option<Option<String>>,
 }
 
 /// Tells what is null from what was left out.
@@ -143,6 +145,12 @@ pub(super) async fn set_node(
                 ApiError::new(Code::Invalid, format!("{error}; nothing was changed"))
             })?;
         changes.push(NodeChange::Hours(hours));
+    }
+    if let Some(what) = request.on_return {
+        let what = what.map(|what| what.parse()).transpose().map_err(|error| {
+            ApiError::new(Code::Invalid, format!("{error}; nothing was changed"))
+        })?;
+        changes.push(NodeChange::OnReturn(what));
     }
     if changes.is_empty() {
         let why = "what is to be set is not said; nothing was changed";

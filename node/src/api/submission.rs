@@ -84,7 +84,9 @@ fn check_studio(node: &Shared, spec: &JobSpec) -> Result<Vec<String>, ApiError> 
             renders: advert.role.renders(),
             ..NodeView::default()
         };
-        machine.adverts.values().map(|advert| (advert.name.clone(), view(advert))).unzip()
+        let members = &machine.ledger.members;
+        let known = machine.known().filter(|known| !members.is_revoked(&known.node));
+        known.map(|advert| (advert.name.clone(), view(advert))).unzip()
     };
     for step in &spec.steps {
         if let Some(why) = feasible::explain(spec, step, views.iter()) {

@@ -332,6 +332,7 @@ fn work(up: &Up) -> Option<Finding> {
     let mend = match closed {
         "drained" => "`weft undrain NODE`",
         "hours" => "`weft node NODE set --hours default`, or wait",
+        "in_use" => "`weft node NODE set --on-return ignore`, or wait",
         _ => "`weft node NODE` says what failed; `weft unbench NODE` forgives it",
     };
     Some(note("work", format!("this node takes no new tasks: {closed}"), mend))
@@ -621,8 +622,13 @@ mod tests {
 
     #[test]
     fn a_node_that_takes_no_work_says_how_it_would() {
-        for (closed, mend) in [("drained", "undrain"), ("hours", "--hours"), ("benched", "unbench")]
-        {
+        let mends = [
+            ("drained", "undrain"),
+            ("hours", "--hours"),
+            ("in_use", "--on-return"),
+            ("benched", "unbench"),
+        ];
+        for (closed, mend) in mends {
             let (level, what, mends) = of(&with_up(|up| up.closed = Some(closed.into())), "work");
             assert_eq!(level, Level::Note);
             assert!(what.contains(closed) && mends.contains(mend), "{what} {mends}");

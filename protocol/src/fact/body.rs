@@ -120,6 +120,7 @@ impl Body {
     pub const fn version(&self) -> u16 {
         match self {
             Self::Spec(spec) => spec.version(),
+            Self::Setting(setting) => setting.layout(),
             _ => 1,
         }
     }
@@ -162,7 +163,7 @@ impl Body {
         fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, FactError> {
             wire::decode(bytes, super::MAX_BODY).map_err(|_| FactError::Body)
         }
-        if version != 1 && (kind, version) != (Kind::SPEC, 2) {
+        if version != 1 && !matches!((kind, version), (Kind::SPEC | Kind::SETTING, 2)) {
             return Ok(None);
         }
         Ok(Some(match kind {
@@ -171,6 +172,10 @@ impl Body {
             Kind::SETTING => {
                 let setting: Setting = read(bytes)?;
                 setting.check().map_err(|_| FactError::Body)?;
+                // Each change has one way to be written.
+                if setting.layout() != version {
+                    return Err(FactError::Body);
+                }
                 Self::Setting(setting)
             }
             Kind::SPEC => {

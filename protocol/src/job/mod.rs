@@ -15,4 +15,5 @@ pub mod spec;
 pub mod status;
 pub mod table;
 pub mod task;
+mod tempo;
 pub mod trouble;

@@ -15,6 +15,7 @@ use super::note::{Book, Note, Noted};
 use super::outcome::{Ending, FailureKind, Outcome, OutputFile};
 use super::spec::{AfterTest, JobSpec};
 use super::task::{FrameRun, MAX_FRAMES, TaskKey};
+use super::tempo::Tempo;
 use super::trouble::Record;
 use crate::fact::Body;
 use crate::ids::BlobId;
@@ -121,6 +122,14 @@ pub struct Task {
 }
 
 impl Task {
+    /// Whether it is known what became of an attempt.
+    #[must_use]
+    pub fn has_ended(&self, generation: u32, attempt: u32, node: &NodeId) -> bool {
+        let key = (generation, attempt, *node);
+        let done = self.done.as_ref().is_some_and(|done| done.key().0 == key);
+        done || self.failures.contains_key(&key) || self.superseded.keys().any(|(of, _)| *of == key)
+    }
+
     /// The attempts of the round that counts which failed.
     pub fn failures_now(&self) -> impl Iterator<Item = (&FailureKey, &Failure)> {
         self.failures
@@ -174,14 +183,6 @@ pub struct Job {
     memory: Memory,
     tempo: Tempo,
     record: Record,
-}
-
-/// How long the results that count took together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Tempo {
-    results: u32,
-    /// In milliseconds.
-    total: u64,
 }
 
 /// The most memory that tasks were seen to hold, in bytes.
@@ -377,8 +378,13 @@ impl Job {
     /// where there are fewer.
     #[must_use]
     pub fn mean_ms(&self, least: u32) -> Option<u64> {
-        let Tempo { results, total } = self.tempo;
-        if results < least { None } else { total.checked_div(u64::from(results)) }
+        self.tempo.mean(least)
+    }
+
+    /// How long its tasks take.
+    #[must_use]
+    pub(crate) const fn tempo(&self) -> &Tempo {
+        &self.tempo
     }
 
     /// What the job tells of the nodes that worked on it.
@@ -555,13 +561,13 @@ impl Job {
                     task.superseded.pop_first();
                 }
                 if task.done.as_ref().is_none_or(|known| done.beats(known)) {
+                    // What was taken over took no time.
+                    let step = outcome.task.step;
                     if let Some(known) = task.done.as_ref().filter(|d| !d.is_taken_over()) {
-                        self.tempo.results -= 1;
-                        self.tempo.total -= u64::from(known.render_ms);
+                        self.tempo.take(step, known.author, known.render_ms);
                     }
                     if !done.is_taken_over() {
-                        self.tempo.results += 1;
-                        self.tempo.total += u64::from(done.render_ms);
+                        self.tempo.add(step, author, done.render_ms);
                     }
                     task.done = Some(Box::new(done));
                 }

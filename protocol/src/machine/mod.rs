@@ -20,6 +20,7 @@ use crate::ledger::Ledger;
 use crate::membership::{self, Liveness, Membership};
 use crate::random::Random;
 use crate::replicate::{self, Goods, Replicator};
+use crate::settings::OnReturn;
 use crate::sign::{Signer, Verifier};
 use crate::time::Time;
 use crate::wire::control::{Advert, AttemptKey, Message};
@@ -86,6 +87,8 @@ pub enum Input {
     },
     /// Whether this node is within its hours, by its local time.
     WithinHours(bool),
+    /// What this node does while somebody uses its machine; none where nobody does, or nobody can tell.
+    InUse(Option<OnReturn>),
     /// An attempt's engine ended; everything that the outcome names is on this node's disk. Its
     /// term and holders are filled in by the machine.
     Ended(AttemptKey, Box<Outcome>),
@@ -188,6 +191,8 @@ pub struct Machine {
     pub worker: Worker,
     /// What nodes told of themselves, this one included.
     pub adverts: BTreeMap<NodeId, Advert>,
+    /// What nodes told of themselves that have not been there since this one started.
+    pub absent: BTreeMap<NodeId, Advert>,
     /// Addresses of other nodes, as peers told them; not all of them need be reachable.
     pub contacts: BTreeMap<NodeId, Vec<String>>,
     connected: BTreeSet<NodeId>,
@@ -208,6 +213,7 @@ pub struct Machine {
     /// Engines whose licence was refused here, until when that is told, and what they said.
     refused: BTreeMap<String, (Time, String)>,
     within_hours: bool,
+    in_use: Option<OnReturn>,
     /// The term in which somebody is followed, and since when.
     follows: Option<(u64, Time)>,
     tokens: u64,
@@ -243,6 +249,7 @@ impl Machine {
             leader: None,
             worker: Worker::new(),
             adverts: BTreeMap::from([(me, advert)]),
+            absent: BTreeMap::new(),
             contacts: BTreeMap::new(),
             connected: BTreeSet::new(),
             replicator: Replicator::new(),
@@ -256,6 +263,7 @@ impl Machine {
             deferred: VecDeque::new(),
             refused: BTreeMap::new(),
             within_hours: true,
+            in_use: None,
             follows: None,
             tokens: 0,
             next_report: now,
@@ -285,6 +293,11 @@ impl Machine {
             ("deferred", self.deferred.len()),
             ("attempts", self.worker.running()),
         ]
+    }
+
+    /// Every node that is known, those that are off included.
+    pub fn known(&self) -> impl Iterator<Item = &Advert> {
+        self.adverts.values().chain(self.absent.values())
     }
 
     /// Since when this node follows its leader, or leads.
@@ -361,6 +374,11 @@ impl Machine {
             Input::WithinHours(within) => {
                 self.within_hours = within;
                 self.settle_standing();
+            }
+            Input::InUse(what) => {
+                self.in_use = what;
+                self.settle_standing();
+                self.report(now);
             }
             Input::Ended(attempt, outcome) => self.ended(now, attempt, outcome),
             Input::Undone(attempts) => self.undone(now, &attempts),
@@ -578,7 +596,7 @@ impl Machine {
                     self.out.push(Command::Write { token, term: Some(term), facts: Vec::new() });
                 }
                 election::Event::Lead(claim) => {
-                    self.leader = Some(Leader::new(claim.term, now));
+                    self.leader = Some(Leader::new(claim.term, now).knowing(&self.absent));
                     let jobs: Vec<JobId> = self.ledger.jobs.iter().map(|(id, ..)| id).collect();
                     for job in jobs {
                         self.seek(now, job);

@@ -72,6 +72,7 @@ impl Machine {
         }
         self.learn_contact(from, advert.addresses.clone());
         self.adverts.insert(from, advert);
+        self.absent.remove(&from);
         if known.is_none() {
             // Two that come at the same moment know nothing of each other: whom both know tells.
             let others: Vec<NodeId> =

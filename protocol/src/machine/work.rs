@@ -13,6 +13,7 @@ use crate::job::status;
 use crate::job::task::TaskKey;
 use crate::leader::REPORT_PERIOD;
 use crate::replicate::Goods;
+use crate::settings::OnReturn;
 use crate::time::Time;
 use crate::wire;
 use crate::wire::control::{AttemptKey, Closed, MAX_SOUGHT, Message, Phase, Report, Standing};
@@ -82,12 +83,16 @@ impl Machine {
 
     fn closed(&self) -> Option<Closed> {
         let drained = self.ledger.settings.drained(&self.me).map(|_| Closed::Drained);
-        drained.or((!self.within_hours).then_some(Closed::Hours))
+        let in_use = self.in_use.is_some_and(|what| what != OnReturn::Ignore);
+        drained
+            .or((!self.within_hours).then_some(Closed::Hours))
+            .or(in_use.then_some(Closed::InUse))
     }
 
     /// Whether this node takes new work may have changed.
     pub(super) fn settle_standing(&mut self) {
         self.worker.close(self.closed().is_some());
+        self.worker.give_way(self.in_use == Some(OnReturn::Requeue));
     }
 
     /// An engine found no licence: its attempt is handed back, and others are tried before this node

@@ -1,8 +1,10 @@
 //! Placing work: one pure function from what is known to what should start where.
 
 pub mod feasible;
+mod fit;
 pub mod plan;
 pub mod rank;
+pub mod second;
 pub mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +14,7 @@ use crate::ids::{JobId, NodeId};
 use crate::job::task::TaskKey;
 use crate::wire::control::{AttemptKey, Closed};
 
+pub use second::Rendering;
 pub use waiting::{Busy, Waiting};
 
 /// A node as the scheduler sees it.
@@ -49,9 +52,21 @@ pub struct View {
     /// Jobs of which stored results are being sought or brought, and for which of their tasks; all of them
     /// where that is not known yet. They wait for that.
     pub sought: BTreeMap<JobId, Option<BTreeSet<TaskKey>>>,
+    /// Second attempts at some of those tasks, by job, and who makes them.
+    pub seconds: BTreeMap<JobId, BTreeMap<TaskKey, NodeId>>,
+    /// Attempts that render with a process of their own, at tasks of which no second was made.
+    pub rendering: Vec<Rendering>,
     /// How many tasks of an engine may run at once, for those that have a limit. Of a run of frames
     /// one is rendered at a time.
     pub limits: BTreeMap<String, u32>,
+}
+
+impl View {
+    /// Who works on tasks of a job; a node is named once for each.
+    fn workers(&self, job: &JobId) -> impl Iterator<Item = (&TaskKey, &NodeId)> {
+        let both = [self.leased.get(job), self.seconds.get(job)];
+        both.into_iter().flatten().flatten()
+    }
 }
 
 /// One attempt that should start, or several in a run.
@@ -70,6 +85,8 @@ pub struct Assignment {
 pub struct Plan {
     /// What should start.
     pub assignments: Vec<Assignment>,
+    /// Attempts that should start at tasks that are late elsewhere.
+    pub seconds: Vec<Assignment>,
     /// Jobs with tasks that could start, and found no node.
     pub waiting: BTreeMap<JobId, Waiting>,
 }

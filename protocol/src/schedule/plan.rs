@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 
-use super::{Assignment, Busy, NodeView, Plan, View, Waiting, feasible, rank};
+use super::fit::{Fit, Idle, Index};
+use super::second::seconds;
+use super::{Assignment, Plan, View, Waiting, rank};
 use crate::ids::{JobId, NodeId};
-use crate::job::spec::{JobSpec, Step};
+use crate::job::spec::JobSpec;
 use crate::job::status::startable;
 use crate::job::table::{Job, Jobs, Task};
 use crate::job::task::TaskKey;
-use crate::wire::control::{AttemptKey, Closed};
+use crate::wire::control::AttemptKey;
 
 /// The most frames that one assignment takes: reports name each of them.
 pub const MAX_RUN: usize = 256;
@@ -24,16 +26,56 @@ struct Candidate<'a> {
     id: JobId,
     job: &'a Job,
     spec: &'a JobSpec,
+    /// Its place in the queue but for its owner's share, and the owner's number.
+    place: rank::Place,
+    owner: usize,
     next: Peekable<Box<dyn Iterator<Item = TaskKey> + 'a>>,
+    /// What fits its steps, once that was asked.
+    fits: BTreeMap<u16, Result<Fit, Waiting>>,
     /// Steps of which nothing more can be placed.
     blocked: BTreeSet<u16>,
 }
 
-/// What changes while a plan is made.
-struct Room {
-    idle: BTreeSet<NodeId>,
-    /// How many processes run of each engine that has a limit: a run of frames is one.
-    running: BTreeMap<String, u32>,
+/// How many processes run of each engine that has a limit: a run of frames is one.
+pub(super) struct Limits<'a> {
+    most: &'a BTreeMap<String, u32>,
+    running: BTreeMap<&'a str, u32>,
+}
+
+impl<'a> Limits<'a> {
+    fn new(view: &'a View, jobs: &Jobs) -> Self {
+        let running = view.limits.keys().map(|engine| (engine.as_str(), 0)).collect();
+        let mut limits = Self { most: &view.limits, running };
+        if limits.most.is_empty() {
+            return limits;
+        }
+        let mut seen = BTreeSet::new();
+        for job in view.leased.keys().chain(view.seconds.keys()).collect::<BTreeSet<_>>() {
+            let Some(spec) = jobs.get(job).and_then(Job::spec) else { continue };
+            for (task, node) in view.workers(job) {
+                let engine = spec.steps.get(usize::from(task.step)).map(|step| &step.engine);
+                if let Some(engine) = engine
+                    && seen.insert((engine, node))
+                {
+                    limits.start(engine);
+                }
+            }
+        }
+        limits
+    }
+
+    /// How many tasks of an engine may run, where as many do.
+    pub(super) fn reached(&self, engine: &str) -> Option<u32> {
+        let most = self.most.get(engine).copied()?;
+        self.running.get(engine).is_some_and(|running| *running >= most).then_some(most)
+    }
+
+    /// A process of an engine is started.
+    pub(super) fn start(&mut self, engine: &str) {
+        if let Some(running) = self.running.get_mut(engine) {
+            *running += 1;
+        }
+    }
 }
 
 /// What should start where, given the facts and what runs already.
@@ -42,9 +84,14 @@ struct Room {
 /// owner's share, so that owners take turns.
 #[must_use]
 pub fn plan(view: &View, jobs: &Jobs) -> Plan {
-    let idle = view.nodes.iter().filter(|(_, node)| node.idle).map(|(id, _)| *id).collect();
-    let mut room = Room { idle, running: running(view, jobs) };
-    let mut shares = rank::shares(jobs, view);
+    let index = Index::new(view);
+    let mut idle = index.idle();
+    let mut limits = Limits::new(view, jobs);
+    let (owners, mut shares): (BTreeMap<String, usize>, Vec<usize>) = {
+        let shares = rank::shares(jobs, view);
+        let numbered = shares.keys().cloned().zip(0..).collect();
+        (numbered, shares.into_values().collect())
+    };
     let nothing = BTreeMap::new();
     let mut candidates: Vec<Candidate<'_>> = jobs
         .iter()
@@ -58,16 +105,16 @@ pub fn plan(view: &View, jobs: &Jobs) -> Plan {
             };
             let next = startable(job).filter(free);
             let next: Box<dyn Iterator<Item = TaskKey>> = Box::new(next);
-            let next = next.peekable();
-            Candidate { id, job, spec, next, blocked: BTreeSet::new() }
+            let (fits, blocked) = (BTreeMap::new(), BTreeSet::new());
+            let owner = owners.get(&spec.owner).copied().unwrap_or_default();
+            let place = rank::place(id, job, spec, 0);
+            Candidate { id, job, spec, place, owner, next: next.peekable(), fits, blocked }
         })
         .collect();
     let mut plan = Plan::default();
     while !candidates.is_empty() {
-        let first = candidates.iter().enumerate().min_by_key(|(_, c)| {
-            let share = shares.get(&c.spec.owner).copied().unwrap_or(0);
-            rank::place(c.id, c.job, c.spec, share)
-        });
+        let place = |c: &Candidate<'_>| c.place.with_share(shares[c.owner]);
+        let first = candidates.iter().enumerate().min_by_key(|(_, c)| place(c));
         let Some((at, _)) = first else { break };
         let candidate = &mut candidates[at];
         let blocked = &candidate.blocked;
@@ -75,15 +122,10 @@ pub fn plan(view: &View, jobs: &Jobs) -> Plan {
             candidates.swap_remove(at);
             continue;
         };
-        match place(view, &room, candidate, key) {
+        match place_one(&index, &mut idle, &mut limits, candidate, key) {
             Ok(mut assignment) => {
                 assignment.more = run_behind(candidate, &assignment.attempt);
-                room.idle.remove(&assignment.node);
-                let engine = candidate.spec.steps.get(usize::from(key.step)).map(|s| &s.engine);
-                if let Some(running) = engine.and_then(|engine| room.running.get_mut(engine)) {
-                    *running += 1;
-                }
-                *shares.entry(candidate.spec.owner.clone()).or_default() += 1;
+                shares[candidate.owner] += 1;
                 plan.assignments.push(assignment);
             }
             Err(waiting) => {
@@ -93,105 +135,53 @@ pub fn plan(view: &View, jobs: &Jobs) -> Plan {
                 if !picky {
                     candidate.blocked.insert(key.step);
                 }
-                if room.idle.is_empty() || candidate.blocked.len() == candidate.spec.steps.len() {
+                if idle.is_empty() || candidate.blocked.len() == candidate.spec.steps.len() {
                     candidates.swap_remove(at);
                 }
             }
         }
     }
+    plan.seconds = seconds(view, jobs, &index, &mut idle, &mut limits);
     plan
 }
 
-/// How many nodes work with each engine that has a limit.
-fn running(view: &View, jobs: &Jobs) -> BTreeMap<String, u32> {
-    let mut running: BTreeMap<String, u32> =
-        view.limits.keys().map(|engine| (engine.clone(), 0)).collect();
-    if running.is_empty() {
-        return running;
-    }
-    let mut seen = BTreeSet::new();
-    for (job, tasks) in &view.leased {
-        let Some(spec) = jobs.get(job).and_then(Job::spec) else { continue };
-        for (task, node) in tasks {
-            let engine = spec.steps.get(usize::from(task.step)).map(|step| &step.engine);
-            if let Some((engine, count)) =
-                engine.and_then(|engine| Some((engine, running.get_mut(engine)?)))
-                && seen.insert((engine, node))
-            {
-                *count += 1;
-            }
-        }
-    }
-    running
-}
-
-fn place(
-    view: &View,
-    room: &Room,
-    candidate: &Candidate<'_>,
+/// Finds a place for a task.
+fn place_one(
+    index: &Index<'_>,
+    idle: &mut Idle,
+    limits: &mut Limits<'_>,
+    candidate: &mut Candidate<'_>,
     key: TaskKey,
 ) -> Result<Assignment, Waiting> {
-    let Candidate { id, job, spec, .. } = candidate;
+    let Candidate { id, job, spec, fits, .. } = candidate;
     let Some((task, step)) = job.task(&key).zip(spec.steps.get(usize::from(key.step))) else {
         return Err(Waiting::NoNodeFits("the task names no step of its job".into()));
     };
-    let (fitting, ram) = fitting(view, job, spec, step);
-    if fitting.is_empty() {
-        let why = feasible::explain(spec, step, view.nodes.values());
-        return Err(Waiting::NoNodeFits(why.unwrap_or_default()));
+    let fit = fits.entry(key.step).or_insert_with(|| index.fit(id, job, spec, step));
+    let fit = fit.as_mut().map_err(|why| why.clone())?;
+    if let Some(limit) = limits.reached(&step.engine) {
+        return Err(Waiting::Limit { engine: step.engine.clone(), limit });
     }
-    if let (Some(limit), Some(running)) =
-        (view.limits.get(&step.engine), room.running.get(&step.engine))
-        && running >= limit
-    {
-        return Err(Waiting::Limit { engine: step.engine.clone(), limit: *limit });
-    }
-    let benched = |node: &NodeView| node.closed == Some(Closed::Benched);
-    // Better a node that failed others than none at all.
-    let only_benched = !fitting.values().any(|node| !node.off && node.closed.is_none());
-    let open: BTreeMap<NodeId, &NodeView> = fitting
-        .iter()
-        .filter(|(_, node)| !node.off)
-        .filter(|(_, node)| node.closed.is_none() || (only_benched && benched(node)))
-        .map(|(id, node)| (*id, *node))
-        .collect();
-    let refused = |node: &NodeView| node.refused.get(&step.engine).cloned();
-    if let Some(said) = open.values().next().and_then(|node| refused(node))
-        && open.values().all(|node| refused(node).is_some())
-    {
+    if let Some(said) = fit.refused().cloned() {
         return Err(Waiting::Licence { engine: step.engine.clone(), said });
     }
-    let mut failed: BTreeSet<NodeId> = task.failures_now().map(|(key, _)| key.2).collect();
-    // A frame that is checked is rendered by somebody else: a node agrees with itself.
+    let Some(node) = index.take(idle, fit, &avoided(job, spec, &key), |_| true) else {
+        return Err(Waiting::Busy(fit.busy()));
+    };
+    limits.start(&step.engine);
+    Ok(Assignment { node, attempt: attempt_at(*id, key, task), more: Vec::new() })
+}
+
+/// The nodes that should leave a task to others, where there are others: those on which it failed, and of
+/// a frame that is checked the one that rendered it, since a node agrees with itself.
+pub(super) fn avoided(job: &Job, spec: &JobSpec, key: &TaskKey) -> BTreeSet<NodeId> {
+    let failures = job.task(key).into_iter().flat_map(Task::failures_now);
+    let mut avoided: BTreeSet<NodeId> = failures.map(|(key, _)| key.2).collect();
     if spec.is_check(key.step) && !spec.compares(key.step) {
-        let made = spec.before(&key).into_iter().filter_map(|key| job.task(&key)?.done.as_deref());
-        failed.extend(made.map(|done| done.author));
+        let made = spec.before(key).into_iter().filter_map(|key| job.task(&key)?.done.as_deref());
+        avoided.extend(made.map(|done| done.author));
     }
-    // A task that failed somewhere waits for another node where one fits, even if that is busy.
-    let fresh_exists = open.keys().any(|node| !failed.contains(node));
-    let best = open
-        .iter()
-        .filter(|(node, _)| room.idle.contains(*node))
-        .filter(|(_, node)| refused(node).is_none())
-        .filter(|(node, _)| !(fresh_exists && failed.contains(*node)))
-        .min_by_key(|(node, seen)| rank::suitability(id, node, seen, failed.contains(node)));
-    match best {
-        Some((node, _)) => {
-            Ok(Assignment { node: *node, attempt: attempt_at(*id, key, task), more: Vec::new() })
-        }
-        None => {
-            let there = || fitting.values().filter(|node| !node.off);
-            let closed = |why| there().filter(|node| node.closed == Some(why)).count();
-            Err(Waiting::Busy(Busy {
-                fitting: fitting.len(),
-                off: fitting.len() - there().count(),
-                drained: closed(Closed::Drained),
-                outside_hours: closed(Closed::Hours),
-                benched: if only_benched { 0 } else { closed(Closed::Benched) },
-                ram,
-            }))
-        }
-    }
+    avoided
 }
 
 fn attempt_at(job: JobId, key: TaskKey, task: &Task) -> AttemptKey {
@@ -221,26 +211,6 @@ fn run_behind(candidate: &mut Candidate<'_>, first: &AttemptKey) -> Vec<AttemptK
         more.push(attempt_at(*id, key, task));
     }
     more
-}
-
-/// The nodes that could take a step, and the memory that rules others out because tasks of the job
-/// were seen to need it; 0 where that rules nobody out.
-fn fitting<'a>(
-    view: &'a View,
-    job: &Job,
-    spec: &JobSpec,
-    step: &Step,
-) -> (BTreeMap<NodeId, &'a NodeView>, u64) {
-    let fits = view.nodes.iter().filter(|(_, node)| feasible::unfit(spec, step, node).is_none());
-    let mut fitting: BTreeMap<NodeId, &NodeView> = fits.map(|(id, node)| (*id, node)).collect();
-    let there = fitting.values().filter(|node| !node.off);
-    let largest = there.map(|node| node.hardware.ram).max().unwrap_or(0);
-    // Where nobody who is there has as much, the largest may just do.
-    let wanted = job.memory_seen().min(largest);
-    let before = fitting.len();
-    fitting.retain(|_, node| node.hardware.ram >= wanted);
-    let ram = if fitting.len() < before { wanted } else { 0 };
-    (fitting, ram)
 }
 
 #[cfg(test)]

@@ -1,12 +1,19 @@
+#[path = "plan_tests/brute.rs"]
+mod brute;
+#[path = "plan_tests/second.rs"]
+mod second;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::fact::{Body, Outcomes};
 use crate::hardware::{GIB, Hardware, Needs};
+use crate::ids::NodeId;
 use crate::job::outcome::{Ending, FailureKind, Outcome};
 use crate::job::samples::{done, fact, failed, node, outcome, run, spec};
-use crate::schedule::NodeView;
+use crate::schedule::{Busy, NodeView};
 use crate::time::Unix;
+use crate::wire::control::Closed;
 
 fn machine(ram: u64) -> NodeView {
     NodeView {
@@ -122,11 +129,13 @@ fn closed_nodes_get_nothing_and_that_is_said() {
         (2, closed(Closed::Hours)),
         (3, closed(Closed::Benched)),
         (4, machine(16)),
+        (5, closed(Closed::InUse)),
     ]);
     let plan = plan(&view, &jobs);
     let nodes: Vec<NodeId> = plan.assignments.iter().map(|assignment| assignment.node).collect();
     assert_eq!(nodes, [node(4)]);
-    let busy = Busy { fitting: 4, off: 0, drained: 1, outside_hours: 1, benched: 1, ram: 0 };
+    let busy =
+        Busy { fitting: 5, drained: 1, outside_hours: 1, in_use: 1, benched: 1, ..Busy::default() };
     assert_eq!(plan.waiting[&id], Waiting::Busy(busy));
 }
 
@@ -205,16 +214,24 @@ fn a_task_that_waits_for_another_node_keeps_nobody_behind_it() {
 
 /// A studio and its jobs, small enough to go through everything.
 fn world() -> impl Strategy<Value = (View, Jobs)> {
+    world_with(3)
+}
+
+/// The same with jobs that ask for so many frames in a process at most.
+fn world_with(together: u32) -> impl Strategy<Value = (View, Jobs)> {
     let closed = prop_oneof![
         4 => Just(None),
         1 => Just(Some(Closed::Drained)),
         1 => Just(Some(Closed::Hours)),
+        1 => Just(Some(Closed::InUse)),
         1 => Just(Some(Closed::Benched)),
     ];
     let engines = prop_oneof![Just("demo"), Just("other")];
     let refused = prop_oneof![4 => Just(false), 1 => Just(true)];
-    let nodes = (1..4u64, 0..3u8, closed, engines.clone(), refused, 0..3u32).prop_map(
-        |(size, there, closed, engine, refused, price)| NodeView {
+    let holds = proptest::collection::btree_set(1..4u8, 0..3);
+    let nodes = (1..4u64, 0..3u8, closed, engines.clone(), refused, 0..3u32, holds).prop_map(
+        |(size, there, closed, engine, refused, price, holds)| NodeView {
+            holds: holds.into_iter().map(|n| JobId([n; 32])).collect(),
             off: there == 0,
             idle: there == 2,
             closed,
@@ -225,7 +242,7 @@ fn world() -> impl Strategy<Value = (View, Jobs)> {
         },
     );
     let failures = proptest::collection::vec((1..4i32, 1..6u8), 0..3);
-    let jobs = (0..3u64, 1..4i32, 1..4u32, engines, failures);
+    let jobs = (0..3u64, 1..4i32, 1..=together, engines, failures);
     let limits = proptest::option::of(0..3u32);
     let (nodes, jobs) =
         (proptest::collection::vec(nodes, 1..6), proptest::collection::vec(jobs, 1..4));
@@ -239,7 +256,13 @@ fn world() -> impl Strategy<Value = (View, Jobs)> {
             let mut spec = JobSpec { nonce: [nonce; 16], needs, retries: 5, ..spec(frames) };
             spec.steps[0].engine = engine.to_owned();
             spec.steps[0].frames_per_task = together;
+            spec.owner = if nonce % 2 == 0 { "bo" } else { "ada" }.into();
             let job = submit(&mut jobs, spec);
+            for node in view.nodes.values_mut() {
+                if node.holds.remove(&JobId([nonce; 32])) {
+                    node.holds.insert(job);
+                }
+            }
             for (frame, who) in failures {
                 facts += 1;
                 let outcomes = vec![outcome(frame, 0, 1, failed("x"))];
@@ -303,6 +326,17 @@ proptest! {
             }
             prop_assert_eq!(left > 0, plan.waiting.contains_key(&id), "who waits is told why");
         }
+    }
+}
+
+proptest! {
+    /// Where each task goes alone, it is to the letter what going through everything finds.
+    #[test]
+    fn it_is_what_going_through_everything_finds((view, jobs) in world_with(1)) {
+        let found = plan(&view, &jobs);
+        let (assignments, waiting) = brute::plan(&view, &jobs);
+        prop_assert_eq!(found.assignments, assignments);
+        prop_assert_eq!(found.waiting, waiting);
     }
 }
 

@@ -1,16 +1,16 @@
-//! In which order jobs are served, and which of the fitting nodes is taken.
+//! In which order jobs are served.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{NodeView, View};
+use super::View;
 use crate::ids::{JobId, NodeId};
 use crate::job::spec::JobSpec;
 use crate::job::table::{Job, Jobs};
 use crate::time::Unix;
 
 /// A job's place in the queue: the smaller goes first.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     priority: Reverse<u8>,
     /// How many nodes work for the owner already: fair share among owners.
@@ -24,7 +24,7 @@ pub struct Place {
 pub fn shares(jobs: &Jobs, view: &View) -> BTreeMap<String, usize> {
     let mut busy: BTreeMap<String, BTreeSet<&NodeId>> = BTreeMap::new();
     for (id, _, spec) in jobs.iter() {
-        let nodes = view.leased.get(&id).into_iter().flat_map(BTreeMap::values);
+        let nodes = view.workers(&id).map(|(_, node)| node);
         busy.entry(spec.owner.clone()).or_default().extend(nodes);
     }
     busy.into_iter().map(|(owner, nodes)| (owner, nodes.len())).collect()
@@ -37,14 +37,10 @@ pub fn place(id: JobId, job: &Job, spec: &JobSpec, share: usize) -> Place {
     Place { priority, share, age: spec.submitted, job: id }
 }
 
-/// How well a node suits an attempt of a job: the smaller the better. Nodes on which the task
-/// failed come last; then the cheaper one is taken, and of equally cheap ones one that holds the inputs.
-#[must_use]
-pub fn suitability(
-    id: &JobId,
-    node_id: &NodeId,
-    node: &NodeView,
-    failed_here: bool,
-) -> (bool, u32, bool, NodeId) {
-    (failed_here, node.price, !node.holds.contains(id), *node_id)
+impl Place {
+    /// The same job's place, when so many nodes work for its owner.
+    #[must_use]
+    pub const fn with_share(self, share: usize) -> Self {
+        Self { share, ..self }
+    }
 }

@@ -38,6 +38,8 @@ pub struct Busy {
     pub drained: usize,
     /// How many are outside their hours.
     pub outside_hours: usize,
+    /// How many are in use by somebody, and leave the machine to them.
+    pub in_use: usize,
     /// How many are benched.
     pub benched: usize,
     /// The memory that they have because other tasks of the job needed as much, in bytes; 0 where that
@@ -65,7 +67,7 @@ impl fmt::Display for Waiting {
 
 impl fmt::Display for Busy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { fitting, off, drained, outside_hours, benched, ram } = *self;
+        let Self { fitting, off, drained, outside_hours, in_use, benched, ram } = *self;
         let has = |count| if count == 1 { "has" } else { "have" };
         let room = match ram {
             0 => String::new(),
@@ -76,7 +78,7 @@ impl fmt::Display for Busy {
             ),
         };
         let one = fitting == 1;
-        let closed = off + drained + outside_hours + benched;
+        let closed = off + drained + outside_hours + in_use + benched;
         if closed == 0 {
             return match one {
                 true => write!(f, "the one node that fits{room} is busy"),
@@ -90,6 +92,7 @@ impl fmt::Display for Busy {
             (off, format!("{off} {} off", is(off))),
             (drained, format!("{drained} {} drained", is(drained))),
             (of_hours, format!("{of_hours} {} outside the hours set for it", is(of_hours))),
+            (in_use, format!("{in_use} {} in use by somebody", is(in_use))),
             (benched, format!("{benched} {} benched", is(benched))),
         ];
         let parts: Vec<String> =
@@ -112,6 +115,8 @@ mod tests {
         let said = "of the nodes that fit 1 is busy, 1 is off, 1 is drained, 2 are outside the hours \
                     set for it";
         assert_eq!(busy(some), said);
+        let some = Busy { fitting: 3, in_use: 1, ..Busy::default() };
+        assert_eq!(busy(some), "of the nodes that fit 2 are busy, 1 is in use by somebody");
         let some = Busy { fitting: 2, ram: 3 << 30, ..Busy::default() };
         let said = "the 2 nodes that fit and have the 3 GiB of RAM that its tasks were seen to need are busy";
         assert_eq!(busy(some), said);

@@ -15,7 +15,7 @@ use crate::time::Unix;
 use crate::wire::control::Advert;
 
 pub use profile::{Profile, shipped};
-pub use register::{Change, Hours, MINUTES, NodeChange, Setting, SettingError};
+pub use register::{Change, Hours, MINUTES, NodeChange, OnReturn, Setting, SettingError};
 use register::{Key, Rank};
 
 /// A setting that counts, and who asked for it.
@@ -102,6 +102,15 @@ impl Settings {
     pub fn hours(&self, node: &NodeId) -> Option<Hours> {
         match self.node(*node, Key::Hours)? {
             (NodeChange::Hours(hours), _) => *hours,
+            _ => None,
+        }
+    }
+
+    /// What was set that a node does while somebody uses it.
+    #[must_use]
+    pub fn on_return(&self, node: &NodeId) -> Option<OnReturn> {
+        match self.node(*node, Key::OnReturn)? {
+            (NodeChange::OnReturn(what), _) => *what,
             _ => None,
         }
     }

@@ -54,6 +54,45 @@ pub enum NodeChange {
     Tags(Option<BTreeSet<String>>),
     /// When it takes new work, by its local time.
     Hours(Option<Hours>),
+    /// What it does while somebody uses it. Since version 2 of the layout.
+    OnReturn(Option<OnReturn>),
+}
+
+/// What a node does while somebody uses its machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnReturn {
+    /// It works all the same.
+    #[default]
+    Ignore,
+    /// It takes nothing new, and finishes what it renders.
+    Finish,
+    /// It takes nothing new, and hands back what it renders: that is no failure.
+    Requeue,
+}
+
+impl OnReturn {
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ignore => "ignore",
+            Self::Finish => "finish",
+            Self::Requeue => "requeue",
+        }
+    }
+}
+
+impl std::str::FromStr for OnReturn {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, SettingError> {
+        [Self::Ignore, Self::Finish, Self::Requeue]
+            .into_iter()
+            .find(|known| known.name() == text)
+            .ok_or(SettingError(
+                "what a node does while somebody uses it is ignore, finish or requeue",
+            ))
+    }
 }
 
 /// A part of each day: minutes since midnight, from the first until before the second; across midnight
@@ -118,6 +157,16 @@ impl std::str::FromStr for Hours {
 pub struct SettingError(pub(super) &'static str);
 
 impl Setting {
+    /// The version of the layout that it is written in: the first that has its change, so that
+    /// releases which know only that one read it.
+    #[must_use]
+    pub const fn layout(&self) -> u16 {
+        match self.change {
+            Change::Node(_, NodeChange::OnReturn(_)) => 2,
+            _ => 1,
+        }
+    }
+
     /// Checks the bounds that hold for every setting, whoever made it.
     ///
     /// # Errors
@@ -157,6 +206,7 @@ pub(super) enum Key {
     Cores(NodeId),
     Tags(NodeId),
     Hours(NodeId),
+    OnReturn(NodeId),
     Profile(String),
     Limit(String),
 }
@@ -174,6 +224,7 @@ impl Change {
                 NodeChange::Cores(_) => Key::Cores(*node),
                 NodeChange::Tags(_) => Key::Tags(*node),
                 NodeChange::Hours(_) => Key::Hours(*node),
+                NodeChange::OnReturn(_) => Key::OnReturn(*node),
             },
             Self::Profile(name, _) => Key::Profile(name.clone()),
             Self::Limit(engine, _) => Key::Limit(engine.clone()),

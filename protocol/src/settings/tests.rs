@@ -38,6 +38,33 @@ fn a_node_is_drained_until_somebody_undrains_it() {
 }
 
 #[test]
+fn what_a_node_does_while_somebody_uses_it_is_of_a_version_of_its_own() {
+    use crate::fact::{Body, FactError, Kind};
+    let change = |what| Change::Node(node(1), NodeChange::OnReturn(what));
+    let mut settings = Settings::new();
+    settings.apply(fact(1), node(3), &setting(1, change(Some(OnReturn::Requeue))));
+    assert_eq!(settings.on_return(&node(1)), Some(OnReturn::Requeue));
+    assert_eq!(settings.on_return(&node(2)), None);
+    settings.apply(fact(2), node(3), &setting(2, change(None)));
+    assert_eq!(settings.on_return(&node(1)), None);
+    for what in [OnReturn::Ignore, OnReturn::Finish, OnReturn::Requeue] {
+        assert_eq!(what.name().parse(), Ok(what));
+    }
+    // A release that knows only the first version keeps it and passes it on: it must not be told to
+    // read it. And nothing else is written in the second.
+    let body = Body::Setting(setting(1, change(Some(OnReturn::Finish))));
+    let (kind, bytes) = (Kind::SETTING, body.encode());
+    assert_eq!((body.version(), Body::decode(kind, 1, &bytes)), (2, Err(FactError::Body)));
+    assert_eq!(Body::decode(kind, 2, &bytes), Ok(Some(body)));
+    assert_eq!(Body::decode(kind, 3, &bytes), Ok(None));
+    let first = Body::Setting(setting(1, drained(1, true)));
+    assert_eq!(
+        (first.version(), Body::decode(kind, 2, &first.encode())),
+        (1, Err(FactError::Body))
+    );
+}
+
+#[test]
 fn hours_go_across_midnight_and_are_read_as_they_are_written() {
     let night: Hours = "19-08".parse().unwrap();
     assert_eq!(night, Hours { from: 19 * 60, until: 8 * 60 });

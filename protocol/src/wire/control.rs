@@ -128,7 +128,10 @@ pub enum Closed {
     Drained,
     /// It is outside its hours.
     Hours,
-    /// It failed tasks of several jobs that others could do.
+    /// Somebody uses it, and it is set to leave the machine to them.
+    InUse,
+    /// It failed tasks of several jobs that others could do. Its leader finds that out, so that no node
+    /// sends it: earlier releases have it in the place of the one before, and pass that node over.
     Benched,
 }
 

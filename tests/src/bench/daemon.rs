@@ -16,6 +16,8 @@ pub struct Daemon {
     namespace: Option<String>,
     address: String,
     child: Option<Child>,
+    /// Whether it logs more than usual.
+    verbose: bool,
 }
 
 impl Drop for Daemon {
@@ -29,20 +31,53 @@ impl Daemon {
     #[must_use]
     pub fn local(folder: &Path, name: &str) -> Self {
         let address = "127.0.0.1".to_owned();
-        Self { home: folder.join(name), namespace: None, address, child: None }
+        Self { home: folder.join(name), namespace: None, address, child: None, verbose: false }
     }
 
     /// A node in a network namespace that has this address.
     #[must_use]
     pub fn within(folder: &Path, name: &str, namespace: &str, address: &str) -> Self {
         let (namespace, address) = (Some(namespace.to_owned()), address.to_owned());
-        Self { home: folder.join(name), namespace, address, child: None }
+        Self { home: folder.join(name), namespace, address, child: None, verbose: false }
+    }
+
+    /// The same, with a log that tells when engines are started.
+    #[must_use]
+    pub fn logging(mut self) -> Self {
+        self.verbose = true;
+        self
     }
 
     /// Its home.
     #[must_use]
     pub fn home(&self) -> &Path {
         &self.home
+    }
+
+    /// Adds tables to its `weft.toml`, before it is started.
+    ///
+    /// # Panics
+    /// When its home can't be written.
+    pub fn configure(&self, tables: &str) {
+        std::fs::create_dir_all(&self.home).expect("homes can be made");
+        std::fs::write(self.home.join("weft.toml"), tables).expect("homes can be written");
+    }
+
+    /// The engines of the tests, which note in `marks` what they start.
+    pub fn with_scripts(&self, marks: &Path) {
+        self.configure(&crate::engines::tables(&self.name(), marks));
+    }
+
+    /// Its name: that of its home's folder.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.home.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// What its daemon has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.home.with_extension("log")).unwrap_or_default()
     }
 
     /// The id of its daemon's process.
@@ -109,10 +144,13 @@ impl Daemon {
         let port = std::fs::read_to_string(self.home.join("port")).unwrap_or_default();
         let port = port.trim().parse().unwrap_or(0_u16);
         let listen = format!("{}:{port}", self.address);
-        let name = self.home.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = self.name();
         _ = std::fs::remove_file(self.home.join("api.address"));
         let mut command = self.command(&["up", "--name", &name, "--listen", &listen]);
         command.stdout(Stdio::null()).stderr(log.expect("logs can be written"));
+        if self.verbose {
+            command.env("WEFT_LOG", "info,weft_node::render=debug");
+        }
         self.child = Some(command.spawn().expect("weft can be started"));
         wait_for(Duration::from_secs(30), &format!("{name} answers"), || {
             let mut status = self.command(&["status"]);

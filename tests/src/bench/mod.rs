@@ -7,3 +7,4 @@ pub mod data;
 pub mod figures;
 pub mod network;
 pub mod torrent;
+pub mod usage;

@@ -61,6 +61,26 @@ impl Network {
         format!("{}n{number}", self.prefix)
     }
 
+    /// Cuts a namespace off, or joins it again.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn cut(&self, number: usize, off: bool) {
+        let way = if off { "down" } else { "up" };
+        must(&format!("ip link set {}v{number} {way}", self.prefix));
+    }
+
+    /// How many bytes have come out of a namespace, and gone into it, with all headers.
+    #[must_use]
+    pub fn bytes(&self, number: usize) -> (u64, u64) {
+        let count = |what: &str| {
+            let path = format!("/sys/class/net/{}v{number}/statistics/{what}", self.prefix);
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            text.trim().parse().unwrap_or(0)
+        };
+        (count("rx_bytes"), count("tx_bytes"))
+    }
+
     /// The address in a namespace.
     #[must_use]
     pub fn address(&self, number: usize) -> String {

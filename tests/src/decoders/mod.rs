@@ -43,7 +43,7 @@ pub fn target(name: &str) -> Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 32] = [
+pub const TARGETS: [Target; 33] = [
     Target {
         name: "control",
         feed: |bytes| message::<control::Message>(bytes, control::MAX_MESSAGE),
@@ -57,6 +57,7 @@ pub const TARGETS: [Target; 32] = [
     Target { name: "fact_certificate", feed: |bytes| body(Kind::CERTIFICATE, bytes) },
     Target { name: "fact_revocation", feed: |bytes| body(Kind::REVOCATION, bytes) },
     Target { name: "fact_setting", feed: |bytes| body(Kind::SETTING, bytes) },
+    Target { name: "fact_setting_2", feed: |bytes| body_of(Kind::SETTING, 2, bytes) },
     Target { name: "fact_spec", feed: |bytes| body(Kind::SPEC, bytes) },
     Target { name: "fact_spec_2", feed: |bytes| body_of(Kind::SPEC, 2, bytes) },
     Target { name: "fact_control", feed: |bytes| body(Kind::CONTROL, bytes) },

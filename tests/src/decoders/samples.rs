@@ -15,7 +15,7 @@ use weft_protocol::job::outcome::{Ending, FailureKind, Outcome, OutputFile};
 use weft_protocol::job::spec::{AfterTest, JobSpec, Step};
 use weft_protocol::job::task::{FrameRun, TaskKey};
 use weft_protocol::membership::{Liveness, Update};
-use weft_protocol::settings::{Change, Hours, NodeChange, Setting, shipped};
+use weft_protocol::settings::{Change, Hours, NodeChange, OnReturn, Setting, shipped};
 use weft_protocol::sign::KeyPair;
 use weft_protocol::time::Unix;
 use weft_protocol::wire::control::{
@@ -191,6 +191,7 @@ fn bodies() -> Vec<(&'static str, &'static str, Body)> {
             "hours",
             of_node(NodeChange::Hours(Some(Hours { from: 1140, until: 480 }))),
         ),
+        ("fact_setting_2", "on_return", of_node(NodeChange::OnReturn(Some(OnReturn::Requeue)))),
         ("fact_setting", "profile", setting(Change::Profile("big".into(), profile))),
         ("fact_setting", "limit", setting(Change::Limit("blender".into(), Some(5)))),
         ("fact_spec", "blender", Body::Spec(Box::new(spec()))),

@@ -3,6 +3,7 @@
 use crate::sim::{Moment, Notice, World};
 
 mod acknowledged;
+mod attempts;
 mod authorship;
 mod bounds;
 mod copies;
@@ -96,6 +97,7 @@ impl Invariants {
             Box::<authorship::Authorship>::default(),
             Box::<joins::Joins>::default(),
             Box::<test_frames::TestFrames>::default(),
+            Box::<attempts::Attempts>::default(),
             Box::<counts::Counts>::default(),
             Box::<bounds::Bounds>::default(),
             Box::<releases::Releases>::default(),

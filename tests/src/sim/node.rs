@@ -34,6 +34,14 @@ pub struct Run {
     pub(super) started: Moment,
 }
 
+impl Run {
+    /// When it began.
+    #[must_use]
+    pub const fn started(&self) -> Moment {
+        self.started
+    }
+}
+
 /// One machine.
 pub struct Node {
     /// Its daemon's id.

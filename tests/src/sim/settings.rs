@@ -2,10 +2,12 @@
 
 use weft_protocol::fact::Body;
 use weft_protocol::hardware::GIB;
+use weft_protocol::machine::Input;
 use weft_protocol::replicate::Goods;
-use weft_protocol::settings::{Change, NodeChange, Profile, Setting};
+use weft_protocol::settings::{Change, NodeChange, OnReturn, Profile, Setting};
 
-use super::node::ENGINE;
+use super::clock::SECOND;
+use super::node::{Chore, ENGINE};
 use super::world::World;
 
 /// How much higher than what it saw the version is that somebody chooses who means to have the last word.
@@ -17,7 +19,8 @@ impl World {
         let other = self.nodes[self.random.below(self.nodes.len())].id;
         let small = u32::try_from(self.random.below(4)).unwrap_or(0);
         let some = (small > 0).then_some(small);
-        let change = match self.random.below(10) {
+        let change = match self.random.below(12) {
+            10 | 11 => return self.somebody_returns(),
             0..3 => Change::Node(other, NodeChange::Drained(true)),
             3..6 => Change::Node(other, NodeChange::Drained(false)),
             6 => Change::Node(other, NodeChange::Price(some)),
@@ -30,6 +33,19 @@ impl World {
         };
         self.trace.say(self.now, || format!("node{number} sets {change:?}"));
         self.set(number, vec![change], 0);
+    }
+
+    /// Somebody comes back to their machine, and leaves it again.
+    fn somebody_returns(&mut self) {
+        let number = self.random.below(self.nodes.len());
+        let what = match self.random.below(2) {
+            0 => OnReturn::Finish,
+            _ => OnReturn::Requeue,
+        };
+        self.trace.say(self.now, || format!("somebody uses node{number}: {what:?}"));
+        let stays = self.between(3 * SECOND, 30 * SECOND);
+        self.chore(0, number, Chore::Tell(Box::new(Input::InUse(Some(what)))));
+        self.chore(stays, number, Chore::Tell(Box::new(Input::InUse(None))));
     }
 
     fn set(&mut self, number: usize, changes: Vec<Change>, emphasis: u64) {

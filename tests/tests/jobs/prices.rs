@@ -77,8 +77,19 @@ fn a_profile_chooses_the_machines_and_their_prices() {
     farm.wait_for_job(&job, END, "it says whom it waits for", |job| {
         job["status"] == "queued" && job["waiting_for"] == "of the one node that fits 1 is off"
     });
+    // So it is by a daemon that has not seen it since it was started.
+    farm.kill9_all(&[1]);
+    farm.start_all(&[1]);
+    farm.leader();
+    let known = farm.node(1).ask(&["node", "node2"]);
+    assert_eq!((&known["alive"], &known["price_per_hour"]), (&false.into(), &0.5.into()));
+    let next = farm.submit(1, &scene, &["-f", "1", "--hardware", "ours", "--tag", "lab"]);
+    farm.wait_for_job(&next, END, "it is still waited for", |job| {
+        job["waiting_for"] == "of the one node that fits 1 is off"
+    });
     farm.start_all(&[2]);
     assert_eq!(farm.wait_for_end(&job, END)["status"], "completed");
+    assert_eq!(farm.wait_for_end(&next, END)["status"], "completed");
 }
 
 #[test]

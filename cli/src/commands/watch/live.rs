@@ -68,7 +68,9 @@ pub(super) fn at_work(job: &Job) -> Option<String> {
             _ => continue,
         };
         let frames = nodes.entry(frame.who().unwrap_or("somebody")).or_default();
-        frames.push(format!("{} ({how_far})", called(frame)));
+        let also = frame.also_tried_on.as_deref();
+        let also = also.map_or(String::new(), |also| format!(", also tried on {also}"));
+        frames.push(format!("{} ({how_far}{also})", called(frame)));
     }
     let more = nodes.len().saturating_sub(NODES);
     let named =
@@ -94,11 +96,12 @@ mod tests {
         let mut live = Live::default();
         let first = job(&json!([
             { "frame": 1, "status": "done", "node_name": "a", "render_time": 2.0 },
-            { "frame": 2, "status": "rendering", "node_name": "b", "progress": 0.41 },
+            { "frame": 2, "status": "rendering", "node_name": "b", "progress": 0.41,
+              "also_tried_on": "c" },
             { "frame": 3, "status": "assigned", "node_name": "a" },
         ]));
         assert_eq!(live.lines(&first), [""; 0], "what was done before is no news");
-        assert_eq!(at_work(&first).unwrap(), "a: 3 (files), b: 2 (41 %)");
+        assert_eq!(at_work(&first).unwrap(), "a: 3 (files), b: 2 (41 %, also tried on c)");
         let then = job(&json!([
             { "frame": 1, "status": "done", "node_name": "a", "render_time": 2.0 },
             { "frame": 2, "status": "done", "node_name": "b", "render_time": 12.4 },

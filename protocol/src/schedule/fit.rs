@@ -1,0 +1,247 @@
+//! Which nodes fit a step, and which of them are idle. Many nodes have the same hardware and engines:
+//! those are looked at together, once a plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Busy, NodeView, View, Waiting, feasible};
+use crate::hardware::Hardware;
+use crate::ids::{JobId, NodeId};
+use crate::job::spec::{JobSpec, Step};
+use crate::job::table::Job;
+use crate::wire::control::Closed;
+
+/// What nodes are at, counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    all: usize,
+    off: usize,
+    open: usize,
+    drained: usize,
+    hours: usize,
+    in_use: usize,
+    benched: usize,
+}
+
+impl Counts {
+    fn add(&mut self, other: Self) {
+        self.all += other.all;
+        self.off += other.off;
+        self.open += other.open;
+        self.drained += other.drained;
+        self.hours += other.hours;
+        self.in_use += other.in_use;
+        self.benched += other.benched;
+    }
+}
+
+/// What decides whether a node fits, and which engines' licences were refused to it.
+type Key<'a> = (
+    bool,
+    &'a Hardware,
+    &'a BTreeMap<String, String>,
+    &'a BTreeSet<String>,
+    &'a BTreeMap<String, String>,
+);
+
+const fn key(node: &NodeView) -> Key<'_> {
+    let NodeView { renders, hardware, engines, tags, refused, .. } = node;
+    (*renders, hardware, engines, tags, refused)
+}
+
+/// Nodes that are alike.
+struct Shape<'a> {
+    like: &'a NodeView,
+    counts: Counts,
+    /// The first by id of those that are open, and of those that are benched.
+    first: (Option<NodeId>, Option<NodeId>),
+}
+
+/// The nodes of a view.
+pub(super) struct Index<'a> {
+    view: &'a View,
+    numbers: BTreeMap<Key<'a>, usize>,
+    shapes: Vec<Shape<'a>>,
+    /// Those that were idle when the plan was begun, by id, each with the number of its shape.
+    idle: Vec<(NodeId, &'a NodeView, usize)>,
+}
+
+/// Which of the idle nodes are so still, while a plan is made.
+pub(super) struct Idle {
+    free: Vec<bool>,
+    left: usize,
+}
+
+impl Idle {
+    /// Whether no node is left.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.left == 0
+    }
+}
+
+/// The nodes that fit one step of a job.
+pub(super) struct Fit {
+    /// Whether it is one of those that fit, of each shape.
+    shapes: Vec<bool>,
+    counts: Counts,
+    /// The memory that ruled others out; 0 where that ruled nobody out.
+    ram: u64,
+    /// Better a node that failed others than none at all.
+    only_benched: bool,
+    /// What was said where the engine's licence was refused to all that are open.
+    refused: Option<String>,
+    /// The idle ones that may take it, the cheapest first, of equally cheap ones those that hold the
+    /// inputs: price, whether they lack them, and the number of the idle node.
+    order: Vec<(u32, bool, usize)>,
+    /// All before this one in the order have been taken.
+    next: usize,
+}
+
+impl<'a> Index<'a> {
+    pub(super) fn new(view: &'a View) -> Self {
+        let (numbers, shapes) = (BTreeMap::new(), Vec::new());
+        let mut index = Self { view, numbers, shapes, idle: Vec::new() };
+        for (id, node) in &view.nodes {
+            let next = index.shapes.len();
+            let number = *index.numbers.entry(key(node)).or_insert(next);
+            if number == next {
+                let counts = Counts::default();
+                index.shapes.push(Shape { like: node, counts, first: (None, None) });
+            }
+            let shape = &mut index.shapes[number];
+            shape.counts.all += 1;
+            let counts = &mut shape.counts;
+            match node.closed {
+                _ if node.off => counts.off += 1,
+                None => {
+                    counts.open += 1;
+                    shape.first.0.get_or_insert(*id);
+                }
+                Some(Closed::Drained) => counts.drained += 1,
+                Some(Closed::Hours) => counts.hours += 1,
+                Some(Closed::InUse) => counts.in_use += 1,
+                Some(Closed::Benched) => {
+                    counts.benched += 1;
+                    shape.first.1.get_or_insert(*id);
+                }
+            }
+            if node.idle {
+                index.idle.push((*id, node, number));
+            }
+        }
+        index
+    }
+
+    /// All that are idle.
+    pub(super) fn idle(&self) -> Idle {
+        Idle { free: vec![true; self.idle.len()], left: self.idle.len() }
+    }
+
+    /// The nodes that could take a step.
+    ///
+    /// # Errors
+    /// Why none ever could.
+    pub(super) fn fit(
+        &self,
+        id: &JobId,
+        job: &Job,
+        spec: &JobSpec,
+        step: &Step,
+    ) -> Result<Fit, Waiting> {
+        let all = (0..).zip(&self.shapes);
+        let fits = all.filter(|(_, shape)| feasible::unfit(spec, step, shape.like).is_none());
+        let mut fitting: Vec<(usize, &Shape<'_>)> = fits.collect();
+        let there = fitting.iter().filter(|(_, shape)| shape.counts.off < shape.counts.all);
+        let largest = there.map(|(_, shape)| shape.like.hardware.ram).max().unwrap_or(0);
+        // Where nobody who is there has as much, the largest may just do.
+        let wanted = job.memory_seen().min(largest);
+        let before = fitting.len();
+        fitting.retain(|(_, shape)| shape.like.hardware.ram >= wanted);
+        let ram = if fitting.len() < before { wanted } else { 0 };
+        if fitting.is_empty() {
+            let why = feasible::explain(spec, step, self.shapes.iter().map(|shape| shape.like));
+            return Err(Waiting::NoNodeFits(why.unwrap_or_default()));
+        }
+        let mut counts = Counts::default();
+        fitting.iter().for_each(|(_, shape)| counts.add(shape.counts));
+        let only_benched = counts.open == 0;
+        let first =
+            |shape: &Shape<'_>| shape.first.0.or(if only_benched { shape.first.1 } else { None });
+        let refused = |node: &NodeView| node.refused.get(&step.engine).cloned();
+        let open = fitting.iter().filter_map(|(_, shape)| Some((first(shape)?, shape.like)));
+        let by_id: BTreeMap<NodeId, &NodeView> = open.collect();
+        let all_refused = by_id.values().all(|node| refused(node).is_some());
+        let said = by_id.values().next().filter(|_| all_refused).and_then(|node| refused(node));
+        let mut shapes = vec![false; self.shapes.len()];
+        fitting.iter().for_each(|(number, _)| shapes[*number] = true);
+        let mut fit =
+            Fit { shapes, counts, ram, only_benched, refused: said, order: Vec::new(), next: 0 };
+        let idle = (0..).zip(&self.idle).filter(|(_, (_, node, number))| {
+            fit.shapes[*number] && fit.is_open(node) && refused(node).is_none()
+        });
+        let mut order: Vec<(u32, bool, usize)> =
+            idle.map(|(at, (_, node, _))| (node.price, !node.holds.contains(id), at)).collect();
+        order.sort_unstable();
+        fit.order = order;
+        Ok(fit)
+    }
+
+    /// Takes the idle node for a task that suits it best, of those that `also` lets pass: the cheapest,
+    /// and of equally cheap ones one that holds the inputs. Those to be `avoided` take it only where no other
+    /// fits, even if all others are busy.
+    pub(super) fn take(
+        &self,
+        idle: &mut Idle,
+        fit: &mut Fit,
+        avoided: &BTreeSet<NodeId>,
+        also: impl Fn(&NodeId) -> bool,
+    ) -> Option<NodeId> {
+        while fit.order.get(fit.next).is_some_and(|(.., at)| !idle.free[*at]) {
+            fit.next += 1;
+        }
+        let fits = |node: &NodeId| {
+            let node = self.view.nodes.get(node).filter(|node| fit.is_open(node));
+            let number = node.and_then(|node| self.numbers.get(&key(node)));
+            number.is_some_and(|number| fit.shapes[*number])
+        };
+        let open = if fit.only_benched { fit.counts.benched } else { fit.counts.open };
+        let fresh_exists = avoided.iter().filter(|node| fits(node)).count() < open;
+        let found = fit.order[fit.next..].iter().map(|(.., at)| *at).find(|at| {
+            let (node, ..) = &self.idle[*at];
+            idle.free[*at] && !(fresh_exists && avoided.contains(node)) && also(node)
+        })?;
+        idle.free[found] = false;
+        idle.left -= 1;
+        Some(self.idle[found].0)
+    }
+}
+
+impl Fit {
+    const fn is_open(&self, node: &NodeView) -> bool {
+        let benched = matches!(node.closed, Some(Closed::Benched));
+        !node.off && (node.closed.is_none() || (self.only_benched && benched))
+    }
+
+    /// What was said where the engine's licence was refused to everybody who could take the step.
+    pub(super) const fn refused(&self) -> Option<&String> {
+        self.refused.as_ref()
+    }
+
+    /// Whether nobody is open but those that failed others.
+    pub(super) const fn only_benched(&self) -> bool {
+        self.only_benched
+    }
+
+    /// What those that fit are at, where none takes the step just now.
+    pub(super) const fn busy(&self) -> Busy {
+        let Counts { all, off, drained, hours, in_use, benched, .. } = self.counts;
+        Busy {
+            fitting: all,
+            off,
+            drained,
+            outside_hours: hours,
+            in_use,
+            benched: if self.only_benched { 0 } else { benched },
+            ram: self.ram,
+        }
+    }
+}
