@@ -17,6 +17,11 @@ use crate::wire::control::{Advert, AttemptKey, Closed, Lease, Message, Phase, Re
 /// How long a new leader waits for the reports of nodes that are alive before it hands out work:
 /// what they render already must not be started a second time.
 pub const GRACE: Duration = Duration::from_secs(3);
+/// How long it waits for that of the leader before it, which was silent for long already: where that is
+/// there after all it reports within a period of its own.
+pub const GRACE_OF_THE_LOST: Duration = Duration::from_millis(1500);
+/// The most owners whose turns are remembered; further ones count as not served yet.
+const MAX_SERVED: usize = 4096;
 /// A lease whose holder has not reported for this long has ended.
 pub const LEASE: Duration = Duration::from_secs(10);
 /// How long a worker's reports may not know of an assignment before it is taken for lost on its way:
@@ -97,6 +102,10 @@ pub struct Leader {
     /// Jobs of which stored results are being sought, and the last word of that: for which tasks there are
     /// some, once that is known.
     sought: BTreeMap<JobId, (Time, Option<BTreeSet<TaskKey>>)>,
+    /// At which turn each owner was served last in this term.
+    served: BTreeMap<String, u64>,
+    /// Who led before, and was lost.
+    lost: Option<NodeId>,
     /// Nodes that are known, and were off when this term began.
     absent: BTreeMap<NodeId, Advert>,
     /// The nodes as the last plan saw them, of that revision of the settings; and the revision of each
@@ -121,6 +130,8 @@ impl Leader {
             doubled: BTreeSet::new(),
             waiting: BTreeMap::new(),
             sought: BTreeMap::new(),
+            served: BTreeMap::new(),
+            lost: None,
             absent: BTreeMap::new(),
             views: (None, BTreeMap::new()),
             adverts: BTreeMap::new(),
@@ -133,6 +144,12 @@ impl Leader {
     #[must_use]
     pub fn knowing(self, absent: &BTreeMap<NodeId, Advert>) -> Self {
         Self { absent: absent.clone(), ..self }
+    }
+
+    /// The same, after another leader was lost.
+    #[must_use]
+    pub fn after(self, lost: Option<NodeId>) -> Self {
+        Self { lost, ..self }
     }
 
     /// The leases of a job, one a task.
@@ -339,7 +356,8 @@ impl Leader {
             let known: BTreeSet<&NodeId> = known().map(|(node, _)| node).collect();
             nodes.retain(|node, _| known.contains(node));
         }
-        let mut view = View { nodes, limits: settings.limits(), ..View::default() };
+        let (limits, served) = (settings.limits(), std::mem::take(&mut self.served));
+        let mut view = View { nodes, limits, served, ..View::default() };
         view.sought = self.sought.iter().map(|(job, (_, tasks))| (*job, tasks.clone())).collect();
         for ((job, task), held) in &self.leases {
             view.leased.entry(*job).or_default().insert(*task, held.node);
@@ -373,7 +391,11 @@ impl Leader {
         let reported = |node: &NodeId| {
             self.workers.get(node).is_some_and(|worker| worker.last_report.is_some())
         };
-        if now.since(self.since) < GRACE && !alive.iter().all(reported) {
+        let grace = |node: &NodeId| match self.lost.as_ref() == Some(node) {
+            true => GRACE_OF_THE_LOST,
+            false => GRACE,
+        };
+        if alive.iter().any(|node| now.since(self.since) < grace(node) && !reported(node)) {
             return Vec::new();
         }
         if !std::mem::take(&mut self.dirty) {
@@ -382,6 +404,8 @@ impl Leader {
         let view = self.view(now, ledger, adverts, alive);
         let plan = plan(&view, jobs);
         self.views.1 = view.nodes;
+        self.served = view.served;
+        let mut turn = self.served.values().copied().max().unwrap_or(0);
         self.waiting = plan.waiting;
         let mut holders: BTreeMap<BlobId, Vec<NodeId>> = BTreeMap::new();
         let mut sends = Vec::new();
@@ -392,6 +416,10 @@ impl Leader {
             let Some(spec) = jobs.get(&attempt.job).and_then(|job| job.spec()) else {
                 continue;
             };
+            turn += 1;
+            if self.served.len() < MAX_SERVED || self.served.contains_key(&spec.owner) {
+                self.served.insert(spec.owner.clone(), turn);
+            }
             let hardware = adverts.get(&node).map(|advert| &advert.hardware);
             let workers = &self.workers;
             let holders = holders.entry(spec.inputs).or_insert_with(|| {

@@ -82,6 +82,22 @@ fn it_does_not_wait_for_ever() {
 }
 
 #[test]
+fn the_leader_that_was_lost_is_waited_for_less_long() {
+    let mut world = World::new(2, 9);
+    world.leader = Leader::new(3, Time(0)).after(Some(node(2)));
+    world.report(10, 1, 0, &[]);
+    assert_eq!(world.tick(1400), []);
+    world.report(1450, 1, 0, &[]);
+    assert_eq!(world.tick(1510), [(node(1), 1)]);
+    // It is there after all, and in time.
+    let mut world = World::new(2, 9);
+    world.leader = Leader::new(3, Time(0)).after(Some(node(2)));
+    world.report(10, 1, 0, &[]);
+    world.report(1000, 2, 0, &[1]);
+    assert_eq!(world.tick(1010), [(node(1), 2)]);
+}
+
+#[test]
 fn nodes_that_are_off_are_waited_for_whether_they_were_seen_or_not() {
     let mut world = World::new(2, 1);
     world.adverts.values_mut().for_each(|advert| advert.engines.clear());

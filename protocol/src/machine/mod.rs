@@ -214,6 +214,8 @@ pub struct Machine {
     refused: BTreeMap<String, (Time, String)>,
     within_hours: bool,
     in_use: Option<OnReturn>,
+    /// Who led last, as far as this node followed.
+    led: Option<NodeId>,
     /// The term in which somebody is followed, and since when.
     follows: Option<(u64, Time)>,
     tokens: u64,
@@ -264,6 +266,7 @@ impl Machine {
             refused: BTreeMap::new(),
             within_hours: true,
             in_use: None,
+            led: None,
             follows: None,
             tokens: 0,
             next_report: now,
@@ -596,7 +599,8 @@ impl Machine {
                     self.out.push(Command::Write { token, term: Some(term), facts: Vec::new() });
                 }
                 election::Event::Lead(claim) => {
-                    self.leader = Some(Leader::new(claim.term, now).knowing(&self.absent));
+                    let leader = Leader::new(claim.term, now).knowing(&self.absent);
+                    self.leader = Some(leader.after(self.led.replace(claim.leader)));
                     let jobs: Vec<JobId> = self.ledger.jobs.iter().map(|(id, ..)| id).collect();
                     for job in jobs {
                         self.seek(now, job);
@@ -609,6 +613,7 @@ impl Machine {
                 }
                 election::Event::Follow(claim) => {
                     self.leader = None;
+                    self.led = Some(claim.leader);
                     self.followed(now, claim.term);
                 }
                 election::Event::Lost => {

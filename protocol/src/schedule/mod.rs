@@ -56,6 +56,8 @@ pub struct View {
     pub seconds: BTreeMap<JobId, BTreeMap<TaskKey, NodeId>>,
     /// Attempts that render with a process of their own, at tasks of which no second was made.
     pub rendering: Vec<Rendering>,
+    /// At which turn each owner was served last; the higher, the later.
+    pub served: BTreeMap<String, u64>,
     /// How many tasks of an engine may run at once, for those that have a limit. Of a run of frames
     /// one is rendered at a time.
     pub limits: BTreeMap<String, u32>,

@@ -81,17 +81,19 @@ impl<'a> Limits<'a> {
 /// What should start where, given the facts and what runs already.
 ///
 /// One task at a time goes to the job that is first in the queue, and each placement moves the
-/// owner's share, so that owners take turns.
+/// owner's share and turn, so that owners take turns.
 #[must_use]
 pub fn plan(view: &View, jobs: &Jobs) -> Plan {
     let index = Index::new(view);
     let mut idle = index.idle();
     let mut limits = Limits::new(view, jobs);
-    let (owners, mut shares): (BTreeMap<String, usize>, Vec<usize>) = {
-        let shares = rank::shares(jobs, view);
-        let numbered = shares.keys().cloned().zip(0..).collect();
-        (numbered, shares.into_values().collect())
-    };
+    let shares = rank::shares(jobs, view);
+    let owners: BTreeMap<String, usize> = shares.keys().cloned().zip(0..).collect();
+    let served = |owner: &String| view.served.get(owner).copied().unwrap_or(0);
+    // How many nodes work for each, and when each was served last.
+    let mut shares: Vec<(usize, u64)> =
+        shares.iter().map(|(owner, share)| (*share, served(owner))).collect();
+    let mut turn = view.served.values().copied().max().unwrap_or(0);
     let nothing = BTreeMap::new();
     let mut candidates: Vec<Candidate<'_>> = jobs
         .iter()
@@ -113,7 +115,7 @@ pub fn plan(view: &View, jobs: &Jobs) -> Plan {
         .collect();
     let mut plan = Plan::default();
     while !candidates.is_empty() {
-        let place = |c: &Candidate<'_>| c.place.with_share(shares[c.owner]);
+        let place = |c: &Candidate<'_>| c.place.with_share(shares[c.owner].0, shares[c.owner].1);
         let first = candidates.iter().enumerate().min_by_key(|(_, c)| place(c));
         let Some((at, _)) = first else { break };
         let candidate = &mut candidates[at];
@@ -125,7 +127,8 @@ pub fn plan(view: &View, jobs: &Jobs) -> Plan {
         match place_one(&index, &mut idle, &mut limits, candidate, key) {
             Ok(mut assignment) => {
                 assignment.more = run_behind(candidate, &assignment.attempt);
-                shares[candidate.owner] += 1;
+                turn += 1;
+                shares[candidate.owner] = (shares[candidate.owner].0 + 1, turn);
                 plan.assignments.push(assignment);
             }
             Err(waiting) => {

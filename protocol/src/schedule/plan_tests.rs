@@ -111,6 +111,27 @@ fn priority_then_turns_between_owners_then_age() {
 }
 
 #[test]
+fn where_there_are_more_owners_than_nodes_they_take_turns() {
+    let mut jobs = Jobs::new();
+    for (nonce, owner) in [(1, "ada"), (2, "bo"), (3, "cy")] {
+        let submitted = Unix(u64::from(nonce));
+        submit(
+            &mut jobs,
+            JobSpec { nonce: [nonce; 16], owner: owner.into(), submitted, ..spec(9) },
+        );
+    }
+    let mut view = view([(1, machine(16))]);
+    let mut turns = Vec::new();
+    for turn in 1..=6 {
+        let first = plan(&view, &jobs).assignments[0].attempt.job;
+        let owner = jobs.get(&first).and_then(Job::spec).unwrap().owner.clone();
+        view.served.insert(owner.clone(), turn);
+        turns.push(owner);
+    }
+    assert_eq!(turns, ["ada", "bo", "cy", "ada", "bo", "cy"]);
+}
+
+#[test]
 fn test_frames_alone_start_first() {
     let mut jobs = Jobs::new();
     submit(&mut jobs, JobSpec { test_frames: vec![run(7, 7)], ..spec(9) });
@@ -249,6 +270,7 @@ fn world_with(together: u32) -> impl Strategy<Value = (View, Jobs)> {
     (nodes, jobs, limits).prop_map(|(nodes, wanted, limit)| {
         let mut view = view((1..).zip(nodes));
         view.limits.extend(limit.map(|limit| ("demo".to_owned(), limit)));
+        view.served.insert("ada".into(), limit.unwrap_or(0).into());
         let mut jobs = Jobs::new();
         let mut facts = 1000;
         for (nonce, (ram, frames, together, engine, failures)) in (1..).zip(wanted) {

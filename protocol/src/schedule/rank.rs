@@ -15,6 +15,8 @@ pub struct Place {
     priority: Reverse<u8>,
     /// How many nodes work for the owner already: fair share among owners.
     share: usize,
+    /// When the owner was served last: where there are more owners than nodes, they take turns.
+    served: u64,
     age: Unix,
     job: JobId,
 }
@@ -34,13 +36,13 @@ pub fn shares(jobs: &Jobs, view: &View) -> BTreeMap<String, usize> {
 #[must_use]
 pub fn place(id: JobId, job: &Job, spec: &JobSpec, share: usize) -> Place {
     let priority = Reverse(job.switches().priority);
-    Place { priority, share, age: spec.submitted, job: id }
+    Place { priority, share, served: 0, age: spec.submitted, job: id }
 }
 
 impl Place {
-    /// The same job's place, when so many nodes work for its owner.
+    /// The same job's place, when so many nodes work for its owner, who was served last at that turn.
     #[must_use]
-    pub const fn with_share(self, share: usize) -> Self {
-        Self { share, ..self }
+    pub const fn with_share(self, share: usize, served: u64) -> Self {
+        Self { share, served, ..self }
     }
 }

@@ -25,7 +25,10 @@ pub(super) fn plan(view: &View, jobs: &Jobs) -> (Vec<Assignment>, BTreeMap<JobId
         let next = jobs
             .iter()
             .filter_map(|(id, job, spec)| Some((id, job, spec, open(&id, job)?)))
-            .min_by_key(|(id, job, spec, _)| rank::place(*id, job, spec, shares[&spec.owner]));
+            .min_by_key(|(id, job, spec, _)| {
+                let served = view.served.get(&spec.owner).copied().unwrap_or(0);
+                rank::place(*id, job, spec, 0).with_share(shares[&spec.owner], served)
+            });
         let Some((id, job, spec, key)) = next else { return (assignments, waiting) };
         match place(&view, jobs, id, job, spec, key) {
             Ok(node) => {
@@ -35,6 +38,8 @@ pub(super) fn plan(view: &View, jobs: &Jobs) -> (Vec<Assignment>, BTreeMap<JobId
                 assignments.push(Assignment { node, attempt, more: Vec::new() });
                 view.nodes.get_mut(&node).unwrap().idle = false;
                 view.leased.entry(id).or_default().insert(key, node);
+                let turn = view.served.values().max().unwrap_or(&0) + 1;
+                view.served.insert(spec.owner.clone(), turn);
             }
             Err(why) => {
                 waiting.entry(id).or_insert(why);
