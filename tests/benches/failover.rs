@@ -167,11 +167,13 @@ impl<'a> Farm<'a> {
             assert!(begun.elapsed() < PATIENCE, "nobody hands anything out");
             std::thread::sleep(Duration::from_millis(2));
         };
-        held.clear();
         match self.network {
             None => self.daemons[leader].start(),
             Some(network) => network.cut(leader, false),
         }
+        // Who was cut off would go on with the others' frames in its own half.
+        _ = self.leader();
+        held.clear();
         wait_for(PATIENCE, "the job is done", || {
             let job = self.daemons[asked].json(&["job", &job, "--json"]);
             (job["status"] == "completed").then_some(())

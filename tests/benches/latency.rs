@@ -135,7 +135,7 @@ impl Traced {
     /// When anything was synced, in milliseconds since 1970.
     fn end(mut self) -> Vec<f64> {
         let mut syncs = Vec::new();
-        for (child, file) in &mut self.0 {
+        for (mut child, file) in self.0.drain(..) {
             _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
             _ = child.wait();
             let text = std::fs::read_to_string(file).unwrap_or_default();
