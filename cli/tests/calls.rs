@@ -139,8 +139,8 @@ fn help_lists_what_there_is() {
           --frames-per-task <N>  How many frames one process of the renderer takes [alias: --chunk-size]
           --tiles <CxR>          Split every frame into columns and rows, like 2x2
           --fresh                Render everything, also what other jobs have rendered already
-          --check <PERCENT>      Render so many percent of the frames a second time on another node,
-                                 and compare
+          --check <PERCENT>      Render so many percent of the frames a second time on another node, and
+                                 compare
 
     Everywhere:
           --json              Print JSON for scripts: one document, or one a line for commands that go

@@ -176,6 +176,15 @@ home = true
         let refused = farm.submission(1, &source.path().join(LINKED), &wrong).run().ended_with(2);
         assert!(refused.stderr.contains(known), "it says what there is: {}", refused.stderr);
     }
+    // A graphics card that isn't there is no reason to render on the processor.
+    for (device, ends) in [("METAL", false), ("CPU", true)] {
+        let asked = [&options[..], &["--arg", &format!("device={device}")]].concat();
+        let job = Submission::of(linked(false), LINKED).options(&asked).watch(&farm, 1);
+        match ends {
+            true => job.assert_completed(1),
+            false => assert!(job.assert_failed(1).contains("no METAL device")),
+        };
+    }
     // The one that is there is the one that is rendered.
     let source = linked(false);
     let first = blender_by_hand(&source.path().join(LINKED), 2..=2);

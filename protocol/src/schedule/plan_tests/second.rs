@@ -79,7 +79,7 @@ fn no_second_attempt_where_something_else_waits_or_nobody_suits() {
     };
     assert_eq!(late(&[7], &last_try), (0, 0), "one more failure would end it");
     let slow = |_: &mut View, jobs: &mut Jobs, job| {
-        let slow = Outcome { render_ms: 90_000, ..outcome(1, 0, 0, done()) };
+        let slow = Outcome { render_ms: 90_000, ..outcome(1, 1, 1, done()) };
         let outcomes = vec![slow];
         jobs.apply(fact(97), node(2), &Body::Outcomes(Outcomes { job, outcomes }));
     };

@@ -5,7 +5,7 @@ fn shipped_engines_are_there_and_whole() {
     let engines = shipped();
     assert_eq!(
         engines.keys().collect::<Vec<_>>(),
-        ["blender", "command", "demo", "join", "noop", "povray"]
+        ["blender", "command", "compare", "demo", "join", "noop", "povray"]
     );
     assert_eq!(engines["join"].builtin, Some(Builtin::Join));
     assert_eq!(engines["noop"].builtin, Some(Builtin::Noop));
