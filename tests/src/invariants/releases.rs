@@ -41,7 +41,9 @@ impl Invariant for Releases {
     }
 
     fn look(&mut self, world: &World) -> Result<(), String> {
-        match world.calm_for() > SPREAD && (world.now / SECOND).is_multiple_of(15) {
+        // Who has just joined knows nothing yet.
+        let settled = world.calm_for() > SPREAD && world.now > world.record.stirred + SPREAD;
+        match settled && (world.now / SECOND).is_multiple_of(15) {
             true => Self::check(world),
             false => Ok(()),
         }

@@ -31,8 +31,10 @@ fn a_worker_is_killed_in_mid_frame() {
     assert_started_again_only_after_deaths(&farm.events());
     assert_eq!(farm.started().len(), 6);
     farm.wait_for_files(&out, names("slow", 6, "txt"));
-    // It is told as done by the one that did it, and never as having failed.
+    // It is told as done by the one that did it, and never as having failed. Where the first attempt looked
+    // late before its lease had ended, the other is a second one; else it is the first once more.
     let done = &in_status(&document, "done");
     let it = done.iter().find(|document| document["frame"] == frame).unwrap();
-    assert_eq!((&it["node_name"], &it["attempt"]), (&starts[1].as_str().into(), &1.into()));
+    assert_eq!(it["node_name"], starts[1].as_str());
+    assert!(it["attempt"] == 1 || it["attempt"] == 2, "{it:#}");
 }
