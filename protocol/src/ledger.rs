@@ -154,7 +154,7 @@ impl Ledger {
         if self.ids.contains(&fact.id()) {
             return Verdict::Known;
         }
-        if fact.scope().is_some_and(|job| self.jobs.is_removed(&job)) {
+        if fact.scope().is_some_and(|job| self.is_past(&job, fact)) {
             return Verdict::Known;
         }
         let Ok(body) = fact.body() else {
@@ -187,13 +187,25 @@ impl Ledger {
         }
     }
 
+    /// Whether a fact about a job means nothing, since that was removed. Of several removals the smallest
+    /// stays: two people may remove a job at once, and replicas that hear of both have to end up equal.
+    fn is_past(&self, job: &JobId, fact: &Fact) -> bool {
+        let removed = self.jobs.is_removed(job);
+        let held = self.by_job.get(job).and_then(BTreeSet::first);
+        let takes_over = || {
+            matches!(fact.body(), Ok(Some(Body::Removal(_))))
+                && held.is_none_or(|held| fact.id() < *held)
+        };
+        removed && !takes_over()
+    }
+
     /// Joins a fact that was found [`Verdict::New`] and is on disk, or was read from there.
     pub fn apply(&mut self, fact: &Fact) -> Applied {
         let id = fact.id();
         self.revision += 1;
         let mut applied = Applied::default();
         if let Some(job) = fact.scope() {
-            if self.jobs.is_removed(&job) {
+            if self.is_past(&job, fact) {
                 applied.obsolete.push(id);
                 return applied;
             }
@@ -239,5 +251,40 @@ fn may_write(author: &Statement, body: &Body) -> bool {
         Body::Spec(_) | Body::Control(_) | Body::Removal(_) | Body::Setting(_) => true,
         Body::Outcomes(_) | Body::Notes(_) => author.role.renders(),
         Body::Delivery(delivery) => delivery.node == author.subject,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fact::Removal;
+    use crate::job::samples::spec;
+    use crate::sign::KeyPair;
+
+    #[test]
+    fn replicas_that_hear_of_two_removals_end_up_equal() {
+        let studio = StudioId([7; 32]);
+        let keys = |n: u8| KeyPair::from_secret(&[n; 32]);
+        let spec = spec(3);
+        let job = spec.id();
+        let submitted = Fact::sign(&studio, &Body::Spec(Box::new(spec)), &keys(1));
+        let removal = |n| Fact::sign(&studio, &Body::Removal(Removal { job }), &keys(n));
+        let (one, other) = (removal(1), removal(2));
+        let replica = |facts: [&Fact; 4]| {
+            let mut ledger = Ledger::new(studio);
+            let mut obsolete = BTreeSet::new();
+            for fact in facts {
+                obsolete.extend(ledger.apply(fact).obsolete);
+            }
+            assert!(ledger.jobs.is_removed(&job));
+            (ledger.ids().clone(), obsolete)
+        };
+        let (ids, _) = replica([&submitted, &one, &other, &submitted]);
+        assert_eq!(ids, BTreeSet::from([one.id().min(other.id())]));
+        assert_eq!(replica([&other, &submitted, &one, &one]).0, ids);
+        let (again, obsolete) = replica([&one, &other, &submitted, &other]);
+        assert_eq!(again, ids);
+        // What is held is never deleted from the disk.
+        assert!(obsolete.contains(&one.id().max(other.id())) && obsolete.is_disjoint(&ids));
     }
 }
