@@ -178,7 +178,8 @@ home = true
     }
     // A graphics card that isn't there is no reason to render on the processor.
     for (device, ends) in [("METAL", false), ("CPU", true)] {
-        let asked = [&options[..], &["--arg", &format!("device={device}")]].concat();
+        let device = format!("device={device}");
+        let asked = [&options[..], &["--arg", &device]].concat();
         let job = Submission::of(linked(false), LINKED).options(&asked).watch(&farm, 1);
         match ends {
             true => job.assert_completed(1),
