@@ -2,6 +2,10 @@
 //! `ip` and `tc`.
 
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How many were made: what is left of one may go a moment after it was removed.
+static MADE: AtomicUsize = AtomicUsize::new(0);
 
 /// Namespaces that are joined by a bridge; they are removed when this is dropped.
 #[derive(Debug)]
@@ -29,7 +33,8 @@ impl Network {
     /// When some can be made and others can't.
     #[must_use]
     pub fn new(count: usize, mbit: usize) -> Option<Self> {
-        let prefix = format!("wb{}", std::process::id() % 10_000);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let prefix = format!("wb{}c{number}", std::process::id() % 10_000);
         let bridge = format!("{prefix}br");
         if !run(&format!("ip link add {bridge} type bridge")) {
             return None;
