@@ -155,13 +155,15 @@ async fn key(
     if !own.reuse || !rendered.reuse || spec.is_check(made.task.step) {
         return None;
     }
+    // All files of the job are looked at: before others have to wait.
+    let inputs = Inputs::of(tree);
     let machine = node.machine();
     let job = machine.ledger.jobs.get(&made.job)?;
     let maker = |task: &TaskKey| {
         let author = job.task(task)?.done.as_deref()?.author;
         reuse::maker(machine.adverts.get(&author)?, spec, task.step)
     };
-    key_of(spec, &Inputs::of(tree), &made.task, rendered.is_told_span(), &maker)
+    key_of(spec, &inputs, &made.task, rendered.is_told_span(), &maker)
 }
 
 /// Makes the preview of a frame, and pins it for its job; none of a tile, nor of files that are no pictures.
