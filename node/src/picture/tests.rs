@@ -183,30 +183,12 @@ fn damaged_tiles_are_joined_or_refused() {
     let files = ["a.png", "a.exr"].map(|name| folder.path().join(name));
     write_png(&files[0], SIZE, ::png::BitDepth::Sixteen, &[9; 140]);
     write_exr(&files[1], SIZE, &whole);
-    let mut seed = 7_u64;
-    let mut below = |limit: usize| {
-        // SplitMix64's multiplier is enough to be all over the file.
-        seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x1234_5678_9abc_def1);
-        (seed >> 33) as usize % limit
-    };
+    let mut below = numbers(7);
     for file in files {
-        let good = std::fs::read(&file).unwrap();
         let to = folder.path().join("to").with_extension(file.extension().unwrap());
-        join(std::slice::from_ref(&file), grid, &to, LIMIT).unwrap();
-        let mut refused = 0;
-        for _ in 0..2000 {
-            let mut bad = good.clone();
-            for _ in 0..1 + below(4) {
-                let at = below(bad.len());
-                match below(3) {
-                    0 => bad[at] ^= 1 << below(8),
-                    1 => bad[at] = [0, 0x7f, 0x80, 0xff][below(4)],
-                    _ => bad.truncate(at + 1),
-                }
-            }
-            std::fs::write(&file, &bad).unwrap();
-            refused += usize::from(join(std::slice::from_ref(&file), grid, &to, LIMIT).is_err());
-        }
+        let joins = || join(std::slice::from_ref(&file), grid, &to, LIMIT).is_ok();
+        assert!(joins());
+        let refused = refused(&file, 2000, &mut below, joins);
         assert!(refused > 200, "{}: {refused}", file.display());
     }
 }
@@ -323,28 +305,10 @@ fn previews_of_damaged_pictures_are_made_or_refused() {
     write_png(&png, SIZE, ::png::BitDepth::Sixteen, &[9; 140]);
     write_channels(&exr, (5, 1), &[("R", &[0.5; 5]), ("G", &[0.5; 5]), ("B", &[0.5; 5])]);
     std::fs::write(&jpg, include_bytes!("samples/halves.jpg")).unwrap();
-    let mut random = 11_u64;
-    let mut below = |limit: usize| {
-        random = random.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x1234_5678_9abc_def1);
-        (random >> 33) as usize % limit
-    };
+    let mut below = numbers(11);
     for file in [png, exr, jpg] {
-        let good = std::fs::read(&file).unwrap();
         assert!(preview(&file).unwrap().is_some());
-        let mut refused = 0;
-        for _ in 0..1000 {
-            let mut bad = good.clone();
-            for _ in 0..1 + below(4) {
-                let at = below(bad.len());
-                match below(3) {
-                    0 => bad[at] ^= 1 << below(8),
-                    1 => bad[at] = [0, 0x7f, 0x80, 0xff][below(4)],
-                    _ => bad.truncate(at + 1),
-                }
-            }
-            std::fs::write(&file, &bad).unwrap();
-            refused += usize::from(preview(&file).is_err());
-        }
+        let refused = refused(&file, 1000, &mut below, || preview(&file).is_ok());
         assert!(refused > 50, "{}: {refused}", file.display());
     }
 }
@@ -399,4 +363,36 @@ fn pictures_are_compared_by_what_they_show() {
     let text = folder.path().join("a.txt");
     std::fs::write(&text, "x").unwrap();
     assert!(compare(&text, &text, 0.0, LIMIT).unwrap_err().contains("a.txt"));
+}
+
+/// Numbers below a limit, from a seed: SplitMix64's multiplier is enough to be all over a file.
+fn numbers(mut seed: u64) -> impl FnMut(usize) -> usize {
+    move |limit| {
+        seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x1234_5678_9abc_def1);
+        (seed >> 33) as usize % limit
+    }
+}
+
+/// Damages a file so often in other ways, and says how often it was not `read` then.
+fn refused(
+    file: &Path,
+    tries: usize,
+    below: &mut impl FnMut(usize) -> usize,
+    read: impl Fn() -> bool,
+) -> usize {
+    let good = std::fs::read(file).unwrap();
+    let damaged = (0..tries).filter(|_| {
+        let mut bad = good.clone();
+        for _ in 0..1 + below(4) {
+            let at = below(bad.len());
+            match below(3) {
+                0 => bad[at] ^= 1 << below(8),
+                1 => bad[at] = [0, 0x7f, 0x80, 0xff][below(4)],
+                _ => bad.truncate(at + 1),
+            }
+        }
+        std::fs::write(file, &bad).unwrap();
+        !read()
+    });
+    damaged.count()
 }
