@@ -1,11 +1,34 @@
 //! The reasons for which this daemon pins blobs.
 
-use weft_protocol::ids::JobId;
+use std::sync::Arc;
+
+use weft_protocol::ids::{BlobId, JobId};
+use weft_store::{Batch, Intake, Store};
 
 /// A job whose inputs, results and logs are kept until it is removed.
 #[must_use]
 pub(crate) fn job(job: &JobId) -> String {
     format!("job/{job}")
+}
+
+/// Pins blobs for a job that came here under an intake, which ends with that.
+///
+/// # Errors
+/// When the catalog can't be written.
+pub(crate) async fn pin_for(
+    store: &Arc<Store>,
+    id: &JobId,
+    blobs: Vec<BlobId>,
+    intake: Intake,
+) -> Result<(), String> {
+    let (store, reason) = (Arc::clone(store), job(id));
+    let pinned = tokio::task::spawn_blocking(move || {
+        let batch = blobs.iter().fold(Batch::new(), |batch, blob| batch.pin(*blob, &reason));
+        let committed = store.commit(&batch);
+        drop(intake);
+        committed
+    });
+    pinned.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }
 
 /// The job for whose sake something is pinned for this reason, if it is for a job's.

@@ -18,7 +18,6 @@ use weft_protocol::job::task::TaskKey;
 use weft_protocol::machine::{Input, Machine};
 use weft_protocol::schedule::{NodeView, feasible};
 use weft_protocol::wire::control::{Advert, AttemptKey};
-use weft_store::Batch;
 
 use crate::clock::unix_now;
 use crate::node::Shared;
@@ -248,14 +247,7 @@ async fn fetch(node: &Arc<Shared>, job: &JobId, results: &[Match], time: Duratio
     if !matches!(fetched, Ok(Ok(()))) {
         return false;
     }
-    let (store, reason) = (Arc::clone(&node.store), crate::pins::job(job));
-    let pinned = tokio::task::spawn_blocking(move || {
-        let batch = blobs.iter().fold(Batch::new(), |batch, blob| batch.pin(*blob, &reason));
-        let committed = store.commit(&batch);
-        drop(intake);
-        committed
-    });
-    matches!(pinned.await, Ok(Ok(())))
+    crate::pins::pin_for(&node.store, job, blobs, intake).await.is_ok()
 }
 
 /// Hands results in, and waits until they are the job's.

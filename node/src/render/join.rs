@@ -12,7 +12,7 @@ use weft_protocol::job::spec::JobSpec;
 use weft_protocol::job::task::TaskKey;
 use weft_protocol::machine::{Input, Machine};
 use weft_protocol::wire::control::AttemptKey;
-use weft_store::{Batch, Store};
+use weft_store::Store;
 
 use super::frames::Took;
 use super::run::Started;
@@ -97,14 +97,7 @@ impl Renderer {
         let intake = self.inner.store.intake();
         let fetched = self.inner.fetcher.blobs(&blobs, &from).await;
         fetched.map_err(|error| error.to_string())?;
-        let (store, reason) = (Arc::clone(&self.inner.store), crate::pins::job(&attempt.job));
-        let pinned = tokio::task::spawn_blocking(move || {
-            let batch = blobs.iter().fold(Batch::new(), |batch, blob| batch.pin(*blob, &reason));
-            let committed = store.commit(&batch);
-            drop(intake);
-            committed
-        });
-        pinned.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+        crate::pins::pin_for(&self.inner.store, &attempt.job, blobs, intake).await
     }
 
     /// Puts the files of a frame together; those of one name belong together.
