@@ -5,6 +5,9 @@
 //! of it, and the fuzz targets in `fuzz/` feed it whatever libFuzzer comes up with.
 
 mod mutate;
+/// The daemon's own file, without the daemon: all of libp2p would have to be built for fuzzing.
+#[path = "../../../node/src/transfer/pack.rs"]
+mod pack;
 mod samples;
 
 use std::fmt::Debug;
@@ -12,11 +15,12 @@ use std::fmt::Debug;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use weft_protocol::certificate::Chain;
+use weft_protocol::content::chunker::MAX_CHUNK;
 use weft_protocol::content::{Bitmap, Manifest, Tree};
 use weft_protocol::fact::{Body, Fact, Kind};
-use weft_protocol::wire::gate::{Answer, Credential, MAX_CREDENTIAL};
+use weft_protocol::wire::gate::{Answer, Credential, MAX_CREDENTIAL, Studio};
 use weft_protocol::wire::invite::Code;
-use weft_protocol::wire::transfer::{MAX_REPLY, MAX_REQUEST, Reply, Request};
+use weft_protocol::wire::transfer::{Encoding, MAX_REPLY, MAX_REQUEST, Reply, Request};
 use weft_protocol::wire::{self, control, gossip};
 use weft_store::TABLES;
 
@@ -43,7 +47,7 @@ pub fn target(name: &str) -> Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 33] = [
+pub const TARGETS: [Target; 35] = [
     Target {
         name: "control",
         feed: |bytes| message::<control::Message>(bytes, control::MAX_MESSAGE),
@@ -70,6 +74,8 @@ pub const TARGETS: [Target; 33] = [
     Target { name: "gate_credential", feed: |bytes| message::<Credential>(bytes, MAX_CREDENTIAL) },
     Target { name: "gate_answer", feed: |bytes| message::<Answer>(bytes, MAX_CREDENTIAL) },
     Target { name: "invite", feed: invite },
+    Target { name: "studio", feed: |bytes| message::<Studio>(bytes, Studio::MAX_ENCODED) },
+    Target { name: "chunk", feed: chunk },
     Target { name: "record_manifests", feed: |bytes| record("manifests", bytes) },
     Target { name: "record_blobs", feed: |bytes| record("blobs", bytes) },
     Target { name: "record_inline", feed: |bytes| record("inline", bytes) },
@@ -141,6 +147,20 @@ fn tree(bytes: &[u8]) -> bool {
     assert_eq!(tree.encode(), bytes, "there is one encoding and no other");
     let _ = tree.needed_for(&[i32::MIN, -1, 0, 7, i32::MAX]).count();
     true
+}
+
+/// A chunk that comes compressed: the length that its manifest says (4 bytes), and the bytes.
+fn chunk(bytes: &[u8]) -> bool {
+    let Some((len, packed)) = bytes.split_first_chunk::<4>() else {
+        return false;
+    };
+    let len = (u32::from_le_bytes(*len) as usize).min(MAX_CHUNK);
+    let plain = pack::unpack(Encoding::Zstd, packed.to_vec(), len);
+    assert!(plain.len() <= len, "no chunk gets longer than its manifest says");
+    let (encoding, again) = pack::squeeze(plain.clone());
+    assert!(again.len() <= plain.len(), "nothing gets longer by being packed");
+    assert_eq!(pack::unpack(encoding, again, plain.len()), plain, "packed and unpacked again");
+    !plain.is_empty()
 }
 
 fn invite(bytes: &[u8]) -> bool {

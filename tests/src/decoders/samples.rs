@@ -259,7 +259,17 @@ fn contents() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("tree", "empty", Tree::default().encode()),
         ("bitmap", "some", wire::encode(&some_bitmap())),
         ("bitmap", "full", wire::encode(&Bitmap::full(9))),
+        ("chunk", "stored", packed(5, &[0x29, 0, 0, b'h', b'e', b'l', b'l', b'o'])),
+        ("chunk", "repeated", packed(200, &[0x43, 6, 0, b'x'])),
     ]
+}
+
+/// A zstd frame of at most 255 bytes in one block, made by hand: what the library writes may change with its
+/// version. Before it stands the length that the manifest says.
+fn packed(len: u8, block: &[u8]) -> Vec<u8> {
+    // Magic number; one segment, whose length is one byte; that byte.
+    let frame = [0x28, 0xb5, 0x2f, 0xfd, 0x20, len];
+    [&u32::from(len).to_le_bytes()[..], &frame, block].concat()
 }
 
 fn advert() -> Advert {
@@ -398,6 +408,7 @@ fn at_the_gate() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     };
     let refused = Answer::Refused("the certificate has expired".into());
     vec![
+        ("studio", "founded", wire::encode(&studio)),
         ("gate_credential", "member", wire::encode(&Credential::Member(Box::new(chain())))),
         ("gate_credential", "join", wire::encode(&join)),
         ("gate_answer", "member", wire::encode(&Answer::Member(Box::new(chain())))),
