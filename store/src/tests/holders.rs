@@ -16,11 +16,13 @@ use weft_protocol::retention;
 use super::dice::Dice;
 use super::fake_disk::{FakeDisk, Survives};
 use super::*;
-use crate::{CollectError, Intake};
+use crate::Intake;
 
 const NODES: usize = 4;
 const JOBS: usize = 3;
 const FILES: usize = 5;
+/// After how many received bytes of a file its node's catalog is told.
+const CHECKPOINT: u64 = 100_000;
 
 /// What is done, by which node.
 #[derive(Debug, Clone, Copy)]
@@ -47,13 +49,34 @@ enum Op {
     Collect(usize),
     /// The oldest of it.
     CollectOldest(usize, u64),
-    /// Loses its power after so many more changes to its disk, in the midst of collecting, and starts again.
+    /// Loses its power after so many more changes to its disk, in the midst of something, and starts again.
     /// The last is the seed of what survives.
-    Crash(usize, usize, u64),
+    Crash(usize, At, usize, u64),
 }
+
+/// What a node is at when its power fails.
+#[derive(Debug, Clone, Copy)]
+enum At {
+    Collecting,
+    /// Taking in a job's files, and pinning them.
+    Submitting(usize),
+    /// Fetching a job's files, and pinning them.
+    Keeping(usize),
+    /// Pinning a file.
+    Pinning(usize),
+}
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
     let (node, job, file) = (0..NODES, 0..JOBS, 0..FILES);
+    // About as many changes as each takes, so that some get to their end.
+    let at = prop_oneof![
+        2 => (Just(At::Collecting), 0..40_usize),
+        1 => (job.clone().prop_map(At::Submitting), 0..120_usize),
+        3 => (job.clone().prop_map(At::Keeping), 0..160_usize),
+        1 => (file.clone().prop_map(At::Pinning), 0..15_usize),
+    ];
     let op = prop_oneof![
         3 => (node.clone(), job.clone()).prop_map(|(node, job)| Op::Submit(node, job)),
         6 => (node.clone(), job.clone()).prop_map(|(node, job)| Op::Begin(node, job)),
@@ -66,8 +89,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         2 => node.clone().prop_map(Op::Release),
         4 => node.clone().prop_map(Op::Collect),
         3 => (node.clone(), 1..100_000_u64).prop_map(|(node, bytes)| Op::CollectOldest(node, bytes)),
-        2 => (node, 0..40_usize, any::<u64>())
-            .prop_map(|(node, changes, seed)| Op::Crash(node, changes, seed)),
+        4 => (node, at, any::<u64>())
+            .prop_map(|(node, (at, changes), seed)| Op::Crash(node, at, changes, seed)),
     ];
     prop::collection::vec(op, 1..80)
 }
@@ -114,7 +137,7 @@ fn reason(job: &Job) -> String {
 impl World {
     fn new() -> Self {
         let scratch = Scratch::new();
-        let lengths = [40_000, 300, 70_000, 20, 17_000];
+        let lengths = [40_000, 300, 900_000, 20, 17_000];
         let files: Vec<_> = (1..)
             .zip(lengths)
             .map(|(seed, length)| {
@@ -152,36 +175,11 @@ impl World {
 
     fn act(&mut self, op: Op) {
         match op {
-            Op::Submit(node, job) => {
-                if self.removed.contains(&job) {
-                    return;
-                }
-                let (job_files, here) = (&self.jobs[job], &mut self.nodes[node]);
-                let _intake = here.store.intake();
-                for (_, bytes) in &job_files.files {
-                    here.store.ingest_bytes(bytes).unwrap();
-                }
-                here.store.pin_tree(job_files.files[0].0, &reason(job_files)).unwrap();
-                here.jobs_pinned.insert(job);
-                self.promised(job);
-            }
-            Op::Begin(node, job) => {
-                let files = self.jobs[job].files.iter().map(|(blob, _)| *blob).collect();
-                let here = &mut self.nodes[node];
-                let _intake = here.store.intake();
-                here.keeping =
-                    Some(Keeping { job, missing: files, here: BTreeSet::new(), _intake });
-            }
-            Op::Step(node) => self.step(node),
+            Op::Submit(node, job) => self.submit(node, job).unwrap(),
+            Op::Begin(node, job) => self.begin(node, job),
+            Op::Step(node) => self.step(node).unwrap(),
             Op::Abandon(node) => self.nodes[node].keeping = None,
-            Op::Pin(node, file) => {
-                let (blob, here) = (self.files[file].0, &mut self.nodes[node]);
-                let _hold = here.store.hold(blob);
-                if here.store.has(blob).unwrap() {
-                    here.store.pin(blob, USER).unwrap();
-                    here.files_pinned.insert(file);
-                }
-            }
+            Op::Pin(node, file) => self.pin(node, file).unwrap(),
             Op::Unpin(node, file) => {
                 self.nodes[node].store.unpin(self.files[file].0, USER).unwrap();
                 self.nodes[node].files_pinned.remove(&file);
@@ -192,17 +190,20 @@ impl World {
             }
             Op::Hear(node) => self.hear(node),
             Op::Release(node) => self.release(node),
-            Op::Collect(node) => {
-                drop(self.nodes[node].store.collect(Duration::ZERO, false).unwrap())
-            }
+            Op::Collect(node) => self.collect(node).unwrap(),
             Op::CollectOldest(node, bytes) => {
                 drop(self.nodes[node].store.collect_oldest(bytes).unwrap())
             }
-            Op::Crash(node, changes, seed) => {
+            Op::Crash(node, at, changes, seed) => {
+                self.nodes[node].disk.burn_after(changes);
+                // It may get to its end, or not. What was said to be done by then holds.
+                let _: Result = match at {
+                    At::Collecting => self.collect(node),
+                    At::Submitting(job) => self.submit(node, job),
+                    At::Keeping(job) => self.keep(node, job),
+                    At::Pinning(file) => self.pin(node, file),
+                };
                 let here = &mut self.nodes[node];
-                here.disk.burn_after(changes);
-                // It may get to its end, or not.
-                let _: Result<_, CollectError> = here.store.collect(Duration::ZERO, false);
                 here.keeping = None;
                 let mut dice = Dice::new(seed);
                 let survives = Survives::any(&mut dice);
@@ -212,26 +213,73 @@ impl World {
         }
     }
 
+    fn submit(&mut self, node: usize, job: usize) -> Result {
+        if self.removed.contains(&job) {
+            return Ok(());
+        }
+        let (job_files, here) = (&self.jobs[job], &mut self.nodes[node]);
+        let _intake = here.store.intake();
+        for (_, bytes) in &job_files.files {
+            here.store.ingest_bytes(bytes)?;
+        }
+        here.store.pin_tree(job_files.files[0].0, &reason(job_files))?;
+        here.jobs_pinned.insert(job);
+        self.promised(job);
+        Ok(())
+    }
+
+    fn begin(&mut self, node: usize, job: usize) {
+        let files = self.jobs[job].files.iter().map(|(blob, _)| *blob).collect();
+        let here = &mut self.nodes[node];
+        let _intake = here.store.intake();
+        here.keeping = Some(Keeping { job, missing: files, here: BTreeSet::new(), _intake });
+    }
+
+    /// From being asked to keep a job's files to the promise.
+    fn keep(&mut self, node: usize, job: usize) -> Result {
+        self.begin(node, job);
+        while self.nodes[node].keeping.is_some() {
+            self.step(node)?;
+        }
+        Ok(())
+    }
+
+    fn pin(&mut self, node: usize, file: usize) -> Result {
+        let (blob, here) = (self.files[file].0, &mut self.nodes[node]);
+        let _hold = here.store.hold(blob);
+        if here.store.has(blob)? {
+            here.store.pin(blob, USER)?;
+            here.files_pinned.insert(file);
+        }
+        Ok(())
+    }
+
+    fn collect(&mut self, node: usize) -> Result {
+        self.nodes[node].store.collect(Duration::ZERO, false)?;
+        Ok(())
+    }
+
     /// Fetches a file from whoever has it. Where nobody has, what was asked is refused.
-    fn step(&mut self, node: usize) {
+    fn step(&mut self, node: usize) -> Result {
         let Some(mut keeping) = self.nodes[node].keeping.take() else {
-            return;
+            return Ok(());
         };
         if let Some(blob) = keeping.missing.pop_front() {
             let mut others = self.nodes.iter().map(|other| &other.store);
             let from = others.find(|store| store.has(blob).unwrap());
             let Some(from) = from else {
-                return;
+                return Ok(());
             };
-            fetch(from, &self.nodes[node].store, blob);
+            fetch(from, &self.nodes[node].store, blob)?;
             keeping.here.insert(blob);
             self.nodes[node].keeping = Some(keeping);
-            return;
+            return Ok(());
         }
         let (job, here) = (&self.jobs[keeping.job], &mut self.nodes[node]);
-        here.store.pin_tree(job.files[0].0, &reason(job)).unwrap();
+        here.store.pin_tree(job.files[0].0, &reason(job))?;
         here.jobs_pinned.insert(keeping.job);
         self.promised(keeping.job);
+        Ok(())
     }
 
     /// A node has promised to keep a job's files.
@@ -311,16 +359,20 @@ impl World {
 }
 
 fn open(disk: &FakeDisk) -> Store {
-    crate::open::open_on(Arc::new(disk.clone()), None).unwrap()
+    let mut store = crate::open::open_on(Arc::new(disk.clone()), None).unwrap();
+    // Told often, so that the power fails while it is.
+    store.checkpoint = CHECKPOINT;
+    store
 }
 
-fn fetch(from: &Store, to: &Store, blob: BlobId) {
+fn fetch(from: &Store, to: &Store, blob: BlobId) -> Result {
     let (manifest, chunks) = for_a_peer(from, blob);
-    let have = to.begin_partial(blob, &manifest).unwrap();
+    let have = to.begin_partial(blob, &manifest)?;
     for index in have.missing() {
-        to.write_chunk(blob, index, &chunks[index as usize]).unwrap();
+        to.write_chunk(blob, index, &chunks[index as usize])?;
     }
-    to.finish(blob).unwrap();
+    to.finish(blob)?;
+    Ok(())
 }
 
 /// How many runs: a dozen, or as many as `PROPTEST_CASES` says.
