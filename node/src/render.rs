@@ -138,7 +138,8 @@ impl Renderer {
         (inputs, made): (mpsc::Sender<Input>, mpsc::Sender<Made>),
     ) -> Self {
         let runs = Mutex::new(BTreeMap::new());
-        let ready = inputs::Ready::new(home.jobs(), Arc::clone(&store), shared_roots);
+        let offered = sandbox.offered(engines.values().map(|(definition, _)| definition));
+        let ready = inputs::Ready::new(home.jobs(), Arc::clone(&store), shared_roots, offered);
         let inner = Inner {
             home,
             weft,

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use weft_scene::engine::Definition;
+use weft_store::Offered;
 
 pub(crate) use environment::environment;
 use places::{Places, System};
@@ -125,6 +126,20 @@ impl Sandbox {
         matches!(self.protection, Protection::Bubblewrap(_))
     }
 
+    /// How jobs' files are offered to runs on this machine: as second names of the store's own files only
+    /// where every run sees them through a read-only mount, and no engine may write where they lie. A chmod, which neither
+    /// the kernel's Landlock nor a file's mode keeps its owner from, would otherwise reach the store.
+    pub(crate) fn offered<'a>(&self, engines: impl IntoIterator<Item = &'a Definition>) -> Offered {
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let home = real(&self.system.home);
+        let reaches = |path: PathBuf| home.starts_with(&path) || path.starts_with(&home);
+        let mut writable = engines.into_iter().flat_map(|engine| &engine.writable);
+        match self.is_whole() && !writable.any(|path| reaches(real(Path::new(path)))) {
+            true => Offered::Linked,
+            false => Offered::ReadOnly,
+        }
+    }
+
     /// Why engines can't be used here, where a sandbox is required and there is none.
     #[must_use]
     pub fn refusal(&self) -> Option<String> {
@@ -185,5 +200,44 @@ impl Protection {
             Self::Landlock(_) => "landlock",
             Self::None => "none",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn engines(table: &str) -> std::collections::BTreeMap<String, Definition> {
+        let text = format!("[engine.x]\nexecutables = ['/p']\n{table}\n");
+        weft_scene::engine::parse(&text, "test").unwrap()
+    }
+
+    #[test]
+    fn only_a_read_only_mount_that_nothing_leads_around_shows_the_stores_own_files() {
+        let home = tempfile::tempdir().unwrap();
+        let offered = |protection: Protection, table: &str| {
+            let system = System { home: home.path().to_owned(), ..System::default() };
+            let sandbox = Sandbox { protection, system, ..Sandbox::default() };
+            sandbox.offered(engines(table).values())
+        };
+        let wrap = || Protection::Bubblewrap("/usr/bin/bwrap".into());
+        assert_eq!(offered(wrap(), ""), Offered::Linked);
+        assert_eq!(offered(wrap(), "writable = ['/scratch']"), Offered::Linked);
+        for protection in
+            [Protection::None, Protection::Landlock(true), Protection::Landlock(false)]
+        {
+            assert_eq!(offered(protection.clone(), ""), Offered::ReadOnly, "{protection:?}");
+        }
+        let above = home.path().parent().unwrap().to_owned();
+        let link = above.join(format!("weft-link-{}", std::process::id()));
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(home.path(), &link).unwrap();
+        for writable in [home.path().join("jobs"), home.path().to_owned(), above, link.clone()] {
+            let table = format!("writable = ['{}']", writable.display());
+            let found = offered(wrap(), &table);
+            assert!(cfg!(not(unix)) || found == Offered::ReadOnly, "{table}: {found:?}");
+        }
+        #[cfg(unix)]
+        std::fs::remove_file(link).unwrap();
     }
 }

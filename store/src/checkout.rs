@@ -1,4 +1,5 @@
-//! Giving blobs out as files: by reflink where the file system can, else by a checked copy.
+//! Giving blobs out as files: by reflink where the file system can, else under a second name where nobody can
+//! write through it, else by a checked copy.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -8,6 +9,7 @@ use weft_protocol::content::{Tree, TreeEntry, TreePath};
 use weft_protocol::ids::BlobId;
 
 use crate::Store;
+use crate::blobs::BlobInfo;
 use crate::disk::sync_folder;
 use crate::error::{CheckoutError, DiskError, ReadError};
 use crate::tables::Place;
@@ -17,8 +19,23 @@ use crate::tables::Place;
 pub enum How {
     /// It shares its blocks with the store until either is written to.
     Reflinked,
+    /// It is the store's own file, under a second name.
+    Linked,
     /// It is a copy; every chunk was checked on the way.
     Copied,
+}
+
+/// How a tree's files are offered to those who read them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offered {
+    /// To be written to: files of their own, or ones that share blocks until then.
+    Writable,
+    /// The same, and marked as read-only, which their owner can undo.
+    ReadOnly,
+    /// Where blocks can't be shared, large ones may be the store's own files under a second name. Whoever can
+    /// change the mode of such a file can change the blob. So this is only for folders that are seen through
+    /// a mount that is read-only, by all who may not write to the store anyway.
+    Linked,
 }
 
 /// What a checkout of a tree has written.
@@ -26,6 +43,8 @@ pub enum How {
 pub struct TreeCheckout {
     /// Files that share their blocks with the store.
     pub reflinked: u64,
+    /// Files that are the store's own, under a second name.
+    pub linked: u64,
     /// Files that are copies.
     pub copied: u64,
     /// The size of all of them, in bytes.
@@ -52,7 +71,7 @@ impl Store {
         dest: &Path,
         read_only: bool,
     ) -> Result<How, CheckoutError> {
-        self.write_out(blob, dest, Manner { read_only, durable: false })
+        self.write_out(blob, dest, Manner { read_only, durable: false }, None)
     }
 
     /// Writes a whole blob to `dest` as [`checkout`](Self::checkout) does, always as a checked
@@ -61,11 +80,12 @@ impl Store {
     /// # Errors
     /// When the blob isn't here as a whole or is damaged, or the file can't be written.
     pub fn deliver(&self, blob: BlobId, dest: &Path) -> Result<(), CheckoutError> {
-        self.write_out(blob, dest, Manner { read_only: false, durable: true }).map(|_| ())
+        self.write_out(blob, dest, Manner { read_only: false, durable: true }, None).map(|_| ())
     }
 
     /// Writes those files of a tree that `wanted` takes, each under its path in `dest`, which is
-    /// made if it isn't there. Folders on the way are made; a link among them is refused.
+    /// made if it isn't there. Folders on the way are made; a link among them is refused. What shares its
+    /// bytes with the store, or is the store's, is not read on the way, and so not checked.
     ///
     /// # Errors
     /// When a blob isn't here as a whole, is damaged or has another size than the tree says, or a
@@ -74,11 +94,12 @@ impl Store {
         &self,
         tree: &Tree,
         dest: &Path,
-        read_only: bool,
+        offered: Offered,
         wanted: &mut dyn FnMut(&TreePath, &TreeEntry) -> bool,
     ) -> Result<TreeCheckout, CheckoutError> {
         fs::create_dir_all(dest).map_err(|error| DiskError::new(dest, error))?;
         let mut done = TreeCheckout::default();
+        let manner = Manner { read_only: offered != Offered::Writable, durable: false };
         for (path, entry) in tree.entries() {
             if !wanted(path, entry) {
                 continue;
@@ -90,8 +111,15 @@ impl Store {
                 return Err(CheckoutError::WrongSize { path: path.clone() });
             }
             let file = make_folders(dest, path)?;
-            match self.write_out(blob, &file, Manner { read_only, durable: false })? {
+            let linkable = offered == Offered::Linked && !info.inline;
+            // Where the blocks of one file can't be shared, the next one's can't be either.
+            let how = match linkable && done.linked > 0 && self.link(&info, &file) {
+                true => How::Linked,
+                false => self.write_out(blob, &file, manner, linkable.then_some(&info))?,
+            };
+            match how {
                 How::Reflinked => done.reflinked += 1,
+                How::Linked => done.linked += 1,
                 How::Copied => done.copied += 1,
             }
             done.bytes = done.bytes.saturating_add(entry.size);
@@ -99,7 +127,14 @@ impl Store {
         Ok(done)
     }
 
-    fn write_out(&self, blob: BlobId, dest: &Path, manner: Manner) -> Result<How, CheckoutError> {
+    /// Writes a blob out; where its blocks can't be shared, `linkable` may become a second name of its file.
+    fn write_out(
+        &self,
+        blob: BlobId,
+        dest: &Path,
+        manner: Manner,
+        linkable: Option<&BlobInfo>,
+    ) -> Result<How, CheckoutError> {
         let _hold = self.hold(blob);
         let folder = match dest.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -110,8 +145,9 @@ impl Store {
             .map_err(|error| DiskError::new(dest, io::Error::other(error)))?;
         let name = format!(".weft-{:016x}.tmp", u64::from_le_bytes(random));
         let temporary = Unfinished { path: folder.join(name), finished: false };
-        let how = self.fill(blob, &temporary.path, manner)?;
-        temporary.finish(dest, manner)?;
+        let how = self.fill(blob, &temporary.path, manner, linkable)?;
+        // A second name leaves the file as it is: its mode is the blob's.
+        temporary.finish(dest, manner.read_only && how != How::Linked)?;
         if manner.durable {
             sync_folder(folder).map_err(|error| DiskError::new(folder, error))?;
         }
@@ -119,11 +155,20 @@ impl Store {
     }
 
     /// Writes a blob to a new file.
-    fn fill(&self, blob: BlobId, path: &Path, manner: Manner) -> Result<How, CheckoutError> {
+    fn fill(
+        &self,
+        blob: BlobId,
+        path: &Path,
+        manner: Manner,
+        linkable: Option<&BlobInfo>,
+    ) -> Result<How, CheckoutError> {
         let failed = |error| DiskError::new(path, error);
         let source = self.source(&blob)?.ok_or(ReadError::Unknown { blob })?;
         if !manner.durable && source.row.place == Place::File && self.reflink(blob, path) {
             return Ok(How::Reflinked);
+        }
+        if linkable.is_some_and(|info| self.link(info, path)) {
+            return Ok(How::Linked);
         }
         let mut file =
             OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
@@ -142,6 +187,16 @@ impl Store {
         // Both must be of one file system that can do it; every error means a copy.
         reflink_copy::reflink(from, to).is_ok()
     }
+
+    /// Tries to give a blob's file a second name, at which nothing may be yet. One of another length than it
+    /// should have is left to a copy, which says what is damaged.
+    fn link(&self, info: &BlobInfo, to: &Path) -> bool {
+        let from = self.disk.path(&crate::names::blob(&info.id));
+        let found = fs::symlink_metadata(&from);
+        let sound = found.is_ok_and(|found| found.is_file() && found.len() == info.size);
+        // Both must be of one file system, and a file has only so many names; every error means a copy.
+        sound && fs::hard_link(from, to).is_ok()
+    }
 }
 
 /// A file under a name that nobody reads, removed unless it's finished.
@@ -151,15 +206,16 @@ struct Unfinished {
 }
 
 impl Unfinished {
-    fn finish(mut self, dest: &Path, manner: Manner) -> Result<(), DiskError> {
+    fn finish(mut self, dest: &Path, read_only: bool) -> Result<(), DiskError> {
         let failed = |error| DiskError::new(dest, error);
-        if manner.read_only {
+        if read_only {
             let mut permissions = fs::metadata(&self.path).map_err(failed)?.permissions();
             permissions.set_readonly(true);
             fs::set_permissions(&self.path, permissions).map_err(failed)?;
         }
         fs::rename(&self.path, dest).map_err(failed)?;
-        self.finished = true;
+        // Two names of one file stay two names.
+        self.finished = !self.path.exists();
         Ok(())
     }
 }

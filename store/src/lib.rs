@@ -42,7 +42,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use weft_protocol::ids::BlobId;
 
 pub use blobs::{BlobInfo, BlobReader, Stats};
-pub use checkout::{How, TreeCheckout};
+pub use checkout::{How, Offered, TreeCheckout};
 pub use collect::{Doomed, Plan};
 pub use disk::{Access, Disk, DiskFile};
 pub use error::{

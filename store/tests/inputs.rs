@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use rustix::mm::{MapFlags, MsyncFlags, ProtFlags, mmap, msync, munmap};
 use weft_protocol::content::{Tree, TreeEntry, TreePath};
 use weft_protocol::ids::BlobId;
-use weft_store::{Store, TreeCheckout};
+use weft_store::{Offered, Store, TreeCheckout};
 
 use mounted::Mounted;
 use noise::noise;
@@ -94,7 +94,7 @@ fn abuse(folder: &Path) -> TreeCheckout {
     }
     let tree = Tree::new(entries.into_iter().collect()).unwrap();
     let inputs = folder.join("inputs");
-    let done = store.checkout_tree(&tree, &inputs, true, &mut |_, _| true).unwrap();
+    let done = store.checkout_tree(&tree, &inputs, Offered::ReadOnly, &mut |_, _| true).unwrap();
     for size in SIZES {
         for (what, attempt) in TRIES {
             attempt(&inputs.join(what).join(size.to_string()));

@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use unicode_normalization::UnicodeNormalization;
 use weft_protocol::content::Tree;
 use weft_protocol::ids::BlobId;
-use weft_store::Store;
+use weft_store::{Offered, Store};
 
 use crate::Random;
 
@@ -272,7 +272,7 @@ impl Ground {
         let entries: Vec<_> = tree.entries().keys().collect();
         let planted = entries.get(random.below(2 * entries.len() as u64 + 1) as usize);
         let linked = planted.is_some_and(|path| plant(&dest, path.as_str()));
-        let result = self.store.checkout_tree(tree, &dest, false, &mut |_, _| true);
+        let result = self.store.checkout_tree(tree, &dest, Offered::Writable, &mut |_, _| true);
         let below = files_below(&around);
         let escaped: Vec<_> = below.iter().filter(|path| !path.starts_with(&dest)).collect();
         assert_eq!(escaped, [&around.join("outside/victim")], "{tree:?}");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 use weft_protocol::ids::{BlobId, JobId, NodeId};
-use weft_store::Store;
+use weft_store::{Offered, Store};
 
 use super::remove;
 use crate::shared_roots::{self, SharedRoots};
@@ -17,6 +17,8 @@ pub(super) struct Ready {
     jobs: PathBuf,
     store: Arc<Store>,
     roots: SharedRoots,
+    /// What the sandbox of all runs here allows.
+    offered: Offered,
     /// One lock a job: attempts of a job that prepare together lay its inputs out once.
     laid_out: Mutex<BTreeMap<JobId, Arc<Mutex<Done>>>>,
 }
@@ -36,6 +38,10 @@ impl Default for Done {
 }
 
 impl Done {
+    fn is_nothing(&self) -> bool {
+        matches!(self, Self::Frames(done) if done.is_empty())
+    }
+
     fn covers(&self, frames: &[i32]) -> bool {
         match self {
             Self::Frames(done) => frames.iter().all(|frame| done.contains(frame)),
@@ -51,14 +57,19 @@ impl Done {
 }
 
 impl Ready {
-    pub(super) fn new(jobs: PathBuf, store: Arc<Store>, roots: SharedRoots) -> Self {
+    pub(super) fn new(
+        jobs: PathBuf,
+        store: Arc<Store>,
+        roots: SharedRoots,
+        offered: Offered,
+    ) -> Self {
         // What a daemon before this one laid out may be incomplete.
         if let Ok(entries) = std::fs::read_dir(&jobs) {
             for entry in entries.flatten() {
                 let _ = remove::all(&entry.path());
             }
         }
-        Self { jobs, store, roots, laid_out: Mutex::default() }
+        Self { jobs, store, roots, offered, laid_out: Mutex::default() }
     }
 
     /// Where a job's inputs are laid out.
@@ -96,12 +107,18 @@ impl Ready {
             .map_err(|error| error.to_string())?;
         let (store, folder, wanted) = (Arc::clone(&self.store), self.folder(&job), frames.to_vec());
         let reason = crate::pins::job(&job);
+        let (first, offered) = (done.is_nothing(), self.offered);
         let every_frame = tree.entries().values().all(|entry| entry.frames.is_none());
         let laid_out = tokio::task::spawn_blocking(move || {
             store.pin_tree(inputs, &reason).map_err(|error| error.to_string())?;
             drop(intake);
+            if first && folder.exists() {
+                // Left by an attempt that failed, or by a daemon whose runs were confined otherwise: files
+                // of the store's own must not be among what others can write to.
+                remove::all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+            }
             store
-                .checkout_tree(&tree, &folder, true, &mut |_, entry| entry.needed_for(&wanted))
+                .checkout_tree(&tree, &folder, offered, &mut |_, entry| entry.needed_for(&wanted))
                 .map_err(|error| error.to_string())?;
             shared_roots::link(&folder, &places)
                 .map_err(|error| format!("the shared roots can't be linked to: {error}"))

@@ -6,7 +6,7 @@ use weft_protocol::content::{Tree, TreeEntry, TreePath};
 use weft_protocol::job::task::FrameRun;
 
 use super::*;
-use crate::{CheckoutError, How, ReadError};
+use crate::{CheckoutError, How, Offered, ReadError};
 
 #[test]
 fn a_blob_becomes_a_file() {
@@ -51,7 +51,7 @@ fn a_tree_becomes_a_folder() {
     let scratch = Scratch::new();
     let (tree, all) = sample(&scratch);
     let dest = scratch.beside("job/inputs");
-    let done = scratch.checkout_tree(&tree, &dest, true, &mut |_, _| true).unwrap();
+    let done = scratch.checkout_tree(&tree, &dest, Offered::ReadOnly, &mut |_, _| true).unwrap();
     assert_eq!(done.reflinked + done.copied, 3);
     assert_eq!(done.bytes, tree.size());
     for (path, bytes) in &all {
@@ -59,7 +59,9 @@ fn a_tree_becomes_a_folder() {
     }
     let some = scratch.beside("some");
     let frames = [4];
-    scratch.checkout_tree(&tree, &some, true, &mut |_, e| e.needed_for(&frames)).unwrap();
+    scratch
+        .checkout_tree(&tree, &some, Offered::ReadOnly, &mut |_, e| e.needed_for(&frames))
+        .unwrap();
     assert_eq!(files_below(&some).len(), 2);
 }
 
@@ -72,7 +74,7 @@ fn a_link_on_the_way_is_not_followed() {
     fs::create_dir_all(&dest).unwrap();
     fs::create_dir_all(&outside).unwrap();
     std::os::unix::fs::symlink(&outside, dest.join("textures")).unwrap();
-    let refused = scratch.checkout_tree(&tree, &dest, false, &mut |_, _| true);
+    let refused = scratch.checkout_tree(&tree, &dest, Offered::Writable, &mut |_, _| true);
     assert!(matches!(refused, Err(CheckoutError::InTheWay { .. })), "{refused:?}");
     assert!(files_below(&outside).is_empty());
     // A link where the file itself goes is replaced, not written through.
@@ -80,7 +82,7 @@ fn a_link_on_the_way_is_not_followed() {
     fs::write(outside.join("precious"), "precious").unwrap();
     let _ = fs::remove_file(dest.join("scene.ma"));
     std::os::unix::fs::symlink(outside.join("precious"), dest.join("scene.ma")).unwrap();
-    scratch.checkout_tree(&tree, &dest, false, &mut |_, _| true).unwrap();
+    scratch.checkout_tree(&tree, &dest, Offered::Writable, &mut |_, _| true).unwrap();
     assert_eq!(fs::read(outside.join("precious")).unwrap(), b"precious");
 }
 
@@ -90,7 +92,8 @@ fn a_size_that_the_tree_lies_about_is_refused() {
     let blob = scratch.ingest_bytes(b"four").unwrap().id;
     let entry = TreeEntry { blob, size: 5, frames: None };
     let tree = Tree::new([(TreePath::new("a").unwrap(), entry)].into()).unwrap();
-    let refused = scratch.checkout_tree(&tree, &scratch.beside("x"), false, &mut |_, _| true);
+    let refused =
+        scratch.checkout_tree(&tree, &scratch.beside("x"), Offered::Writable, &mut |_, _| true);
     assert!(matches!(refused, Err(CheckoutError::WrongSize { .. })), "{refused:?}");
 }
 
@@ -102,6 +105,48 @@ fn how_says_what_the_disk_shares() {
     let shares = reflink_copy::reflink(file, scratch.beside("probe")).is_ok();
     let how = scratch.checkout(id, &scratch.beside("out"), false).unwrap();
     assert_eq!(how, if shares { How::Reflinked } else { How::Copied });
+}
+
+/// Second names are names of the same file, and laying out again leaves nothing behind.
+#[cfg(unix)]
+#[test]
+fn a_tree_is_laid_out_under_second_names_where_that_is_granted() {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let scratch = Scratch::new();
+    let (tree, all) = sample(&scratch);
+    let blob = |path: &str| {
+        let entry = &tree.entries()[&TreePath::new(path).unwrap()];
+        scratch.folder().join(crate::names::blob(&entry.blob))
+    };
+    let before = fs::metadata(blob("scene.ma")).unwrap().mode();
+    let dest = scratch.beside("inputs");
+    for _ in 0..2 {
+        let done = scratch.checkout_tree(&tree, &dest, Offered::Linked, &mut |_, _| true).unwrap();
+        assert_eq!((done.reflinked + done.linked, done.copied), (2, 1), "{done:?}");
+        let files = files_below(&dest);
+        assert_eq!(files.len(), 3, "temporary files are left: {files:?}");
+        for (path, bytes) in &all {
+            assert!(fs::read(dest.join(path)).unwrap() == *bytes);
+        }
+        for path in ["scene.ma", "textures/wood.exr"] {
+            let [given, own] = [dest.join(path), blob(path)].map(|at| fs::metadata(at).unwrap());
+            assert_eq!(given.ino() == own.ino(), done.linked == 2, "{path}");
+            assert_eq!(own.mode(), before, "the blob's file is left as it is");
+        }
+        // A small one is in the catalog, and its file nobody's but the job's.
+        assert!(
+            fs::metadata(dest.join("textures/deep/small.txt")).unwrap().permissions().readonly()
+        );
+    }
+    // Nobody may be shown a second name of what is cut short: a copy says that it is damaged.
+    let cut = fs::OpenOptions::new().write(true).open(blob("scene.ma")).unwrap();
+    cut.set_len(100).unwrap();
+    let dest = scratch.beside("again");
+    let refused = scratch
+        .checkout_tree(&tree, &dest, Offered::Linked, &mut |path, _| path.as_str() == "scene.ma");
+    let shares = reflink_copy::reflink(blob("scene.ma"), scratch.beside("probe")).is_ok();
+    assert!(shares || refused.is_err(), "{refused:?}");
 }
 
 fn sample(store: &Store) -> (Tree, Vec<(&'static str, Vec<u8>)>) {

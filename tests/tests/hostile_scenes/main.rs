@@ -8,6 +8,7 @@
 mod appetite;
 mod blender;
 mod commands;
+mod inputs;
 mod povray;
 mod prey;
 
