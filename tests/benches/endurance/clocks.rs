@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use weft_tests::bench::figures::Verdict;
@@ -11,17 +12,19 @@ use crate::farm::{Farm, PATIENCE};
 use crate::history;
 
 const NODES: usize = 5;
-/// Which node's clock is set, and to what, in the words of libfaketime.
-const SET: [(usize, &str); 2] = [(1, "+1d"), (3, "-1d")];
+/// Which node's clock is set, and how far off, in seconds.
+const SET: [(usize, i64); 2] = [(1, 86_400), (3, -86_400)];
 /// For how long they must still see each other: longer than any liveness takes.
 const WATCHED: Duration = Duration::from_secs(45);
 const FRAME: &str = "echo \"frame $FRAME\" >\"$OUTPUT\"\n";
 
-/// The library that lies to a program about the time.
-fn library() -> Option<PathBuf> {
-    let found = |folder: std::fs::DirEntry| folder.path().join("faketime/libfaketimeMT.so.1");
-    let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
-    folders.map(found).find(|path| path.is_file())
+/// Builds what lies to a program about the date; none where there is no C compiler.
+fn library(folder: &Path) -> Option<PathBuf> {
+    let library = folder.join("clock.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/endurance/clock.c");
+    let mut compile = Command::new("cc");
+    compile.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl");
+    compile.status().is_ok_and(|status| status.success()).then_some(library)
 }
 
 fn clock(folder: &Path, number: usize) -> PathBuf {
@@ -29,22 +32,19 @@ fn clock(folder: &Path, number: usize) -> PathBuf {
 }
 
 pub(crate) fn run(verdict: &mut Verdict) {
-    let Some(library) = library() else {
-        println!("libfaketime isn't installed: left out");
+    let clocks = tempfile::tempdir().expect("room");
+    let Some(library) = library(clocks.path()) else {
+        println!("there is no C compiler, with which clocks are set: left out");
         return;
     };
-    let clocks = tempfile::tempdir().expect("room");
-    let set = |number: usize, offset: &str| {
-        std::fs::write(clock(clocks.path(), number), offset).expect("room");
+    let set = |number: usize, seconds: i64| {
+        std::fs::write(clock(clocks.path(), number), seconds.to_string()).expect("room");
     };
-    (0..NODES).for_each(|number| set(number, "+0d"));
+    (0..NODES).for_each(|number| set(number, 0));
     let mut farm = Farm::found(NODES, None, |number, daemon| {
         daemon.set("LD_PRELOAD", &library.display().to_string());
         let file = clock(clocks.path(), number).display().to_string();
-        daemon.set("FAKETIME_TIMESTAMP_FILE", &file);
-        // The file is read each time, and intervals are left alone: only the date is set.
-        daemon.set("FAKETIME_NO_CACHE", "1");
-        daemon.set("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        daemon.set("CLOCK_OFFSET", &file);
     });
     let scene = farm.script("dated", FRAME);
     let mut jobs = BTreeMap::new();
@@ -61,13 +61,13 @@ pub(crate) fn run(verdict: &mut Verdict) {
     };
     for (offsets, what) in [(true, "set a day off"), (false, "set right again")] {
         for (number, offset) in SET {
-            set(number, if offsets { offset } else { "+0d" });
+            set(number, if offsets { offset } else { 0 });
         }
         println!("clocks are {what} while the daemons run");
         watch(verdict, &farm, what);
         work(&farm, &mut jobs);
         for (number, offset) in SET {
-            set(number, if offsets { offset } else { "+0d" });
+            set(number, if offsets { offset } else { 0 });
             farm.daemons[number].kill();
             farm.daemons[number].start();
         }

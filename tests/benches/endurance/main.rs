@@ -6,7 +6,7 @@
 //!   every ten seconds, and the farm is parted in two every minute;
 //! - `sleep [--stops 200]`: nine nodes of which some stand still for 1 to 60 s each, as machines that sleep do;
 //! - `clocks`: five nodes, of which one's clock is set a day forward and another's a day back (needs
-//!   `libfaketime`);
+//!   a C compiler);
 //! - `busy [--minutes 10]`: nine nodes that take every core there is;
 //! - `upgrade --old BINARY`: five nodes that go from another build to this one and back, one by one.
 //!
