@@ -148,8 +148,8 @@ async fn note(node: &Arc<Shared>, batch: Vec<Made>) {
         }
     }
     for (job, (notes, warned, goods)) in noted {
-        let notes = (!notes.is_empty()).then(|| Body::Notes(Notes { job, notes }));
-        let warned = (!warned.is_empty()).then(|| Body::Warnings(Warnings { job, warned }));
+        let notes = (!notes.is_empty()).then_some(Body::Notes(Notes { job, notes }));
+        let warned = (!warned.is_empty()).then_some(Body::Warnings(Warnings { job, warned }));
         let bodies: Vec<Body> = notes.into_iter().chain(warned).collect();
         if bodies.is_empty() {
             continue;

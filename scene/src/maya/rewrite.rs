@@ -135,7 +135,9 @@ pub(super) fn copy(
                     None => dest.write_all(&[byte]).map_err(AnalyseError::Write)?,
                 },
             }
-            if let Some(full) = group.take_if(|group| group.is_full()) {
+            // With a comment in it, it is no path.
+            let comment = matches!(next, Place::Line | Place::Block);
+            if let Some(full) = group.take_if(|group| comment || group.is_full()) {
                 changed += full.changed;
                 dest.write_all(&full.held).map_err(AnalyseError::Write)?;
             }
@@ -333,8 +335,8 @@ mod tests {
             ),
             (
                 r#"a ( "C:/a/" + ("b" +"\n.png")) "C:/a/b.png""#,
-                r#"a ( "C:/a/" + ("b" +"\n.png")) "C:/a/b.png""#,
-                0,
+                r#"a ( "C:/a/" + ("b" +"\n.png")) "x/b.png""#,
+                1,
             ),
             (
                 r#"a ( "C:/a/"
