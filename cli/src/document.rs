@@ -54,6 +54,8 @@ pub(crate) struct Frame {
     pub(crate) render_time: Option<f64>,
     pub(crate) reused_from: Option<String>,
     pub(crate) error_message: Option<String>,
+    /// What its renderer warned of.
+    pub(crate) warnings: Vec<String>,
     pub(crate) output: Vec<Output>,
 }
 

@@ -1,5 +1,6 @@
 //! The weft daemon: it drives the machines of the protocol over libp2p, disk and processes.
 
+mod abilities;
 mod acquaintances;
 mod addresses;
 mod admission;

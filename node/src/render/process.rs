@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::watch;
+use weft_protocol::job::warning::keep;
 use weft_scene::engine::{Command, Definition, LogEvent, LogReader};
 
+use super::Observed;
 use super::frames::{Frame, Frames, Took};
 use crate::guard::{GRACE, Report};
 use crate::sandbox::{self, Sandbox};
@@ -22,6 +24,8 @@ const TAIL: usize = 2000;
 /// The longest line that is looked at, in bytes.
 const MAX_LINE: usize = 64 * 1024;
 
+/// How long nobody waits, which clocks can still reckon with.
+const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// How many saved files are remembered between two looks.
 const MAX_SAVED: usize = 4096;
 
@@ -38,8 +42,8 @@ pub(super) struct Finished {
     pub(super) fatal: Option<String>,
     /// What it said where no licence was to be had.
     pub(super) licence_refused: Option<String>,
-    /// The most memory it held, in bytes.
-    pub(super) peak_memory: u64,
+    /// What was seen of it besides, as far as that belongs to no frame that was done before the end.
+    pub(super) observed: Observed,
     /// Whether it was ended between two frames because no further one should start.
     pub(super) stopped: bool,
 }
@@ -71,6 +75,8 @@ pub(super) struct Run<'a> {
     pub(super) folder: &'a Path,
     pub(super) sandbox: &'a Sandbox,
     pub(super) limits: Limits,
+    /// How many frames are rendered before those that are asked for.
+    pub(super) before: usize,
     /// How long a frame may take.
     pub(super) timeout: Option<Duration>,
     /// Ends it after the frame that it is at.
@@ -169,7 +175,7 @@ impl LiveLog {
 }
 
 /// Runs a program until it ends, takes too long, or is killed; none when it was killed. Frames of
-/// `frames` that are done before the end are given to `done`, with the memory held so far. `progress`
+/// `frames` that are done before the end are given to `done`, with what was seen of them. `progress`
 /// is told how much of the whole run is done.
 pub(super) async fn run(
     run: Run<'_>,
@@ -177,7 +183,7 @@ pub(super) async fn run(
     mut killed: watch::Receiver<bool>,
     progress: impl Fn(f32) + Send + Clone + 'static,
     frames: &mut Frames,
-    done: &mut (dyn FnMut(Frame, Took, u64) + Send),
+    done: &mut (dyn FnMut(Frame, Took, Observed) + Send),
 ) -> Option<Finished> {
     let mut guard = match start(&run) {
         Ok(guard) => guard,
@@ -189,7 +195,7 @@ pub(super) async fn run(
     };
     let stdin = guard.stdin.take();
     let seen = Arc::new(Seen::default());
-    let reader = || LogReader::new(run.definition).frames(frames.len());
+    let reader = || LogReader::new(run.definition).frames(run.before + frames.len());
     let readers = [
         guard.stdout.take().map(|pipe| {
             tokio::spawn(follow(pipe, log.clone(), reader(), Arc::clone(&seen), progress.clone()))
@@ -198,8 +204,9 @@ pub(super) async fn run(
             tokio::spawn(follow(pipe, log.clone(), reader(), Arc::clone(&seen), progress))
         }),
     ];
-    let limit = run.timeout.unwrap_or(Duration::from_secs(10 * 365 * 24 * 3600));
-    let mut deadline = tokio::time::Instant::now() + limit;
+    let limit = run.timeout.unwrap_or(FOREVER);
+    let first = u32::try_from(run.before + 1).unwrap_or(u32::MAX);
+    let mut deadline = tokio::time::Instant::now() + limit.saturating_mul(first).min(FOREVER);
     let mut look = tokio::time::interval(LOOK);
     let silent = silence(run.definition, log);
     tokio::pin!(silent);
@@ -244,10 +251,14 @@ pub(super) async fn run(
         let what = if ended { "its guard was killed" } else { "its guard could not be waited for" };
         Report { start_error: Some(what.to_owned()), ..Report::default() }
     });
-    let told = seen.told();
+    let mut told = seen.told();
     finished.fatal.clone_from(&told.fatal);
     finished.licence_refused.clone_from(&told.licence_refused);
-    finished.peak_memory = told.memory.max(finished.report.peak_memory);
+    let last = std::mem::take(&mut told.warned);
+    finished.observed = told.observed(&last);
+    let held = finished.observed.peak_memory.max(finished.report.peak_memory);
+    finished.observed.peak_memory = held;
+    drop(told);
     Some(finished)
 }
 
@@ -344,8 +355,29 @@ struct Told {
     memory: u64,
     fatal: Option<String>,
     licence_refused: Option<String>,
-    saved: Vec<String>,
+    /// Files that it saved, each with what it had warned of since the one before.
+    saved: Vec<(String, Vec<String>)>,
+    /// Whether a file was saved by now.
+    any_saved: bool,
     begun: usize,
+    /// What it warned of before its first frame, which concerns all of them.
+    warned_first: Vec<String>,
+    /// What it warned of since it saved a file last.
+    warned: Vec<String>,
+}
+
+impl Told {
+    fn warning(&mut self, text: &str) {
+        let is_first = self.begun == 0 && !self.any_saved;
+        keep(if is_first { &mut self.warned_first } else { &mut self.warned }, text);
+    }
+
+    /// What is to be known of a frame whose own warnings are these.
+    fn observed(&self, own: &[String]) -> Observed {
+        let mut warnings = self.warned_first.clone();
+        own.iter().for_each(|text| keep(&mut warnings, text));
+        Observed { peak_memory: self.memory, warnings }
+    }
 }
 
 impl Seen {
@@ -358,19 +390,25 @@ impl Seen {
         &self,
         frames: &mut Frames,
         ended: bool,
-        done: &mut (dyn FnMut(Frame, Took, u64) + Send),
+        done: &mut (dyn FnMut(Frame, Took, Observed) + Send),
     ) -> bool {
-        let (saved, begun, memory) = {
+        let (saved, begun) = {
             let mut told = self.told();
-            (std::mem::take(&mut told.saved), told.begun, told.memory)
+            (std::mem::take(&mut told.saved), told.begun)
         };
-        for path in saved {
-            frames.saved(&path);
+        for (path, warned) in saved {
+            frames.saved(&path, &warned);
         }
         let whole = frames.whole(begun, ended);
         let some = !whole.is_empty();
         for (frame, took) in whole {
-            done(frame, took, memory);
+            let mut told = self.told();
+            // Where nothing tells when a frame is saved, nobody knows whose they are.
+            let untold =
+                if frames.is_told() { Vec::new() } else { std::mem::take(&mut told.warned) };
+            let observed = told.observed(&[&frame.warnings[..], &untold].concat());
+            drop(told);
+            done(frame, took, observed);
         }
         some
     }
@@ -410,11 +448,14 @@ fn look(reader: &mut LogReader, line: &[u8], seen: &Seen, progress: &impl Fn(f32
         match event {
             LogEvent::Progress(part) => progress(part.clamp(0.0, 1.0)),
             LogEvent::Memory(bytes) => told.memory = told.memory.max(bytes),
+            LogEvent::Warning(text) => told.warning(&text),
             LogEvent::Fatal(text) => told.fatal = Some(text),
             LogEvent::LicenceRefused(text) => told.licence_refused = Some(text),
             // More than a run has frames would be noise.
             LogEvent::Saved(path) if told.saved.len() < MAX_SAVED => {
-                told.saved.push(path);
+                let warned = std::mem::take(&mut told.warned);
+                told.saved.push((path, warned));
+                told.any_saved = true;
                 seen.saved.notify_one();
             }
             _ => {}

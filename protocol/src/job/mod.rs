@@ -17,3 +17,4 @@ pub mod table;
 pub mod task;
 mod tempo;
 pub mod trouble;
+pub mod warning;

@@ -17,6 +17,7 @@ use super::spec::{AfterTest, JobSpec};
 use super::task::{FrameRun, MAX_FRAMES, TaskKey};
 use super::tempo::Tempo;
 use super::trouble::Record;
+use super::warning::{Warned, WarningBook};
 use crate::fact::Body;
 use crate::ids::BlobId;
 use crate::ids::{FactId, JobId, NodeId};
@@ -117,6 +118,8 @@ pub struct Task {
     pub superseded: BTreeMap<(FailureKey, FactId), u32>,
     /// What is noted of its results.
     notes: Book,
+    /// What engines warned of while they made them.
+    warnings: WarningBook,
     /// Where it stands in the job's order; none while no known spec names it.
     position: Option<u32>,
 }
@@ -154,6 +157,13 @@ impl Task {
     pub fn noted(&self) -> Noted {
         let done = self.done.as_deref();
         done.map(|done| self.notes.of(done.generation, done.author)).unwrap_or_default()
+    }
+
+    /// What the engine warned of that made the result that counts.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        let done = self.done.as_deref();
+        done.map(|done| self.warnings.of(done.generation, done.author)).unwrap_or_default()
     }
 
     /// The number of the next attempt.
@@ -526,6 +536,13 @@ impl Job {
         }
     }
 
+    fn add_warnings(&mut self, author: NodeId, warned: &Warned) {
+        if self.tasks.len() < MAX_FRAMES || self.tasks.contains_key(&warned.task) {
+            let task = self.tasks.entry(warned.task).or_default();
+            task.warnings.add(warned.generation, author, &warned.texts);
+        }
+    }
+
     fn add_outcome(&mut self, fact: FactId, author: NodeId, outcome: &Outcome) {
         if self.tasks.len() >= MAX_FRAMES && !self.tasks.contains_key(&outcome.task) {
             return;
@@ -650,6 +667,11 @@ impl Jobs {
             Body::Notes(notes) => {
                 for note in &notes.notes {
                     job.add_note(author, note);
+                }
+            }
+            Body::Warnings(warnings) => {
+                for warned in &warnings.warned {
+                    job.add_warnings(author, warned);
                 }
             }
             Body::Removal(_) => *job = Job { removed: true, ..Job::default() },
