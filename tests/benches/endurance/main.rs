@@ -22,11 +22,14 @@ mod upgrade;
 
 use weft_tests::bench::figures::{Verdict, given};
 
+/// Runs a case, and judges what it saw.
+type Case = fn(&mut Verdict);
+
 fn main() {
     if given("--list") || given("--test") {
         return;
     }
-    let cases: [(&str, fn(&mut Verdict)); 4] = [
+    let cases: [(&str, Case); 4] = [
         ("storm", storm::run),
         ("sleep", sleep::run),
         ("clocks", clocks::run),
