@@ -393,7 +393,7 @@ fn a_failing_frame_is_tried_on_other_nodes_then_retried_alone() {
         .task(&TaskKey::frame(2))
         .unwrap()
         .clone();
-    assert_eq!(task.done.unwrap().generation, 1);
+    assert_eq!(task.done().unwrap().generation, 1);
 }
 
 #[test]
