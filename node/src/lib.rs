@@ -13,6 +13,7 @@ mod driver;
 pub mod engines;
 pub mod error;
 pub mod guard;
+mod guards;
 pub mod hardware;
 pub mod home;
 pub mod invite;

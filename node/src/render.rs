@@ -29,6 +29,7 @@ use weft_store::{Batch, Store};
 
 use crate::clock::unix_now;
 use crate::engines::Found;
+use crate::guards::Guards;
 use crate::home::Home;
 use crate::notes::Made;
 use crate::sandbox::Sandbox;
@@ -55,6 +56,7 @@ pub(crate) struct Renderer {
 struct Inner {
     home: Home,
     weft: PathBuf,
+    guards: Arc<Guards>,
     store: Arc<Store>,
     fetcher: Fetcher,
     engines: BTreeMap<String, (Definition, Found)>,
@@ -141,6 +143,7 @@ impl Renderer {
         let ready = inputs::Ready::new(home.jobs(), Arc::clone(&store), shared_roots);
         let inner = Inner {
             home,
+            guards: Guards::new(weft.clone()),
             weft,
             store,
             fetcher,
