@@ -109,7 +109,7 @@ pub(crate) struct Node {
     pub(crate) drained: bool,
     pub(crate) drained_by: Option<Said>,
     pub(crate) benched: Vec<Trouble>,
-    /// Why it takes nothing new: drained, hours, in_use, benched.
+    /// Why it takes nothing new: drained, hours, in_use, benched, disk.
     pub(crate) closed: Option<String>,
     pub(crate) hours: Option<String>,
     /// What it does while somebody uses it: ignore, finish, requeue.

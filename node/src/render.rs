@@ -181,10 +181,10 @@ impl Renderer {
                     }
                 });
             }
-            Event::Start { run, lease, more, term: _ } => {
+            Event::Start { run, lease, more, term } => {
                 let Some(spec) = spec else { return };
                 let (job, frame) = (lease.attempt.job.short(), lease.attempt.task.frame);
-                tracing::debug!(%job, frame, "an engine is started");
+                tracing::debug!(%job, frame, term, "an engine is started");
                 let (kill, killed) = watch::channel(false);
                 let (stop, stopped) = watch::channel(false);
                 let log = LiveLog::new(self.log_path(&run));

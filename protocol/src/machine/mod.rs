@@ -216,6 +216,8 @@ pub struct Machine {
     refused: BTreeMap<String, (Time, String)>,
     within_hours: bool,
     in_use: Option<OnReturn>,
+    /// Until when this node takes no work, since its disk did not take something.
+    unwritable: Option<Time>,
     /// Who led last, as far as this node followed.
     led: Option<NodeId>,
     /// The term in which somebody is followed, and since when.
@@ -270,6 +272,7 @@ impl Machine {
             refused: BTreeMap::new(),
             within_hours: true,
             in_use: None,
+            unwritable: None,
             led: None,
             follows: None,
             tokens: 0,
@@ -439,6 +442,9 @@ impl Machine {
         self.replicator_events(events);
         self.keep_alive(now);
         self.settle_overdue(now, None);
+        if self.unwritable.take_if(|until| *until <= now).is_some() {
+            self.settle_standing();
+        }
         let events = self.worker.review(now, &self.ledger.jobs);
         self.worker_events(now, events);
         if now >= self.next_report {

@@ -35,6 +35,8 @@ struct World {
     /// Frames of which a search finds stored results, and whether those never come.
     stored: Vec<i32>,
     endless: bool,
+    /// Nodes whose disk is full.
+    full: BTreeSet<NodeId>,
     starts: Vec<(NodeId, i32)>,
     answers: BTreeMap<u64, Result<Vec<NodeId>, String>>,
     starts_again: u64,
@@ -61,6 +63,7 @@ impl World {
             artists,
             stored: Vec::new(),
             endless: false,
+            full: BTreeSet::new(),
             starts: Vec::new(),
             answers: BTreeMap::new(),
             starts_again: 0,
@@ -173,6 +176,10 @@ impl World {
                 for to in self.others(me) {
                     queue.push_back((to, Input::Gossip(me, message.clone())));
                 }
+            }
+            Command::Write { token, .. } if self.full.contains(&me) => {
+                let why = "there is no space left".to_owned();
+                queue.push_back((me, Input::WriteFailed(token, why)));
             }
             Command::Write { token, term, facts } => {
                 let disk = self.disks.entry(me).or_default();

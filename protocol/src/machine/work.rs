@@ -87,6 +87,7 @@ impl Machine {
         drained
             .or((!self.within_hours).then_some(Closed::Hours))
             .or(in_use.then_some(Closed::InUse))
+            .or(self.unwritable.map(|_| Closed::Disk))
     }
 
     /// Whether this node takes new work may have changed.

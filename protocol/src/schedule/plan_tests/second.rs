@@ -60,7 +60,7 @@ fn no_second_attempt_where_something_else_waits_or_nobody_suits() {
         submit(jobs, JobSpec { nonce: [9; 16], ..spec(1) });
     };
     assert_eq!(late(&[7], &other), (1, 0));
-    for why in [Closed::Drained, Closed::Hours, Closed::InUse, Closed::Benched] {
+    for why in [Closed::Drained, Closed::Hours, Closed::InUse, Closed::Benched, Closed::Disk] {
         let closed = |view: &mut View, _: &mut Jobs, _| {
             view.nodes.get_mut(&node(2)).unwrap().closed = Some(why);
         };
