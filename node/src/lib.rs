@@ -14,6 +14,7 @@ mod driver;
 pub mod engines;
 pub mod error;
 pub mod guard;
+mod guards;
 pub mod hardware;
 pub mod home;
 pub mod invite;

@@ -103,7 +103,7 @@ fn found_unnoted(node: &Shared) -> Vec<(Made, String, Option<BlobId>)> {
             continue;
         }
         for (task, known) in job.tasks() {
-            let done = known.done.as_deref().filter(|done| done.author == node.me);
+            let done = known.done().filter(|done| done.author == node.me);
             let done = done.filter(|done| !done.is_taken_over());
             let done =
                 done.filter(|_| known.noted() == Noted::default() && known.warnings().is_empty());
@@ -113,7 +113,7 @@ fn found_unnoted(node: &Shared) -> Vec<(Made, String, Option<BlobId>)> {
                     job: id,
                     task,
                     generation: done.generation,
-                    files: done.files.clone(),
+                    files: done.files.to_vec(),
                     warnings: Vec::new(),
                 };
                 (made, engine.unwrap_or_default(), done.log)
@@ -166,7 +166,7 @@ async fn counts(node: &Shared, made: &Made) -> bool {
     let stands = || {
         let machine = node.machine();
         let Some(job) = machine.ledger.jobs.get(&made.job) else { return Some(false) };
-        let done = job.task(&made.task)?.done.as_deref()?;
+        let done = job.task(&made.task)?.done()?;
         let own = done.author == node.me && done.generation == made.generation;
         (own || done.generation >= made.generation).then_some(own)
     };
@@ -214,7 +214,7 @@ async fn key(
     let machine = node.machine();
     let job = machine.ledger.jobs.get(&made.job)?;
     let maker = |task: &TaskKey| {
-        let author = job.task(task)?.done.as_deref()?.author;
+        let author = job.task(task)?.done()?.author;
         reuse::maker(machine.adverts.get(&author)?, spec, task.step)
     };
     key_of(spec, &inputs, &made.task, rendered.is_told_span(), &maker)

@@ -30,6 +30,7 @@ use weft_store::{Batch, Store};
 
 use crate::clock::unix_now;
 use crate::engines::Found;
+use crate::guards::Guards;
 use crate::home::Home;
 use crate::notes::Made;
 use crate::sandbox::Sandbox;
@@ -56,6 +57,7 @@ pub(crate) struct Renderer {
 struct Inner {
     home: Home,
     weft: PathBuf,
+    guards: Arc<Guards>,
     store: Arc<Store>,
     fetcher: Fetcher,
     engines: BTreeMap<String, (Definition, Found)>,
@@ -151,6 +153,7 @@ impl Renderer {
         let ready = inputs::Ready::new(home.jobs(), Arc::clone(&store), shared_roots);
         let inner = Inner {
             home,
+            guards: Guards::new(weft.clone()),
             weft,
             store,
             fetcher,

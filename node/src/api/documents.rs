@@ -183,7 +183,7 @@ fn frame(names: &Names<'_>, job: &Job, status: Status, live: &Live, key: TaskKey
         (TaskState::Open, Some(_)) => "rendering",
         (TaskState::Open, None) => "pending",
     };
-    let done = task.done.as_deref();
+    let done = task.done();
     let failure = task.failures_now().last();
     let counted = done.filter(|_| state == TaskState::Done);
     let who = counted
@@ -214,7 +214,7 @@ fn frame(names: &Names<'_>, job: &Job, status: Status, live: &Live, key: TaskKey
         "reused_from": counted.and_then(|_| task.noted().from),
         "preview": counted.and_then(|_| task.noted().preview),
         "warnings": counted.map_or(Vec::new(), |_| warnings(names.0, &key, task)),
-        "output": done.map(|done: &Done| done.files.iter().map(output).collect::<Vec<_>>()).unwrap_or_default(),
+        "output": done.map(|done: Done<'_>| done.files.iter().map(output).collect::<Vec<_>>()).unwrap_or_default(),
     })
 }
 

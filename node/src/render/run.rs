@@ -196,6 +196,7 @@ impl Renderer {
         let mut frames = Frames::new(attempts, &command.expected_outputs, work, told);
         let process = process::Run {
             weft: &self.inner.weft,
+            guards: &self.inner.guards,
             program,
             command: &command,
             definition,

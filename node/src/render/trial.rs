@@ -72,6 +72,7 @@ impl Renderer {
             shared: &[],
             folder,
             sandbox: &self.inner.sandbox,
+            guards: &self.inner.guards,
             limits: process::Limits::default(),
             before: 0,
             timeout: Some(LIMIT),

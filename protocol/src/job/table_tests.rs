@@ -2,12 +2,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fact::{Delivery, Outcomes, Removal};
+use crate::ids::BlobId;
 use crate::job::note::{Notes, What};
 use crate::job::samples::{control, done, fact, failed, node, outcome, run, spec, tiled};
 use crate::job::status::{
     Activity, Status, check_control, error_message, may_start, startable, status,
 };
 use crate::job::warning::{Warned, Warnings};
+use crate::time::Unix;
 
 struct Table {
     jobs: Jobs,
@@ -109,9 +111,8 @@ fn an_older_result_stands_until_the_newer_generation_is_done() {
     let mut table = Table::with(spec(1));
     table.outcome(1, outcome(1, 0, 1, done()));
     table.control(Action::Retry { step: 0, frames: vec![run(1, 1)], generation: 1 });
-    let generation = |table: &Table| {
-        table.job().task(&TaskKey::frame(1)).unwrap().done.as_ref().unwrap().generation
-    };
+    let generation =
+        |table: &Table| table.job().task(&TaskKey::frame(1)).unwrap().done().unwrap().generation;
     assert_eq!((table.status(), generation(&table)), (Status::Queued, 0));
     table.outcome(2, outcome(1, 1, 1, done()));
     assert_eq!((table.status(), generation(&table)), (Status::Completed, 1));

@@ -281,7 +281,7 @@ impl Machine {
             }
             let alone = job
                 .tasks()
-                .filter_map(|(_, task)| task.done.as_deref())
+                .filter_map(|(_, task)| task.done())
                 .filter(|done| done.author == self.me && done.holders.len() < 2);
             for done in alone {
                 let blobs = done.files.iter().map(|file| file.blob).chain(done.log).collect();

@@ -183,7 +183,7 @@ pub(super) fn avoided(job: &Job, spec: &JobSpec, key: &TaskKey) -> BTreeSet<Node
     let failures = job.task(key).into_iter().flat_map(Task::failures_now);
     let mut avoided: BTreeSet<NodeId> = failures.map(|(key, _)| key.2).collect();
     if spec.is_check(key.step) && !spec.compares(key.step) {
-        let made = spec.before(key).into_iter().filter_map(|key| job.task(&key)?.done.as_deref());
+        let made = spec.before(key).into_iter().filter_map(|key| job.task(&key)?.done());
         avoided.extend(made.map(|done| done.author));
     }
     avoided
