@@ -54,6 +54,8 @@ pub(crate) struct Frame {
     pub(crate) render_time: Option<f64>,
     pub(crate) reused_from: Option<String>,
     pub(crate) error_message: Option<String>,
+    /// What its renderer warned of.
+    pub(crate) warnings: Vec<String>,
     pub(crate) output: Vec<Output>,
 }
 
@@ -109,7 +111,7 @@ pub(crate) struct Node {
     pub(crate) drained: bool,
     pub(crate) drained_by: Option<Said>,
     pub(crate) benched: Vec<Trouble>,
-    /// Why it takes nothing new: drained, hours, in_use, benched.
+    /// Why it takes nothing new: drained, hours, in_use, benched, disk.
     pub(crate) closed: Option<String>,
     pub(crate) hours: Option<String>,
     /// What it does while somebody uses it: ignore, finish, requeue.

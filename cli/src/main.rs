@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     // The supervisor of a renderer's process has a command line of its own.
     let mut argv = std::env::args_os().skip(1);
     if argv.next().is_some_and(|first| first == "guard") {
-        return weft_node::guard::run(argv.collect());
+        return weft_node::guard::run(&argv.collect::<Vec<_>>());
     }
     let args = args::Args::parse();
     let context = Context::new(args.json, args.peer);

@@ -62,6 +62,8 @@ pub struct NodeConfig {
     /// A program with its arguments that tells whether somebody does: it ends with 0 while so. The
     /// desktop is asked otherwise, where it can be.
     pub in_use: Vec<String>,
+    /// How many seconds after its start a node tries what its engines can do on its machine.
+    pub trials_after: Option<u64>,
 }
 
 fn on_return<'de, D: serde::Deserializer<'de>>(from: D) -> Result<OnReturn, D::Error> {

@@ -82,7 +82,7 @@ fn wanted(node: &Shared, job: &JobId, delivered: &BTreeSet<Wanted>) -> Vec<(Want
     // Tiles are nobody's picture.
     let counts = |key: &TaskKey| job.spec().is_some_and(|spec| spec.is_result(key.step));
     for (key, task) in job.tasks().filter(|(key, _)| counts(key)) {
-        let Some(done) = &task.done else { continue };
+        let Some(done) = task.done() else { continue };
         for (folder, file) in folders.iter().flat_map(|f| done.files.iter().map(move |x| (f, x))) {
             let OutputFile { path, blob, size, md5, .. } = file;
             let path = folder.join(path.as_str());

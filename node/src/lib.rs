@@ -1,5 +1,6 @@
 //! The weft daemon: it drives the machines of the protocol over libp2p, disk and processes.
 
+mod abilities;
 mod acquaintances;
 mod addresses;
 mod admission;
@@ -13,6 +14,7 @@ mod driver;
 pub mod engines;
 pub mod error;
 pub mod guard;
+mod guards;
 pub mod hardware;
 pub mod home;
 pub mod invite;

@@ -37,7 +37,9 @@ use crate::render::{Allowed, Renderer, Source};
 use crate::sandbox::Sandbox;
 use crate::studio::Studio;
 use crate::transfer::{Fetcher, Traffic};
-use crate::{acquaintances, admission, api, delivery, notes, presence, renewal, transfer, upkeep};
+use crate::{
+    abilities, acquaintances, admission, api, delivery, notes, presence, renewal, transfer, upkeep,
+};
 
 /// How a node is run.
 #[derive(Clone, Debug, Default)]
@@ -140,7 +142,7 @@ pub(crate) struct Shared {
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) started: weft_protocol::time::Unix,
     /// What this node tells of itself where nothing else is set, and how many cores its machine has.
-    configured: (Advert, u32),
+    configured: Mutex<(Advert, u32)>,
     chain: Mutex<weft_protocol::certificate::Chain>,
     clock: Clock,
     machine: Mutex<Machine>,
@@ -324,10 +326,21 @@ impl Shared {
     pub(crate) fn advert_anew(&self) -> Option<Advert> {
         let machine = self.machine();
         let now = &machine.adverts[&self.me];
-        let (configured, cores) = &self.configured;
-        let set = machine.ledger.settings.advertise(configured, *cores);
+        let configured = self.configured();
+        let set = machine.ledger.settings.advertise(&configured.0, configured.1);
+        drop(configured);
         let anew = Advert { revision: now.revision, addresses: now.addresses.clone(), ..set };
         (anew != *now).then(|| self.revised(anew))
+    }
+
+    fn configured(&self) -> MutexGuard<'_, (Advert, u32)> {
+        self.configured.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This node's advert with what was found out that it can do, if that is new.
+    pub(crate) fn found(&self, tag: String) -> Option<Advert> {
+        self.configured().0.tags.insert(tag);
+        self.advert_anew()
     }
 
     /// When this node takes new work: as was set for it, or as its configuration says.
@@ -428,7 +441,7 @@ pub async fn run(
         traffic: traffic.clone(),
         inputs,
         started: unix_now(),
-        configured,
+        configured: Mutex::new(configured),
         chain: Mutex::new(membership.chain.clone()),
         clock,
         machine: Mutex::new(machine),
@@ -452,6 +465,7 @@ pub async fn run(
         tokio::spawn(upkeep::run(Arc::clone(&shared))),
         tokio::spawn(acquaintances::keep(Arc::clone(&shared))),
         tokio::spawn(presence::run(Arc::clone(&shared))),
+        tokio::spawn(abilities::run(Arc::clone(&shared))),
     ];
     ready(&Ready { node: me, name, studio: membership.studio.name.clone(), api });
     shutdown.await;

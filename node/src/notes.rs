@@ -1,5 +1,5 @@
-//! What this node notes about the results that it made, once they are signed: their previews, and the keys by
-//! which other jobs find them.
+//! What this node notes about the results that it made, once they are signed: their previews, the keys by
+//! which other jobs find them, and what their engines warned of.
 //!
 //! No frame waits for this, and none fails by it.
 
@@ -19,7 +19,9 @@ use weft_protocol::job::reuse::{Inputs, Key, key as key_of};
 use weft_protocol::job::spec::JobSpec;
 use weft_protocol::job::status::{Activity, status};
 use weft_protocol::job::task::TaskKey;
+use weft_protocol::job::warning::{Warned, Warnings, keep};
 use weft_protocol::replicate::Goods;
+use weft_scene::engine::{Definition, LogEvent, LogReader};
 use weft_store::{Batch, Store};
 
 use crate::node::Shared;
@@ -29,6 +31,8 @@ use crate::{picture, reuse};
 pub(crate) const MAX_WAITING: usize = 4096;
 /// How many are noted together, with one signature.
 const BATCH: usize = 32;
+/// How much of a log is read for its warnings, in bytes.
+const MAX_LOG: u64 = 4 << 20;
 /// How long a result may take from its files to its outcome: a second node has to fetch it.
 const SIGNED: Duration = Duration::from_secs(600);
 
@@ -39,12 +43,14 @@ pub(crate) struct Made {
     pub(crate) task: TaskKey,
     pub(crate) generation: u32,
     pub(crate) files: Vec<OutputFile>,
+    /// What its engine warned of.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Notes what there is to note about results for as long as the daemon runs.
 pub(crate) async fn run(node: Arc<Shared>, mut results: mpsc::Receiver<Made>) {
     // What was made just before the end.
-    let mut batch = unnoted(&node);
+    let mut batch = unnoted(&node).await;
     loop {
         let mut later = batch.split_off(batch.len().min(BATCH));
         note(&node, std::mem::take(&mut batch)).await;
@@ -56,22 +62,61 @@ pub(crate) async fn run(node: Arc<Shared>, mut results: mpsc::Receiver<Made>) {
 }
 
 /// Results of this node's of which nothing is noted, in jobs that are not over.
-fn unnoted(node: &Shared) -> Vec<Made> {
+async fn unnoted(node: &Arc<Shared>) -> Vec<Made> {
+    let found = found_unnoted(node);
+    let node = Arc::clone(node);
+    let read = tokio::task::spawn_blocking(move || {
+        let warned = |(made, engine, log): (Made, String, BlobId)| {
+            let warnings = node.config.engines.get(&engine).and_then(|engine| {
+                let bytes = node.store.read_all(log, MAX_LOG).ok()?;
+                Some(warnings(engine, &String::from_utf8_lossy(&bytes)))
+            });
+            Made { warnings: warnings.unwrap_or_default(), ..made }
+        };
+        let (logged, silent): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|(_, _, log)| log.is_some());
+        let logged =
+            logged.into_iter().filter_map(|(made, engine, log)| Some((made, engine, log?)));
+        let silent = silent.into_iter().map(|(made, ..)| made);
+        logged.map(warned).chain(silent).collect()
+    });
+    read.await.unwrap_or_default()
+}
+
+/// What an engine warned of, by its log.
+fn warnings(engine: &Definition, log: &str) -> Vec<String> {
+    let (mut reader, mut warnings) = (LogReader::new(engine), Vec::new());
+    for event in log.lines().flat_map(|line| reader.push_line(line)) {
+        if let LogEvent::Warning(text) = event {
+            keep(&mut warnings, &text);
+        }
+    }
+    warnings
+}
+
+/// These results, each with its engine and its log.
+fn found_unnoted(node: &Shared) -> Vec<(Made, String, Option<BlobId>)> {
     let machine = node.machine();
     let mut all = Vec::new();
-    for (id, job, _) in machine.ledger.jobs.iter() {
+    for (id, job, spec) in machine.ledger.jobs.iter() {
         if status(job, Activity::default()).is_none_or(|status| status.is_over()) {
             continue;
         }
         for (task, known) in job.tasks() {
-            let done = known.done.as_deref().filter(|done| done.author == node.me);
+            let done = known.done().filter(|done| done.author == node.me);
             let done = done.filter(|done| !done.is_taken_over());
-            let done = done.filter(|_| known.noted() == Noted::default());
-            all.extend(done.map(|done| Made {
-                job: id,
-                task,
-                generation: done.generation,
-                files: done.files.clone(),
+            let done =
+                done.filter(|_| known.noted() == Noted::default() && known.warnings().is_empty());
+            let engine = spec.steps.get(usize::from(task.step)).map(|step| step.engine.clone());
+            all.extend(done.map(|done| {
+                let made = Made {
+                    job: id,
+                    task,
+                    generation: done.generation,
+                    files: done.files.to_vec(),
+                    warnings: Vec::new(),
+                };
+                (made, engine.unwrap_or_default(), done.log)
             }));
         }
     }
@@ -79,7 +124,7 @@ fn unnoted(node: &Shared) -> Vec<Made> {
 }
 
 async fn note(node: &Arc<Shared>, batch: Vec<Made>) {
-    let mut noted: BTreeMap<JobId, (Vec<Note>, Goods)> = BTreeMap::new();
+    let mut noted: BTreeMap<JobId, (Vec<Note>, Vec<Warned>, Goods)> = BTreeMap::new();
     let mut trees = BTreeMap::new();
     // What is made here is kept until the job has pinned it.
     let _intake = node.store.intake();
@@ -87,7 +132,11 @@ async fn note(node: &Arc<Shared>, batch: Vec<Made>) {
         if !counts(node, &made).await {
             continue;
         }
-        let (notes, goods) = noted.entry(made.job).or_default();
+        let (notes, warned, goods) = noted.entry(made.job).or_default();
+        if !made.warnings.is_empty() {
+            let texts = made.warnings.clone();
+            warned.push(Warned { task: made.task, generation: made.generation, texts });
+        }
         let mut say =
             |what| notes.push(Note { task: made.task, generation: made.generation, what });
         if let Some(key) = key(node, &made, &mut trees).await {
@@ -98,9 +147,14 @@ async fn note(node: &Arc<Shared>, batch: Vec<Made>) {
             say(What::Preview(blob));
         }
     }
-    for (job, (notes, goods)) in noted.into_iter().filter(|(_, (notes, _))| !notes.is_empty()) {
-        let body = Body::Notes(Notes { job, notes });
-        if let Err(why) = node.author(vec![body], Vec::new(), goods).await {
+    for (job, (notes, warned, goods)) in noted {
+        let notes = (!notes.is_empty()).then_some(Body::Notes(Notes { job, notes }));
+        let warned = (!warned.is_empty()).then_some(Body::Warnings(Warnings { job, warned }));
+        let bodies: Vec<Body> = notes.into_iter().chain(warned).collect();
+        if bodies.is_empty() {
+            continue;
+        }
+        if let Err(why) = node.author(bodies, Vec::new(), goods).await {
             tracing::warn!(job = %job.short(), %why, "what is noted of its frames could not be kept");
         }
     }
@@ -112,7 +166,7 @@ async fn counts(node: &Shared, made: &Made) -> bool {
     let stands = || {
         let machine = node.machine();
         let Some(job) = machine.ledger.jobs.get(&made.job) else { return Some(false) };
-        let done = job.task(&made.task)?.done.as_deref()?;
+        let done = job.task(&made.task)?.done()?;
         let own = done.author == node.me && done.generation == made.generation;
         (own || done.generation >= made.generation).then_some(own)
     };
@@ -160,7 +214,7 @@ async fn key(
     let machine = node.machine();
     let job = machine.ledger.jobs.get(&made.job)?;
     let maker = |task: &TaskKey| {
-        let author = job.task(task)?.done.as_deref()?.author;
+        let author = job.task(task)?.done()?.author;
         reuse::maker(machine.adverts.get(&author)?, spec, task.step)
     };
     key_of(spec, &inputs, &made.task, rendered.is_told_span(), &maker)

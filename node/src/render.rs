@@ -8,6 +8,7 @@ mod output;
 mod process;
 mod remove;
 mod run;
+mod trial;
 mod within;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use weft_store::{Batch, Store};
 
 use crate::clock::unix_now;
 use crate::engines::Found;
+use crate::guards::Guards;
 use crate::home::Home;
 use crate::notes::Made;
 use crate::sandbox::Sandbox;
@@ -55,6 +57,7 @@ pub(crate) struct Renderer {
 struct Inner {
     home: Home,
     weft: PathBuf,
+    guards: Arc<Guards>,
     store: Arc<Store>,
     fetcher: Fetcher,
     engines: BTreeMap<String, (Definition, Found)>,
@@ -117,7 +120,16 @@ struct Ended {
     ending: Result<Vec<PathBuf>, (FailureKind, String)>,
     render: Duration,
     started: weft_protocol::time::Unix,
+    observed: Observed,
+}
+
+/// What was seen of an attempt besides how it ended.
+#[derive(Clone, Debug, Default)]
+struct Observed {
+    /// The most memory that its engine held, in bytes; 0 where not known.
     peak_memory: u64,
+    /// What its engine warned of.
+    warnings: Vec<String>,
 }
 
 impl Renderer {
@@ -142,6 +154,7 @@ impl Renderer {
         let ready = inputs::Ready::new(home.jobs(), Arc::clone(&store), shared_roots, offered);
         let inner = Inner {
             home,
+            guards: Guards::new(weft.clone()),
             weft,
             store,
             fetcher,
@@ -179,10 +192,10 @@ impl Renderer {
                     }
                 });
             }
-            Event::Start { run, lease, more, term: _ } => {
+            Event::Start { run, lease, more, term } => {
                 let Some(spec) = spec else { return };
                 let (job, frame) = (lease.attempt.job.short(), lease.attempt.task.frame);
-                tracing::debug!(%job, frame, "an engine is started");
+                tracing::debug!(%job, frame, term, "an engine is started");
                 let (kill, killed) = watch::channel(false);
                 let (stop, stopped) = watch::channel(false);
                 let log = LiveLog::new(self.log_path(&run));
@@ -265,7 +278,7 @@ impl Renderer {
             ending: Err((FailureKind::Inputs, message)),
             render: Duration::ZERO,
             started: unix_now(),
-            peak_memory: 0,
+            observed: Observed::default(),
         };
         self.conclude(attempt, ended, Log::None).await;
     }
@@ -281,6 +294,10 @@ impl Renderer {
         let tags = &spec.needs.tags;
         let run = std::iter::once(&attempt).chain(&more);
         let frames: Vec<i32> = run.map(|attempt| attempt.task.frame).collect();
+        let frames = match spec.steps.get(usize::from(attempt.task.step)) {
+            Some(step) => spec.rendered_for(step, &frames),
+            None => frames,
+        };
         let bring = || {
             let (ready, fetcher) = (&self.inner.ready, &self.inner.fetcher);
             ready.bring(fetcher, (attempt.job, inputs), tags, &frames, &providers)
@@ -391,12 +408,13 @@ impl Renderer {
                     message: format!("its results could not be kept: {error}"),
                 },
             };
-            (ending, log, ended.render, ended.started, ended.peak_memory)
+            (ending, log, ended.render, ended.started, ended.observed)
         });
-        let Ok((ending, log, render, started, peak_memory)) = taken.await else {
+        let Ok((ending, log, render, started, observed)) = taken.await else {
             return;
         };
         let took = weft_protocol::fact::body::millis(render);
+        let Observed { peak_memory, warnings } = observed;
         let outcome = Outcome { peak_memory, log, ..attempt.outcome(ending, started, took) };
         let made = match &outcome.ending {
             Ending::Done(files) if !files.is_empty() => Some(files.clone()),
@@ -406,7 +424,7 @@ impl Renderer {
         if let Some(files) = made {
             let AttemptKey { job, task, generation, .. } = attempt;
             // Where too many wait, nothing is noted of this one: it is done all the same.
-            let _ = self.inner.made.try_send(Made { job, task, generation, files });
+            let _ = self.inner.made.try_send(Made { job, task, generation, files, warnings });
         }
     }
 }

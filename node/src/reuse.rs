@@ -45,18 +45,18 @@ struct Match {
 
 impl Match {
     fn blobs(&self) -> impl Iterator<Item = BlobId> {
-        let files = self.found.done.files.iter().map(|file| file.blob);
-        files.chain(self.found.done.log).chain(self.noted.preview)
+        let files = self.found.files.iter().map(|file| file.blob);
+        files.chain(self.found.log).chain(self.noted.preview)
     }
 
     fn holders(&self) -> impl Iterator<Item = NodeId> {
-        std::iter::once(self.found.done.author).chain(self.found.done.holders.iter().copied())
+        std::iter::once(self.found.author).chain(self.found.holders.iter().copied())
     }
 
     fn outcome(&self, job: JobId) -> Outcome {
         let attempt = AttemptKey { job, task: self.task, generation: self.generation, attempt: 0 };
-        let ending = Ending::Done(self.found.done.files.clone());
-        Outcome { log: self.found.done.log, ..attempt.outcome(ending, unix_now(), 0) }
+        let ending = Ending::Done(self.found.files.clone());
+        Outcome { log: self.found.log, ..attempt.outcome(ending, unix_now(), 0) }
     }
 
     fn notes(&self) -> impl Iterator<Item = Note> {
@@ -267,7 +267,7 @@ async fn take_over(node: &Shared, job: JobId, brought: Vec<Match>) {
     let done = |found: &Match| {
         let machine = node.machine();
         let known = machine.ledger.jobs.get(&job);
-        known.is_none_or(|job| job.task(&found.task).is_none_or(|task| task.done.is_some()))
+        known.is_none_or(|job| job.task(&found.task).is_none_or(|task| task.done().is_some()))
     };
     let signed = async {
         while !brought.iter().all(done) {

@@ -7,6 +7,7 @@
 mod bubblewrap;
 mod environment;
 mod places;
+mod settings;
 mod trial;
 
 use std::ffi::OsString;
@@ -18,6 +19,8 @@ use weft_store::Offered;
 
 pub(crate) use environment::environment;
 use places::{Places, System};
+
+use crate::guard::{Fence, Order};
 
 /// What `sandbox` in `weft.toml` asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -78,25 +81,41 @@ pub(crate) struct Run<'a> {
 /// How a confined run is started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Confined {
-    /// What the guard is told.
-    pub(crate) guard: Vec<OsString>,
+    /// Whether it runs inside bubblewrap.
+    pub(crate) inside: bool,
+    /// What Landlock is to hold it to.
+    pub(crate) fence: Option<Fence>,
     /// What stands before the run's own arguments: the program, and what it is started by.
     pub(crate) before: Vec<OsString>,
+}
+
+impl Confined {
+    /// What a guard is told to run, with these arguments of the run's own.
+    pub(crate) fn order(self, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Order {
+        let mut words = self.before.into_iter();
+        let program = words.next().unwrap_or_default();
+        let arguments = words.chain(arguments.into_iter().map(Into::into)).collect();
+        Order { program, arguments, inside: self.inside, fence: self.fence, ..Order::default() }
+    }
 }
 
 impl Sandbox {
     /// Finds out what this machine can do, by trying it with `weft` as the program. `home` is the node's
     /// folder, which no run may see.
     pub async fn find(mode: Mode, home: &Path, weft: &Path) -> Self {
-        let system = System::look(home);
-        let none =
-            |lacks| Self { protection: Protection::None, mode, lacks, system: system.clone() };
+        let mut system = System::look(home);
+        let none = |lacks, system: &System| {
+            let system = system.clone();
+            Self { protection: Protection::None, mode, lacks, system }
+        };
         if mode == Mode::Off {
-            return none(vec!["weft.toml says sandbox = \"off\"".to_owned()]);
+            return none(vec!["weft.toml says sandbox = \"off\"".to_owned()], &system);
         }
         if !cfg!(target_os = "linux") {
-            return none(vec![format!("weft has no sandbox for {}", std::env::consts::OS)]);
+            let lacks = vec![format!("weft has no sandbox for {}", std::env::consts::OS)];
+            return none(lacks, &system);
         }
+        system.copy_settings();
         let mut lacks = Vec::new();
         let better = match mode {
             Mode::Landlock => {
@@ -117,7 +136,7 @@ impl Sandbox {
                 Err(why) => lacks.push(format!("{}: {why}", tried.protection.name())),
             }
         }
-        none(lacks)
+        none(lacks, &system)
     }
 
     /// Whether a scene's own scripts may run here: what the daemon owns is out of their reach.
@@ -176,12 +195,12 @@ impl Sandbox {
                 let mut before = vec![wrap.as_os_str().to_owned()];
                 before.extend(bubblewrap::arguments(&self.system, &places, run));
                 before.extend(["--".into(), program]);
-                Confined { guard: vec!["--inside".into()], before }
+                Confined { inside: true, fence: None, before }
             }
             Protection::Landlock(tcp) => {
-                Confined { guard: places.fence(*tcp), before: vec![program] }
+                Confined { inside: false, fence: Some(places.fence(*tcp)), before: vec![program] }
             }
-            Protection::None => Confined { guard: Vec::new(), before: vec![program] },
+            Protection::None => Confined { before: vec![program], ..Confined::default() },
         }
     }
 

@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 use weft_protocol::content::TreePath;
 use weft_protocol::hardware::{GIB, Needs, SANDBOX, SHARED};
 use weft_protocol::ids::BlobId;
-use weft_protocol::job::spec::{AfterTest, COMPARE, JobSpec, MAX_RETRIES, NORMAL_PRIORITY, Step};
+use weft_protocol::job::spec::{
+    AfterTest, COMPARE, IN_ORDER, JobSpec, MAX_RETRIES, NORMAL_PRIORITY, Step,
+};
 use weft_protocol::job::task::runs;
 use weft_protocol::settings::Profile;
 use weft_scene::analysis::Analysis;
@@ -175,7 +177,13 @@ pub fn prepare(
     let engine = choose_engine(request, &scene, engines, offered)?;
     let definition = engines.get(&engine);
     let analysis = analysis(request, &scene, definition)?;
-    let frames = choose_frames(request, analysis.as_ref(), definition)?;
+    let mut frames = choose_frames(request, analysis.as_ref(), definition)?;
+    // Whoever says how many go into a process knows that, or has no use for what is simulated.
+    let unbaked = analysis.as_ref().is_some_and(|analysis| !analysis.unbaked.is_empty());
+    let in_order = unbaked && frames.len() > 1 && request.frames_per_task.is_none();
+    if in_order {
+        frames.sort_unstable();
+    }
     let test_frames = choose_test_frames(request, &frames)?;
     let output = output_name(&scene);
     if let Some(definition) = definition {
@@ -191,6 +199,16 @@ pub fn prepare(
     let needs = needs(request, &offered.profiles)?;
     let mut spec = draft(request, &engine, frames, test_frames, output, owner)?;
     spec.needs = needs;
+    let renderer = analysis.as_ref().map_or("", |analysis| &analysis.scene_info.renderer);
+    if let Some(definition) = definition {
+        let ability = definition.needed_ability(renderer, &request.args);
+        spec.needs.tags.extend(ability.map(|ability| definition.tag_of(ability)));
+    }
+    if in_order {
+        let step = &mut spec.steps[0];
+        step.frames_per_task = u32::try_from(wanted.len()).unwrap_or(u32::MAX);
+        step.arguments.insert(IN_ORDER.to_owned(), "yes".to_owned());
+    }
     spec.steps[0].engine_version = version(&engine, offered);
     let inputs = collect::Inputs {
         scene: Some(&scene),
@@ -204,7 +222,8 @@ pub fn prepare(
     let (mut warnings, gathered) = gather(request, &inputs, &wanted)?;
     spec.needs.tags.extend(gathered.shared.iter().map(|name| format!("{SHARED}{name}")));
     // Nobody knows whether what lies there is still what an earlier job read.
-    spec.fresh |= !gathered.shared.is_empty();
+    // And what a frame shows depends on where its simulation began.
+    spec.fresh |= !gathered.shared.is_empty() || in_order;
     warnings.extend(tile_warnings);
     if spec.steps[0].engine_version.is_empty() {
         warnings.push(format!("no node has the engine '{engine}' just now"));

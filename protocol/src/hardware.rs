@@ -12,10 +12,14 @@ pub const SANDBOX: &str = "sandbox";
 /// What the tags of nodes that have a shared root begin with; its name follows. Nobody sets these either.
 pub const SHARED: &str = "shared:";
 
+/// What the tags begin with that say what an engine of a node's was found to do there: its name, a dash and the
+/// ability follow. Nobody sets these either.
+pub const CAN: &str = "can:";
+
 /// Whether a tag says what a node found on its machine, so that nobody sets it.
 #[must_use]
 pub fn is_found(tag: &str) -> bool {
-    tag == SANDBOX || tag.starts_with(SHARED)
+    tag == SANDBOX || tag.starts_with(SHARED) || tag.starts_with(CAN)
 }
 
 /// Bytes as GiB, with at most one decimal, for people.

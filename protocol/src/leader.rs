@@ -207,6 +207,13 @@ impl Leader {
         self.workers.get(node).map(|worker| &worker.standing.0)
     }
 
+    /// Whether a worker reports, as those do who follow this node.
+    #[must_use]
+    pub fn hears(&self, now: Time, node: &NodeId) -> bool {
+        let last = self.workers.get(node).and_then(|worker| worker.last_report);
+        last.is_some_and(|at| now.since(at) < SILENT)
+    }
+
     /// A worker reported.
     pub fn report(&mut self, now: Time, from: NodeId, report: &Report) {
         let worker = self.workers.entry(from).or_default();
@@ -321,9 +328,7 @@ impl Leader {
             count += 1;
             let there = alive.contains(node);
             let worker = self.workers.get(node);
-            let reports = worker
-                .and_then(|worker| worker.last_report)
-                .is_some_and(|at| now.since(at) < SILENT);
+            let reports = self.hears(now, node);
             let standing = worker.map(|worker| &worker.standing.0);
             let idle = there && reports && !busy.contains(node);
             // It says only which of the idle ones is taken.

@@ -249,7 +249,7 @@ fn may_write(author: &Statement, body: &Body) -> bool {
         // Every role's user may submit, and any member may steer a job that is not theirs: in a
         // studio somebody has to, when its submitter's machine is off.
         Body::Spec(_) | Body::Control(_) | Body::Removal(_) | Body::Setting(_) => true,
-        Body::Outcomes(_) | Body::Notes(_) => author.role.renders(),
+        Body::Outcomes(_) | Body::Notes(_) | Body::Warnings(_) => author.role.renders(),
         Body::Delivery(delivery) => delivery.node == author.subject,
     }
 }

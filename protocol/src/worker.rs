@@ -285,7 +285,7 @@ impl Worker {
             let task = job.and_then(|job| job.task(&key.task));
             // Another attempt was done first, or somebody asked for another round.
             let late = |task: &Task| {
-                let done = task.done.as_ref().is_some_and(|done| done.generation >= key.generation);
+                let done = task.done().is_some_and(|done| done.generation >= key.generation);
                 done || task.generation > key.generation
             };
             let ended = jobs.is_removed(&key.job)

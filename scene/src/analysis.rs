@@ -209,6 +209,9 @@ pub struct Analysis {
     pub missing_beyond: Vec<Missing>,
     /// What else a person should know before rendering.
     pub warnings: Vec<String>,
+    /// Simulations that aren't baked: who, and what. Their frames follow from those before, so that they
+    /// must be rendered in order.
+    pub unbaked: Vec<String>,
     /// Of a scene in a text format: why it can't be rendered in tiles that make the very picture that
     /// the whole frame is.
     #[serde(skip)]

@@ -24,6 +24,7 @@ mod record;
 mod rewrite;
 mod search;
 mod settings;
+mod simulations;
 #[cfg(test)]
 mod tests;
 mod tiling;
@@ -31,6 +32,8 @@ mod tiling;
 use std::path::{Path, PathBuf};
 
 use crate::analysis::{AnalyseError, Analysis, SceneInfo};
+use crate::disk::Disk;
+use crate::path_map::PathMap;
 
 use contents::{Contents, Id, SceneSettings};
 use search::Search;
@@ -53,6 +56,18 @@ pub fn analyse(scene: &Path) -> Result<Analysis, AnalyseError> {
 /// # Errors
 /// As [`analyse`]; [`AnalyseError::Unsupported`] if there is no such scene.
 pub fn analyse_scene(scene: &Path, name: Option<&str>) -> Result<Analysis, AnalyseError> {
+    analyse_mapped(scene, name, PathMap::default())
+}
+
+/// The same on a machine on which drives and shares of others are where `paths` says.
+///
+/// # Errors
+/// As [`analyse_scene`].
+pub fn analyse_mapped(
+    scene: &Path,
+    name: Option<&str>,
+    paths: PathMap,
+) -> Result<Analysis, AnalyseError> {
     let path = std::path::absolute(scene).map_err(|error| AnalyseError::io(scene, error))?;
     let contents = read::read(&path)?;
     let active = match name {
@@ -65,10 +80,11 @@ pub fn analyse_scene(scene: &Path, name: Option<&str>) -> Result<Analysis, Analy
         })?),
         None => active_scene(&contents),
     };
-    let mut search = Search::new(contents);
+    let mut search = Search::new(contents, Disk::mapped(paths));
     if let Some(active) = active {
         search.required_by(active)?;
     }
+    let unbaked = search.unbaked();
     search.rest(active.is_none())?;
     let scene_info = scene_info(&search, active).ok_or_else(|| {
         AnalyseError::Unsupported(format!("{} holds no scene to render", scene.display()))
@@ -84,7 +100,14 @@ pub fn analyse_scene(scene: &Path, name: Option<&str>) -> Result<Analysis, Analy
         );
     }
     warn_of(&scene_info, &mut search.warnings);
-    Ok(Analysis { scene_info, ..search.into_report() })
+    if !unbaked.is_empty() {
+        search.warnings.push(format!(
+            "simulations are not baked ({}): each frame follows from those before, so that one node renders \
+             all frames in order; bake them to have every node render, and any frame alone",
+            few(&unbaked)
+        ));
+    }
+    Ok(Analysis { scene_info, unbaked, ..search.into_report() })
 }
 
 /// Where a path leads that is spelled so in the `.blend` file at `holder`: `//` means its folder.
@@ -149,6 +172,16 @@ fn scene_info(search: &Search, active: Option<u32>) -> Option<SceneInfo> {
 fn render_cameras(contents: &Contents, settings: &SceneSettings) -> Vec<String> {
     let ids = settings.cameras.iter().filter_map(|address| contents.by_address.get(address));
     ids.filter_map(|&index| contents.ids.get(index as usize)).map(Id::label).collect()
+}
+
+/// Some of a list's texts, for people.
+fn few(texts: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = texts.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    match texts.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown}, and {more} more"),
+    }
 }
 
 fn warn_of(info: &SceneInfo, warnings: &mut Vec<String>) {

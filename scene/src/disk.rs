@@ -6,6 +6,8 @@ use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
+use crate::path_map::PathMap;
+
 /// The most entries of a folder that are looked at.
 const MAX_ENTRIES: usize = 500_000;
 /// The most entries of folders that are remembered.
@@ -19,9 +21,22 @@ type Names = HashMap<String, Vec<OsString>>;
 #[derive(Debug, Default)]
 pub struct Disk {
     folders: RefCell<HashMap<PathBuf, Rc<Names>>>,
+    paths: PathMap,
 }
 
 impl Disk {
+    /// The disk of a machine on which drives and shares of others are where `paths` says.
+    #[must_use]
+    pub fn mapped(paths: PathMap) -> Self {
+        Self { paths, ..Self::default() }
+    }
+
+    /// Where a path leads that begins with a drive or a share of other machines.
+    #[must_use]
+    pub fn place(&self, spelled: &str) -> Option<PathBuf> {
+        self.paths.place(spelled)
+    }
+
     /// What a path means on a disk that minds the case of letters, where it was spelled on one that
     /// doesn't: what is there under just that name, or else the one thing there whose name differs in
     /// case only. `None` if there is no such thing, or more than one.

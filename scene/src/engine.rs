@@ -26,6 +26,7 @@
 //! `:word` (no spaces, no leading dash), `:quotable` (may stand between double quotes). Braces around
 //! anything but a lower-case word are text, and `{{frame}}` is the text `{frame}`.
 
+mod ability;
 mod command;
 mod definition;
 mod files;
@@ -35,6 +36,7 @@ mod table;
 mod template;
 mod tile;
 
+pub use ability::Ability;
 pub use command::{Command, CommandError, ExpectedOutput, Invocation, command, file_safe_name};
 pub use definition::{
     Builtin, Definition, DefinitionError, ExitMeaning, Format, FrameSupport, FramesPerRun, Regions,

@@ -8,7 +8,9 @@ pub mod engine;
 pub mod frames;
 pub mod maya;
 mod named_files;
+mod path_map;
 mod sequence;
 pub mod text_scene;
 
 pub use disk::Disk;
+pub use path_map::PathMap;

@@ -11,6 +11,7 @@ mod encoding;
 mod facts;
 mod nodes;
 mod paths;
+mod pieces;
 mod references;
 mod rewrite;
 mod sequences;

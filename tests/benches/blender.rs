@@ -1,7 +1,10 @@
 //! A Blender job of uneven frames on three nodes of this machine, beside Blender by hand: as many
 //! processes at once, in the best order that is known, the longest frames first.
 //!
-//! `cargo bench -p weft-tests --bench blender -- [--frames 60] [--runs 1] [--strict]`
+//! With `--one-run`: cheap frames in one run on one node, beside `blender -b -a` by hand, and what a frame takes
+//! longer.
+//!
+//! `cargo bench -p weft-tests --bench blender -- [--one-run] [--frames 60] [--runs 1, or 3] [--strict]`
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -18,10 +21,13 @@ fn main() {
     if given("--list") || given("--test") {
         return;
     }
-    let (frames, runs) = (option("--frames", 60), option("--runs", 1));
     let folder = tempfile::Builder::new().prefix("weft-blender-").tempdir().expect("room");
     let folder = folder.path();
-    let Some(scene) = scene(folder, frames) else {
+    if given("--one-run") {
+        return one_run(folder);
+    }
+    let (frames, runs) = (option("--frames", 60), option("--runs", 1));
+    let Some(scene) = scene(folder, "uneven", frames) else {
         println!("Blender is not installed, or can't make the scene: left out");
         return;
     };
@@ -31,7 +37,7 @@ fn main() {
     daemon::found(&mut daemons);
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..runs {
-        let (took, times) = submit(&daemons[0], &scene, frames);
+        let (took, times) = submit(&daemons[0], &scene, frames, 1);
         let spread = times
             .iter()
             .map(|(time, _)| *time)
@@ -53,9 +59,39 @@ fn main() {
     verdict.end();
 }
 
-fn scene(folder: &Path, frames: usize) -> Option<PathBuf> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/uneven.py");
-    let path = folder.join("uneven.blend");
+/// Cheap frames in one process, by weft and by hand.
+fn one_run(folder: &Path) {
+    let (frames, runs) = (option("--frames", 60), option("--runs", 3));
+    let Some(scene) = scene(folder, "cheap", frames) else {
+        println!("Blender is not installed, or can't make the scene: left out");
+        return;
+    };
+    let mut daemons = vec![Daemon::local(folder, "one")];
+    daemon::found(&mut daemons);
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    // In turns, so that a machine that is busy for a while is busy for both.
+    for _ in 0..runs {
+        let (took, times) = submit(&daemons[0], &scene, frames, frames);
+        assert_eq!(times.len(), frames, "every frame is rendered");
+        let begun = Instant::now();
+        let mut command = Command::new("blender");
+        command.args(["--factory-startup", "-b"]).arg(&scene).arg("-o");
+        command.arg(folder.join("hand_####")).args(["-F", "PNG", "-x", "1", "-a"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        assert!(command.status().is_ok_and(|status| status.success()), "Blender renders");
+        theirs.push(begun.elapsed().as_secs_f64());
+        ours.push(took.as_secs_f64());
+        println!("weft: {:.2} s, by hand: {:.2} s", ours[ours.len() - 1], theirs[theirs.len() - 1]);
+    }
+    let mut verdict = Verdict::default();
+    let over = (median(&ours) - median(&theirs)) / frames as f64 * 1000.0;
+    verdict.at_most("longer than `blender -a` by hand, ms a frame", over, 100.0);
+    verdict.end();
+}
+
+fn scene(folder: &Path, name: &str, frames: usize) -> Option<PathBuf> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("benches/{name}.py"));
+    let path = folder.join(name).with_extension("blend");
     let mut command = Command::new("blender");
     command.args(["-b", "--factory-startup", "-P"]).arg(script).arg("--").arg(&path);
     command.arg(frames.to_string()).stdin(Stdio::null()).stdout(Stdio::null());
@@ -64,10 +100,26 @@ fn scene(folder: &Path, frames: usize) -> Option<PathBuf> {
 }
 
 /// Renders it with weft; gives how long that took from the call to its end, and the time of each frame.
-fn submit(daemon: &Daemon, scene: &Path, frames: usize) -> (Duration, Vec<(f64, i64)>) {
+fn submit(
+    daemon: &Daemon,
+    scene: &Path,
+    frames: usize,
+    together: usize,
+) -> (Duration, Vec<(f64, i64)>) {
+    let together = together.to_string();
     let (scene, spec) = (scene.display().to_string(), format!("1-{frames}"));
     let begun = Instant::now();
-    let text = daemon.call(&["submit", &scene, "-f", &spec, "--watch", "--json"]);
+    let text = daemon.call(&[
+        "submit",
+        &scene,
+        "-f",
+        &spec,
+        "--frames-per-task",
+        &together,
+        "--fresh",
+        "--watch",
+        "--json",
+    ]);
     let took = begun.elapsed();
     let last = text.lines().last().unwrap_or_default();
     let job: Value = serde_json::from_str(&text)

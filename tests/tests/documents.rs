@@ -204,6 +204,7 @@ fn assert_job(job: &Value) {
             ("attempt", Count),
             ("generation", Count),
             ("is_test_frame", Flag),
+            ("warnings", List),
             ("render_time?", Number),
             ("peak_memory?", Count),
             ("preview?", Id),

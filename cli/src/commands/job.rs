@@ -67,6 +67,7 @@ pub(crate) fn words(job: &Job, style: Style) -> String {
     for warning in job.warnings.iter().take(ERRORS) {
         words.push_str(&format!("\nwarning: {}", plain_line(warning)));
     }
+    words.push_str(&warnings(&job.frames));
     for frame in &job.frames {
         if let (Some(also), Some(who)) = (&frame.also_tried_on, frame.who()) {
             let number = frame.frame;
@@ -82,6 +83,29 @@ pub(crate) fn words(job: &Job, style: Style) -> String {
         words.push_str(&format!(
             "\n`weft logs {id} FRAME` shows more; `weft retry {id}` renders what failed."
         ));
+    }
+    words
+}
+
+/// What renderers warned of, each once with its frames.
+fn warnings(frames: &[Frame]) -> String {
+    let mut texts: Vec<(&str, Vec<i64>)> = Vec::new();
+    for frame in frames {
+        for text in &frame.warnings {
+            match texts.iter_mut().find(|(known, _)| known == text) {
+                Some((_, frames)) => frames.push(frame.frame),
+                None => texts.push((text, vec![frame.frame])),
+            }
+        }
+    }
+    let mut words = String::new();
+    for (text, frames) in texts.iter().take(ERRORS) {
+        let which = spec(frames.iter().copied());
+        words.push_str(&format!("\nwarning, frame {which}: {}", plain_line(text)));
+    }
+    if texts.len() > ERRORS {
+        let more = texts.len() - ERRORS;
+        words.push_str(&format!("\n{more} further warnings: `weft job ID --json` has them"));
     }
     words
 }
@@ -186,8 +210,10 @@ mod tests {
 
     #[test]
     fn a_job_shows_its_frames_in_few_lines() {
+        let mut warned = frame(1, "done", Some("render-a"));
+        warned["warnings"] = json!(["scripts disabled for shot\nskipped"]);
         let frames = [
-            frame(1, "done", Some("render-a")),
+            warned,
             frame(2, "done", Some("render-b")),
             json!({ "frame": 3, "status": "done", "node_name": "render-a", "render_time": 0.0, "reused_from": "ab" }),
             frame(4, "failed", Some("render-b")),
@@ -229,6 +255,7 @@ mod tests {
         node                     has   files
         render-a  4.2 MiB of 4.2 MiB  3 of 3
         render-b  2.0 KiB of 4.2 MiB  0 of 3
+        warning, frame 1: scripts disabled for shot skipped
         frame 4: Blender says: out of memory see the log
         `weft logs 0123456789 FRAME` shows more; `weft retry 0123456789` renders what failed.
         ");

@@ -56,6 +56,9 @@ pub(super) fn why_closed(node: &Node) -> Vec<String> {
     if node.closed.as_deref() == Some("in_use") {
         lines.push("in use by somebody".to_owned());
     }
+    if node.closed.as_deref() == Some("disk") {
+        lines.push("its disk is full, or takes nothing for another reason".to_owned());
+    }
     for failure in &node.benched {
         let why = plain_line(&failure.error_message);
         let why = why.get(..why.floor_char_boundary(WHY)).unwrap_or_default();
@@ -76,6 +79,7 @@ pub(super) fn state(node: &Node) -> String {
     words.extend((!node.benched.is_empty()).then_some("benched"));
     words.extend((node.closed.as_deref() == Some("hours")).then_some("outside its hours"));
     words.extend((node.closed.as_deref() == Some("in_use")).then_some("in use"));
+    words.extend((node.closed.as_deref() == Some("disk")).then_some("disk full"));
     words.join(", ")
 }
 

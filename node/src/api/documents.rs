@@ -8,7 +8,7 @@ use weft_protocol::job::estimate::{Running, estimate};
 use weft_protocol::job::note::Comparison;
 use weft_protocol::job::outcome::OutputFile;
 use weft_protocol::job::status::{Activity, Status, error_message, status};
-use weft_protocol::job::table::{Done, Job, TaskState};
+use weft_protocol::job::table::{Done, Job, Task, TaskState};
 use weft_protocol::job::task::TaskKey;
 use weft_protocol::machine::Machine;
 use weft_protocol::wire::control::Phase;
@@ -162,6 +162,13 @@ pub(super) fn output(file: &OutputFile) -> Value {
     })
 }
 
+/// What the engine warned of that made the result that counts, in whichever job.
+fn warnings(machine: &Machine, key: &TaskKey, task: &Task) -> Vec<String> {
+    let jobs = &machine.ledger.jobs;
+    let from = task.noted().from.and_then(|from| jobs.get(&from)?.task(key));
+    from.unwrap_or(task).warnings().to_vec()
+}
+
 fn frame(names: &Names<'_>, job: &Job, status: Status, live: &Live, key: TaskKey) -> Value {
     let Some(task) = job.task(&key) else {
         return Value::Null;
@@ -176,7 +183,7 @@ fn frame(names: &Names<'_>, job: &Job, status: Status, live: &Live, key: TaskKey
         (TaskState::Open, Some(_)) => "rendering",
         (TaskState::Open, None) => "pending",
     };
-    let done = task.done.as_deref();
+    let done = task.done();
     let failure = task.failures_now().last();
     let counted = done.filter(|_| state == TaskState::Done);
     let who = counted
@@ -206,7 +213,8 @@ fn frame(names: &Names<'_>, job: &Job, status: Status, live: &Live, key: TaskKey
         "error_message": (word == "failed").then(|| failure.map(|(_, f)| &f.message)),
         "reused_from": counted.and_then(|_| task.noted().from),
         "preview": counted.and_then(|_| task.noted().preview),
-        "output": done.map(|done: &Done| done.files.iter().map(output).collect::<Vec<_>>()).unwrap_or_default(),
+        "warnings": counted.map_or(Vec::new(), |_| warnings(names.0, &key, task)),
+        "output": done.map(|done: Done<'_>| done.files.iter().map(output).collect::<Vec<_>>()).unwrap_or_default(),
     })
 }
 

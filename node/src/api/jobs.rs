@@ -355,7 +355,7 @@ pub(super) async fn outputs(node: State, Path(job): Path<String>) -> Answer {
     let mut outputs = Vec::new();
     let counts = |key: &TaskKey| known.spec().is_some_and(|spec| spec.is_result(key.step));
     for (key, task) in known.tasks().filter(|(key, _)| counts(key)) {
-        for file in task.done.iter().flat_map(|done| &done.files) {
+        for file in task.done().into_iter().flat_map(|done| done.files) {
             let mut document = documents::output(file);
             document["frame"] = key.frame.into();
             outputs.push(document);

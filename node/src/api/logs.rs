@@ -154,7 +154,7 @@ fn last(node: &Shared, job: &JobId, frame: i32) -> Result<Last, ApiError> {
         return Err(ApiError::new(Code::NotFound, why));
     };
     let failure = task.failures_now().last().map(|(key, f)| (f.log, vec![key.2]));
-    let done = task.done.as_ref().map(|done| (done.log, done.holders.clone()));
+    let done = task.done().map(|done| (done.log, done.holders.to_vec()));
     let over = status(known, Activity::default()).is_some_and(|status| status.is_over());
     Ok(match done.or(failure) {
         Some((Some(blob), holders)) => Last::Kept(blob, holders),

@@ -72,6 +72,7 @@ const fn closed_name(closed: Closed) -> &'static str {
         Closed::Hours => "hours",
         Closed::InUse => "in_use",
         Closed::Benched => "benched",
+        Closed::Disk => "disk",
     }
 }
 

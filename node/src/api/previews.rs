@@ -22,7 +22,7 @@ pub(super) async fn preview(node: State, Path((job, frame)): Path<(String, i32)>
         let task = known.tasks().find(|(key, _)| key.frame == frame && counts(key.step));
         let (_, task) =
             task.ok_or_else(|| missing(format!("frame {frame} is not one of the job's")))?;
-        let done = task.done.as_deref();
+        let done = task.done();
         let done = done.ok_or_else(|| missing(format!("frame {frame} is not done")))?;
         let preview = task.noted().preview.ok_or_else(|| {
             missing(format!("frame {frame} has no preview")).hint(

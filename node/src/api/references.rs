@@ -55,14 +55,14 @@ impl FromJobs {
             };
             say(spec.inputs, &spec.name, "tree");
             for (key, task) in job.tasks() {
-                for file in task.done.iter().flat_map(|done| &done.files) {
+                for file in task.done().into_iter().flat_map(|done| done.files) {
                     say(file.blob, file.path.as_str(), "output");
                 }
                 if let Some(preview) = task.noted().preview {
                     say(preview, &format!("{} frame {}", spec.name, key.frame), "preview");
                 }
-                let logs = task.done.iter().filter_map(|done| done.log);
-                for log in logs.chain(task.failures.values().filter_map(|failure| failure.log)) {
+                let logs = task.done().into_iter().filter_map(|done| done.log);
+                for log in logs.chain(task.failures().filter_map(|(_, failure)| failure.log)) {
                     say(log, &format!("{} frame {}", spec.name, key.frame), "log");
                 }
             }

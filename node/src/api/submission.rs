@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use weft_protocol::fact::{Body as FactBody, Delivery, Fact};
 use weft_protocol::ids::JobId;
-use weft_protocol::job::spec::JobSpec;
+use weft_protocol::job::spec::{JobSpec, Step};
 use weft_protocol::job::task::unfold;
 use weft_protocol::membership::Liveness;
 use weft_protocol::replicate::Goods;
@@ -95,12 +95,14 @@ fn check_studio(node: &Shared, spec: &JobSpec) -> Result<Vec<String>, ApiError> 
                 format!("the studio can't do this: {why}; nothing was submitted"),
             )
             .details(feasible::requirements(spec, step, views.iter()))
-            .hint(match step.engine == crate::own_command::ENGINE {
-                true => {
+            .hint(match lacking(node, spec, step, &views) {
+                Some(hint) => hint,
+                None if step.engine == crate::own_command::ENGINE => {
                     "A node runs members' own commands where its weft.toml says so: `[run]` with \
                      `allow = true`. `weft nodes` shows which do, by the engine 'command'."
+                        .to_owned()
                 }
-                false => "`weft nodes` shows what there is.",
+                None => "`weft nodes` shows what there is.".to_owned(),
             }));
         }
     }
@@ -109,6 +111,16 @@ fn check_studio(node: &Shared, spec: &JobSpec) -> Result<Vec<String>, ApiError> 
     };
     let fitting = names.into_iter().zip(&views).filter(|(_, view)| fits(view));
     Ok(fitting.map(|(name, _)| name).collect())
+}
+
+/// What to do where no node was found to be able to do what a job takes.
+fn lacking(node: &Shared, spec: &JobSpec, step: &Step, views: &[NodeView]) -> Option<String> {
+    let definition = node.config.engines.get(&step.engine)?;
+    let mut needed = definition.abilities.iter().filter(|ability| {
+        let tag = definition.tag_of(ability);
+        spec.needs.tags.contains(&tag) && !views.iter().any(|view| view.tags.contains(&tag))
+    });
+    needed.next().map(|ability| ability.hint.clone())
 }
 
 /// What something like a job took before: which job that was, and the seconds that this one will take if its

@@ -333,6 +333,7 @@ fn work(up: &Up) -> Option<Finding> {
         "drained" => "`weft undrain NODE`",
         "hours" => "`weft node NODE set --hours default`, or wait",
         "in_use" => "`weft node NODE set --on-return ignore`, or wait",
+        "disk" => "make room on the disk of weft's home, or mend it: work comes again by itself",
         _ => "`weft node NODE` says what failed; `weft unbench NODE` forgives it",
     };
     Some(note("work", format!("this node takes no new tasks: {closed}"), mend))
@@ -627,6 +628,7 @@ mod tests {
             ("hours", "--hours"),
             ("in_use", "--on-return"),
             ("benched", "unbench"),
+            ("disk", "room"),
         ];
         for (closed, mend) in mends {
             let (level, what, mends) = of(&with_up(|up| up.closed = Some(closed.into())), "work");

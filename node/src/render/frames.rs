@@ -19,6 +19,8 @@ pub(super) struct Frame {
     pub(super) attempt: AttemptKey,
     /// The files that it must leave.
     pub(super) expected: Vec<PathBuf>,
+    /// What its engine warned of while it was rendered.
+    pub(super) warnings: Vec<String>,
     saved: Vec<bool>,
     /// How large they were at the last look.
     sizes: Option<Vec<u64>>,
@@ -55,7 +57,14 @@ impl Frames {
             let expected: Vec<PathBuf> =
                 outputs.iter().filter(own).map(|output| work.join(&output.path)).collect();
             let saved = vec![false; expected.len()];
-            Frame { attempt: *attempt, expected, saved, sizes: None, done: false }
+            Frame {
+                attempt: *attempt,
+                expected,
+                warnings: Vec::new(),
+                saved,
+                sizes: None,
+                done: false,
+            }
         };
         let frames = attempts.iter().map(frame).collect();
         Self { frames, work: work.to_owned(), told, begun: (unix_now(), Instant::now()) }
@@ -76,12 +85,20 @@ impl Frames {
         self.frames.iter().filter(|frame| !frame.done)
     }
 
-    /// The engine says that it saved a file, as it spells the path.
-    pub(super) fn saved(&mut self, path: &str) {
+    /// Whether the engine names the files that it saved.
+    pub(super) fn is_told(&self) -> bool {
+        self.told
+    }
+
+    /// The engine says that it saved a file, as it spells the path, and warned of something before.
+    pub(super) fn saved(&mut self, path: &str, warned: &[String]) {
         let path = self.work.join(path);
         for frame in &mut self.frames {
             for (expected, saved) in frame.expected.iter().zip(&mut frame.saved) {
                 *saved |= *expected == path;
+            }
+            if frame.expected.contains(&path) {
+                frame.warnings.extend_from_slice(warned);
             }
         }
     }
@@ -176,9 +193,9 @@ mod tests {
         std::fs::write(folder.path().join("a_0001.png"), "x").unwrap();
         std::fs::write(folder.path().join("a_0002.png"), "x").unwrap();
         assert_eq!(done(&mut run, 3), [0; 0]);
-        run.saved(&folder.path().join("a_0001.png").display().to_string());
-        run.saved("/elsewhere/a_0002.png");
-        run.saved(&folder.path().join("a_0003.png").display().to_string());
+        run.saved(&folder.path().join("a_0001.png").display().to_string(), &[]);
+        run.saved("/elsewhere/a_0002.png", &[]);
+        run.saved(&folder.path().join("a_0003.png").display().to_string(), &[]);
         assert_eq!(done(&mut run, 0), [1]);
         assert_eq!(done(&mut run, 0), [0; 0], "each once");
         assert_eq!(run.left().count(), 2);

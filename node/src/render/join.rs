@@ -43,13 +43,13 @@ impl Source {
         let job = machine.ledger.jobs.get(job)?;
         let spec = job.spec()?;
         let made = spec.before(task).into_iter().map(|key| {
-            let done = job.task(&key)?.done.as_deref()?;
+            let done = job.task(&key)?.done()?;
             let holders = std::iter::once(done.author).chain(done.holders.iter().copied());
             let maker = machine.adverts.get(&done.author);
             let maker = maker.and_then(|advert| crate::reuse::maker(advert, spec, key.step));
             Some(Self {
                 task: key,
-                files: done.files.clone(),
+                files: done.files.to_vec(),
                 holders: holders.collect(),
                 class: maker.map(|maker| maker.class),
             })

@@ -3,16 +3,17 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::watch;
+use weft_protocol::job::warning::keep;
 use weft_scene::engine::{Command, Definition, LogEvent, LogReader};
 
+use super::Observed;
 use super::frames::{Frame, Frames, Took};
-use crate::guard::{GRACE, Report};
+use crate::guard::{Order, Report, Told};
+use crate::guards::{Guard, Guards};
 use crate::sandbox::{self, Sandbox};
 
 /// How much of a log is kept, in bytes; past that only its end is remembered.
@@ -22,6 +23,8 @@ const TAIL: usize = 2000;
 /// The longest line that is looked at, in bytes.
 const MAX_LINE: usize = 64 * 1024;
 
+/// How long nobody waits, which clocks can still reckon with.
+const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// How many saved files are remembered between two looks.
 const MAX_SAVED: usize = 4096;
 
@@ -38,8 +41,8 @@ pub(super) struct Finished {
     pub(super) fatal: Option<String>,
     /// What it said where no licence was to be had.
     pub(super) licence_refused: Option<String>,
-    /// The most memory it held, in bytes.
-    pub(super) peak_memory: u64,
+    /// What was seen of it besides, as far as that belongs to no frame that was done before the end.
+    pub(super) observed: Observed,
     /// Whether it was ended between two frames because no further one should start.
     pub(super) stopped: bool,
 }
@@ -59,6 +62,7 @@ pub(super) struct Limits {
 /// What to run.
 pub(super) struct Run<'a> {
     pub(super) weft: &'a Path,
+    pub(super) guards: &'a Arc<Guards>,
     pub(super) program: &'a Path,
     pub(super) command: &'a Command,
     pub(super) definition: &'a Definition,
@@ -71,6 +75,8 @@ pub(super) struct Run<'a> {
     pub(super) folder: &'a Path,
     pub(super) sandbox: &'a Sandbox,
     pub(super) limits: Limits,
+    /// How many frames are rendered before those that are asked for.
+    pub(super) before: usize,
     /// How long a frame may take.
     pub(super) timeout: Option<Duration>,
     /// Ends it after the frame that it is at.
@@ -169,17 +175,17 @@ impl LiveLog {
 }
 
 /// Runs a program until it ends, takes too long, or is killed; none when it was killed. Frames of
-/// `frames` that are done before the end are given to `done`, with the memory held so far. `progress`
+/// `frames` that are done before the end are given to `done`, with what was seen of them. `progress`
 /// is told how much of the whole run is done.
 pub(super) async fn run(
     run: Run<'_>,
     log: &LiveLog,
     mut killed: watch::Receiver<bool>,
-    progress: impl Fn(f32) + Send + Clone + 'static,
+    progress: impl Fn(f32) + Send,
     frames: &mut Frames,
-    done: &mut (dyn FnMut(Frame, Took, u64) + Send),
+    done: &mut (dyn FnMut(Frame, Took, Observed) + Send),
 ) -> Option<Finished> {
-    let mut guard = match start(&run) {
+    let mut guard = match start(&run).await {
         Ok(guard) => guard,
         Err(error) => {
             let start_error = Some(format!("{}: {error}", run.weft.display()));
@@ -187,77 +193,76 @@ pub(super) async fn run(
             return Some(Finished { report, ..Finished::default() });
         }
     };
-    let stdin = guard.stdin.take();
-    let seen = Arc::new(Seen::default());
-    let reader = || LogReader::new(run.definition).frames(frames.len());
-    let readers = [
-        guard.stdout.take().map(|pipe| {
-            tokio::spawn(follow(pipe, log.clone(), reader(), Arc::clone(&seen), progress.clone()))
-        }),
-        guard.stderr.take().map(|pipe| {
-            tokio::spawn(follow(pipe, log.clone(), reader(), Arc::clone(&seen), progress))
-        }),
-    ];
-    let limit = run.timeout.unwrap_or(Duration::from_secs(10 * 365 * 24 * 3600));
-    let mut deadline = tokio::time::Instant::now() + limit;
+    let reader = || Lines {
+        reader: LogReader::new(run.definition).frames(run.before + frames.len()),
+        line: Vec::new(),
+    };
+    let (mut out, mut err, mut seen) = (reader(), reader(), Seen::default());
+    let limit = run.timeout.unwrap_or(FOREVER);
+    let first = u32::try_from(run.before + 1).unwrap_or(u32::MAX);
+    let mut deadline = tokio::time::Instant::now() + limit.saturating_mul(first).min(FOREVER);
     let mut look = tokio::time::interval(LOOK);
     let silent = silence(run.definition, log);
     tokio::pin!(silent);
     let mut finished = Finished::default();
-    let ended = loop {
+    let mut hear = |told: Told, seen: &mut Seen| match told {
+        Told::Printed(bytes) => out.read(&bytes, log, seen, &progress),
+        Told::Complained(bytes) => err.read(&bytes, log, seen, &progress),
+        Told::Over(..) => {}
+    };
+    let report = loop {
+        let mut looks = false;
         tokio::select! {
-            status = guard.wait() => break status.is_ok(),
+            told = guard.told() => match told {
+                Some(Told::Over(report, again)) => {
+                    if again {
+                        run.guards.keep(guard);
+                    }
+                    break Some(report);
+                }
+                Some(told) => hear(told, &mut seen),
+                None => break None,
+            },
             () = until_killed(&mut killed) => {
-                end(guard, stdin).await;
+                _ = guard.end(|_| ()).await;
                 return None;
             }
             () = tokio::time::sleep_until(deadline) => {
                 finished.timed_out = true;
-                end(guard, stdin).await;
-                break true;
+                break guard.end(|told| hear(told, &mut seen)).await;
             }
             silent = &mut silent => {
                 finished.silent = Some(silent);
-                end(guard, stdin).await;
-                break true;
+                break guard.end(|told| hear(told, &mut seen)).await;
             }
-            () = seen.saved.notified() => {}
-            _ = look.tick(), if frames.must_look() => {}
+            _ = look.tick(), if frames.must_look() => looks = true,
         }
-        if seen.pass_on(frames, false, done) {
+        if (looks || std::mem::take(&mut seen.frames)) && seen.pass_on(frames, false, done) {
             deadline = tokio::time::Instant::now() + limit;
             if *run.stop.borrow() && frames.left().next().is_some() {
                 finished.stopped = true;
-                end(guard, stdin).await;
-                break true;
+                break guard.end(|told| hear(told, &mut seen)).await;
             }
         }
     };
-    for reader in readers.into_iter().flatten() {
-        // The pipes close with the last process that holds them; the guard ended them all.
-        let _ = tokio::time::timeout(Duration::from_secs(5), reader).await;
+    for lines in [&mut out, &mut err] {
+        lines.end(&mut seen, &progress);
     }
     seen.pass_on(frames, true, done);
-    let report = tokio::fs::read(report(&run)).await.ok();
-    let report = report.and_then(|bytes| serde_json::from_slice::<Report>(&bytes).ok());
     finished.report = report.unwrap_or_else(|| {
-        let what = if ended { "its guard was killed" } else { "its guard could not be waited for" };
-        Report { start_error: Some(what.to_owned()), ..Report::default() }
+        let start_error = Some("its guard was killed".to_owned());
+        Report { start_error, ..Report::default() }
     });
-    let told = seen.told();
-    finished.fatal.clone_from(&told.fatal);
-    finished.licence_refused.clone_from(&told.licence_refused);
-    finished.peak_memory = told.memory.max(finished.report.peak_memory);
+    let last = std::mem::take(&mut seen.warned);
+    finished.observed = seen.observed(&last);
+    let held = finished.observed.peak_memory.max(finished.report.peak_memory);
+    finished.observed.peak_memory = held;
+    (finished.fatal, finished.licence_refused) = (seen.fatal, seen.licence_refused);
     Some(finished)
 }
 
-/// Where the guard writes how it went: out of the run's reach.
-fn report(run: &Run<'_>) -> PathBuf {
-    run.folder.join("report.json")
-}
-
-/// Starts the guard with the program.
-fn start(run: &Run<'_>) -> std::io::Result<tokio::process::Child> {
+/// Starts the program under a guard.
+async fn start(run: &Run<'_>) -> std::io::Result<Guard> {
     let temporary = run.folder.join("tmp");
     std::fs::create_dir_all(&temporary)?;
     let (program, args) = match run.command.args.split_first() {
@@ -274,31 +279,24 @@ fn start(run: &Run<'_>) -> std::io::Result<tokio::process::Child> {
         work: run.work,
         temporary: &temporary,
     };
-    let confined = run.sandbox.confine(&confinement);
-    let mut command = tokio::process::Command::new(run.weft);
-    command.arg("guard").arg("--report").arg(report(run));
-    if let Some(memory) = run.limits.memory {
-        command.args(["--memory", &memory.to_string()]);
-    }
-    if let Some(space) = run.limits.space {
-        command.arg("--space").arg(run.folder).arg(space.to_string());
-    }
-    command.args(&confined.guard).arg("--").args(&confined.before).args(args);
-    command.env_clear().envs(sandbox::environment(std::env::vars_os(), run.definition));
+    let mut environment = sandbox::environment(std::env::vars_os(), run.definition);
     if let Some(folder) = run.sandbox.temporary(&confinement) {
         let names = if cfg!(windows) { &["TEMP", "TMP"][..] } else { &["TMPDIR"] };
-        command.envs(names.iter().map(|name| (name, folder)));
+        environment.extend(names.iter().map(|name| (name.into(), folder.into())));
     }
-    command
-        .envs(&run.command.env)
-        .current_dir(run.work)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    let of_command = run.command.env.iter().map(|(name, value)| (name.into(), value.into()));
+    environment.extend(of_command);
     if run.definition.home {
-        command.env("HOME", run.work);
+        environment.insert("HOME".into(), run.work.into());
     }
-    command.spawn()
+    let order = Order {
+        environment: environment.into_iter().collect(),
+        folder: run.work.into(),
+        memory: run.limits.memory,
+        space: run.limits.space.map(|most| (run.folder.into(), most)),
+        ..run.sandbox.confine(&confinement).order(args)
+    };
+    run.guards.run(&order).await
 }
 
 /// Returns when the attempt is to be ended, and never if it is not.
@@ -323,105 +321,108 @@ async fn silence(definition: &Definition, log: &LiveLog) -> Duration {
     std::future::pending().await
 }
 
-/// Closes the guard's standard input, which makes it end the engine, and waits.
-async fn end(mut guard: tokio::process::Child, stdin: Option<tokio::process::ChildStdin>) {
-    drop(stdin);
-    if tokio::time::timeout(GRACE + Duration::from_secs(2), guard.wait()).await.is_err() {
-        let _ = guard.kill().await;
-    }
-}
-
 /// What the engine's lines said.
 #[derive(Default)]
 struct Seen {
-    told: Mutex<Told>,
-    /// A file was saved, or a frame begun.
-    saved: tokio::sync::Notify,
-}
-
-#[derive(Default)]
-struct Told {
     memory: u64,
     fatal: Option<String>,
     licence_refused: Option<String>,
-    saved: Vec<String>,
+    /// Files that it saved, each with what it had warned of since the one before.
+    saved: Vec<(String, Vec<String>)>,
+    /// Whether a file was saved by now.
+    any_saved: bool,
     begun: usize,
+    /// What it warned of before its first frame, which concerns all of them.
+    warned_first: Vec<String>,
+    /// What it warned of since it saved a file last.
+    warned: Vec<String>,
+    /// A file was saved, or a frame begun.
+    frames: bool,
 }
 
 impl Seen {
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn warning(&mut self, text: &str) {
+        let is_first = self.begun == 0 && !self.any_saved;
+        keep(if is_first { &mut self.warned_first } else { &mut self.warned }, text);
+    }
+
+    /// What is to be known of a frame whose own warnings are these.
+    fn observed(&self, own: &[String]) -> Observed {
+        let mut warnings = self.warned_first.clone();
+        own.iter().for_each(|text| keep(&mut warnings, text));
+        Observed { peak_memory: self.memory, warnings }
     }
 
     /// Gives on what is whole; says whether something was.
     fn pass_on(
-        &self,
+        &mut self,
         frames: &mut Frames,
         ended: bool,
-        done: &mut (dyn FnMut(Frame, Took, u64) + Send),
+        done: &mut (dyn FnMut(Frame, Took, Observed) + Send),
     ) -> bool {
-        let (saved, begun, memory) = {
-            let mut told = self.told();
-            (std::mem::take(&mut told.saved), told.begun, told.memory)
-        };
-        for path in saved {
-            frames.saved(&path);
+        let saved = std::mem::take(&mut self.saved);
+        let begun = self.begun;
+        for (path, warned) in saved {
+            frames.saved(&path, &warned);
         }
         let whole = frames.whole(begun, ended);
         let some = !whole.is_empty();
         for (frame, took) in whole {
-            done(frame, took, memory);
+            // Where nothing tells when a frame is saved, nobody knows whose they are.
+            let untold =
+                if frames.is_told() { Vec::new() } else { std::mem::take(&mut self.warned) };
+            let observed = self.observed(&[&frame.warnings[..], &untold].concat());
+            done(frame, took, observed);
         }
         some
     }
 }
 
-/// Copies what an engine prints into its log, and reads it by the definition's patterns.
-async fn follow(
-    mut pipe: impl AsyncRead + Unpin,
-    log: LiveLog,
-    mut reader: LogReader,
-    seen: Arc<Seen>,
-    progress: impl Fn(f32),
-) {
-    let (mut buffer, mut line) = (vec![0; 16 * 1024], Vec::new());
-    while let Ok(read @ 1..) = pipe.read(&mut buffer).await {
-        log.push(&buffer[..read]);
-        for byte in &buffer[..read] {
-            // Some engines redraw their progress with carriage returns only.
-            if *byte == b'\n' || *byte == b'\r' {
-                look(&mut reader, &line, &seen, &progress);
-                line.clear();
-            } else if line.len() < MAX_LINE {
-                line.push(*byte);
-            }
-        }
-    }
-    look(&mut reader, &line, &seen, &progress);
+/// What an engine prints on one of its two ways, line by line.
+struct Lines {
+    reader: LogReader,
+    line: Vec<u8>,
 }
 
-fn look(reader: &mut LogReader, line: &[u8], seen: &Seen, progress: &impl Fn(f32)) {
-    if line.is_empty() {
-        return;
-    }
-    let begun = reader.frames_begun();
-    for event in reader.push_line(&String::from_utf8_lossy(line)) {
-        let mut told = seen.told();
-        match event {
-            LogEvent::Progress(part) => progress(part.clamp(0.0, 1.0)),
-            LogEvent::Memory(bytes) => told.memory = told.memory.max(bytes),
-            LogEvent::Fatal(text) => told.fatal = Some(text),
-            LogEvent::LicenceRefused(text) => told.licence_refused = Some(text),
-            // More than a run has frames would be noise.
-            LogEvent::Saved(path) if told.saved.len() < MAX_SAVED => {
-                told.saved.push(path);
-                seen.saved.notify_one();
+impl Lines {
+    /// Copies what it prints into its log, and reads it by the definition's patterns.
+    fn read(&mut self, bytes: &[u8], log: &LiveLog, seen: &mut Seen, progress: &impl Fn(f32)) {
+        log.push(bytes);
+        for byte in bytes {
+            // Some engines redraw their progress with carriage returns only.
+            if *byte == b'\n' || *byte == b'\r' {
+                self.end(seen, progress);
+            } else if self.line.len() < MAX_LINE {
+                self.line.push(*byte);
             }
-            _ => {}
         }
     }
-    if reader.frames_begun() != begun {
-        let mut told = seen.told();
-        told.begun = told.begun.max(reader.frames_begun() as usize);
+
+    /// A line is whole.
+    fn end(&mut self, seen: &mut Seen, progress: &impl Fn(f32)) {
+        let line = std::mem::take(&mut self.line);
+        if line.is_empty() {
+            return;
+        }
+        for event in self.reader.push_line(&String::from_utf8_lossy(&line)) {
+            match event {
+                LogEvent::Progress(part) => progress(part.clamp(0.0, 1.0)),
+                LogEvent::Memory(bytes) => seen.memory = seen.memory.max(bytes),
+                LogEvent::Warning(text) => seen.warning(&text),
+                LogEvent::Fatal(text) => seen.fatal = Some(text),
+                LogEvent::LicenceRefused(text) => seen.licence_refused = Some(text),
+                // More than a run has frames would be noise.
+                LogEvent::Saved(path) if seen.saved.len() < MAX_SAVED => {
+                    let warned = std::mem::take(&mut seen.warned);
+                    seen.saved.push((path, warned));
+                    seen.any_saved = true;
+                    seen.frames = true;
+                }
+                _ => {}
+            }
+        }
+        let begun = self.reader.frames_begun() as usize;
+        seen.frames |= begun > seen.begun;
+        seen.begun = seen.begun.max(begun);
     }
 }

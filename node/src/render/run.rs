@@ -8,13 +8,14 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use weft_protocol::job::outcome::FailureKind;
 use weft_protocol::job::spec::{JobSpec, Step};
+use weft_protocol::job::warning::keep;
 use weft_protocol::machine::Input;
 use weft_protocol::wire::control::{AttemptKey, Lease};
 use weft_scene::engine::{Builtin, Definition, command};
 
 use super::frames::{Frame, Frames, Took};
 use super::join::Source;
-use super::{Ended, LiveLog, Log, Renderer, output, process};
+use super::{Ended, LiveLog, Log, Observed, Renderer, output, process};
 use crate::clock::unix_now;
 
 /// A run that was started.
@@ -153,7 +154,11 @@ impl Renderer {
     ) -> Left {
         let Engine { step, definition, program, work } = *engine;
         let lease = Lease { attempt: attempts[0], ..run.lease.clone() };
-        let rendered = attempts.iter().map(|attempt| i64::from(attempt.task.frame)).collect();
+        let wanted: Vec<i32> = attempts.iter().map(|attempt| attempt.task.frame).collect();
+        let rendered: Vec<i64> =
+            spec.rendered_for(step, &wanted).into_iter().map(i64::from).collect();
+        // Those that are rendered for what follows from them only.
+        let before = rendered.len().saturating_sub(attempts.len());
         let command = match command(definition, &self.invocation(&lease, step, rendered, work)) {
             Ok(command) => command,
             Err(error) => {
@@ -171,13 +176,13 @@ impl Renderer {
         if command.builtin == Some(Builtin::Join) {
             let (took, made) = self.join_tiles(run, spec, attempts[0], work).await;
             let log = Log::File(run.log.path().to_owned());
-            self.finish(work, attempts[0], made, took, 0, log, concluding);
+            self.finish(work, attempts[0], made, took, Observed::default(), log, concluding);
             return Left::Undone(attempts[1..].to_vec());
         }
         if command.builtin == Some(Builtin::Compare) {
             let (took, made) = self.compare(run, spec, attempts[0], work).await;
             let log = Log::File(run.log.path().to_owned());
-            self.finish(work, attempts[0], made, took, 0, log, concluding);
+            self.finish(work, attempts[0], made, took, Observed::default(), log, concluding);
             return Left::Undone(attempts[1..].to_vec());
         }
         if step.arguments.contains_key("allow_scripts") && !self.inner.sandbox.is_whole() {
@@ -191,6 +196,7 @@ impl Renderer {
         let mut frames = Frames::new(attempts, &command.expected_outputs, work, told);
         let process = process::Run {
             weft: &self.inner.weft,
+            guards: &self.inner.guards,
             program,
             command: &command,
             definition,
@@ -200,26 +206,26 @@ impl Renderer {
             folder: &self.attempt_folder(&run.name),
             sandbox: &self.inner.sandbox,
             limits: self.limits(&lease),
+            before,
             timeout: (spec.timeout > 0).then(|| Duration::from_secs(u64::from(spec.timeout))),
             stop: run.stopped.clone(),
         };
         let (inputs, keys) = (self.inner.inputs.clone(), attempts.to_vec());
         let progress = move |part: f32| {
-            if let Some((key, thousandths)) = at_frame(&keys, part) {
+            if let Some((key, thousandths)) = at_frame(&keys, before, part) {
                 let _ = inputs.try_send(Input::Progress(key, thousandths));
             }
         };
         let mut logged = run.log.length().borrow().bytes;
-        let mut done = |frame: Frame, took: Took, memory: u64| {
+        let mut done = |frame: Frame, took: Took, observed: Observed| {
             let part = self.next_part(run, &mut logged, told);
-            self.finish(work, frame.attempt, Ok(frame.expected), took, memory, part, concluding);
+            self.finish(work, frame.attempt, Ok(frame.expected), took, observed, part, concluding);
         };
         let killed = run.killed.clone();
         let ran = process::run(process, &run.log, killed, progress, &mut frames, &mut done).await;
         let Some(report) = ran else { return Left::Killed };
         let verdict = output::judge(definition, &report, &run.log);
         let left: Vec<Frame> = frames.left().cloned().collect();
-        let memory = report.peak_memory;
         if report.stopped {
             return Left::Undone(left.iter().map(|frame| frame.attempt).collect());
         }
@@ -242,7 +248,9 @@ impl Renderer {
                 let undone = left[at..].iter().map(|frame| frame.attempt).collect();
                 return Left::Unlicensed(undone, said.clone());
             }
-            self.finish(work, frame.attempt, made, took, memory, part, concluding);
+            let mut observed = report.observed.clone();
+            frame.warnings.iter().for_each(|text| keep(&mut observed.warnings, text));
+            self.finish(work, frame.attempt, made, took, observed, part, concluding);
             if verdict.is_err() {
                 // What ended it is this frame's; the others go out again.
                 return Left::Undone(left[at + 1..].iter().map(|frame| frame.attempt).collect());
@@ -271,7 +279,8 @@ impl Renderer {
             }
             let took = Took { started, render: clock.elapsed() };
             let log = Log::File(run.log.path().to_owned());
-            self.finish(work, *attempt, Ok(Vec::new()), took, 0, log, concluding);
+            let observed = Observed::default();
+            self.finish(work, *attempt, Ok(Vec::new()), took, observed, log, concluding);
             if *run.stopped.borrow() {
                 return Left::Undone(attempts[at + 1..].to_vec());
             }
@@ -297,7 +306,7 @@ impl Renderer {
     ) {
         let took = Took { started: unix_now(), render: Duration::ZERO };
         let log = Log::File(run.log.path().to_owned());
-        self.finish(work, attempt, Err(why), took, 0, log, concluding);
+        self.finish(work, attempt, Err(why), took, Observed::default(), log, concluding);
     }
 
     /// Concludes an attempt, while its engine may go on with others.
@@ -311,11 +320,11 @@ impl Renderer {
         attempt: AttemptKey,
         ending: Result<Vec<PathBuf>, Failed>,
         took: Took,
-        peak_memory: u64,
+        observed: Observed,
         log: Log,
         concluding: &mut JoinSet<()>,
     ) {
-        let ended = Ended { ending, render: took.render, started: took.started, peak_memory };
+        let ended = Ended { ending, render: took.render, started: took.started, observed };
         let (renderer, work) = (self.clone(), work.to_owned());
         concluding.spawn(async move { renderer.conclude_in(work, attempt, ended, log).await });
     }
@@ -330,16 +339,18 @@ struct Engine<'a> {
     work: &'a Path,
 }
 
-/// Which of a run's frames is being rendered when so much of the run is done, and how much of it is.
-fn at_frame(keys: &[AttemptKey], part: f32) -> Option<(AttemptKey, u16)> {
+/// Which of a run's frames is being rendered when so much of the run is done, and how much of it is. So many are
+/// rendered `before` them, which are nobody's.
+fn at_frame(keys: &[AttemptKey], before: usize, part: f32) -> Option<(AttemptKey, u16)> {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         clippy::cast_precision_loss,
-        reason = "a part is 0 to 1, and a run has at most some hundreds of frames"
+        reason = "a part is 0 to 1, and a run has at most some thousands of frames"
     )]
     let (at, thousandths) = {
-        let frames = part * keys.len() as f32;
+        let all = (before + keys.len()) as f32;
+        let frames = (part * all - before as f32).max(0.0);
         (frames as usize, (frames.fract() * 1000.0) as u16)
     };
     match keys.get(at) {

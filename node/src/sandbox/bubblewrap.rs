@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::Run;
-use super::places::{Places, System};
+use super::places::{ETC, Places, System};
 
 /// Everything before `--`. Later entries lie on top of earlier ones.
 pub(super) fn arguments(system: &System, places: &Places, run: &Run<'_>) -> Vec<OsString> {
@@ -25,7 +25,12 @@ pub(super) fn arguments(system: &System, places: &Places, run: &Run<'_>) -> Vec<
     }
     // On the disk, and not in memory, so that what is written there counts.
     all.pair("--bind", temporary, Path::new("/tmp"));
-    for path in &places.readable {
+    let settings = system.settings(places);
+    if let Some(copy) = settings {
+        all.pair("--ro-bind", copy, Path::new(ETC));
+    }
+    let shown = |path: &&PathBuf| settings.is_none() || !path.starts_with(ETC);
+    for path in places.readable.iter().filter(shown) {
         all.same("--ro-bind-try", path);
     }
     for path in &places.writable {
@@ -87,6 +92,7 @@ mod tests {
     fn system() -> System {
         System {
             readable: vec!["/usr".into(), "/opt".into(), "/etc/passwd".into()],
+            settings: None,
             for_network: vec!["/etc/resolv.conf".into()],
             links: vec![("usr/bin".into(), "/bin".into())],
             home: "/home/ada/weft".into(),
@@ -137,6 +143,19 @@ mod tests {
         --remount-ro /
         --chdir /home/ada/weft/jobs/j/a/work
         ");
+    }
+
+    #[test]
+    fn settings_take_one_mount_where_nothing_else_of_their_folder_is_asked_for() {
+        let system = System { settings: Some("/home/ada/weft/etc".into()), ..system() };
+        let text = of(&system, "", "/usr/bin/tracer");
+        assert!(text.contains("--ro-bind /home/ada/weft/etc /etc\n"), "{text}");
+        assert!(!text.contains("/etc/passwd"), "{text}");
+        for asked in ["network = true", "readable = ['/etc/tracer']", "writable = ['/etc/x']"] {
+            let text = of(&system, asked, "/usr/bin/tracer");
+            assert!(!text.contains("/weft/etc"), "{text}");
+            assert!(text.contains("--ro-bind-try /etc/passwd /etc/passwd\n"), "{text}");
+        }
     }
 
     #[test]

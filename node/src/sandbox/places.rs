@@ -1,11 +1,11 @@
 //! What a run may reach: worked out from what the machine has, the engine's definition and the job.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use weft_scene::engine::Executable;
 
 use super::Run;
+use crate::guard::Fence;
 
 /// Where programs and what they need lie. What isn't there is passed over.
 const PROGRAMS: [&str; 7] = [
@@ -51,6 +51,8 @@ const SETTINGS: [&str; 25] = [
 const NETWORK: [&str; 8] =
     ["ca-certificates", "host.conf", "hosts", "pki", "protocols", "resolv.conf", "services", "ssl"];
 
+/// Where settings lie.
+pub(super) const ETC: &str = "/etc";
 /// Where every run has a folder of its own.
 const TEMPORARY: &str = "/tmp";
 
@@ -59,6 +61,8 @@ const TEMPORARY: &str = "/tmp";
 pub(crate) struct System {
     /// Folders with programs and libraries, and single files.
     pub(crate) readable: Vec<PathBuf>,
+    /// A copy of those of them that lie in `/etc`, as a folder to mount there; none where there is none.
+    pub(crate) settings: Option<PathBuf>,
     /// The same for those that need the network.
     pub(crate) for_network: Vec<PathBuf>,
     /// Links at the root: where to, and where.
@@ -84,7 +88,7 @@ impl System {
                 Err(_) => system.readable.push(old),
             }
         }
-        let etc = |name: &&str| Path::new("/etc").join(name);
+        let etc = |name: &&str| Path::new(ETC).join(name);
         system.readable.extend(SETTINGS.iter().map(etc));
         system.readable.retain(|path| path.exists());
         system.for_network = NETWORK.iter().map(etc).filter(|path| path.exists()).collect();
@@ -99,6 +103,28 @@ impl System {
             system.root = rustix::process::geteuid().is_root();
         }
         system
+    }
+
+    /// Copies what programs read of `/etc` into the node's folder.
+    pub(crate) fn copy_settings(&mut self) {
+        let folder = self.home.join("sandbox").join("etc");
+        let settings: Vec<PathBuf> =
+            self.readable.iter().filter(|path| path.starts_with(ETC)).cloned().collect();
+        match super::settings::copy(&settings, &folder) {
+            Ok(()) => self.settings = Some(folder),
+            Err(error) => {
+                tracing::debug!(%error, "what programs read of /etc can't be copied");
+                self.settings = None;
+            }
+        }
+    }
+
+    /// The copy of what programs read of `/etc`, where a run with these places sees nothing else of it.
+    pub(crate) fn settings(&self, places: &Places) -> Option<&Path> {
+        let others = places.readable.iter().filter(|path| !self.readable.contains(path));
+        let mut others = others.chain(&places.hidden).chain(&places.writable).chain(&places.own);
+        let none = !others.any(|path| path.starts_with(ETC));
+        self.settings.as_deref().filter(|_| none)
     }
 
     /// Whether a folder may be shown as a whole because a program lies in it: not where that shows the
@@ -200,30 +226,21 @@ impl Places {
     }
 
     /// The same for the guard, which asks the kernel's Landlock to hold it.
-    pub(crate) fn fence(&self, tcp: bool) -> Vec<OsString> {
-        let mut arguments = vec!["--fence".into()];
+    pub(crate) fn fence(&self, tcp: bool) -> Fence {
         let [inputs, work, temporary] = &self.own;
         let dev =
             ["/dev/full", "/dev/null", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero"];
         let dev = dev.map(PathBuf::from);
         // Below what may be read nothing can be hidden: what hides something is left out.
         let hides = |path: &&PathBuf| !self.hidden.iter().any(|hidden| hidden.starts_with(path));
-        for path in self.readable.iter().filter(hides).chain([inputs, &"/proc".into()]) {
-            arguments.extend(["--read".into(), path.into()]);
+        let proc = PathBuf::from("/proc");
+        let read = self.readable.iter().filter(hides).chain([inputs, &proc]);
+        let write = self.writable.iter().filter(hides);
+        let write = write.chain(&self.devices).chain(&dev).chain([work, temporary]);
+        Fence {
+            read: read.map(Into::into).collect(),
+            write: write.map(Into::into).collect(),
+            network: self.network || !tcp,
         }
-        let write = self
-            .writable
-            .iter()
-            .filter(hides)
-            .chain(&self.devices)
-            .chain(&dev)
-            .chain([work, temporary]);
-        for path in write {
-            arguments.extend(["--write".into(), path.into()]);
-        }
-        if self.network || !tcp {
-            arguments.push("--network".into());
-        }
-        arguments
     }
 }

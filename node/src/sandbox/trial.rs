@@ -1,13 +1,13 @@
 //! Whether a protection works on this machine: a run in it is tried.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use weft_scene::engine::shipped;
 
 use super::{Run, Sandbox};
-use crate::guard::Report;
+use crate::guard::{Order, Report, Told};
+use crate::guards::Guard;
 
 /// How long a trial may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,27 +38,33 @@ pub(super) async fn run(sandbox: &Sandbox, weft: &Path) -> Result<(), String> {
         work: &work,
         temporary: &temporary,
     };
-    let confined = sandbox.confine(&run);
-    let report = folder.path().join("report");
-    let mut command = tokio::process::Command::new(weft);
-    command.args(["guard", "--report"]).arg(&report).args(&confined.guard).arg("--");
-    command.args(&confined.before).arg("--version");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut guard = command.spawn().map_err(|error| error.to_string())?;
-    // The guard ends what it runs when this closes.
-    let stdin = guard.stdin.take();
-    let ended = tokio::time::timeout(PATIENCE, guard.wait_with_output()).await;
-    drop(stdin);
-    let output =
-        ended.map_err(|_| "it took too long".to_owned())?.map_err(|error| error.to_string())?;
-    let told = std::fs::read(&report).ok();
-    let told = told.and_then(|bytes| serde_json::from_slice::<Report>(&bytes).ok());
-    let told = told.ok_or_else(|| "its guard told nothing".to_owned())?;
+    let environment = std::env::vars_os().collect();
+    let order = Order {
+        environment,
+        folder: work.as_os_str().to_owned(),
+        ..sandbox.confine(&run).order(["--version"])
+    };
+    let ran = async {
+        let mut guard = Guard::start(weft)?;
+        guard.order(&order).await?;
+        let mut said = Vec::new();
+        loop {
+            match guard.told().await {
+                Some(Told::Complained(more)) => said.extend(more),
+                Some(Told::Printed(_)) => {}
+                Some(Told::Over(report, _)) => return Ok((report, said)),
+                None => return Err(std::io::Error::other("its guard told nothing")),
+            }
+        }
+    };
+    let ran = tokio::time::timeout(PATIENCE, ran).await;
+    let ran = ran.map_err(|_| "it took too long".to_owned())?;
+    let (told, said) = ran.map_err(|error| error.to_string())?;
     match told {
         Report { start_error: Some(why), .. } => Err(why),
         Report { exit_code: Some(0), .. } => Ok(()),
         _ => {
-            let said = String::from_utf8_lossy(&output.stderr);
+            let said = String::from_utf8_lossy(&said);
             let line = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("it failed");
             Err(line.trim().trim_start_matches("bwrap: ").chars().take(300).collect())
         }

@@ -81,7 +81,10 @@ pub fn analyse(
 ) -> Option<Result<Analysis, AnalyseError>> {
     let extension = scene.extension()?.to_string_lossy().to_lowercase();
     match extension.as_str() {
-        "blend" => Some(blender::analyse_scene(scene, scene_name)),
+        "blend" => {
+            let paths = engine.map(|engine| engine.paths.clone()).unwrap_or_default();
+            Some(blender::analyse_mapped(scene, scene_name, paths))
+        }
         "ma" if !deep => Some(maya::analyse_in(scene, project)),
         "ma" | "mb" => Some(mayapy::analyse(scene, project)),
         "weft" => Some(demo::analyse(scene)),

@@ -79,7 +79,7 @@ impl<'a> Rewriter<'a> {
                 false => BTreeMap::new(),
             },
             scene,
-            disk: Disk::default(),
+            disk: Disk::mapped(engine.map(|engine| engine.paths.clone()).unwrap_or_default()),
             scratch,
         }
     }
@@ -129,7 +129,12 @@ impl<'a> Rewriter<'a> {
     /// The way to a file, where the way that is spelled won't lead there.
     fn moved(&self, source: &Path, format: &Format<'_>, spelled: &str) -> Option<String> {
         let target = match format {
-            Format::Blend => blender::resolve_path(source, spelled),
+            Format::Blend => {
+                match self.disk.place(spelled).filter(|_| !spelled.starts_with("//")) {
+                    Some(place) => place,
+                    None => blender::resolve_path(source, spelled),
+                }
+            }
             Format::Maya => return self.maya.get(spelled).cloned(),
             Format::Text(_) => text_scene::resolve_path(source, spelled),
         };

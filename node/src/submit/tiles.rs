@@ -88,6 +88,12 @@ pub(super) fn check(
     if let Some(why) = analysis.map(|all| &all.untiled).filter(|why| !why.is_empty()) {
         return Err(cant(why.clone()));
     }
+    if let Some(unbaked) = analysis.map(|all| &all.unbaked).filter(|unbaked| !unbaked.is_empty()) {
+        return Err(cant(vec![format!(
+            "simulations are not baked ({}), so that each frame follows from those before; bake them",
+            unbaked.join(", ")
+        )]));
+    }
     let arguments = definition.untiled_arguments(&request.args);
     if !arguments.is_empty() {
         return Err(cant(arguments));

@@ -279,6 +279,17 @@ impl Election {
         }
     }
 
+    /// This node can't lead as it should: somebody else shall, if there is anybody. The others miss its
+    /// answers to their reports, and find a leader among themselves. It stands again like anybody.
+    pub fn resign(&mut self, now: Time) -> Vec<Event> {
+        let State::Leading { claim } = &self.state else {
+            return Vec::new();
+        };
+        self.lost = Some((claim.term, self.me));
+        self.state = State::Leaderless { since: now };
+        vec![Event::Lost]
+    }
+
     /// A peer asks whether the leader of `term` is lost from here as well.
     #[must_use]
     pub fn asked(&self, now: Time, from: NodeId, term: u64) -> Vec<Event> {

@@ -11,6 +11,7 @@ use crate::job::control::Control;
 use crate::job::note::Notes;
 use crate::job::outcome::Outcome;
 use crate::job::spec::JobSpec;
+use crate::job::warning::Warnings;
 use crate::settings::Setting;
 use crate::wire;
 
@@ -37,6 +38,8 @@ impl Kind {
     pub const REMOVAL: Self = Self(20);
     /// A [`Body::Notes`].
     pub const NOTES: Self = Self(21);
+    /// A [`Body::Warnings`].
+    pub const WARNINGS: Self = Self(22);
 }
 
 /// A batch of outcomes of one job, signed once.
@@ -96,6 +99,8 @@ pub enum Body {
     Removal(Removal),
     /// What is to be known of results, by the node that made them.
     Notes(Notes),
+    /// What engines warned of, by the node on which they did.
+    Warnings(Warnings),
 }
 
 impl Body {
@@ -112,6 +117,7 @@ impl Body {
             Self::Delivery(_) => Kind::DELIVERY,
             Self::Removal(_) => Kind::REMOVAL,
             Self::Notes(_) => Kind::NOTES,
+            Self::Warnings(_) => Kind::WARNINGS,
         }
     }
 
@@ -136,6 +142,7 @@ impl Body {
             Self::Delivery(delivery) => Some(delivery.job),
             Self::Removal(removal) => Some(removal.job),
             Self::Notes(notes) => Some(notes.job),
+            Self::Warnings(warnings) => Some(warnings.job),
         }
     }
 
@@ -152,6 +159,7 @@ impl Body {
             Self::Delivery(delivery) => wire::encode(delivery),
             Self::Removal(removal) => wire::encode(removal),
             Self::Notes(notes) => wire::encode(notes),
+            Self::Warnings(warnings) => wire::encode(warnings),
         }
     }
 
@@ -189,6 +197,13 @@ impl Body {
             Kind::DELIVERY => Self::Delivery(read(bytes)?),
             Kind::REMOVAL => Self::Removal(read(bytes)?),
             Kind::NOTES => Self::Notes(read(bytes)?),
+            Kind::WARNINGS => {
+                let warnings: Warnings = read(bytes)?;
+                if !warnings.is_bounded() {
+                    return Err(FactError::Body);
+                }
+                Self::Warnings(warnings)
+            }
             _ => return Ok(None),
         }))
     }

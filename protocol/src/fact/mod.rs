@@ -18,6 +18,8 @@
 pub mod body;
 pub mod digest;
 
+use std::sync::Arc;
+
 use crate::ids::{FactId, JobId, NodeId, StudioId};
 use crate::sign::{Signer, Verifier};
 
@@ -34,7 +36,8 @@ const DOMAIN: &[u8] = b"weft fact 1\0";
 /// A fact: its exact bytes, and what the envelope says.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Fact {
-    bytes: Vec<u8>,
+    /// Shared, since facts are on their way in several places at once, and no longer than they are.
+    bytes: Arc<[u8]>,
     id: FactId,
 }
 
@@ -83,7 +86,7 @@ impl Fact {
         bytes.extend(signature);
         bytes.extend(body);
         let id = FactId(*blake3::hash(&bytes).as_bytes());
-        Self { bytes, id }
+        Self { bytes: bytes.into(), id }
     }
 
     /// Reads the envelope. The signature is checked by [`Fact::verify`].
@@ -100,7 +103,7 @@ impl Fact {
             return Err(FactError::Length);
         }
         let id = FactId(*blake3::hash(&bytes).as_bytes());
-        let fact = Self { bytes, id };
+        let fact = Self { bytes: bytes.into(), id };
         let length = u32::from_le_bytes(fact.field(5));
         match usize::try_from(length) == Ok(fact.bytes.len() - HEADER) {
             true => Ok(fact),

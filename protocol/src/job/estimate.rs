@@ -24,7 +24,8 @@ pub struct Estimate {
     pub cost: Option<u64>,
     /// What it will have cost in the end, in millionths, if what is left costs as much a task as what is done.
     pub cost_expected: Option<u64>,
-    /// How many tasks the nodes that work on it now do in a minute, in thousandths.
+    /// How many frames the nodes that work on it now do in a minute, in thousandths: a frame in tiles is as many
+    /// tasks and the joining of them.
     pub per_minute: Option<u64>,
     /// How long what is left takes on the nodes that work on it now, in milliseconds.
     pub left_ms: Option<u64>,
@@ -101,7 +102,12 @@ pub fn estimate(
         rendered_ms: spent.values().sum(),
         cost: so_far.map(millionths),
         cost_expected: expected.map(millionths),
-        per_minute: slots.as_ref().map(|slots| slots.iter().map(|s| 60_000_000 / s.mean).sum()),
+        per_minute: slots.as_ref().map(|slots| {
+            let tasks: u64 = slots.iter().map(|slot| 60_000_000 / slot.mean).sum();
+            let (all, frames) = (job.counts().0 as u128, job.frame_counts().0 as u128);
+            let rate = (u128::from(tasks) * frames).checked_div(all).unwrap_or(0);
+            u64::try_from(rate).unwrap_or(u64::MAX)
+        }),
         left_ms: slots.map(|slots| {
             let waiting = left.saturating_sub(slots.len() as u64);
             time(&slots, waiting)
@@ -145,7 +151,7 @@ mod tests {
     use crate::fact::{Body, Outcomes};
     use crate::job::control::Action;
     use crate::job::outcome::Outcome;
-    use crate::job::samples::{control, done, fact, failed, node, outcome, run, spec};
+    use crate::job::samples::{control, done, fact, failed, node, outcome, run, spec, tiled};
     use crate::job::spec::JobSpec;
     use crate::job::table::Jobs;
 
@@ -208,6 +214,21 @@ mod tests {
         world.done(2, 2, 30_000);
         let both = world.estimate(&[(1, 0), (2, 0)]);
         assert_eq!((both.left_ms, both.per_minute), (Some(5 * 30_000), Some(3000)));
+    }
+
+    #[test]
+    fn frames_in_tiles_are_counted_as_frames() {
+        let mut world = World::new(3);
+        let spec = tiled(spec(3));
+        world.job = spec.id();
+        world.jobs.apply(fact(1000), node(1), &Body::Spec(Box::new(spec)));
+        let tasks: Vec<_> =
+            world.jobs.get(&world.job).unwrap().tasks().map(|(key, _)| key).collect();
+        let first = tasks[0];
+        world.ends(1, Outcome { task: first, render_ms: 10_000, ..outcome(1, 0, 1, done()) });
+        let estimate = world.estimate(&[(1, 0)]);
+        assert_eq!(tasks.len() % 3, 0);
+        assert_eq!(estimate.per_minute, Some(6000 * 3 / tasks.len() as u64));
     }
 
     #[test]

@@ -15,5 +15,7 @@ pub mod spec;
 pub mod status;
 pub mod table;
 pub mod task;
+mod tasks;
 mod tempo;
 pub mod trouble;
+pub mod warning;

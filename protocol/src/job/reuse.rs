@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::outcome::OutputFile;
 use super::spec::{JobSpec, Step};
-use super::table::{Done, Job, Jobs};
+use super::table::{Job, Jobs};
 use super::task::{FrameRun, TaskKey, span};
 use crate::content::{Tree, TreePath};
 use crate::hardware::Hardware;
-use crate::ids::{BlobId, JobId};
+use crate::ids::{BlobId, JobId, NodeId};
 use crate::time::Unix;
 use crate::wire;
 
@@ -134,8 +135,16 @@ pub struct Found {
     pub job: JobId,
     /// Its task.
     pub task: TaskKey,
-    /// What counts of it.
-    pub done: Done,
+    /// Its round.
+    pub generation: u32,
+    /// Who made it.
+    pub author: NodeId,
+    /// What it made.
+    pub files: Vec<OutputFile>,
+    /// What the engine printed.
+    pub log: Option<BlobId>,
+    /// Who held the files when it was signed.
+    pub holders: Vec<NodeId>,
 }
 
 /// Looks results up by their keys, in all jobs but `besides`.
@@ -150,7 +159,7 @@ pub fn find(jobs: &Jobs, besides: &JobId, keys: &BTreeSet<Key>) -> BTreeMap<Key,
     let mut best: BTreeMap<Key, (Option<Rank>, u32)> = BTreeMap::new();
     for (id, job, spec) in jobs.iter() {
         for (task, known) in job.tasks() {
-            let Some((done, key)) = known.done.as_deref().zip(known.noted().key) else { continue };
+            let Some((done, key)) = known.done().zip(known.noted().key) else { continue };
             if !keys.contains(&key) {
                 continue;
             }
@@ -164,8 +173,17 @@ pub fn find(jobs: &Jobs, besides: &JobId, keys: &BTreeSet<Key>) -> BTreeMap<Key,
     }
     let current = best.into_iter().filter_map(|(key, (rank, round))| {
         let (generation, _, job, task) = rank?;
-        let done = jobs.get(&job)?.task(&task)?.done.as_deref()?;
-        (generation >= round).then(|| (key, Found { job, task, done: done.clone() }))
+        let done = jobs.get(&job)?.task(&task)?.done()?;
+        let found = || Found {
+            job,
+            task,
+            generation,
+            author: done.author,
+            files: done.files.to_vec(),
+            log: done.log,
+            holders: done.holders.to_vec(),
+        };
+        (generation >= round).then(|| (key, found()))
     });
     current.collect()
 }
@@ -175,7 +193,7 @@ pub fn find(jobs: &Jobs, besides: &JobId, keys: &BTreeSet<Key>) -> BTreeMap<Key,
 pub fn wanted(job: &Job) -> impl Iterator<Item = TaskKey> {
     let fresh = job.spec().is_none_or(|spec| spec.fresh || spec.check > 0);
     let none = fresh || job.switches().cancelled;
-    let open = job.open().filter(|key| job.task(key).is_some_and(|task| task.done.is_none()));
+    let open = job.open().filter(|key| job.task(key).is_some_and(|task| task.done().is_none()));
     open.filter(move |_| !none)
 }
 

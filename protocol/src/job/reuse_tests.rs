@@ -169,7 +169,7 @@ impl Studio {
         let keys = BTreeSet::from([KEY, [8; 32]]);
         let mut found = find(&self.jobs, &besides, &keys);
         assert!(found.len() <= 1);
-        found.remove(&KEY).map(|found| (found.job, found.done.generation))
+        found.remove(&KEY).map(|found| (found.job, found.generation))
     }
 }
 
@@ -238,7 +238,7 @@ fn what_was_taken_over_costs_nothing_and_counts_first() {
     studio.apply(&Body::Outcomes(Outcomes { job, outcomes: vec![rendered.clone()] }));
     let task = known(&studio);
     let task = task.task(&TaskKey::frame(1)).unwrap();
-    assert!(task.done.as_ref().unwrap().is_taken_over());
+    assert!(task.done().unwrap().is_taken_over());
     assert_eq!(known(&studio).mean_ms(1), None);
     // The other way round.
     let job = studio.submit(2);

@@ -59,6 +59,17 @@ pub struct Step {
     pub after: Vec<u16>,
 }
 
+/// The argument of a step whose frames follow from those before.
+pub const IN_ORDER: &str = "in_order";
+
+impl Step {
+    /// Whether each of its frames follows from those before, so that one process renders all of them in order.
+    #[must_use]
+    pub fn is_in_order(&self) -> bool {
+        self.arguments.contains_key(IN_ORDER)
+    }
+}
+
 /// What an artist submits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobSpec {
@@ -210,6 +221,28 @@ impl JobSpec {
     #[must_use]
     pub const fn compares(&self, step: u16) -> bool {
         self.is_check(step) && step == 2
+    }
+
+    /// The frames that a process has to render for these frames of a step to come out right: themselves,
+    /// unless they follow from those before.
+    #[must_use]
+    pub fn rendered_for(&self, step: &Step, wanted: &[i32]) -> Vec<i32> {
+        let Some(last) = wanted.iter().max().filter(|_| step.is_in_order()) else {
+            return wanted.to_vec();
+        };
+        // What is checked are some frames of the first step.
+        let first = self.steps.iter().take(1);
+        let mut needed: BTreeSet<i32> = first.flat_map(|first| unfold(&first.frames)).collect();
+        // What was added to a job follows from all that lies between.
+        let mut latest = needed.iter().rev().copied();
+        if let (Some(end), before) = (latest.next(), latest.next()) {
+            let gap = before.map_or(1, |before| end.abs_diff(before));
+            let gap = usize::try_from(gap).unwrap_or(1).max(1);
+            needed.extend((end..=*last).step_by(gap));
+        }
+        needed.retain(|frame| frame <= last);
+        needed.extend(wanted);
+        needed.into_iter().collect()
     }
 
     /// The frames to render a second time, of those of the first step: as many as `check` percent of

@@ -31,3 +31,17 @@ fn a_spec_in_another_version_than_its_own_is_refused() {
     assert_eq!(read(3, &plain), Ok(None));
     assert!(matches!(read(2, &[&plain[..], &[1, 0]].concat()), Ok(Some(Body::Spec(_)))));
 }
+
+#[test]
+fn frames_that_follow_from_others_are_rendered_with_those() {
+    let mut spec = spec(8);
+    let rendered = |spec: &JobSpec, wanted: &[i32]| spec.rendered_for(&spec.steps[0], wanted);
+    assert_eq!(rendered(&spec, &[5, 3]), [5, 3]);
+    spec.steps[0].arguments.insert(IN_ORDER.to_owned(), "yes".to_owned());
+    assert_eq!(rendered(&spec, &[5, 3]), [1, 2, 3, 4, 5]);
+    assert_eq!(rendered(&spec, &[8]).len(), 8);
+    assert_eq!(rendered(&spec, &[11, 12]), (1..=12).collect::<Vec<_>>(), "added to the job");
+    assert_eq!(rendered(&spec, &[-3]), [-3]);
+    spec.steps[0].frames = vec![crate::job::task::FrameRun { start: 1, end: 9, step: 4 }];
+    assert_eq!(rendered(&spec, &[18]), [1, 5, 9, 13, 17, 18]);
+}

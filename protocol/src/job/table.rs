@@ -9,159 +9,20 @@
 //! - Cancel, approval and removal happen once and stay; generations and frames only grow.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::control::{Action, Control};
-use super::note::{Book, Note, Noted};
-use super::outcome::{Ending, FailureKind, Outcome, OutputFile};
+use super::note::Note;
+use super::outcome::{Ending, FailureKind, Outcome};
 use super::spec::{AfterTest, JobSpec};
-use super::task::{FrameRun, MAX_FRAMES, TaskKey};
+use super::task::{FrameRun, TaskKey};
+pub use super::tasks::{Done, Failure, FailureKey, Task, TaskState};
+use super::tasks::{Signed, Tasks};
 use super::tempo::Tempo;
 use super::trouble::Record;
+use super::warning::Warned;
 use crate::fact::Body;
-use crate::ids::BlobId;
 use crate::ids::{FactId, JobId, NodeId};
-use crate::time::Unix;
-
-/// The most failures that are kept of one task: more tell nothing new.
-const MAX_FAILURES: usize = 128;
-
-/// A result that counts, or did until a higher generation's came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Done {
-    /// Its round.
-    pub generation: u32,
-    /// Its try within the round; 0 where it was taken over.
-    pub attempt: u32,
-    /// The node that made it, or took it over.
-    pub author: NodeId,
-    /// The fact that tells of it.
-    pub fact: FactId,
-    /// What it made.
-    pub files: Vec<OutputFile>,
-    /// What the engine printed.
-    pub log: Option<BlobId>,
-    /// When its engine started, by the author's clock.
-    pub started: Unix,
-    /// How long its engine ran, in milliseconds.
-    pub render_ms: u32,
-    /// The most memory it held, in bytes.
-    pub peak_memory: u64,
-    /// Who held the files when the fact was signed.
-    pub holders: Vec<NodeId>,
-}
-
-impl Done {
-    /// Whether no engine ran for it: another job's result was taken over.
-    #[must_use]
-    pub const fn is_taken_over(&self) -> bool {
-        self.attempt == 0
-    }
-
-    /// Smaller wins within a generation.
-    fn rank(&self) -> (u32, NodeId, FactId) {
-        (self.attempt, self.author, self.fact)
-    }
-
-    fn key(&self) -> (FailureKey, FactId) {
-        ((self.generation, self.attempt, self.author), self.fact)
-    }
-
-    fn beats(&self, other: &Self) -> bool {
-        match self.generation.cmp(&other.generation) {
-            std::cmp::Ordering::Greater => true,
-            std::cmp::Ordering::Equal => self.rank() < other.rank(),
-            std::cmp::Ordering::Less => false,
-        }
-    }
-}
-
-/// One failed attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// In what way.
-    pub kind: FailureKind,
-    /// What happened, with the end of the log.
-    pub message: String,
-    /// What the engine printed.
-    pub log: Option<BlobId>,
-    /// When its engine started, by its node's clock.
-    pub started: Unix,
-    /// How long its engine ran, in milliseconds.
-    pub render_ms: u32,
-}
-
-/// Names a failed attempt: generation, attempt, node.
-pub type FailureKey = (u32, u32, NodeId);
-
-/// Where a task stands, by the facts alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TaskState {
-    /// Still to be done.
-    Open,
-    /// Tried as often as the spec allows, in vain.
-    Failed,
-    /// Done.
-    Done,
-}
-
-/// A task: its round and what became of its attempts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Task {
-    /// The round that counts.
-    pub generation: u32,
-    /// The best result so far, of whatever generation.
-    pub done: Option<Box<Done>>,
-    /// Attempts that failed.
-    pub failures: BTreeMap<FailureKey, Failure>,
-    /// Results that another one replaced, or that came second: how long their engines ran, in milliseconds.
-    pub superseded: BTreeMap<(FailureKey, FactId), u32>,
-    /// What is noted of its results.
-    notes: Book,
-    /// Where it stands in the job's order; none while no known spec names it.
-    position: Option<u32>,
-}
-
-impl Task {
-    /// Whether it is known what became of an attempt.
-    #[must_use]
-    pub fn has_ended(&self, generation: u32, attempt: u32, node: &NodeId) -> bool {
-        let key = (generation, attempt, *node);
-        let done = self.done.as_ref().is_some_and(|done| done.key().0 == key);
-        done || self.failures.contains_key(&key) || self.superseded.keys().any(|(of, _)| *of == key)
-    }
-
-    /// The attempts of the round that counts which failed.
-    pub fn failures_now(&self) -> impl Iterator<Item = (&FailureKey, &Failure)> {
-        self.failures
-            .range((self.generation, 0, NodeId([0; 32]))..)
-            .filter(|(key, _)| key.0 == self.generation)
-    }
-
-    /// Where it stands when a task may be tried `retries` times more after a failure.
-    #[must_use]
-    pub fn state(&self, retries: u32) -> TaskState {
-        if self.done.as_ref().is_some_and(|done| done.generation >= self.generation) {
-            return TaskState::Done;
-        }
-        match self.failures_now().count() > retries as usize {
-            true => TaskState::Failed,
-            false => TaskState::Open,
-        }
-    }
-
-    /// What is noted of the result that counts.
-    #[must_use]
-    pub fn noted(&self) -> Noted {
-        let done = self.done.as_deref();
-        done.map(|done| self.notes.of(done.generation, done.author)).unwrap_or_default()
-    }
-
-    /// The number of the next attempt.
-    #[must_use]
-    pub fn next_attempt(&self) -> u32 {
-        self.failures_now().map(|(key, _)| key.1).max().unwrap_or(0).saturating_add(1)
-    }
-}
 
 /// Orders controls of equal versions: pause before resume, then author, then hash.
 type ControlKey = (u64, bool, NodeId, FactId);
@@ -173,10 +34,10 @@ pub struct Job {
     submitter: Option<NodeId>,
     controls: BTreeMap<ControlKey, Control>,
     deliveries: BTreeMap<(NodeId, FactId), String>,
-    tasks: BTreeMap<TaskKey, Task>,
+    /// In the order of the spec, the test frames first.
+    tasks: Tasks,
     removed: bool,
-    /// The tasks in the order of the spec, the test frames first. Derived, as is all below.
-    order: Vec<TaskKey>,
+    /// How many of the tasks are test frames'. Derived, as is all below.
     tests: usize,
     open: BTreeSet<u32>,
     failed: BTreeSet<u32>,
@@ -266,7 +127,7 @@ impl Job {
 
     /// Its tasks in the order in which they should be done, the test frames first.
     pub fn tasks(&self) -> impl Iterator<Item = (TaskKey, &Task)> {
-        self.order.iter().filter_map(|key| Some((*key, self.tasks.get(key)?)))
+        self.tasks.in_order()
     }
 
     /// One task.
@@ -278,11 +139,11 @@ impl Job {
     /// Every attempt that ended, an engine having run: who made it, how long its engine ran in milliseconds, and whether its
     /// result is one that counts.
     pub fn ended(&self) -> impl Iterator<Item = (NodeId, u32, bool)> {
-        self.tasks.values().flat_map(|task| {
-            let ran = task.done.iter().filter(|done| !done.is_taken_over());
+        self.tasks.all().flat_map(|task| {
+            let ran = task.done().into_iter().filter(|done| !done.is_taken_over());
             let done = ran.map(|done| (done.author, done.render_ms, true));
-            let second = task.superseded.iter().map(|(((_, _, node), _), ms)| (*node, *ms, false));
-            let failed = task.failures.iter();
+            let second = task.superseded().map(|((_, _, node), ms)| (node, ms, false));
+            let failed = task.failures();
             let failed = failed.map(|((_, _, node), failure)| (*node, failure.render_ms, false));
             done.chain(second).chain(failed)
         })
@@ -291,7 +152,7 @@ impl Job {
     /// Where a task stands in the job's order, from 0.
     #[must_use]
     pub fn position(&self, key: &TaskKey) -> Option<u32> {
-        self.tasks.get(key).and_then(|task| task.position)
+        self.tasks.position(key)
     }
 
     /// Where a task stands; none for one that the spec doesn't name.
@@ -312,7 +173,7 @@ impl Job {
             return self.counts();
         };
         let mut counts = (0, 0, 0);
-        for key in self.order.iter().filter(|key| spec.is_result(key.step)) {
+        for key in self.tasks.order().iter().filter(|key| spec.is_result(key.step)) {
             counts.0 += 1;
             match self.state(key) {
                 Some(TaskState::Done) => counts.1 += 1,
@@ -332,24 +193,25 @@ impl Job {
     /// Whether a task is one of the test frames'.
     #[must_use]
     pub fn is_test(&self, key: &TaskKey) -> bool {
-        let position = self.tasks.get(key).and_then(|task| task.position);
-        position.is_some_and(|position| (position as usize) < self.tests)
+        self.position(key).is_some_and(|position| (position as usize) < self.tests)
     }
 
     /// The tasks that are still to be done, in order.
     pub fn open(&self) -> impl Iterator<Item = TaskKey> {
-        self.open.iter().filter_map(|position| self.order.get(*position as usize).copied())
+        self.open.iter().filter_map(|position| self.tasks.order().get(*position as usize).copied())
     }
 
     /// The tasks that failed for good, in order.
     pub fn failed(&self) -> impl Iterator<Item = TaskKey> {
-        self.failed.iter().filter_map(|position| self.order.get(*position as usize).copied())
+        self.failed
+            .iter()
+            .filter_map(|position| self.tasks.order().get(*position as usize).copied())
     }
 
     /// How many tasks there are, are done, and failed for good.
     #[must_use]
     pub fn counts(&self) -> (usize, usize, usize) {
-        let (all, open, failed) = (self.order.len(), self.open.len(), self.failed.len());
+        let (all, open, failed) = (self.tasks.order().len(), self.open.len(), self.failed.len());
         (all, all - open - failed, failed)
     }
 
@@ -397,7 +259,7 @@ impl Job {
     pub fn holders(&self, key: &TaskKey) -> impl Iterator<Item = NodeId> {
         self.tasks
             .get(key)
-            .and_then(|task| task.done.as_ref())
+            .and_then(Task::done)
             .into_iter()
             .flat_map(|done| done.holders.iter().copied())
     }
@@ -421,7 +283,7 @@ impl Job {
             return;
         };
         self.record.settle(key, task);
-        let Some(position) = task.position else {
+        let Some(position) = self.tasks.position(key) else {
             return;
         };
         let state = self.state_of(key, task);
@@ -447,10 +309,6 @@ impl Job {
         let Some(spec) = self.spec.clone() else {
             return;
         };
-        for task in self.tasks.values_mut() {
-            task.position = None;
-        }
-        self.order.clear();
         self.open.clear();
         self.failed.clear();
         let mut keys: Vec<TaskKey> = spec.tasks_along(0, &spec.test_frames).collect();
@@ -469,16 +327,8 @@ impl Job {
                 keys.extend(spec.tasks_along(number, frames));
             }
         }
-        for (n, key) in keys.into_iter().enumerate() {
-            if n == test_count {
-                self.tests = self.order.len();
-            }
-            let task = self.tasks.entry(key).or_default();
-            if task.position.is_none() && self.order.len() < MAX_FRAMES {
-                task.position = u32::try_from(self.order.len()).ok();
-                self.order.push(key);
-            }
-        }
+        self.tests = self.tasks.lay_out(&keys, test_count);
+        drop(keys);
         let retries: Vec<(u16, Vec<FrameRun>, u32)> = self
             .controls
             .values()
@@ -492,7 +342,7 @@ impl Job {
         for (step, frames, generation) in retries {
             self.raise(step, &frames, generation);
         }
-        for key in self.order.clone() {
+        for key in self.tasks.order().to_vec() {
             self.settle(&key);
         }
     }
@@ -502,7 +352,7 @@ impl Job {
             return;
         };
         for key in spec.tasks_along(step, frames) {
-            if let Some(task) = self.tasks.get_mut(&key) {
+            if let Some(task) = self.tasks.laid_mut(&key) {
                 task.generation = task.generation.max(generation);
                 self.settle(&key);
             }
@@ -520,56 +370,52 @@ impl Job {
     }
 
     fn add_note(&mut self, author: NodeId, note: &Note) {
-        if self.tasks.len() < MAX_FRAMES || self.tasks.contains_key(&note.task) {
-            let task = self.tasks.entry(note.task).or_default();
-            task.notes.add(note.generation, author, note.what);
+        if let Some(task) = self.tasks.of_fact(&note.task) {
+            task.note(author, note);
         }
     }
 
-    fn add_outcome(&mut self, fact: FactId, author: NodeId, outcome: &Outcome) {
-        if self.tasks.len() >= MAX_FRAMES && !self.tasks.contains_key(&outcome.task) {
-            return;
+    fn add_warnings(&mut self, author: NodeId, warned: &Warned) {
+        if let Some(task) = self.tasks.of_fact(&warned.task) {
+            task.warn(author, warned);
         }
-        let task = self.tasks.entry(outcome.task).or_default();
+    }
+
+    /// Joins an outcome; `last` is what the results before it have in common, of the same fact.
+    fn add_outcome(
+        &mut self,
+        fact: FactId,
+        author: NodeId,
+        outcome: &Outcome,
+        last: &mut Option<Arc<Signed>>,
+    ) {
+        let Some(task) = self.tasks.of_fact(&outcome.task) else { return };
         match &outcome.ending {
             Ending::Done(files) => {
                 self.memory.done = self.memory.done.max(outcome.peak_memory);
                 if outcome.attempt > 0 {
                     self.record.done(author, outcome.started);
                 }
-                let done = Done {
-                    generation: outcome.generation,
-                    attempt: outcome.attempt,
-                    author,
-                    fact,
-                    files: files.clone(),
-                    log: outcome.log,
-                    started: outcome.started,
-                    render_ms: outcome.render_ms,
-                    peak_memory: outcome.peak_memory,
-                    holders: outcome.holders.clone(),
-                };
-                let known = task.done.as_deref().map(|known| (known.key(), known.render_ms));
-                let second = match known {
-                    None => None,
-                    Some((key, _)) if key == done.key() => None,
-                    Some(known) if task.done.as_ref().is_some_and(|d| done.beats(d)) => Some(known),
-                    Some(_) => Some((done.key(), done.render_ms)),
-                };
-                task.superseded.extend(second);
-                while task.superseded.len() > MAX_FAILURES {
-                    task.superseded.pop_first();
+                let new = Done::of(fact, author, outcome, files);
+                let known = task.done();
+                let wins = known.is_none_or(|known| new.beats(&known));
+                // What was taken over took no time.
+                let replaced = known.filter(|known| wins && !known.is_taken_over());
+                let replaced = replaced.map(|known| (known.author, known.render_ms));
+                let second = known.filter(|known| known.key() != new.key());
+                let second = second.map(|known| if wins { known } else { new });
+                if let Some((key, ms)) = second.map(|second| (second.key(), second.render_ms)) {
+                    task.supersede(key, ms);
                 }
-                if task.done.as_ref().is_none_or(|known| done.beats(known)) {
-                    // What was taken over took no time.
+                if wins {
                     let step = outcome.task.step;
-                    if let Some(known) = task.done.as_ref().filter(|d| !d.is_taken_over()) {
-                        self.tempo.take(step, known.author, known.render_ms);
+                    if let Some((author, ms)) = replaced {
+                        self.tempo.take(step, author, ms);
                     }
-                    if !done.is_taken_over() {
-                        self.tempo.add(step, author, done.render_ms);
+                    if !new.is_taken_over() {
+                        self.tempo.add(step, author, new.render_ms);
                     }
-                    task.done = Some(Box::new(done));
+                    task.set(&new, last);
                 }
             }
             Ending::Failed { kind, message } => {
@@ -584,21 +430,7 @@ impl Job {
                     started: outcome.started,
                     render_ms: outcome.render_ms,
                 };
-                // Of two failures under one name the smaller stays, whichever came first: a node signs two
-                // where two leaders had it try the same.
-                let rank = |failure: &Failure| {
-                    let Failure { kind, log, started, render_ms, .. } = *failure;
-                    (log, started, render_ms, kind)
-                };
-                let known = task.failures.get(&key);
-                if known.is_none_or(|known| {
-                    (&failure.message, rank(&failure)) < (&known.message, rank(known))
-                }) {
-                    task.failures.insert(key, failure);
-                }
-                while task.failures.len() > MAX_FAILURES {
-                    task.failures.pop_first();
-                }
+                task.fail(key, failure);
             }
         }
         self.settle(&outcome.task);
@@ -640,8 +472,9 @@ impl Jobs {
             }
             Body::Control(control) => job.add_control(fact, author, control),
             Body::Outcomes(batch) => {
+                let mut last = None;
                 for outcome in &batch.outcomes {
-                    job.add_outcome(fact, author, outcome);
+                    job.add_outcome(fact, author, outcome, &mut last);
                 }
             }
             Body::Delivery(delivery) => {
@@ -650,6 +483,11 @@ impl Jobs {
             Body::Notes(notes) => {
                 for note in &notes.notes {
                     job.add_note(author, note);
+                }
+            }
+            Body::Warnings(warnings) => {
+                for warned in &warnings.warned {
+                    job.add_warnings(author, warned);
                 }
             }
             Body::Removal(_) => *job = Job { removed: true, ..Job::default() },

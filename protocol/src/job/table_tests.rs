@@ -2,11 +2,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fact::{Delivery, Outcomes, Removal};
+use crate::ids::BlobId;
 use crate::job::note::{Notes, What};
 use crate::job::samples::{control, done, fact, failed, node, outcome, run, spec, tiled};
 use crate::job::status::{
     Activity, Status, check_control, error_message, may_start, startable, status,
 };
+use crate::job::warning::{Warned, Warnings};
+use crate::time::Unix;
 
 struct Table {
     jobs: Jobs,
@@ -108,9 +111,8 @@ fn an_older_result_stands_until_the_newer_generation_is_done() {
     let mut table = Table::with(spec(1));
     table.outcome(1, outcome(1, 0, 1, done()));
     table.control(Action::Retry { step: 0, frames: vec![run(1, 1)], generation: 1 });
-    let generation = |table: &Table| {
-        table.job().task(&TaskKey::frame(1)).unwrap().done.as_ref().unwrap().generation
-    };
+    let generation =
+        |table: &Table| table.job().task(&TaskKey::frame(1)).unwrap().done().unwrap().generation;
     assert_eq!((table.status(), generation(&table)), (Status::Queued, 0));
     table.outcome(2, outcome(1, 1, 1, done()));
     assert_eq!((table.status(), generation(&table)), (Status::Completed, 1));
@@ -214,6 +216,28 @@ fn what_is_noted_belongs_to_the_result_that_counts() {
     assert_eq!(table.job().counts(), (1, 1, 0));
 }
 
+#[test]
+fn warnings_belong_to_the_result_that_counts() {
+    let mut table = Table::with(spec(1));
+    let task = TaskKey::frame(1);
+    let (id, texts) = (table.id, |text: &str| vec![text.to_owned()]);
+    let warned = |generation, text| {
+        let warned = vec![Warned { task, generation, texts: texts(text) }];
+        Body::Warnings(Warnings { job: id, warned })
+    };
+    // They may come before the outcome.
+    table.apply(1, &warned(0, "first"));
+    table.apply(1, &warned(1, "second"));
+    table.apply(2, &warned(0, "another node's"));
+    assert!(table.job().task(&task).unwrap().warnings().is_empty());
+    table.outcome(1, outcome(1, 0, 1, done()));
+    assert_eq!(table.job().task(&task).unwrap().warnings(), ["first"]);
+    table.outcome(1, outcome(1, 1, 1, done()));
+    assert_eq!(table.job().task(&task).unwrap().warnings(), ["second"]);
+    table.outcome(3, outcome(1, 2, 1, done()));
+    assert!(table.job().task(&task).unwrap().warnings().is_empty());
+}
+
 /// Any fact about one job, few enough values that they collide and contradict each other.
 fn any_body(spec: JobSpec) -> impl Strategy<Value = Body> {
     let id = spec.id();
@@ -249,9 +273,15 @@ fn any_body(spec: JobSpec) -> impl Strategy<Value = Body> {
         let note = Note { task: TaskKey::frame(frame), generation, what };
         Body::Notes(Notes { job: id, notes: vec![note] })
     });
+    let warnings = (1..5_i32, 0..3_u32, 0..3_u8).prop_map(move |(frame, generation, text)| {
+        let texts = vec![format!("warning {text}")];
+        let warned = vec![Warned { task: TaskKey::frame(frame), generation, texts }];
+        Body::Warnings(Warnings { job: id, warned })
+    });
     prop_oneof![
         8 => outcomes,
         3 => notes,
+        2 => warnings,
         5 => controls,
         1 => delivery,
         2 => Just(Body::Spec(Box::new(spec))),

@@ -44,8 +44,8 @@ impl Record {
 
     /// A task changed.
     pub(super) fn settle(&mut self, key: &TaskKey, task: &Task) {
-        let done = task.done.as_ref().is_some_and(|done| done.generation >= task.generation);
-        match done && !task.failures.is_empty() {
+        let done = task.done().is_some_and(|done| done.generation >= task.generation);
+        match done && task.failures().next().is_some() {
             true => self.contested.insert(*key),
             false => self.contested.remove(key),
         };
@@ -64,8 +64,8 @@ pub fn benched(jobs: &Jobs, settings: &Settings) -> BTreeMap<NodeId, Vec<Trouble
         let mut of_job: BTreeMap<NodeId, Trouble> = BTreeMap::new();
         for key in &job.record().contested {
             let Some(task) = job.task(key) else { continue };
-            let Some(done) = &task.done else { continue };
-            for ((generation, _, node), failure) in &task.failures {
+            let Some(done) = task.done() else { continue };
+            for ((generation, _, node), failure) in task.failures() {
                 let counts = *generation == done.generation
                     && *node != done.author
                     && failure.kind != FailureKind::Memory

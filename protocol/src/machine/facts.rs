@@ -1,6 +1,8 @@
 //! Facts on their way: checked, written down, joined, passed on, and compared with others'.
 
 use super::{AfterWrite, Command, Machine, Order};
+use std::time::Duration;
+
 use crate::fact::digest;
 use crate::fact::{Body, Fact, Kind};
 use crate::ids::{FactId, JobId, NodeId};
@@ -14,6 +16,9 @@ use crate::wire::gossip;
 const MAX_DEFERRED: usize = 1024;
 /// How many ids or prefixes of a digest are asked for at once.
 const MAX_ASKED: usize = 512;
+/// How long a node takes no work after its disk did not take something. What peers hold and this node
+/// lacks is tried each [`SYNC_PERIOD`](super::SYNC_PERIOD), so that a disk that stays full is found out in time.
+const WRITE_AGAIN: Duration = Duration::from_secs(10);
 
 impl Machine {
     /// Joins this node's own certificate, so that others can tell who it is.
@@ -124,6 +129,11 @@ impl Machine {
         if let Some(term) = after.term {
             self.election.write_failed(now, term);
         }
+        self.unwritable = Some(now + WRITE_AGAIN);
+        self.settle_standing();
+        // Who can't take facts in doesn't learn of what is to be done.
+        let events = self.election.resign(now);
+        self.election_events(now, events);
         let why = format!("it could not be written to this node's disk: {why}");
         if let Some((request, _)) = after.request {
             self.out.push(Command::Answer(request, Err(why.clone())));
@@ -136,6 +146,7 @@ impl Machine {
             self.worker.over(&attempt);
         }
         self.sign_outcomes();
+        self.report(now);
     }
 
     pub(super) fn written(&mut self, now: Time, token: u64) {
@@ -270,7 +281,7 @@ impl Machine {
             }
             let alone = job
                 .tasks()
-                .filter_map(|(_, task)| task.done.as_deref())
+                .filter_map(|(_, task)| task.done())
                 .filter(|done| done.author == self.me && done.holders.len() < 2);
             for done in alone {
                 let blobs = done.files.iter().map(|file| file.blob).chain(done.log).collect();

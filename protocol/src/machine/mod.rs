@@ -33,6 +33,8 @@ pub const TICK: Duration = Duration::from_millis(100);
 pub const MAKE_GOOD_PERIOD: Duration = Duration::from_secs(2);
 /// How often facts are compared with a random peer, and a leader tells all that it leads.
 pub const SYNC_PERIOD: Duration = Duration::from_secs(2);
+/// How many of a leader's reminders of its claim also go to those who report to it: one of so many.
+const REMIND_ALL: u32 = 3;
 
 /// What happens to a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -214,12 +216,16 @@ pub struct Machine {
     refused: BTreeMap<String, (Time, String)>,
     within_hours: bool,
     in_use: Option<OnReturn>,
+    /// Until when this node takes no work, since its disk did not take something.
+    unwritable: Option<Time>,
     /// Who led last, as far as this node followed.
     led: Option<NodeId>,
     /// The term in which somebody is followed, and since when.
     follows: Option<(u64, Time)>,
     tokens: u64,
     next_report: Time,
+    /// How often peers were reminded of this node's claim.
+    reminders: u32,
     next_sync: Time,
     next_good: Time,
     out: Vec<Command>,
@@ -266,10 +272,12 @@ impl Machine {
             refused: BTreeMap::new(),
             within_hours: true,
             in_use: None,
+            unwritable: None,
             led: None,
             follows: None,
             tokens: 0,
             next_report: now,
+            reminders: 0,
             next_sync: now,
             next_good: now,
             out: Vec::new(),
@@ -434,6 +442,9 @@ impl Machine {
         self.replicator_events(events);
         self.keep_alive(now);
         self.settle_overdue(now, None);
+        if self.unwritable.take_if(|until| *until <= now).is_some() {
+            self.settle_standing();
+        }
         let events = self.worker.review(now, &self.ledger.jobs);
         self.worker_events(now, events);
         if now >= self.next_report {
@@ -450,8 +461,15 @@ impl Machine {
                     self.hello(peer);
                 }
             }
-            // A claim that was lost would leave two leaders side by side.
+            // A claim that was lost would leave two leaders side by side. Who reports here has it, most likely.
             if let Some(claim) = self.election.claim().filter(|_| self.election.leads()).cloned() {
+                self.reminders += 1;
+                let all = self.reminders.is_multiple_of(REMIND_ALL);
+                let reports = |peer: &NodeId| {
+                    self.leader.as_ref().is_some_and(|leader| leader.hears(now, peer))
+                };
+                let peers: Vec<NodeId> =
+                    peers.into_iter().filter(|peer| all || !reports(peer)).collect();
                 for peer in peers {
                     self.send(peer, Message::Claim(claim.clone()));
                 }

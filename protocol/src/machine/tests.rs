@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::*;
 use crate::certificate::{Certificate, Role, Statement};
 use crate::fact::Body;
-use crate::hardware::Hardware;
+use crate::hardware::{Hardware, Needs};
 use crate::job::control::Action;
 use crate::job::samples::{control, done, failed, outcome, spec};
 use crate::job::spec::JobSpec;
@@ -13,6 +13,7 @@ use crate::job::status::{self, Status, status};
 use crate::job::task::TaskKey;
 use crate::sign::{Ed25519, KeyPair};
 use crate::time::Unix;
+use crate::wire::control::{AttemptKey, Lease};
 
 mod peers;
 mod standing;
@@ -34,6 +35,8 @@ struct World {
     /// Frames of which a search finds stored results, and whether those never come.
     stored: Vec<i32>,
     endless: bool,
+    /// Nodes whose disk is full.
+    full: BTreeSet<NodeId>,
     starts: Vec<(NodeId, i32)>,
     answers: BTreeMap<u64, Result<Vec<NodeId>, String>>,
     starts_again: u64,
@@ -60,6 +63,7 @@ impl World {
             artists,
             stored: Vec::new(),
             endless: false,
+            full: BTreeSet::new(),
             starts: Vec::new(),
             answers: BTreeMap::new(),
             starts_again: 0,
@@ -172,6 +176,10 @@ impl World {
                 for to in self.others(me) {
                     queue.push_back((to, Input::Gossip(me, message.clone())));
                 }
+            }
+            Command::Write { token, .. } if self.full.contains(&me) => {
+                let why = "there is no space left".to_owned();
+                queue.push_back((me, Input::WriteFailed(token, why)));
             }
             Command::Write { token, term, facts } => {
                 let disk = self.disks.entry(me).or_default();
@@ -393,7 +401,7 @@ fn a_failing_frame_is_tried_on_other_nodes_then_retried_alone() {
         .task(&TaskKey::frame(2))
         .unwrap()
         .clone();
-    assert_eq!(task.done.unwrap().generation, 1);
+    assert_eq!(task.done().unwrap().generation, 1);
 }
 
 #[test]
@@ -414,4 +422,26 @@ fn who_slept_catches_up_by_comparing() {
         world.nodes.values().map(|m| crate::fact::digest::root(m.ledger.ids())).collect();
     assert_eq!(digests.len(), 1);
     assert_eq!(world.nodes[&sleeper].ledger.jobs.iter().count(), 40);
+}
+
+#[test]
+fn the_failure_of_a_second_attempt_does_not_end_what_is_tried_once() {
+    let mut world = World::new(2);
+    world.run(Duration::from_secs(5));
+    let leader = world.leader();
+    let worker = world.all().into_iter().find(|node| *node != leader).unwrap();
+    // No node has that much: nothing of it is handed out but what is granted below.
+    let needs = Needs { ram: 1 << 50, ..Needs::default() };
+    let (job, _) = world.submit(leader, JobSpec { retries: 0, needs, ..spec(1) });
+    world.fails.insert(1);
+    let term = world.nodes[&leader].election.term();
+    for (seq, attempt, status) in [(1, 2, Status::Queued), (2, 1, Status::Failed)] {
+        let attempt = AttemptKey { job, task: TaskKey::frame(1), generation: 0, attempt };
+        let lease = Lease { attempt, cores: 1, ram: 0, gpus: Vec::new() };
+        let assign = Message::Assign { term, seq, lease, providers: Vec::new() };
+        world.give(worker, Input::Message(leader, assign));
+        assert_eq!(world.statuses(&job), BTreeSet::from([Some(status)]), "{attempt:?}");
+        assert_eq!(world.starts.len() as u64, seq);
+        assert_eq!(world.nodes[&worker].worker.running(), 0);
+    }
 }

@@ -87,6 +87,7 @@ impl Machine {
         drained
             .or((!self.within_hours).then_some(Closed::Hours))
             .or(in_use.then_some(Closed::InUse))
+            .or(self.unwritable.map(|_| Closed::Disk))
     }
 
     /// Whether this node takes new work may have changed.
@@ -163,11 +164,26 @@ impl Machine {
         self.worker_events(now, events);
     }
 
+    /// Whether the failure of an attempt would end its task, which the spec's tries don't ask for: a second
+    /// attempt is there to gain time, and must not take from the first what it may still do.
+    fn is_to_spare(&self, attempt: &AttemptKey) -> bool {
+        let Some(job) = self.ledger.jobs.get(&attempt.job) else { return false };
+        let Some(task) = job.task(&attempt.task) else { return false };
+        let tries = job.retries().saturating_add(1);
+        let last = task.failures_now().count() >= job.retries() as usize;
+        let beyond = attempt.attempt > tries && attempt.attempt > task.next_attempt();
+        task.generation == attempt.generation && last && beyond
+    }
+
     /// An attempt's engine ended: what it made goes to a second node, then its outcome is signed.
     pub(super) fn ended(&mut self, now: Time, attempt: AttemptKey, mut outcome: Box<Outcome>) {
         let Some(term) = self.worker.term_of(&attempt) else {
             return;
         };
+        if !outcome.is_done() && self.is_to_spare(&attempt) {
+            self.undone(now, &[attempt]);
+            return;
+        }
         outcome.term = term;
         self.worker.finishing(&attempt);
         let goods = Goods { blobs: outcome.blobs().collect(), ..Goods::default() };

@@ -1,7 +1,7 @@
 //! Which nodes can take a job at all.
 
 use super::NodeView;
-use crate::hardware::{SANDBOX, SHARED, Shortfall, gib};
+use crate::hardware::{CAN, SANDBOX, SHARED, Shortfall, gib};
 use crate::job::spec::{JobSpec, Step};
 
 /// Why a node can't take a step of a job.
@@ -140,6 +140,10 @@ pub fn explain<'a>(
         if !with_version.iter().any(|node| node.tags.contains(tag)) {
             sentences.push(match tag.as_str() {
                 SANDBOX => "it must run in a sandbox, and no node has one".to_owned(),
+                _ if tag.starts_with(CAN) => {
+                    let what = tag.strip_prefix(CAN).unwrap_or(tag);
+                    format!("it takes '{what}', and no node was found to do that")
+                }
                 _ => match tag.strip_prefix(SHARED) {
                     Some(root) => format!(
                         "files lie in the shared root '{root}', and no node has that ([shared_roots] in weft.toml)"

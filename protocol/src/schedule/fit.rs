@@ -20,6 +20,7 @@ struct Counts {
     hours: usize,
     in_use: usize,
     benched: usize,
+    disk: usize,
 }
 
 impl Counts {
@@ -31,6 +32,7 @@ impl Counts {
         self.hours += other.hours;
         self.in_use += other.in_use;
         self.benched += other.benched;
+        self.disk += other.disk;
     }
 }
 
@@ -119,6 +121,7 @@ impl<'a> Index<'a> {
                 Some(Closed::Drained) => counts.drained += 1,
                 Some(Closed::Hours) => counts.hours += 1,
                 Some(Closed::InUse) => counts.in_use += 1,
+                Some(Closed::Disk) => counts.disk += 1,
                 Some(Closed::Benched) => {
                     counts.benched += 1;
                     shape.first.1.get_or_insert(*id);
@@ -233,7 +236,7 @@ impl Fit {
 
     /// What those that fit are at, where none takes the step just now.
     pub(super) const fn busy(&self) -> Busy {
-        let Counts { all, off, drained, hours, in_use, benched, .. } = self.counts;
+        let Counts { all, off, drained, hours, in_use, benched, disk, .. } = self.counts;
         Busy {
             fitting: all,
             off,
@@ -241,6 +244,7 @@ impl Fit {
             outside_hours: hours,
             in_use,
             benched: if self.only_benched { 0 } else { benched },
+            disk,
             ram: self.ram,
         }
     }

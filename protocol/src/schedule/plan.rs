@@ -7,7 +7,7 @@ use super::fit::{Fit, Idle, Index};
 use super::second::seconds;
 use super::{Assignment, Plan, View, Waiting, rank};
 use crate::ids::{JobId, NodeId};
-use crate::job::spec::JobSpec;
+use crate::job::spec::{JobSpec, Step};
 use crate::job::status::startable;
 use crate::job::table::{Job, Jobs, Task};
 use crate::job::task::TaskKey;
@@ -15,6 +15,8 @@ use crate::wire::control::AttemptKey;
 
 /// The most frames that one assignment takes: reports name each of them.
 pub const MAX_RUN: usize = 256;
+/// The same where each frame follows from those before: whoever gets the rest renders these once more.
+pub const MAX_IN_ORDER: usize = 2000;
 
 /// How long quick tasks that are assigned together may take, in milliseconds: assigning one costs
 /// two syncs and some messages, and nobody notices a node that is busy for so long.
@@ -181,7 +183,7 @@ pub(super) fn avoided(job: &Job, spec: &JobSpec, key: &TaskKey) -> BTreeSet<Node
     let failures = job.task(key).into_iter().flat_map(Task::failures_now);
     let mut avoided: BTreeSet<NodeId> = failures.map(|(key, _)| key.2).collect();
     if spec.is_check(key.step) && !spec.compares(key.step) {
-        let made = spec.before(key).into_iter().filter_map(|key| job.task(&key)?.done.as_deref());
+        let made = spec.before(key).into_iter().filter_map(|key| job.task(&key)?.done());
         avoided.extend(made.map(|done| done.author));
     }
     avoided
@@ -198,10 +200,15 @@ fn run_behind(candidate: &mut Candidate<'_>, first: &AttemptKey) -> Vec<AttemptK
     let Candidate { id, job, spec, next, .. } = candidate;
     let failed =
         |key: &TaskKey| job.task(key).is_none_or(|task| task.failures_now().next().is_some());
-    let limit = spec.steps.get(usize::from(first.task.step)).map_or(1, |s| s.frames_per_task);
+    let step = spec.steps.get(usize::from(first.task.step));
+    let in_order = step.is_some_and(Step::is_in_order);
+    let limit = step.map_or(1, |step| step.frames_per_task);
+    let most = if in_order { MAX_IN_ORDER } else { MAX_RUN };
     let quick = job.mean_ms(TELLING).map_or(1, |mean| QUICK_MS / mean.max(1));
-    let limit = u64::from(limit).max(quick).min(MAX_RUN as u64) as usize;
+    let limit = u64::from(limit).max(quick).min(most as u64) as usize;
     let mut more = Vec::new();
+    // A process renders those before it anyhow.
+    let failed = |key: &TaskKey| !in_order && failed(key);
     // Who checks a frame must be another than who rendered it, of each by itself.
     if failed(&first.task) || spec.is_check(first.task.step) {
         return more;

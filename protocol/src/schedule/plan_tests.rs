@@ -151,12 +151,20 @@ fn closed_nodes_get_nothing_and_that_is_said() {
         (3, closed(Closed::Benched)),
         (4, machine(16)),
         (5, closed(Closed::InUse)),
+        (6, closed(Closed::Disk)),
     ]);
     let plan = plan(&view, &jobs);
     let nodes: Vec<NodeId> = plan.assignments.iter().map(|assignment| assignment.node).collect();
     assert_eq!(nodes, [node(4)]);
-    let busy =
-        Busy { fitting: 5, drained: 1, outside_hours: 1, in_use: 1, benched: 1, ..Busy::default() };
+    let busy = Busy {
+        fitting: 6,
+        drained: 1,
+        outside_hours: 1,
+        in_use: 1,
+        benched: 1,
+        disk: 1,
+        ..Busy::default()
+    };
     assert_eq!(plan.waiting[&id], Waiting::Busy(busy));
 }
 
@@ -246,6 +254,7 @@ fn world_with(together: u32) -> impl Strategy<Value = (View, Jobs)> {
         1 => Just(Some(Closed::Hours)),
         1 => Just(Some(Closed::InUse)),
         1 => Just(Some(Closed::Benched)),
+        1 => Just(Some(Closed::Disk)),
     ];
     let engines = prop_oneof![Just("demo"), Just("other")];
     let refused = prop_oneof![4 => Just(false), 1 => Just(true)];

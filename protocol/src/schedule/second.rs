@@ -48,10 +48,8 @@ impl<'a> Late<'a> {
         if rendering.elapsed < (usual + usual / 2).max(LATE_MS) {
             return None;
         }
-        // What a second failure would end is not risked for a gain of time, and a test frame is
-        // there to be looked at.
+        // A test frame is there to be looked at.
         let task = job.task(&key)?;
-        let spare = task.failures_now().count() < job.retries() as usize;
         let open = task.generation == generation && task.state(job.retries()) == TaskState::Open;
         let elapsed = rendering.elapsed;
         let left = match u64::from(rendering.progress.min(1000)) {
@@ -60,7 +58,7 @@ impl<'a> Late<'a> {
             done => elapsed.saturating_mul(1000 - done) / done,
         };
         let late = Self { rendering, left, usual };
-        (spare && open && !job.is_test(&key)).then_some(late)
+        (open && !job.is_test(&key)).then_some(late)
     }
 }
 

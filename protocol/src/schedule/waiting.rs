@@ -42,6 +42,8 @@ pub struct Busy {
     pub in_use: usize,
     /// How many are benched.
     pub benched: usize,
+    /// How many have a disk that takes nothing.
+    pub disk: usize,
     /// The memory that they have because other tasks of the job needed as much, in bytes; 0 where that
     /// ruled nobody out.
     pub ram: u64,
@@ -67,7 +69,7 @@ impl fmt::Display for Waiting {
 
 impl fmt::Display for Busy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { fitting, off, drained, outside_hours, in_use, benched, ram } = *self;
+        let Self { fitting, off, drained, outside_hours, in_use, benched, disk, ram } = *self;
         let has = |count| if count == 1 { "has" } else { "have" };
         let room = match ram {
             0 => String::new(),
@@ -78,7 +80,7 @@ impl fmt::Display for Busy {
             ),
         };
         let one = fitting == 1;
-        let closed = off + drained + outside_hours + in_use + benched;
+        let closed = off + drained + outside_hours + in_use + benched + disk;
         if closed == 0 {
             return match one {
                 true => write!(f, "the one node that fits{room} is busy"),
@@ -94,6 +96,7 @@ impl fmt::Display for Busy {
             (of_hours, format!("{of_hours} {} outside the hours set for it", is(of_hours))),
             (in_use, format!("{in_use} {} in use by somebody", is(in_use))),
             (benched, format!("{benched} {} benched", is(benched))),
+            (disk, format!("{disk} {} a disk that takes nothing", has(disk))),
         ];
         let parts: Vec<String> =
             parts.into_iter().filter(|(count, _)| *count > 0).map(|(_, part)| part).collect();
@@ -117,6 +120,8 @@ mod tests {
         assert_eq!(busy(some), said);
         let some = Busy { fitting: 3, in_use: 1, ..Busy::default() };
         assert_eq!(busy(some), "of the nodes that fit 2 are busy, 1 is in use by somebody");
+        let some = Busy { fitting: 2, disk: 2, ..Busy::default() };
+        assert_eq!(busy(some), "of the nodes that fit 2 have a disk that takes nothing");
         let some = Busy { fitting: 2, ram: 3 << 30, ..Busy::default() };
         let said = "the 2 nodes that fit and have the 3 GiB of RAM that its tasks were seen to need are busy";
         assert_eq!(busy(some), said);

@@ -133,6 +133,8 @@ pub enum Closed {
     /// It failed tasks of several jobs that others could do. Its leader finds that out, so that no node
     /// sends it: earlier releases have it in the place of the one before, and pass that node over.
     Benched,
+    /// Its disk takes nothing: it could neither learn of a job nor keep what it renders.
+    Disk,
 }
 
 /// What keeps a node from taking some work, or any.

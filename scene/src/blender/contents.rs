@@ -9,6 +9,7 @@ use crate::sequence::Play;
 
 use super::block::Version;
 use super::locate;
+use super::simulations::Simulations;
 
 /// A file as read, before any of the paths in it are looked up.
 #[derive(Debug)]
@@ -46,6 +47,8 @@ pub(super) struct Id {
     pub(super) plays: Vec<(u64, ImagePlay)>,
     /// Whether it has simulations that are cached on disk, beside the file.
     pub(super) has_disk_cache: bool,
+    /// What it tells of simulations.
+    pub(super) simulations: Option<Box<Simulations>>,
 }
 
 impl Id {

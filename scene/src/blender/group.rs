@@ -7,6 +7,7 @@ use crate::analysis::AssetKind;
 use super::contents::{Family, FileUse, Id, IdKind, ImagePlay, Numbering, SceneSettings};
 use super::path_fields::{self, PathField};
 use super::record::{Record, until_nul};
+use super::simulations::Simulations;
 use super::{plays, settings};
 
 // Object.type of a camera (OB_CAMERA in DNA_object_types.h).
@@ -67,6 +68,7 @@ pub(super) struct Group {
     nodes: Vec<(u64, u64)>,
     /// From the addresses of nodes' settings to how they play a sequence.
     node_plays: HashMap<u64, ImagePlay>,
+    simulations: Simulations,
 }
 
 impl Group {
@@ -82,6 +84,7 @@ impl Group {
                 files: Vec::new(),
                 plays: Vec::new(),
                 has_disk_cache: false,
+                simulations: None,
             },
             library_address: record
                 .pointer("id.lib")
@@ -96,11 +99,13 @@ impl Group {
             animates_sequences: false,
             nodes: Vec::new(),
             node_plays: HashMap::new(),
+            simulations: Simulations::default(),
         };
         if linked {
             group.id.kind = IdKind::Linked { library: None };
             return group;
         }
+        group.simulations.take(record, 0);
         match record.name() {
             "Scene" => {
                 group.id.kind = IdKind::Scene(Box::new(settings::read(record)));
@@ -131,6 +136,7 @@ impl Group {
 
     /// Adds a struct of data that belongs to the datablock and lay at `address`.
     pub(super) fn data(&mut self, record: &Record<'_>, address: u64) {
+        self.simulations.take(record, address);
         match record.name() {
             "ImageTile" => {
                 let number =
@@ -241,6 +247,7 @@ impl Group {
             + self.curve_texts.len()
             + self.nodes.len()
             + self.node_plays.len()
+            + self.simulations.size()
     }
 
     /// The datablock, once all its data has been seen.
@@ -288,6 +295,7 @@ impl Group {
             let play = self.node_plays.get(storage);
             self.id.plays.extend(play.map(|&play| (*image, play)));
         }
+        self.id.simulations = self.simulations.if_any();
         self.id.needs = self.needs.into_iter().collect();
         self.id.needs.sort_unstable();
         self.id

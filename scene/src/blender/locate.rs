@@ -20,12 +20,17 @@ fn slashed(path: &[u8]) -> Vec<u8> {
 /// Where a path leads: from `folder` if it begins with `//` or has no root. Where nothing is there,
 /// what differs in the case of letters only is meant.
 pub(super) fn locate(folder: &Path, path: &[u8], disk: &Disk) -> PathBuf {
-    let letter = by_the_letter(folder, path);
+    let letter = mapped(path, disk).unwrap_or_else(|| by_the_letter(folder, path));
     if letter.exists() {
         return letter;
     }
     // A name may stand for others.
     disk.spelling(&letter).or_else(|| disk.spelling_of_folder(&letter)).unwrap_or(letter)
+}
+
+/// Where a path leads that begins with a drive or a share of other machines; not one that counts from its file.
+fn mapped(path: &[u8], disk: &Disk) -> Option<PathBuf> {
+    if path.starts_with(b"//") { None } else { disk.place(&String::from_utf8_lossy(path)) }
 }
 
 /// Where a path leads, without asking for the case of letters.

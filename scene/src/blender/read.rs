@@ -359,5 +359,6 @@ fn is_of_interest(name: &str) -> bool {
             | "NodeTexEnvironment"
             | "ImageUser"
             | "FCurve"
-    ) || super::path_fields::of_struct(name).is_some()
+    ) || super::simulations::STRUCTS.contains(&name)
+        || super::path_fields::of_struct(name).is_some()
 }

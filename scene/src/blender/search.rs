@@ -14,7 +14,7 @@ use crate::disk::Disk;
 use super::contents::{Contents, Family, FileUse, Id, IdKind, Numbering};
 use super::families::{self, Playing};
 use super::players::Players;
-use super::{locate, read};
+use super::{locate, read, simulations};
 
 /// The most library files that are opened for one scene.
 const MAX_FILES: usize = 2_000;
@@ -55,7 +55,7 @@ struct Loaded {
 
 impl Search {
     /// A search in the file that `contents` came from.
-    pub(super) fn new(contents: Contents) -> Self {
+    pub(super) fn new(contents: Contents, disk: Disk) -> Self {
         let mut by_path = HashMap::new();
         by_path.insert(canonical(&contents.path), Some(0));
         Self {
@@ -70,7 +70,7 @@ impl Search {
             players: Players::default(),
             disk_caches: HashSet::new(),
             cameras: Vec::new(),
-            disk: Disk::default(),
+            disk,
             warnings: Vec::new(),
         }
     }
@@ -88,6 +88,21 @@ impl Search {
         // The last goes first, so that the queue is worked off in the file's order.
         self.queue.extend((0..count).rev().map(|index| (0, index)));
         self.run(required)
+    }
+
+    /// Simulations that aren't baked among what was found needed so far.
+    pub(super) fn unbaked(&self) -> Vec<String> {
+        let seen = |(file, loaded): (usize, &Loaded)| {
+            let places = (0..).zip(&loaded.seen).filter(|(_, seen)| **seen);
+            places.map(|(index, _)| (file, index)).collect::<Vec<Place>>()
+        };
+        let places: Vec<Place> = self.files.iter().enumerate().flat_map(seen).collect();
+        simulations::unbaked(self, &places)
+    }
+
+    /// The disk, as far as it was looked at.
+    pub(super) fn disk(&self) -> &Disk {
+        &self.disk
     }
 
     fn run(&mut self, required: bool) -> Result<(), AnalyseError> {

@@ -6,3 +6,4 @@ mod made_by_blender;
 mod made_up;
 mod real_scenes;
 mod sequences;
+mod simulations;

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use super::ability::Ability;
 use super::files::FilePatterns;
 use super::log::LogPatterns;
 use super::log::Pattern;
 use super::lookup::Executable;
 use super::template::{Placeholder, Template};
+use crate::path_map::PathMap;
 
 mod build;
 #[cfg(test)]
@@ -41,6 +43,9 @@ const SHIPPED: [(&str, &str); 7] = [
 /// - `[[options]]` with `when`, `args` and `slot`: arguments that appear only when `when` holds:
 ///   `camera`, `scene_name`, `view_layer`, `scale`, `format`, `tile`, `allow_scripts` or `arg.K` was
 ///   given, or was not, with `!` before it.
+/// - `[abilities.NAME]` with `renderers`, `argument`, `args`, `output` and `hint`: what the engine does on some
+///   machines only. Jobs whose scene, or `--arg` of that name, asks for one of the renderers go to nodes on which
+///   the program called with `args` left the file `output`.
 /// - `outputs`: the files a run leaves for each frame, relative to its work folder; the first one is
 ///   what `{output}` names. By default `{name}_{frame:04}.{ext}` if the arguments mention
 ///   `{output}` or `{output_pattern}`, and none otherwise.
@@ -108,6 +113,10 @@ pub struct Definition {
     pub memory_exit_codes: Vec<i32>,
     /// Values for `--arg K=V` where the artist gives none.
     pub default_arguments: BTreeMap<String, String>,
+    /// Where drives and shares that scenes name are on this machine (`[paths]`).
+    pub paths: PathMap,
+    /// What it does on some machines only.
+    pub abilities: Vec<Ability>,
     pub(super) untiled_arguments: BTreeMap<String, String>,
     pub(super) version_pattern: Option<Pattern>,
     pub(super) args: Vec<Argument>,

@@ -30,6 +30,7 @@ pub(super) struct Table {
     pub(super) extensions: Option<Vec<Text>>,
     pub(super) args: Option<Vec<Text>>,
     pub(super) options: Option<Vec<OptionTable>>,
+    pub(super) abilities: Option<BTreeMap<String, AbilityTable>>,
     pub(super) formats: Option<BTreeMap<String, Spanned<FormatTable>>>,
     pub(super) default_format: Option<Text>,
     pub(super) outputs: Option<Vec<Text>>,
@@ -54,6 +55,7 @@ pub(super) struct Table {
     pub(super) untiled_arguments: Option<BTreeMap<String, String>>,
     pub(super) log: Option<LogTable>,
     pub(super) files: Option<FilesTable>,
+    pub(super) paths: Option<BTreeMap<String, Text>>,
 }
 
 #[derive(Deserialize, Clone)]
@@ -63,6 +65,18 @@ pub(super) struct OptionTable {
     pub(super) args: Vec<Text>,
     #[serde(default)]
     pub(super) slot: Option<Text>,
+}
+
+#[derive(Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AbilityTable {
+    pub(super) renderers: Vec<String>,
+    #[serde(default)]
+    pub(super) argument: Option<String>,
+    pub(super) args: Vec<Text>,
+    pub(super) output: Text,
+    #[serde(default)]
+    pub(super) hint: String,
 }
 
 #[derive(Deserialize, Clone, Default)]
@@ -153,6 +167,7 @@ impl Table {
             extensions: self.extensions.or(base.extensions),
             args: self.args.or(base.args),
             options: self.options.or(base.options),
+            abilities: join(self.abilities, base.abilities),
             formats: join(self.formats, base.formats),
             default_format: self.default_format.or(base.default_format),
             outputs: self.outputs.or(base.outputs),
@@ -176,6 +191,7 @@ impl Table {
             default_arguments: join(self.default_arguments, base.default_arguments),
             untiled_arguments: join(self.untiled_arguments, base.untiled_arguments),
             files: self.files.or(base.files),
+            paths: join(self.paths, base.paths),
             log: Some(self.log.unwrap_or_default().over(base.log.unwrap_or_default())),
         }
     }

@@ -12,6 +12,7 @@ use encoding_rs::{EUC_JP, Encoding, SHIFT_JIS, UTF_8};
 
 use super::arguments::without_copy_number;
 use super::encoding;
+use super::pieces::Group;
 use super::statements::{CHUNK, HEAD, read_head};
 use super::words::MAX_WORD;
 use crate::analysis::AnalyseError;
@@ -67,6 +68,8 @@ pub(super) fn copy(
     let mut changed = 0;
     // The string that is being read, and whether a part of it was written already.
     let (mut string, mut cut) = (Vec::new(), false);
+    // The parentheses that are open.
+    let mut group: Option<Group> = None;
     loop {
         let chunk = input.fill_buf().map_err(io)?;
         if chunk.is_empty() {
@@ -75,7 +78,7 @@ pub(super) fn copy(
         let (length, mut rest) = (chunk.len(), chunk);
         loop {
             let plain = match place {
-                Place::Code => memchr::memchr2(b'"', b'/', rest),
+                Place::Code if group.is_none() => memchr::memchr3(b'"', b'/', b'(', rest),
                 Place::Line => memchr::memchr(b'\n', rest),
                 Place::Block => memchr::memchr(b'*', rest),
                 _ => Some(0),
@@ -85,20 +88,64 @@ pub(super) fn copy(
             let Some((&byte, behind)) = behind.split_first() else { break };
             rest = behind;
             let next = place.next(byte, encoding);
-            match (place.is_text(), next.is_text()) {
+            let was_text = place.is_text();
+            if !was_text && byte == b'(' && matches!(place, Place::Code | Place::Slash) {
+                group.get_or_insert_default();
+            }
+            match (was_text, next.is_text()) {
                 (true, true) => string.push(byte),
                 (true, false) => {
                     let new = if cut { None } else { replaced(&string, encoding, map)? };
-                    changed += usize::from(new.is_some());
                     let bytes = new.as_deref().unwrap_or(&string);
-                    dest.write_all(bytes).map_err(AnalyseError::Write)?;
-                    dest.write_all(&[byte]).map_err(AnalyseError::Write)?;
+                    match &mut group {
+                        Some(group) => {
+                            group.string(&string);
+                            group.changed += usize::from(new.is_some());
+                            group.held.extend_from_slice(bytes);
+                            group.held.push(byte);
+                        }
+                        None => {
+                            changed += usize::from(new.is_some());
+                            dest.write_all(bytes).map_err(AnalyseError::Write)?;
+                            dest.write_all(&[byte]).map_err(AnalyseError::Write)?;
+                        }
+                    }
                     string.clear();
                     cut = false;
                 }
-                (false, _) => dest.write_all(&[byte]).map_err(AnalyseError::Write)?,
+                (false, _) => match &mut group {
+                    Some(open) => {
+                        open.held.push(byte);
+                        if open.code(byte) {
+                            let whole = open.whole().map(|whole| replaced(whole, encoding, map));
+                            match whole.transpose()?.flatten() {
+                                Some(new) => {
+                                    changed += 1;
+                                    let bytes = [b"(\"", &new[..], b"\")"].concat();
+                                    dest.write_all(&bytes).map_err(AnalyseError::Write)?;
+                                }
+                                None => {
+                                    changed += open.changed;
+                                    dest.write_all(&open.held).map_err(AnalyseError::Write)?;
+                                }
+                            }
+                            group = None;
+                        }
+                    }
+                    None => dest.write_all(&[byte]).map_err(AnalyseError::Write)?,
+                },
+            }
+            // With a comment in it, it is no path.
+            let comment = matches!(next, Place::Line | Place::Block);
+            if let Some(full) = group.take_if(|group| comment || group.is_full()) {
+                changed += full.changed;
+                dest.write_all(&full.held).map_err(AnalyseError::Write)?;
             }
             if string.len() >= MAX_STRING {
+                if let Some(group) = group.take() {
+                    changed += group.changed;
+                    dest.write_all(&group.held).map_err(AnalyseError::Write)?;
+                }
                 dest.write_all(&string).map_err(AnalyseError::Write)?;
                 string.clear();
                 cut = true;
@@ -106,6 +153,10 @@ pub(super) fn copy(
             place = next;
         }
         input.consume(length);
+    }
+    if let Some(group) = group {
+        changed += group.changed;
+        dest.write_all(&group.held).map_err(AnalyseError::Write)?;
     }
     // A string without an end: who reads the copy says so, as of the scene.
     dest.write_all(&string).map_err(AnalyseError::Write)?;
@@ -281,6 +332,24 @@ mod tests {
                 "/* \" */ \"C:/a/b.png\" /** \"C:/a/b.png\" **/",
                 "/* \" */ \"x/b.png\" /** \"C:/a/b.png\" **/",
                 1,
+            ),
+            (
+                r#"a ( "C:/a/" + ("b" +"\n.png")) "C:/a/b.png""#,
+                r#"a ( "C:/a/" + ("b" +"\n.png")) "x/b.png""#,
+                1,
+            ),
+            (
+                r#"a ( "C:/a/"
+ + ("b" +".png") ) b"#,
+                r#"a ("x/b.png") b"#,
+                1,
+            ),
+            (r#"a ("C:\\a" + "\\b.png");"#, r#"a ("x/b.png");"#, 1),
+            (r#"a ("q" + "C:/a/b.png") ("C:/a/b.png");"#, r#"a ("q" + "x/b.png") ("x/b.png");"#, 2),
+            (
+                r#"a ("C:/a/" + $b + "b.png") ("C:/a/" "#,
+                r#"a ("C:/a/" + $b + "b.png") ("C:/a/" "#,
+                0,
             ),
             ("1/2 \"C:/a/b.png\"; a/ \"C:/a/b.png\"", "1/2 \"x/b.png\"; a/ \"x/b.png\"", 2),
             ("\"C:/a/b.pngs\" \"\\q\\\"\" \"a", "\"C:/a/b.pngs\" \"\\q\\\"\" \"a", 0),

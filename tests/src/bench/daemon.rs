@@ -18,6 +18,10 @@ pub struct Daemon {
     child: Option<Child>,
     /// Whether it logs more than usual.
     verbose: bool,
+    /// The binary that it runs, where it is another than the one under test.
+    binary: Option<PathBuf>,
+    /// What is set for its processes.
+    environment: Vec<(String, String)>,
 }
 
 impl Drop for Daemon {
@@ -30,15 +34,35 @@ impl Daemon {
     /// A node that listens on a port of this machine that the system chooses.
     #[must_use]
     pub fn local(folder: &Path, name: &str) -> Self {
-        let address = "127.0.0.1".to_owned();
-        Self { home: folder.join(name), namespace: None, address, child: None, verbose: false }
+        Self::new(folder, name, None, "127.0.0.1")
     }
 
     /// A node in a network namespace that has this address.
     #[must_use]
     pub fn within(folder: &Path, name: &str, namespace: &str, address: &str) -> Self {
-        let (namespace, address) = (Some(namespace.to_owned()), address.to_owned());
-        Self { home: folder.join(name), namespace, address, child: None, verbose: false }
+        Self::new(folder, name, Some(namespace), address)
+    }
+
+    fn new(folder: &Path, name: &str, namespace: Option<&str>, address: &str) -> Self {
+        Self {
+            home: folder.join(name),
+            namespace: namespace.map(str::to_owned),
+            address: address.to_owned(),
+            child: None,
+            verbose: false,
+            binary: None,
+            environment: Vec::new(),
+        }
+    }
+
+    /// Runs another binary from its next start on, or again the one under test.
+    pub fn run_binary(&mut self, binary: Option<&Path>) {
+        self.binary = binary.map(Path::to_owned);
+    }
+
+    /// Sets a variable for its processes, from the next start on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// The same, with a log that tells when engines are started.
@@ -87,14 +111,16 @@ impl Daemon {
     }
 
     fn command(&self, args: &[&str]) -> Command {
+        let binary = self.binary.as_deref().unwrap_or_else(|| weft_binary());
         let mut command = match &self.namespace {
             Some(namespace) => {
                 let mut command = Command::new("ip");
-                command.args(["netns", "exec", namespace]).arg(weft_binary());
+                command.args(["netns", "exec", namespace]).arg(binary);
                 command
             }
-            None => Command::new(weft_binary()),
+            None => Command::new(binary),
         };
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.args(args).env("WEFT_HOME", &self.home).env("NO_COLOR", "1").stdin(Stdio::null());
         command
     }
@@ -157,6 +183,19 @@ impl Daemon {
             status.stdout(Stdio::null()).stderr(Stdio::null());
             status.status().is_ok_and(|status| status.success()).then_some(())
         });
+    }
+
+    /// Calls `weft ARGS`, and gives the document that it prints; none where it fails.
+    #[must_use]
+    pub fn try_json(&self, args: &[&str]) -> Option<Value> {
+        let output = self.command(args).stderr(Stdio::null()).output().ok()?;
+        serde_json::from_slice(&output.stdout).ok().filter(|_| output.status.success())
+    }
+
+    /// Whether a daemon was started here, and not ended.
+    #[must_use]
+    pub const fn is_up(&self) -> bool {
+        self.child.is_some()
     }
 
     /// Ends its daemon at once.

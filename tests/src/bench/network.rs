@@ -75,6 +75,21 @@ impl Network {
         must(&format!("ip link set {}v{number} {way}", self.prefix));
     }
 
+    /// Parts the namespaces of these numbers from all others, or joins all again where there are none.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn part(&self, apart: &[usize]) {
+        let (bridge, other) = (format!("{}br", self.prefix), format!("{}ob", self.prefix));
+        if !apart.is_empty() && run(&format!("ip link add {other} type bridge")) {
+            must(&format!("ip link set {other} up"));
+        }
+        for number in 0..self.count {
+            let to = if apart.contains(&number) { &other } else { &bridge };
+            must(&format!("ip link set {}v{number} master {to}", self.prefix));
+        }
+    }
+
     /// How many bytes have come out of a namespace, and gone into it, with all headers.
     #[must_use]
     pub fn bytes(&self, number: usize) -> (u64, u64) {
@@ -99,5 +114,6 @@ impl Drop for Network {
             run(&format!("ip netns del {}", self.name(number)));
         }
         run(&format!("ip link del {}br", self.prefix));
+        run(&format!("ip link del {}ob", self.prefix));
     }
 }

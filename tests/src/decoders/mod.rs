@@ -47,7 +47,7 @@ pub fn target(name: &str) -> Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 35] = [
+pub const TARGETS: [Target; 36] = [
     Target {
         name: "control",
         feed: |bytes| message::<control::Message>(bytes, control::MAX_MESSAGE),
@@ -69,6 +69,7 @@ pub const TARGETS: [Target; 35] = [
     Target { name: "fact_delivery", feed: |bytes| body(Kind::DELIVERY, bytes) },
     Target { name: "fact_removal", feed: |bytes| body(Kind::REMOVAL, bytes) },
     Target { name: "fact_notes", feed: |bytes| body(Kind::NOTES, bytes) },
+    Target { name: "fact_warnings", feed: |bytes| body(Kind::WARNINGS, bytes) },
     Target { name: "manifest", feed: manifest },
     Target { name: "tree", feed: tree },
     Target { name: "gate_credential", feed: |bytes| message::<Credential>(bytes, MAX_CREDENTIAL) },

@@ -14,6 +14,7 @@ use weft_protocol::job::note::{Comparison, Note, Notes, What};
 use weft_protocol::job::outcome::{Ending, FailureKind, Outcome, OutputFile};
 use weft_protocol::job::spec::{AfterTest, JobSpec, Step};
 use weft_protocol::job::task::{FrameRun, TaskKey};
+use weft_protocol::job::warning::{Warned, Warnings};
 use weft_protocol::membership::{Liveness, Update};
 use weft_protocol::settings::{Change, Hours, NodeChange, OnReturn, Setting, shipped};
 use weft_protocol::sign::KeyPair;
@@ -177,6 +178,15 @@ fn bodies() -> Vec<(&'static str, &'static str, Body)> {
         What::Compared(comparison),
     ];
     let notes = notes.map(|what| Note { task: TaskKey::frame(-7), generation: 1, what }).to_vec();
+    let warned = |task, texts: &[&str]| Warned {
+        task,
+        generation: 1,
+        texts: texts.iter().map(ToString::to_string).collect(),
+    };
+    let warned = vec![
+        warned(TaskKey::frame(-7), &["scripts disabled for \"shot.blend\"", "ünï"]),
+        warned(TaskKey { tile: 3, ..TaskKey::frame(8) }, &["a texture is missing"]),
+    ];
     let delivery = Delivery { job, node: member().public(), folder: "/srv/out/shot 010".into() };
     vec![
         ("fact_certificate", "chain", Body::Certificate(Box::new(chain()))),
@@ -203,6 +213,7 @@ fn bodies() -> Vec<(&'static str, &'static str, Body)> {
         ("fact_delivery", "folder", Body::Delivery(delivery)),
         ("fact_removal", "job", Body::Removal(Removal { job })),
         ("fact_notes", "each", Body::Notes(Notes { job, notes })),
+        ("fact_warnings", "two", Body::Warnings(Warnings { job, warned })),
     ]
 }
 

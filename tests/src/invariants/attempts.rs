@@ -58,7 +58,7 @@ impl Invariant for Attempts {
         let Some(machine) = &world.nodes[*node].machine else { return Ok(()) };
         let Some(job) = machine.ledger.jobs.get(&attempt.job) else { return Ok(()) };
         let of_step = job.tasks().filter(|(key, _)| key.step == attempt.task.step);
-        let done = of_step.filter(|(_, task)| task.done.is_some()).count();
+        let done = of_step.filter(|(_, task)| task.done().is_some()).count();
         let failures = job.task(&attempt.task).map_or(0, |task| task.failures_now().count());
         // Facts may come to this node later than to its leader, and never without cause.
         if done + 1 < TELLING || job.is_test(&attempt.task) || failures > job.retries() as usize {

@@ -32,7 +32,7 @@ fn check(world: &World, fact: &Fact) -> Result<(), String> {
             chain.verify_signatures(&world.studio, &world.check).is_ok()
         }
         Ok(Some(Body::Revocation(_))) => role == Role::Admin,
-        Ok(Some(Body::Outcomes(_) | Body::Notes(_))) => role != Role::Artist,
+        Ok(Some(Body::Outcomes(_) | Body::Notes(_) | Body::Warnings(_))) => role != Role::Artist,
         Ok(Some(Body::Delivery(delivery))) => delivery.node == author,
         Ok(Some(Body::Spec(_) | Body::Control(_) | Body::Removal(_) | Body::Setting(_))) => true,
     };

@@ -80,7 +80,7 @@ impl Invariant for Copies {
     fn end(&mut self, world: &World) -> Result<(), String> {
         let Some((.., machine)) = world.up().next() else { return Ok(()) };
         for (id, job, _) in machine.ledger.jobs.iter() {
-            for (key, done) in job.tasks().filter_map(|(k, t)| Some((k, t.done.as_deref()?))) {
+            for (key, done) in job.tasks().filter_map(|(k, t)| Some((k, t.done()?))) {
                 let author = world.node(&done.author);
                 // What liars say that they made is nobody's to keep; who left took theirs along.
                 if author.is_none_or(|author| {

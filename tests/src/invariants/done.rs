@@ -38,7 +38,7 @@ impl Done {
         let seen = self.seen.entry((number, id)).or_default();
         let mut now = BTreeMap::new();
         for (key, task) in job.tasks() {
-            if let Some(done) = &task.done {
+            if let Some(done) = task.done() {
                 let generation = std::cmp::Reverse(done.generation);
                 now.insert(key, (generation, done.attempt, done.author, done.fact));
             }

@@ -125,7 +125,7 @@ fn compare(number: usize, machine: &Machine, id: JobId, plain: &Plain) -> Result
         let generations = plain.results.get(key);
         let best = generations.and_then(|generations| generations.last_key_value());
         let best = best.and_then(|(generation, all)| Some((*generation, *all.first()?)));
-        let shown = job.task(key).and_then(|task| task.done.as_deref());
+        let shown = job.task(key).and_then(|task| task.done());
         let shown = shown.map(|done| (done.generation, (done.attempt, done.author, done.fact)));
         if best != shown {
             return wrong(format!("frame {} should be {best:?}, and is {shown:?}", key.frame));

@@ -98,7 +98,7 @@ impl World {
         }
         let mut inputs = Inputs::default();
         for key in before {
-            let done = job.task(&key)?.done.as_ref()?;
+            let done = job.task(&key)?.done()?;
             inputs.blobs.extend(done.files.iter().map(|file| file.blob));
             inputs.holders.extend(done.holders.iter().copied());
         }

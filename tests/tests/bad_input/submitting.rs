@@ -38,6 +38,9 @@ fn commands(farm: &Farm, cases: &mut Cases) {
     cases.refused(farm, case, || run(&["true", "{fraem:04}"]));
     let case = "command with a word that is too long";
     cases.refused(farm, case, || run(&["true", &"x".repeat(5000)]));
+    let case = "renderer that works on some machines only (EEVEE), where none was found to run it";
+    let any = farm.scene("ability", 16, 1);
+    cases.refused(farm, case, || submit(farm, &any, &["-f", "1", "--tag", "can:blender-eevee"]));
     let case = "scripts allowed, where no node has a sandbox";
     let scene = farm.scene("scripts", 16, 1);
     cases.refused(farm, case, || submit(farm, &scene, &["-f", "1", "--allow-scripts"]));

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use weft_tests::{Farm, installed, write_file};
+use serde_json::Value;
+use weft_tests::{Farm, installed, wait_for, write_file};
 
 use crate::{END, Prey, assert_goes_on, farm, log};
 
@@ -41,6 +42,17 @@ fn scene(farm: &Farm, prey: &Prey) -> PathBuf {
     target
 }
 
+/// What is shown on a job's frame, once something is.
+fn warned(farm: &Farm, job: &Value) -> String {
+    let job = job["job"].as_str().unwrap();
+    wait_for(END, "the frame has warnings, or a preview", || {
+        let frame = farm.node(1).ask(&["job", job])["frames"][0].clone();
+        // Both are signed together.
+        let warnings = frame["warnings"].to_string();
+        (frame["preview"].is_string() || warnings != "[]").then_some(warnings)
+    })
+}
+
 #[test]
 fn scripts_in_a_blender_file_stay_off_or_get_nowhere() {
     if !installed("blender") {
@@ -53,16 +65,17 @@ fn scripts_in_a_blender_file_stay_off_or_get_nowhere() {
         let options = [&["-f", "1", "--retries", "0"], more].concat();
         let job = farm.wait_for_end(&farm.submit(1, &scene, &options), END);
         assert_eq!(job["status"], "completed", "{job:#}\n{}", log(&farm, &job));
-        log(&farm, &job)
+        (log(&farm, &job), warned(&farm, &job))
     };
-    let said = render(&[]);
+    let (said, warned) = render(&[]);
     assert!(!said.contains("TRIED"), "scripts ran: {said}");
     assert!(said.contains("scripts disabled") || said.contains("auto-execution"), "{said}");
+    assert!(warned.contains("scripts disabled") && warned.contains("try.py"), "{warned}");
     prey.assert_untouched(&said);
 
     let whole = farm.node(1).ask(&["hardware"])["sandbox"]["whole"] == true;
     if whole {
-        let said = render(&["--allow-scripts"]);
+        let (said, _) = render(&["--allow-scripts"]);
         assert!(said.matches("TRIED ").count() >= 13, "not everything was tried: {said}");
         prey.assert_untouched(&said);
     } else {

@@ -1,6 +1,7 @@
 //! What a studio does with jobs: test frames, controls, logs, submitting from elsewhere, and what
 //! becomes of engines.
 
+mod abilities;
 mod changes;
 mod check;
 mod controls;
@@ -20,6 +21,7 @@ mod seconds;
 mod shared_roots;
 mod silence;
 mod test_frames;
+mod warnings;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

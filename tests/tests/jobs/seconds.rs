@@ -13,7 +13,7 @@ const STUCK: &str = "if [ $FRAME = 5 ] && mkdir \"$MARKS/stuck\" 2>/dev/null; th
 fn the_last_frame_is_begun_elsewhere_when_it_looks_late_and_the_other_is_called_back() {
     let farm = Farm::found(2);
     let scene = farm.script("stuck", STUCK);
-    let job = farm.submit(1, &scene, &["-f", "1-5", "--retries", "1"]);
+    let job = farm.submit(1, &scene, &["-f", "1-5", "--retries", "0"]);
     let shown = farm.wait_for_job(&job, END, "both nodes try it", |job| {
         in_status(job, "rendering").iter().any(|frame| frame["also_tried_on"].is_string())
     });

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use weft_tests::{Call, Farm, Node, Output, Running, in_status, wait_for};
 
 /// How long a job of a few small frames may take, on a machine that does other things as well.
-const END: Duration = Duration::from_secs(180);
+pub(crate) const END: Duration = Duration::from_secs(180);
 /// How long a submission may take, and the first frame to begin.
 const BEGIN: Duration = Duration::from_secs(60);
 

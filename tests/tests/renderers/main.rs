@@ -6,7 +6,9 @@
 
 mod by_hand;
 mod jobs;
+mod paths;
 mod pictures;
+mod simulations;
 mod sources;
 mod tiles;
 

@@ -8,7 +8,7 @@ use weft_tests::{skip, write_file};
 
 use crate::by_hand::run;
 
-fn folder() -> TempDir {
+pub(crate) fn folder() -> TempDir {
     tempfile::Builder::new().prefix("weft-scene-").tempdir().expect("there is room for scenes")
 }
 

@@ -29,7 +29,7 @@ fn blender_frame(scene: &Path, frame: i64) -> Picture {
 }
 
 /// Has Blender change a scene, and save it in its place.
-fn change(folder: &TempDir, scene: &str, script: &str) {
+pub(crate) fn change(folder: &TempDir, scene: &str, script: &str) {
     let path = folder.path().join(scene);
     let script =
         format!("import bpy\nscene = bpy.context.scene\n{script}\nbpy.ops.wm.save_mainfile()");

@@ -1,7 +1,8 @@
-//! What keeps a node from taking work: drained, outside its hours, without a licence.
+//! What keeps a node from taking work: drained, outside its hours, without a licence, with a full disk.
 
 use super::*;
 use crate::settings::{Change, NodeChange, Setting};
+use crate::wire::control::Closed;
 
 fn drain(node: NodeId, version: u64, whether: bool) -> Body {
     let change = Change::Node(node, NodeChange::Drained(whether));
@@ -75,4 +76,41 @@ fn a_refused_licence_is_no_failure() {
     world.run(Duration::from_secs(8));
     let after = world.starts.iter().filter(|(node, _)| *node == other).count();
     assert!(after > 1, "{:?}", world.starts);
+}
+
+#[test]
+fn a_full_disk_keeps_nobody_from_their_work_and_its_node_comes_back() {
+    // Whichever it is: also the one to whom work would go first, and the leader.
+    for full in 0..3 {
+        let mut world = World::new(3);
+        world.run(Duration::from_secs(5));
+        let (leader, full) = (world.leader(), world.all()[full]);
+        let other = world.all().into_iter().find(|node| *node != full && *node != leader).unwrap();
+        world.full.insert(full);
+        // It finds out by what the others know and it can't take in.
+        let (job, _) = world.submit(other, spec(6));
+        world.run(Duration::from_secs(20));
+        let job_at = |world: &World, node| {
+            let job = world.nodes[&node].ledger.jobs.get(&job);
+            job.and_then(|job| status(job, status::Activity::default()))
+        };
+        assert_eq!(job_at(&world, other), Some(Status::Completed), "{full:?} of {leader:?}");
+        assert!(world.starts.iter().all(|(node, _)| *node != full), "{:?}", world.starts);
+        let claim = world.nodes[&other].election.claim().unwrap();
+        assert_ne!(
+            claim.leader, full,
+            "who can't take facts in can't hand out what they are about"
+        );
+        let told = world.nodes[&claim.leader].leader.as_ref().unwrap().told(&full);
+        // Who led before can't write the new term down, follows nobody, and gets nothing either.
+        let said = (full != leader).then_some(Some(Closed::Disk));
+        assert_eq!(told.map(|standing| standing.closed), said);
+
+        world.full.clear();
+        world.run(Duration::from_secs(15));
+        assert_eq!(world.statuses(&job), BTreeSet::from([Some(Status::Completed)]));
+        world.submit(other, JobSpec { nonce: [2; 16], ..spec(9) });
+        world.run(Duration::from_secs(8));
+        assert!(world.starts.iter().any(|(node, _)| *node == full), "{:?}", world.starts);
+    }
 }

@@ -39,7 +39,7 @@ fn assert_taken_over(world: &World, job: &JobId) {
         let job = world.job(node, job);
         for frame in 1..=9 {
             let task = job.task(&TaskKey::frame(frame)).unwrap();
-            let done: &Done = task.done.as_deref().unwrap();
+            let done: Done<'_> = task.done().unwrap();
             assert!(done.is_taken_over() && done.holders.len() == 2, "{done:?}");
             assert!(!world.artists.contains(&done.author), "an artist's machine signs no results");
             assert_eq!(task.noted().key, Some(KEY));

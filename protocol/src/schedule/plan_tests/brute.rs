@@ -116,6 +116,7 @@ fn place(
                 outside_hours: closed(Closed::Hours),
                 in_use: closed(Closed::InUse),
                 benched: if only_benched { 0 } else { closed(Closed::Benched) },
+                disk: closed(Closed::Disk),
                 ram,
             }))
         }

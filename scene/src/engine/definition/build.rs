@@ -5,11 +5,12 @@ use std::ops::Range;
 
 use toml::Spanned;
 
+use super::super::ability::Ability;
 use super::super::files::{FilePatterns, NamedFiles};
 use super::super::log::{LogPatterns, Pattern};
 use super::super::table::{
-    File, FilesTable, FormatTable, FramesPerRunTable, LogTable, NamedFilesTable, OptionTable,
-    RegionsTable, Table, Text,
+    AbilityTable, File, FilesTable, FormatTable, FramesPerRunTable, LogTable, NamedFilesTable,
+    OptionTable, RegionsTable, Table, Text,
 };
 use super::super::template::is_argument_name;
 use super::*;
@@ -138,6 +139,7 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
     }) {
         return Err((None, format!("args has a slot {lonely:?} that no option group fills")));
     }
+    let abilities = abilities(table.abilities.unwrap_or_default())?;
     let (formats, default_format) = formats(table.formats, table.default_format)?;
     let outputs = match table.outputs {
         Some(outputs) => outputs.iter().map(output).collect::<Result<_, Wrong>>()?,
@@ -192,6 +194,8 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
         success_exit_codes: table.success_exit_codes.unwrap_or_else(|| vec![0]),
         memory_exit_codes: table.memory_exit_codes.unwrap_or_else(|| vec![137]),
         default_arguments,
+        abilities,
+        paths: path_map(table.paths.unwrap_or_default())?,
         untiled_arguments: table.untiled_arguments.unwrap_or_default(),
         version_pattern,
         args,
@@ -225,6 +229,32 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
     Ok(definition)
 }
 
+fn abilities(tables: BTreeMap<String, AbilityTable>) -> Result<Vec<Ability>, Wrong> {
+    let read = |(name, table): (String, AbilityTable)| {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if !(1..=32).contains(&name.len()) || !name.bytes().all(plain) {
+            let message = format!(
+                "{name:?} can't name an ability: that is 1 to 32 lower-case letters, digits and '-'"
+            );
+            return Err((Some(table.output.span()), message));
+        }
+        let args = table.args.iter().map(argument).collect::<Result<Vec<Argument>, Wrong>>()?;
+        if let Some(at) = args.iter().position(|one| !matches!(one, Argument::One(_))) {
+            let message = "a trial has neither options nor a command of somebody's own";
+            return Err((Some(table.args[at].span()), message.to_owned()));
+        }
+        Ok(Ability {
+            name,
+            renderers: table.renderers,
+            hint: table.hint,
+            argument: table.argument,
+            args,
+            output: output(&table.output)?,
+        })
+    };
+    tables.into_iter().map(read).collect()
+}
+
 fn builtin(text: &Text) -> Result<Builtin, Wrong> {
     match text.get_ref().as_str() {
         "noop" => Ok(Builtin::Noop),
@@ -254,6 +284,14 @@ fn places(texts: Option<Vec<Text>>) -> Result<Vec<String>, Wrong> {
         _ => Err((Some(text.span()), format!("{:?} is no absolute path", text.get_ref()))),
     };
     texts.unwrap_or_default().into_iter().map(read).collect()
+}
+
+fn path_map(places: BTreeMap<String, Text>) -> Result<PathMap, Wrong> {
+    let read = |(from, to): (String, Text)| match Executable::parse(to.get_ref()) {
+        Some(Executable::Path(path)) if !from.is_empty() => Ok((from, path.into())),
+        _ => Err((Some(to.span()), format!("{:?} is no absolute path", to.get_ref()))),
+    };
+    Ok(PathMap::new(places.into_iter().map(read).collect::<Result<Vec<_>, Wrong>>()?))
 }
 
 fn variables(texts: Option<Vec<Text>>) -> Result<Vec<String>, Wrong> {

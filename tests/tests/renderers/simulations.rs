@@ -1,0 +1,73 @@
+//! Simulations that nobody baked: one process renders all frames in order, and again from the first where one
+//! is rendered anew.
+
+use std::process::Command;
+
+use tempfile::TempDir;
+use weft_tests::{Farm, installed};
+
+use crate::by_hand::{blender_by_hand, run};
+use crate::jobs::{Submission, workers};
+use crate::pictures::{assert_same, pictures};
+use crate::sources::folder;
+
+/// A cloth that falls onto a cube.
+const MAKE: &str = r#"
+import bpy, sys
+scene = bpy.context.scene
+scene.render.engine = "CYCLES"
+scene.cycles.samples, scene.cycles.use_denoising = 1, False
+scene.render.resolution_x, scene.render.resolution_y = 64, 48
+scene.frame_start, scene.frame_end = 1, 8
+bpy.ops.mesh.primitive_grid_add(size=3, location=(0, 0, 1.5), x_subdivisions=12, y_subdivisions=12)
+bpy.ops.object.modifier_add(type="CLOTH")
+bpy.data.objects["Cube"].modifiers.new("collision", "COLLISION")
+bpy.ops.wm.save_as_mainfile(filepath=sys.argv[-1])
+"#;
+
+fn cloth() -> TempDir {
+    let folder = folder();
+    let mut blender = Command::new("blender");
+    blender.args(["--factory-startup", "-b", "--python-exit-code", "1", "--python-expr", MAKE]);
+    run(blender.arg("--").arg(folder.path().join("cloth.blend")));
+    folder
+}
+
+#[test]
+fn frames_of_a_simulation_are_rendered_in_order_also_when_some_are_rendered_anew() {
+    if !installed("blender") {
+        return;
+    }
+    let farm = Farm::found(2);
+    let source = cloth();
+    let scene = source.path().join("cloth.blend");
+    let expected = blender_by_hand(&scene, 1..=8);
+    assert_ne!(blender_by_hand(&scene, 7..=8)[&8], expected[&8], "the order matters");
+    let tiles = farm.submission(1, &scene, &["--tiles", "2x2"]).run().ended_with(2);
+    assert!(tiles.stderr.contains("not baked (Grid: cloth)"), "{}", tiles.stderr);
+
+    let job = Submission::of(source, "cloth.blend").watch(&farm, 1);
+    job.assert_completed(8);
+    assert!(job.output.stderr.contains("not baked (Grid: cloth)"), "{}", job.output.stderr);
+    assert_eq!(workers(&job.document).len(), 1, "one node: {:#}", job.document);
+    assert_same(&pictures(&job.out, "cloth"), &expected);
+
+    let id = job.document["job"].as_str().expect("a job has an id");
+    _ = farm.node(2).run(&["retry", id, "--frames", "6,8"]).ok();
+    let anew = |document: &serde_json::Value| {
+        let frames = document["frames"].as_array().into_iter().flatten();
+        frames.filter(|frame| frame["generation"] == 1 && frame["status"] == "done").count() == 2
+    };
+    let document = farm.wait_for_job(id, crate::jobs::END, "two frames are rendered anew", anew);
+    let hashes = |document: &serde_json::Value| -> Vec<serde_json::Value> {
+        let frames = document["frames"].as_array().expect("a job has frames").iter();
+        frames.map(|frame| frame["output"][0]["hash"].clone()).collect()
+    };
+    let (before, after) = (hashes(&job.document), hashes(&document));
+    let changed = (0..8).filter(|at| before[*at] != after[*at]).collect::<Vec<_>>();
+    assert_eq!(changed, [5, 7], "Blender writes the time into its files");
+    let out = farm.folder().join("anew");
+    let to = out.display().to_string();
+    _ = farm.node(1).run(&["outputs", id, "--to", &to]).ok();
+    assert_same(&pictures(&out, "cloth"), &expected);
+}
