@@ -41,11 +41,15 @@ impl Invariant for Bounds {
         if world.calm_for() < EMPTY {
             return Ok(());
         }
+        // Of two attempts at one task the later may just be ending when all jobs are over: what it made is
+        // brought to a second node all the same.
+        let idle = world.up().all(|(.., machine)| machine.worker.running() == 0);
         for (number, node, machine) in world.up() {
             for (queue, length) in machine.queues() {
                 // What runs at the end, and the copies of what has just ended, come and go.
                 // Facts of authors that don't exist wait as well, up to a bound.
-                let stuck = matches!(queue, "lonely" | "keeping" | "orders")
+                let stuck = queue == "lonely"
+                    || matches!(queue, "keeping" | "orders") && idle
                     || queue == "writes" && node.disk.waiting() == 0;
                 if stuck && length > 0 {
                     return Err(format!("node{number} still has {length} in '{queue}'"));
