@@ -5,8 +5,8 @@
 //! input closes, and the engine goes with all its children. On Linux the guard is a subreaper, so
 //! that children that detach themselves come back to it and are ended too.
 //!
-//! Through its standard input it is told what to run ([`Order`]), and through its standard output it tells what
-//! the engine prints and how it ended ([`Told`]): postcard behind its length (u32, little endian). One
+//! Through its standard input it is told what to run (`Order`), and through its standard output it tells what
+//! the engine prints and how it ended (`Told`): postcard behind its length (u32, little endian). One
 //! engine at a time. When all of one is gone it may be given the next: starting a guard takes longer than many
 //! a program runs.
 
@@ -38,7 +38,7 @@ pub struct Report {
     /// The signal that ended it.
     pub signal: Option<i32>,
     /// The most memory that the largest of its processes held, in bytes; 0 where not known. Of a small one
-    /// it may be what another small one held before it, under the same guard: see [`watch::SMALL`].
+    /// it may be what another small one held before it, under the same guard: see `watch::SMALL`.
     pub peak_memory: u64,
     /// What it took too much of, where it was ended for that.
     pub exceeded: Option<Exceeded>,
