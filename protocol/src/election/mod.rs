@@ -326,7 +326,7 @@ impl Election {
         if lost {
             agreed.insert(from);
             if agreed.len() == asked.len() {
-                return self.claim_term();
+                return self.claim_term(now);
             }
             return Vec::new();
         }
@@ -335,7 +335,13 @@ impl Election {
         Vec::new()
     }
 
-    fn claim_term(&mut self) -> Vec<Event> {
+    fn claim_term(&mut self, now: Time) -> Vec<Event> {
+        // Somebody else's claim waits for the disk. A higher term of our own would come there after it:
+        // its leader would be followed, and never obeyed.
+        if self.incoming.is_some() {
+            self.state = State::Leaderless { since: now };
+            return Vec::new();
+        }
         let term = self.highest.max(self.written).saturating_add(1);
         self.highest = term;
         self.state = State::Claiming { term };
@@ -364,7 +370,7 @@ impl Election {
                 // Whoever does not answer has no say, unless most are silent: then it is this
                 // node that is cut off, or they are busy, and it asks again.
                 if agreed.len() * 2 >= asked.len() {
-                    self.claim_term()
+                    self.claim_term(now)
                 } else {
                     self.state = State::Leaderless { since: now };
                     Vec::new()
@@ -399,7 +405,7 @@ impl Election {
             .copied()
             .collect();
         if asked.is_empty() {
-            return self.claim_term();
+            return self.claim_term(now);
         }
         let ask = |node: &NodeId| Event::Send(*node, Message::AskLost(self.written));
         let events = asked.iter().map(ask).collect();

@@ -253,3 +253,21 @@ fn a_peer_that_still_sees_the_leader_prevents_a_claim() {
     }
     assert!(asked > 1);
 }
+
+#[test]
+fn who_waits_to_follow_does_not_claim_meanwhile() {
+    let keys: Vec<KeyPair> = (1..=3).map(|n| KeyPair::from_secret(&[n; 32])).collect();
+    let ids: Vec<NodeId> = keys.iter().map(KeyPair::public).collect();
+    let all: BTreeSet<NodeId> = ids.iter().copied().collect();
+    let mut node = Election::new(ids[0], STUDIO, 5, Time(0));
+    // It asks both; one has lost the leader as well, claims, and the other says nothing.
+    let asks = node.tick(Time(5000), &all, &all);
+    assert_eq!(asks.len(), 2, "{asks:?}");
+    assert_eq!(node.answered(Time(5001), ids[1], 5, true, 5), []);
+    let claim = Claim::sign(&STUDIO, 6, &keys[1]);
+    assert_eq!(node.claimed(Time(5100), claim.clone(), &Ed25519), [Event::Write(6)]);
+    let late = Time(5000) + ASKING;
+    assert_eq!(node.tick(late, &all, &all), [], "the other's claim is on its way to the disk");
+    assert_eq!(node.written(late, 6, &keys[0]), [Event::Follow(claim)]);
+    assert!(node.obeys(&ids[1], 6));
+}
