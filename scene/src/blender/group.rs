@@ -32,7 +32,7 @@ const NODE_EXTERNAL: i64 = 1;
 // PointCache.flag: kept in files, not in the scene; and in a folder of the user's choice
 // (PTCACHE_* in DNA_pointcache_types.h).
 const CACHE_ON_DISK: i64 = 1 << 6;
-const CACHE_EXTERNAL: i64 = 1 << 9;
+pub(super) const CACHE_EXTERNAL: i64 = 1 << 9;
 
 /// The longest path that is taken from loose data, in bytes; Blender's own limit is 1024.
 const MAX_LOOSE_PATH: u64 = 4096;

@@ -5,13 +5,13 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::contents::{Family, Id};
+use super::group::CACHE_EXTERNAL;
 use super::locate::locate;
 use super::record::Record;
 use super::search::{Place, Search};
 
-// PointCache.flag: baked, and read from files that somebody made (PTCACHE_* in DNA_pointcache_types.h).
+// PointCache.flag: baked (PTCACHE_BAKED in DNA_pointcache_types.h).
 const BAKED: i64 = 1 << 0;
-const EXTERNAL: i64 = 1 << 9;
 // ModifierData.mode: it is there in renders (eModifierMode_Render in DNA_modifier_types.h).
 const IN_RENDERS: i64 = 1 << 1;
 // ParticleSystem.flag: hair that moves (PSYS_HAIR_DYNAMICS in DNA_particle_types.h).
@@ -110,7 +110,7 @@ impl Simulations {
         let shown = || record.int("modifier.mode").is_none_or(|mode| mode & IN_RENDERS != 0);
         match record.name() {
             "PointCache" => {
-                let _ = self.caches.insert(address, int("flag") & (BAKED | EXTERNAL) != 0);
+                let _ = self.caches.insert(address, int("flag") & (BAKED | CACHE_EXTERNAL) != 0);
             }
             "ClothModifierData" if shown() => self.uses(Kind::Cloth, pointer("point_cache")),
             "SoftbodyModifierData" => self.soft_shown |= shown(),
