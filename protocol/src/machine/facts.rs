@@ -145,7 +145,6 @@ impl Machine {
         for attempt in after.over {
             self.worker.over(&attempt);
         }
-        self.sign_outcomes();
         self.report(now);
     }
 
@@ -173,7 +172,6 @@ impl Machine {
         if !after.over.is_empty() {
             self.concluding = false;
             self.hand_in(now, &after.facts, after.over);
-            self.sign_outcomes();
         }
         if let Some((request, mut goods)) = after.request {
             goods.facts = after.facts.iter().map(|fact| fact.as_bytes().to_vec()).collect();

@@ -208,6 +208,8 @@ pub struct Machine {
     /// ends meanwhile is signed together.
     concluded: BTreeMap<JobId, Vec<(AttemptKey, Outcome)>>,
     concluding: bool,
+    /// When some were signed last.
+    signed: Option<Time>,
     /// Attempts whose outcome the leader has been told, and not confirmed yet: until then they
     /// count as running, so that it does not hand out their tasks a second time.
     reported: BTreeMap<u64, (NodeId, Vec<AttemptKey>, Time)>,
@@ -267,6 +269,7 @@ impl Machine {
             writes: BTreeMap::new(),
             concluded: BTreeMap::new(),
             concluding: false,
+            signed: None,
             reported: BTreeMap::new(),
             deferred: VecDeque::new(),
             refused: BTreeMap::new(),
@@ -395,6 +398,7 @@ impl Machine {
             Input::Undone(attempts) => self.undone(now, &attempts),
             Input::Stored(from, token, stored) => self.stored(from, token, stored),
         }
+        self.sign_outcomes(now);
         // What this node sends itself arrives at once, and what changed by it is planned at once.
         loop {
             self.lead(now);
