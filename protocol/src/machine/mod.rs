@@ -8,6 +8,7 @@ mod work;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use crate::catch_up::CatchUp;
 use crate::certificate::Chain;
 use crate::election::{self, Election};
 use crate::fact::{Body, Fact};
@@ -214,6 +215,7 @@ pub struct Machine {
     /// count as running, so that it does not hand out their tasks a second time.
     reported: BTreeMap<u64, (NodeId, Vec<AttemptKey>, Time)>,
     deferred: VecDeque<Fact>,
+    catch_up: CatchUp,
     /// Engines whose licence was refused here, until when that is told, and what they said.
     refused: BTreeMap<String, (Time, String)>,
     within_hours: bool,
@@ -272,6 +274,7 @@ impl Machine {
             signed: None,
             reported: BTreeMap::new(),
             deferred: VecDeque::new(),
+            catch_up: CatchUp::default(),
             refused: BTreeMap::new(),
             within_hours: true,
             in_use: None,
@@ -296,7 +299,7 @@ impl Machine {
 
     /// How much waits in each of this machine's queues, by name: for diagnosis and for bounds.
     #[must_use]
-    pub fn queues(&self) -> [(&'static str, usize); 8] {
+    pub fn queues(&self) -> [(&'static str, usize); 9] {
         [
             ("orders", self.orders.len()),
             ("replicator", self.replicator.open()),
@@ -305,6 +308,7 @@ impl Machine {
             ("writes", self.writes.len()),
             ("reported", self.reported.len()),
             ("deferred", self.deferred.len()),
+            ("catch_up", self.catch_up.open()),
             ("attempts", self.worker.running()),
         ]
     }
@@ -483,6 +487,7 @@ impl Machine {
             self.next_good = now + MAKE_GOOD_PERIOD;
             self.make_good(now);
         }
+        self.ask_for_more(now);
         if let Some(leader) = &mut self.leader {
             // Reports age and leases end without anything else happening.
             leader.touch();
@@ -546,7 +551,7 @@ impl Machine {
                 let events = self.replicator.kept(now, from, token, kept.is_ok());
                 self.replicator_events(events);
             }
-            Message::Sync(sync) => self.sync(from, sync),
+            Message::Sync(sync) => self.sync(now, from, sync),
             Message::Sought(job, None) => {
                 let leads = self.election.claim().is_some_and(|claim| claim.leader == from);
                 if leads {

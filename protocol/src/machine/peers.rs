@@ -43,6 +43,7 @@ impl Machine {
         let events = self.membership.hinted(now, node);
         self.membership_events(now, events);
         self.connected.remove(&node);
+        self.catch_up.lost(&node);
         self.keeping.retain(|(from, _), _| *from != node);
         self.election.connection(now, &node, false);
         self.settle_overdue(now, Some(node));
