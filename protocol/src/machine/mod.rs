@@ -2,6 +2,7 @@
 //! what is to be done about it. The daemon and the simulator drive this very type.
 
 mod facts;
+mod mesh;
 mod peers;
 mod work;
 
@@ -18,7 +19,7 @@ use crate::job::outcome::Outcome;
 use crate::job::task::TaskKey;
 use crate::leader::Leader;
 use crate::ledger::Ledger;
-use crate::membership::{self, Liveness, Membership};
+use crate::membership::{self, Liveness, Membership, Reach};
 use crate::random::Random;
 use crate::replicate::{self, Goods, Replicator};
 use crate::settings::OnReturn;
@@ -27,6 +28,8 @@ use crate::time::Time;
 use crate::wire::control::{Advert, AttemptKey, Message};
 use crate::wire::gossip;
 use crate::worker::{self, Grant, Worker};
+
+pub use mesh::Mesh;
 
 /// How often the shell must call with [`Input::Tick`] at least.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -199,6 +202,8 @@ pub struct Machine {
     /// Addresses of other nodes, as peers told them; not all of them need be reachable.
     pub contacts: BTreeMap<NodeId, Vec<String>>,
     connected: BTreeSet<NodeId>,
+    mesh: Mesh,
+    rounds: u32,
     replicator: Replicator,
     orders: BTreeMap<u64, Order>,
     /// What is on this disk alone, and should not be.
@@ -264,6 +269,8 @@ impl Machine {
             absent: BTreeMap::new(),
             contacts: BTreeMap::new(),
             connected: BTreeSet::new(),
+            mesh: Mesh::default(),
+            rounds: 0,
             replicator: Replicator::new(),
             orders: BTreeMap::new(),
             lonely: VecDeque::new(),
@@ -440,7 +447,9 @@ impl Machine {
     }
 
     fn tick(&mut self, now: Time) {
-        let events = self.membership.tick(now, &mut self.random);
+        let leader = self.election.claim().map(|claim| claim.leader);
+        let reach = Reach { connected: &self.connected, leader, large: self.is_large() };
+        let events = self.membership.tick(now, reach, &mut self.random);
         self.membership_events(now, events);
         let reachable = self.reachable();
         let alive = self.membership.alive();
@@ -469,6 +478,7 @@ impl Machine {
                     self.hello(peer);
                 }
             }
+            self.make_known();
             // A claim that was lost would leave two leaders side by side. Who reports here has it, most likely.
             if let Some(claim) = self.election.claim().filter(|_| self.election.leads()).cloned() {
                 self.reminders += 1;
@@ -497,7 +507,7 @@ impl Machine {
     fn message(&mut self, now: Time, from: NodeId, message: Message) {
         match message {
             Message::Hello { advert, claim, known } => {
-                self.learn_advert(from, *advert, true);
+                _ = self.learn_advert(from, *advert, true);
                 // Where an old connection outlives its node, or a message is lost, what this node
                 // said of itself never came.
                 if known.iter().all(|(node, _)| *node != self.me) {
@@ -505,6 +515,7 @@ impl Machine {
                 }
                 for (node, addresses) in known.into_iter().take(peers::MAX_KNOWN) {
                     self.learn_contact(node, addresses);
+                    self.hear_of(now, node);
                 }
                 if let Some(claim) = claim {
                     self.claimed(now, claim);
@@ -580,7 +591,10 @@ impl Machine {
                 }
             }
             gossip::Message::Claim(claim) => self.claimed(now, claim),
-            gossip::Message::Advert(advert) => self.learn_advert(from, *advert, false),
+            gossip::Message::Advert(advert) => {
+                let news = self.learn_advert(from, *advert, false);
+                self.show_itself(now, from, news);
+            }
         }
     }
 
@@ -636,6 +650,7 @@ impl Machine {
                         self.send(node, Message::Claim(claim.clone()));
                     }
                     self.out.push(Command::Gossip(gossip::Message::Claim(claim.clone())));
+                    self.show_to_all();
                     self.followed(now, claim.term);
                 }
                 election::Event::Follow(claim) => {
