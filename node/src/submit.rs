@@ -16,7 +16,7 @@ use weft_protocol::content::TreePath;
 use weft_protocol::hardware::{GIB, Needs, SANDBOX, SHARED};
 use weft_protocol::ids::BlobId;
 use weft_protocol::job::spec::{
-    AfterTest, COMPARE, IN_ORDER, JobSpec, MAX_RETRIES, NORMAL_PRIORITY, Step,
+    AfterTest, COMPARE, IN_ORDER, JobSpec, MAX_RETRIES, NORMAL_PRIORITY, Step, VIEWS,
 };
 use weft_protocol::job::task::runs;
 use weft_protocol::settings::Profile;
@@ -177,6 +177,7 @@ pub fn prepare(
     let engine = choose_engine(request, &scene, engines, offered)?;
     let definition = engines.get(&engine);
     let analysis = analysis(request, &scene, definition)?;
+    let (request, format_warning) = &in_own_format(request, analysis.as_ref(), definition)?;
     let mut frames = choose_frames(request, analysis.as_ref(), definition)?;
     // Whoever says how many go into a process knows that, or has no use for what is simulated.
     let unbaked = analysis.as_ref().is_some_and(|analysis| !analysis.unbaked.is_empty());
@@ -209,6 +210,9 @@ pub fn prepare(
         step.frames_per_task = u32::try_from(wanted.len()).unwrap_or(u32::MAX);
         step.arguments.insert(IN_ORDER.to_owned(), "yes".to_owned());
     }
+    if let Some(views) = views(analysis.as_ref())? {
+        spec.steps[0].arguments.insert(VIEWS.to_owned(), views);
+    }
     spec.steps[0].engine_version = version(&engine, offered);
     let inputs = collect::Inputs {
         scene: Some(&scene),
@@ -225,6 +229,7 @@ pub fn prepare(
     // And what a frame shows depends on where its simulation began.
     spec.fresh |= !gathered.shared.is_empty() || in_order;
     warnings.extend(tile_warnings);
+    warnings.extend(format_warning.clone());
     if spec.steps[0].engine_version.is_empty() {
         warnings.push(format!("no node has the engine '{engine}' just now"));
     }
@@ -364,6 +369,55 @@ fn analysis(
     }
 }
 
+/// The request with the scene's own format where none is named, and what is to be known where the engine here
+/// doesn't know it.
+fn in_own_format(
+    request: &SubmitRequest,
+    analysis: Option<&Analysis>,
+    definition: Option<&Definition>,
+) -> Result<(SubmitRequest, Option<String>), ApiError> {
+    let own = analysis.map(|all| &all.scene_info).filter(|info| !info.image_format.is_empty());
+    let (Some(info), Some(definition), None) = (own, definition, &request.format) else {
+        return Ok((request.clone(), None));
+    };
+    let format = &info.image_format;
+    if definition.names_format(format) {
+        return Ok((SubmitRequest { format: Some(format.clone()), ..request.clone() }, None));
+    }
+    if info.makes_film() && definition.writes_formats() {
+        return Err(invalid(format!(
+            "the scene's output format is a film ({format}), which can't be made frame by frame; nothing was \
+             submitted"
+        ))
+        .hint(format!("Name a picture format, such as --format {}.", definition.default_format)));
+    }
+    let warning = definition.writes_formats().then(|| {
+        format!(
+            "the scene's own format, {format}, is none that the engine '{}' is set up to write: {} is taken; \
+             name another with --format",
+            definition.name, definition.default_format
+        )
+    });
+    Ok((request.clone(), warning))
+}
+
+/// What tells the files of a frame's views from each other, where each has one of its own.
+fn views(analysis: Option<&Analysis>) -> Result<Option<String>, ApiError> {
+    let views = analysis.map_or(&[][..], |analysis| &analysis.views);
+    let plain = |view: &String| {
+        !view.is_empty()
+            && !view.contains([',', '/', '\\', '#', '%'])
+            && !view.contains(char::is_control)
+    };
+    match views.iter().find(|view| !plain(view)) {
+        Some(view) => Err(invalid(format!(
+            "a view's files can't be told by the suffix '{view}'; nothing was submitted"
+        ))
+        .hint("Choose another suffix in the scene, such as _L.")),
+        None => Ok((!views.is_empty()).then(|| views.join(","))),
+    }
+}
+
 fn choose_frames(
     request: &SubmitRequest,
     analysis: Option<&Analysis>,
@@ -445,6 +499,7 @@ fn check_command(
         scene_name: request.scene_name.clone(),
         view_layer: request.view_layer.clone(),
         scale: request.scale,
+        views: Vec::new(),
         tile: None,
         allow_scripts: request.allow_scripts,
         arguments: request.args.clone(),

@@ -190,6 +190,7 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
         writable: places(table.writable)?,
         pass_environment: variables(table.pass_environment)?,
         collects: table.collect.unwrap_or(false),
+        beside: table.beside.as_ref().map(folder).transpose()?,
         silence_seconds: table.silence_seconds.unwrap_or(0),
         success_exit_codes: table.success_exit_codes.unwrap_or_else(|| vec![0]),
         memory_exit_codes: table.memory_exit_codes.unwrap_or_else(|| vec![137]),
@@ -414,6 +415,19 @@ fn output(text: &Text) -> Result<Template, Wrong> {
         return Err((Some(text.span()), message));
     }
     template(text)
+}
+
+/// A single folder below the work folder.
+fn folder(text: &Text) -> Result<String, Wrong> {
+    let name = text.get_ref();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    match !name.is_empty() && name.len() <= 64 && name.bytes().all(plain) {
+        true => Ok(name.clone()),
+        false => Err((
+            Some(text.span()),
+            format!("{name:?} is no folder's name: that is letters, digits, '_' and '-'"),
+        )),
+    }
 }
 
 fn default_outputs(args: &[Argument], options: &[OptionGroup]) -> Vec<Template> {
