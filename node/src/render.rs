@@ -420,13 +420,15 @@ impl Renderer {
         let outcome = Outcome { peak_memory, log, ..attempt.outcome(ending, started, took) };
         let made = match &outcome.ending {
             Ending::Done(files) if !files.is_empty() => Some(files.clone()),
+            Ending::Failed { .. } if !warnings.is_empty() => Some(Vec::new()),
             Ending::Done(_) | Ending::Failed { .. } => None,
         };
         self.tell(Input::Ended(attempt, Box::new(outcome))).await;
         if let Some(files) = made {
-            let AttemptKey { job, task, generation, .. } = attempt;
+            let AttemptKey { job, task, generation, attempt } = attempt;
             // Where too many wait, nothing is noted of this one: it is done all the same.
-            let _ = self.inner.made.try_send(Made { job, task, generation, files, warnings });
+            let made = Made { job, task, generation, attempt, files, warnings };
+            let _ = self.inner.made.try_send(made);
         }
     }
 }
