@@ -22,14 +22,14 @@ use weft_protocol::job::task::runs;
 use weft_protocol::settings::Profile;
 use weft_scene::analysis::Analysis;
 use weft_scene::engine::{Definition, Invocation, command};
-use weft_scene::frames;
+use weft_scene::{Mapped, frames};
 use weft_store::Store;
 
 use crate::clock::unix_now;
 use crate::error::{ApiError, Code};
 use crate::shared_roots::SharedRoots;
 
-pub use collect::analyse;
+pub use collect::{analyse, reader};
 
 /// How often a failed frame is tried again where nothing else was asked for.
 const RETRIES: u32 = 2;
@@ -138,6 +138,8 @@ pub struct Prepared {
     pub own_frames: bool,
     /// How many files its tree has.
     pub files: usize,
+    /// Where drives and shares of other machines that its scene names are here.
+    pub mapped: Vec<Mapped>,
 }
 
 /// How far a submission is.
@@ -235,17 +237,18 @@ pub fn prepare(
     }
     let tiled = (split != (1, 1)).then_some(definition);
     let own_frames = request.frames.is_none();
+    let mapped = analysis.as_ref().map(|analysis| analysis.mapped.clone()).unwrap_or_default();
     if request.dry_run {
         let bytes: u64 = gathered.files.iter().map(|file| file.size).sum();
         let nowhere = BlobId([0; 32]);
         let sizes = (bytes, 0);
         let finished = finish(spec, &gathered.scene, nowhere, sizes, warnings, &gathered, tiled)?;
-        return Ok(Prepared { own_frames, ..finished });
+        return Ok(Prepared { own_frames, mapped, ..finished });
     }
     let (tree, added, known) = take_in::take_in(store, request, &gathered, progress)?;
     let sizes = (added, known);
     let finished = finish(spec, &gathered.scene, tree, sizes, warnings, &gathered, tiled)?;
-    Ok(Prepared { own_frames, ..finished })
+    Ok(Prepared { own_frames, mapped, ..finished })
 }
 
 fn finish(
@@ -275,6 +278,7 @@ fn finish(
         frames: frames::format(&frames),
         own_frames: false,
         files: gathered.files.len(),
+        mapped: Vec::new(),
     })
 }
 

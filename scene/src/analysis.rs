@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize, Serializer};
 use weft_protocol::job::task::FrameRun;
 
+use crate::path_map::Mapped;
 use crate::sequence;
 
 /// The settings that a scene file holds, as its application would list them.
@@ -221,6 +222,9 @@ pub struct Analysis {
     /// Simulations that aren't baked: who, and what. Their frames follow from those before, so that they
     /// must be rendered in order.
     pub unbaked: Vec<String>,
+    /// Which drives and shares of other machines its paths begin with, and where these are here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mapped: Vec<Mapped>,
     /// What the names of a frame's files have before their ending, one of each view, where every view (of a
     /// stereo pair, say) is written into a file of its own; none where a frame is one file. Blender only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
