@@ -520,7 +520,7 @@ mod tests {
         assert_eq!(gathered.files.len(), 5);
         assert_eq!(
             copy("work/shot.ma"),
-            shot("\"p/Show/set.ma\"", "\"p/Show/tex/wood.<UDIM>.exr\"", gone)
+            shot("\"p/Show/set.ma\"", "(\"p/Show/tex/wood.<UDIM>.exr\")", gone)
         );
         assert_eq!(copy("p/Show/set.ma"), set("\"srv/lib/rust.png\""));
     }

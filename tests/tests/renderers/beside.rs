@@ -29,9 +29,11 @@ tree = scene.node_tree
 layers = tree.nodes["Render Layers"]
 node = tree.nodes.new("CompositorNodeOutputFile")
 node.base_path = "//../comp/"
+node.format.file_format = "PNG"
 node.file_slots[0].path = "v2/alpha2"
 tree.links.new(layers.outputs["Alpha"], node.inputs[0])
 node = tree.nodes.new("CompositorNodeOutputFile")
+node.format.file_format = "PNG"
 node.base_path = FAR + "/show/shot"
 tree.links.new(layers.outputs["Image"], node.inputs[0])
 bpy.ops.wm.save_as_mainfile(filepath=sys.argv[-1])

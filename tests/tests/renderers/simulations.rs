@@ -8,7 +8,7 @@ use weft_tests::{Farm, installed};
 
 use crate::by_hand::{blender_by_hand, run};
 use crate::jobs::{Submission, workers};
-use crate::pictures::{assert_same, pictures};
+use crate::pictures::{Picture, assert_same, pictures};
 use crate::sources::folder;
 
 /// A cloth that falls onto a cube.
@@ -90,13 +90,19 @@ fn fluids_are_simulated_before_they_are_rendered() {
     let job = Submission::of(source, "smoke.blend").watch(&farm, 1);
     job.assert_completed(4);
     assert!(job.output.stderr.contains("not baked (Cube: fluid)"), "{}", job.output.stderr);
-    assert_same(&pictures(&job.out, "smoke"), &expected);
+    // Two simulations of one fluid aren't the same to the bit.
+    let alike = |there: &Picture, frame: i64| {
+        let (near, far) = (there.distance(&expected[&frame]), there.distance(&without[&frame]));
+        assert!(near * 4.0 < far, "frame {frame}: {near} from what it should be, {far} from nothing");
+    };
+    let there = pictures(&job.out, "smoke");
+    assert_eq!(there.len(), 4);
+    (2..=4).for_each(|frame| alike(&there[&frame], frame));
     // One frame alone is as good, and what is in the cache already travels with the scene.
     let job = Submission::of(alone, "smoke.blend").options(&["-f", "4", "--fresh"]).watch(&farm, 2);
     job.assert_completed(1);
-    assert_eq!(pictures(&job.out, "smoke")[&4], expected[&4]);
-    let job =
-        Submission::of(played, "smoke.blend").options(&["-f", "3", "--fresh"]).watch(&farm, 2);
+    alike(&pictures(&job.out, "smoke")[&4], 4);
+    let job = Submission::of(played, "smoke.blend").options(&["-f", "3", "--fresh"]).watch(&farm, 2);
     job.assert_completed(1);
     assert_eq!(pictures(&job.out, "smoke")[&3], expected[&3]);
 }
