@@ -93,7 +93,10 @@ fn fluids_are_simulated_before_they_are_rendered() {
     // Two simulations of one fluid aren't the same to the bit.
     let alike = |there: &Picture, frame: i64| {
         let (near, far) = (there.distance(&expected[&frame]), there.distance(&without[&frame]));
-        assert!(near * 4.0 < far, "frame {frame}: {near} from what it should be, {far} from nothing");
+        assert!(
+            near * 4.0 < far,
+            "frame {frame}: {near} from what it should be, {far} from nothing"
+        );
     };
     let there = pictures(&job.out, "smoke");
     assert_eq!(there.len(), 4);
@@ -102,7 +105,8 @@ fn fluids_are_simulated_before_they_are_rendered() {
     let job = Submission::of(alone, "smoke.blend").options(&["-f", "4", "--fresh"]).watch(&farm, 2);
     job.assert_completed(1);
     alike(&pictures(&job.out, "smoke")[&4], 4);
-    let job = Submission::of(played, "smoke.blend").options(&["-f", "3", "--fresh"]).watch(&farm, 2);
+    let job =
+        Submission::of(played, "smoke.blend").options(&["-f", "3", "--fresh"]).watch(&farm, 2);
     job.assert_completed(1);
     assert_eq!(pictures(&job.out, "smoke")[&3], expected[&3]);
 }
