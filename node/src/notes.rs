@@ -18,6 +18,7 @@ use weft_protocol::job::outcome::OutputFile;
 use weft_protocol::job::reuse::{Inputs, Key, key as key_of};
 use weft_protocol::job::spec::JobSpec;
 use weft_protocol::job::status::{Activity, status};
+use weft_protocol::job::table::TaskState;
 use weft_protocol::job::task::TaskKey;
 use weft_protocol::job::warning::{Warned, Warnings, keep};
 use weft_protocol::replicate::Goods;
@@ -36,12 +37,13 @@ const MAX_LOG: u64 = 4 << 20;
 /// How long a result may take from its files to its outcome: a second node has to fetch it.
 const SIGNED: Duration = Duration::from_secs(600);
 
-/// A result that this node made.
+/// A result that this node made, or an attempt of its that failed, which has no files.
 #[derive(Clone, Debug)]
 pub(crate) struct Made {
     pub(crate) job: JobId,
     pub(crate) task: TaskKey,
     pub(crate) generation: u32,
+    pub(crate) attempt: u32,
     pub(crate) files: Vec<OutputFile>,
     /// What its engine warned of.
     pub(crate) warnings: Vec<String>,
@@ -113,6 +115,7 @@ fn found_unnoted(node: &Shared) -> Vec<(Made, String, Option<BlobId>)> {
                     job: id,
                     task,
                     generation: done.generation,
+                    attempt: done.attempt,
                     files: done.files.to_vec(),
                     warnings: Vec::new(),
                 };
@@ -137,6 +140,9 @@ async fn note(node: &Arc<Shared>, batch: Vec<Made>) {
             let texts = made.warnings.clone();
             warned.push(Warned { task: made.task, generation: made.generation, texts });
         }
+        if made.files.is_empty() {
+            continue;
+        }
         let mut say =
             |what| notes.push(Note { task: made.task, generation: made.generation, what });
         if let Some(key) = key(node, &made, &mut trees).await {
@@ -160,12 +166,17 @@ async fn note(node: &Arc<Shared>, batch: Vec<Made>) {
     }
 }
 
-/// Waits until a result is signed; says whether it is one that counts.
+/// Waits until a result is signed; says whether it is one that counts. A failure does where it was the last: what an
+/// attempt warned of that is followed by another is nobody's concern.
 async fn counts(node: &Shared, made: &Made) -> bool {
     let mut changes = node.changes();
     let stands = || {
         let machine = node.machine();
         let Some(job) = machine.ledger.jobs.get(&made.job) else { return Some(false) };
+        if made.files.is_empty() {
+            let ended = job.task(&made.task)?.has_ended(made.generation, made.attempt, &node.me);
+            return ended.then(|| job.state(&made.task) == Some(TaskState::Failed));
+        }
         let done = job.task(&made.task)?.done()?;
         let own = done.author == node.me && done.generation == made.generation;
         (own || done.generation >= made.generation).then_some(own)

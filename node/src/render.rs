@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use weft_protocol::ids::JobId;
 use weft_protocol::job::outcome::{Ending, FailureKind, MAX_MESSAGE, Outcome};
-use weft_protocol::job::spec::{JobSpec, Step};
+use weft_protocol::job::spec::{JobSpec, Step, VIEWS};
 use weft_protocol::job::task::span;
 use weft_protocol::machine::Input;
 use weft_protocol::wire::control::{AttemptKey, Lease};
@@ -361,6 +361,8 @@ impl Renderer {
             scene_name: argument("scene"),
             view_layer: argument("view_layer"),
             scale: argument("scale").and_then(|scale| scale.parse().ok()),
+            views: argument(VIEWS)
+                .map_or(Vec::new(), |all| all.split(',').map(str::to_owned).collect()),
             tile: tile_of(step, lease.attempt.task.tile),
             allow_scripts: argument("allow_scripts").is_some(),
             arguments: given.collect(),
@@ -418,13 +420,15 @@ impl Renderer {
         let outcome = Outcome { peak_memory, log, ..attempt.outcome(ending, started, took) };
         let made = match &outcome.ending {
             Ending::Done(files) if !files.is_empty() => Some(files.clone()),
+            Ending::Failed { .. } if !warnings.is_empty() => Some(Vec::new()),
             Ending::Done(_) | Ending::Failed { .. } => None,
         };
         self.tell(Input::Ended(attempt, Box::new(outcome))).await;
         if let Some(files) = made {
-            let AttemptKey { job, task, generation, .. } = attempt;
+            let AttemptKey { job, task, generation, attempt } = attempt;
             // Where too many wait, nothing is noted of this one: it is done all the same.
-            let _ = self.inner.made.try_send(Made { job, task, generation, files, warnings });
+            let made = Made { job, task, generation, attempt, files, warnings };
+            let _ = self.inner.made.try_send(made);
         }
     }
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize, Serializer};
 use weft_protocol::job::task::FrameRun;
 
+use crate::path_map::Mapped;
 use crate::sequence;
 
 /// The settings that a scene file holds, as its application would list them.
@@ -58,6 +59,15 @@ pub struct SceneInfo {
 }
 
 impl SceneInfo {
+    /// Whether the scene asks for a film, and not for one picture a frame.
+    #[must_use]
+    pub fn makes_film(&self) -> bool {
+        matches!(
+            self.image_format.as_str(),
+            "FFMPEG" | "AVI_RAW" | "AVI_JPEG" | "avi" | "qt" | "mov"
+        )
+    }
+
     /// The frames that a render of the scene as it is makes: the first, the last, and the step
     /// between them, at least 1. `None` for a scene of which only the files are known.
     #[must_use]
@@ -212,6 +222,13 @@ pub struct Analysis {
     /// Simulations that aren't baked: who, and what. Their frames follow from those before, so that they
     /// must be rendered in order.
     pub unbaked: Vec<String>,
+    /// Which drives and shares of other machines its paths begin with, and where these are here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mapped: Vec<Mapped>,
+    /// What the names of a frame's files have before their ending, one of each view, where every view (of a
+    /// stereo pair, say) is written into a file of its own; none where a frame is one file. Blender only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub views: Vec<String>,
     /// Of a scene in a text format: why it can't be rendered in tiles that make the very picture that
     /// the whole frame is.
     #[serde(skip)]

@@ -99,7 +99,11 @@ pub fn analyse_mapped(
                 .to_owned(),
         );
     }
-    warn_of(&scene_info, &mut search.warnings);
+    let settings = active.and_then(|active| group::scene_settings(search.resolved(active)?.1));
+    let views = settings.map(|settings| settings.views.files().to_vec()).unwrap_or_default();
+    let no_camera = scene_info.render_cameras.is_empty()
+        && settings.is_none_or(|settings| !(settings.sequencer && settings.strips));
+    warn_of(&scene_info, no_camera, &mut search.warnings);
     if !unbaked.is_empty() {
         search.warnings.push(format!(
             "simulations are not baked ({}): each frame follows from those before, so that one node renders \
@@ -107,7 +111,7 @@ pub fn analyse_mapped(
             few(&unbaked)
         ));
     }
-    Ok(Analysis { scene_info, unbaked, ..search.into_report() })
+    Ok(Analysis { scene_info, unbaked, views, ..search.into_report() })
 }
 
 /// Where a path leads that is spelled so in the `.blend` file at `holder`: `//` means its folder.
@@ -184,14 +188,14 @@ fn few(texts: &[String]) -> String {
     }
 }
 
-fn warn_of(info: &SceneInfo, warnings: &mut Vec<String>) {
-    if info.render_cameras.is_empty() {
+fn warn_of(info: &SceneInfo, no_camera: bool, warnings: &mut Vec<String>) {
+    if no_camera {
         warnings.push("the scene has no camera: it cannot be rendered as it is".to_owned());
     }
-    if settings::is_film(&info.image_format) {
+    if info.makes_film() {
         warnings.push(format!(
-            "the scene's output format is a film ({}), which cannot be made frame by frame; choose \
-             a picture format",
+            "the scene's output format is a film ({}), which cannot be made frame by frame; name a \
+             picture format when it is submitted (--format PNG)",
             info.image_format
         ));
     }

@@ -13,4 +13,4 @@ mod sequence;
 pub mod text_scene;
 
 pub use disk::Disk;
-pub use path_map::PathMap;
+pub use path_map::{Mapped, PathMap};

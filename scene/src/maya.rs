@@ -33,7 +33,10 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::analysis::{AnalyseError, Analysis, SceneInfo};
+use crate::disk::Disk;
+use crate::path_map::PathMap;
 use facts::Facts;
+use paths::Places;
 
 pub use deep::{SCRIPT, read_answer};
 pub use rewrite::rewrite_paths;
@@ -53,9 +56,22 @@ pub fn analyse(scene: &Path) -> Result<Analysis, AnalyseError> {
 /// # Errors
 /// As [`analyse`].
 pub fn analyse_in(scene: &Path, project: Option<&Path>) -> Result<Analysis, AnalyseError> {
+    analyse_mapped(scene, project, PathMap::default())
+}
+
+/// The same on a machine on which drives and shares of others are where `paths` says.
+///
+/// # Errors
+/// As [`analyse`].
+pub fn analyse_mapped(
+    scene: &Path,
+    project: Option<&Path>,
+    paths: PathMap,
+) -> Result<Analysis, AnalyseError> {
     let facts = read(scene)?;
     let mut analysis = Analysis { scene_info: scene_info(&facts), ..Analysis::default() };
-    references::collect(scene, project, facts, &mut analysis)?;
+    let places = Places::new(scene, project, Disk::mapped(paths));
+    references::collect(scene, places, facts, &mut analysis)?;
     Ok(analysis)
 }
 

@@ -36,7 +36,7 @@ pub fn analyse(scene: &Path, engine: &Definition) -> Option<Result<Analysis, Ana
     let scene = std::path::absolute(scene).unwrap_or_else(|_| scene.to_path_buf());
     let mut search = Search {
         patterns,
-        disk: Disk::default(),
+        disk: Disk::mapped(engine.paths.clone()),
         folder: folder_of(&scene).to_path_buf(),
         analysis: Analysis::default(),
         seen: BTreeSet::new(),
@@ -249,8 +249,13 @@ impl Search<'_> {
 
     /// Looks beside the file that names it, and beside the scene.
     fn find(&self, file: &Path, path: &str) -> Found {
-        let places =
-            BTreeSet::from([resolve_path(file, path), resolve_path(&self.folder.join("x"), path)]);
+        let places = match self.disk.place(path) {
+            Some(place) => BTreeSet::from([place]),
+            None => BTreeSet::from([
+                resolve_path(file, path),
+                resolve_path(&self.folder.join("x"), path),
+            ]),
+        };
         let pattern = Pattern::of(&path.replace('\\', "/"), Family::One);
         for place in &places {
             let mut found = pattern.files_at(place, &self.disk);

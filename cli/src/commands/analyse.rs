@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use weft_node::config::Config;
-use weft_node::mayapy;
+use weft_node::submit;
 use weft_scene::analysis::{AnalyseError, Analysis};
-use weft_scene::{blender, demo, maya, text_scene};
 
 use crate::context::Context;
 use crate::document::listed;
@@ -50,27 +49,17 @@ fn analyse(args: &Args, context: &Context) -> Result<Result<Analysis, AnalyseErr
             scene.display()
         ))
     };
-    Ok(match ending(scene).as_deref() {
-        Some("blend") => blender::analyse_scene(scene, name),
-        Some("ma") if !args.deep => maya::analyse_in(scene, args.project.as_deref()),
-        Some("ma" | "mb") => {
-            eprintln!("Maya is asked, which takes a minute or more.");
-            mayapy::analyse(scene, args.project.as_deref())
-        }
-        Some("weft") => demo::analyse(scene),
-        Some(other) => {
-            let config = Config::load(&context.home().config())
-                .map_err(|error| Failure::call(error.to_string()))?;
-            let name = scene.file_name().unwrap_or_default().to_string_lossy();
-            let engines = config.engines.values();
-            let read = engines.filter(|engine| engine.takes(&name));
-            match read.filter_map(|engine| text_scene::analyse(scene, engine)).next() {
-                Some(analysis) => analysis,
-                None => return Err(unread(&format!("a .{other} file"))),
-            }
-        }
-        None => return Err(unread("a file without an ending")),
-    })
+    let Some(ending) = ending(scene) else { return Err(unread("a file without an ending")) };
+    if ending == "mb" || ending == "ma" && args.deep {
+        eprintln!("Maya is asked, which takes a minute or more.");
+    }
+    // Where drives and shares of other machines are here is said there, and how other scenes name files.
+    let config =
+        Config::load(&context.home().config()).map_err(|error| Failure::call(error.to_string()))?;
+    let engine =
+        scene.file_name().and_then(|name| submit::reader(&config.engines, &name.to_string_lossy()));
+    submit::analyse(scene, name, args.project.as_deref(), engine, args.deep)
+        .ok_or_else(|| unread(&format!("a .{ending} file")))
 }
 
 /// The file's ending, in lower case.
@@ -127,6 +116,11 @@ fn words(document: &Value, style: Style) -> String {
         words.push_str("\n\n");
         words.push_str(&table.words(style, ""));
     }
+    let mapped = rows("mapped");
+    if !mapped.is_empty() {
+        words.push_str("\n\n");
+        words.push_str(&mapping(&mapped, style));
+    }
     let missing = rows("missing");
     if !missing.is_empty() {
         let mut table = table::Table::new(&["missing", "why", "asked for by", "rendered"]);
@@ -148,6 +142,23 @@ fn words(document: &Value, style: Style) -> String {
     words
 }
 
+/// Which drives and shares of other machines are where.
+pub(super) fn mapping(mapped: &[Value], style: Style) -> String {
+    let mut table = table::Table::new(&["paths from", "are here", "there", "paths", "found"]);
+    for place in mapped {
+        let text = |key: &str| place[key].as_str().unwrap_or_default().to_owned();
+        let there = if place["exists"] == true { "yes" } else { "no" };
+        table.row([
+            text("from"),
+            text("to"),
+            there.into(),
+            place["paths"].to_string(),
+            place["found"].to_string(),
+        ]);
+    }
+    table.words(style, "")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,6 +177,7 @@ mod tests {
                 { "path": "//gone.png", "type": "image", "exists": false, "node": "gone" },
             ],
             "missing": [{ "node": "gone", "path": "//gone.png", "reason": "there is no such file" }],
+            "mapped": [{ "from": "p:", "to": "/mnt/p", "exists": true, "paths": 3, "found": 2 }],
             "warnings": ["a sound is played"],
         });
         insta::assert_snapshot!(words(&document, Style::default()), @r"
@@ -179,6 +191,9 @@ mod tests {
         file        type   there  asked for by
         //tex.png   image  yes    tex
         //gone.png  image  no     gone
+
+        paths from  are here  there  paths  found
+        p:          /mnt/p    yes    3      2
 
         missing     why                    asked for by  rendered
         //gone.png  there is no such file  gone          yes

@@ -198,9 +198,20 @@ fn plan(submitted: &Value, own: &str, engine: &str) -> String {
         }
         _ => "not known: nothing like it was rendered".to_owned(),
     };
+    let mapped = submitted["mapped"].as_array().into_iter().flatten().map(|place| {
+        let text = |key: &str| place[key].as_str().unwrap_or_default();
+        let there = if place["exists"] == true { "" } else { ", which isn't there" };
+        let (paths, found) = (&place["paths"], &place["found"]);
+        format!(
+            "mapped   {} to {}{there}: {found} of {paths} paths found\n",
+            text("from"),
+            text("to")
+        )
+    });
+    let mapped: String = mapped.collect();
     format!(
         "'{}' could be submitted:\nframes   {}{own}{engine}\nto send  {files}at most {}\n\
-         missing  {missing}\nnodes    {}\ntime     {time}\nNothing was submitted.",
+         missing  {missing}\n{mapped}nodes    {}\ntime     {time}\nNothing was submitted.",
         text("name"),
         text("frames"),
         units::bytes(submitted["bytes_added"].as_u64().unwrap_or(0)),
@@ -236,6 +247,7 @@ mod tests {
             "job": null, "name": "shot_010", "status": "not submitted", "copies": 0,
             "bytes_added": 12, "bytes_already_known": 0, "frames": "1-10", "nodes_fitting": 2,
             "own_frames": true, "nodes": ["ws1", "render-a"], "files": 3, "warnings": [],
+            "mapped": [{ "from": "p:", "to": "/mnt/p", "exists": false, "paths": 3, "found": 0 }],
             "expected_seconds": 90, "like": "0123456789abcdef", "engine": "demo",
         });
         insta::assert_snapshot!(words(&dry, &context), @r"
@@ -243,6 +255,7 @@ mod tests {
         frames   1-10, the scene's own, with demo
         to send  3 files, at most 12 B
         missing  nothing
+        mapped   p: to /mnt/p, which isn't there: 0 of 3 paths found
         nodes    ws1, render-a
         time     about 1 min 30 s, by the frames of 0123456789
         Nothing was submitted.

@@ -213,7 +213,10 @@ fn frame(names: &Names<'_>, job: &Job, status: Status, live: &Live, key: TaskKey
         "error_message": (word == "failed").then(|| failure.map(|(_, f)| &f.message)),
         "reused_from": counted.and_then(|_| task.noted().from),
         "preview": counted.and_then(|_| task.noted().preview),
-        "warnings": counted.map_or(Vec::new(), |_| warnings(names.0, &key, task)),
+        "warnings": match word {
+            "failed" => task.warnings_of_failure().to_vec(),
+            _ => counted.map_or(Vec::new(), |_| warnings(names.0, &key, task)),
+        },
         "output": done.map(|done: Done<'_>| done.files.iter().map(output).collect::<Vec<_>>()).unwrap_or_default(),
     })
 }

@@ -40,8 +40,7 @@ pub(super) async fn analyse(
     let analysed = super::store::blocking(move || {
         let path = request.path.display().to_string();
         let name = request.path.file_name().unwrap_or_default().to_string_lossy();
-        let engines = &node.config.engines;
-        let engine = engines.values().find(|engine| engine.names_files() && engine.takes(&name));
+        let engine = submit::reader(&node.config.engines, &name);
         match submit::analyse(&request.path, None, None, engine, request.deep) {
             Some(Ok(analysis)) => Ok(analysis),
             Some(Err(error)) => Err(ApiError::new(Code::Invalid, format!("{path}: {error}"))),
@@ -245,6 +244,7 @@ fn result(
         "own_frames": prepared.own_frames,
         "engine": prepared.spec.steps[0].engine,
         "engine_version": prepared.spec.steps[0].engine_version,
+        "mapped": prepared.mapped,
         "warnings": prepared.warnings,
         "nodes_fitting": fitting.len(),
         "nodes": fitting,

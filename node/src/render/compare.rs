@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use weft_protocol::fact::Body;
 use weft_protocol::job::note::{Comparison, Note, Notes, What};
-use weft_protocol::job::outcome::FailureKind;
+use weft_protocol::job::outcome::{FailureKind, OutputFile};
 use weft_protocol::job::spec::JobSpec;
 use weft_protocol::machine::Input;
 use weft_protocol::replicate::Goods;
@@ -111,7 +111,12 @@ fn compare_files(
     if first.files.is_empty() {
         return Err("there are no files".to_owned());
     }
-    for one in &first.files {
+    // What no picture is decoded from (passes in other formats) is left out; of pictures there must be some.
+    let shown = |file: &&OutputFile| picture::has_preview(file.path.as_str());
+    if !first.files.iter().any(|file| shown(&file)) {
+        return Err("none of its files is a PNG, JPEG or OpenEXR file".to_owned());
+    }
+    for one in first.files.iter().filter(shown) {
         let other = second.files.iter().find(|other| other.path == one.path);
         let other = other.ok_or_else(|| format!("{} was made once only", one.path.as_str()))?;
         let lay = |blob, name: &str| {

@@ -112,26 +112,10 @@ pub(super) fn collect(
         let what = format!("{what}\n{}", log.tail()).trim_end().to_owned();
         Err((FailureKind::MissingOutput, what))
     };
-    let (mut folders, mut files, mut letters) = (vec![work.to_owned()], Vec::new(), 0);
-    while let Some(folder) = folders.pop() {
-        let entries = match std::fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) => return fail(format!("{}: {error}", folder.display())),
-        };
-        for entry in entries.flatten() {
-            let Ok(kind) = entry.file_type() else { continue };
-            if kind.is_dir() {
-                folders.push(entry.path());
-            } else if kind.is_file() {
-                letters += entry.path().as_os_str().len() - work.as_os_str().len() + ENTRY;
-                files.push(entry.path());
-            }
-            if files.len() + folders.len() > MOST_FILES || letters > MOST_LETTERS {
-                return fail(format!("it left more than {MOST_FILES} files, or too long names"));
-            }
-        }
-    }
-    files.sort();
+    let mut files = match files_below(work, work, &|_| true) {
+        Ok(files) => files,
+        Err(what) => return fail(what),
+    };
     if let Some(frame) = frame {
         for file in &mut files {
             if let Err(why) = put_by_frame(work, file, frame) {
@@ -140,6 +124,83 @@ pub(super) fn collect(
         }
     }
     Ok(files)
+}
+
+/// The regular files below a folder of `work`'s that are `wanted`, in order; links, pipes and the like are none.
+fn files_below(
+    work: &Path,
+    folder: &Path,
+    wanted: &dyn Fn(&Path) -> bool,
+) -> Result<Vec<PathBuf>, String> {
+    let (mut folders, mut files, mut letters) = (vec![folder.to_owned()], Vec::new(), 0);
+    while let Some(folder) = folders.pop() {
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) => return Err(format!("{}: {error}", folder.display())),
+        };
+        for entry in entries.flatten() {
+            let Ok(kind) = entry.file_type() else { continue };
+            let path = entry.path();
+            if kind.is_dir() {
+                folders.push(path);
+            } else if kind.is_file() && wanted(&path) {
+                letters += path.as_os_str().len() - work.as_os_str().len() + ENTRY;
+                files.push(path);
+            }
+            if files.len() + folders.len() > MOST_FILES || letters > MOST_LETTERS {
+                return Err(format!("it left more than {MOST_FILES} files, or too long names"));
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// What a process leaves beside the files that its frames must leave: see [`Definition::beside`].
+pub(super) struct Beside<'a> {
+    work: &'a Path,
+    folder: Option<PathBuf>,
+    /// All frames that the process renders.
+    rendered: &'a [i64],
+}
+
+impl<'a> Beside<'a> {
+    pub(super) fn new(definition: &Definition, work: &'a Path, rendered: &'a [i64]) -> Self {
+        let folder = definition.beside.as_ref().map(|folder| work.join(folder));
+        Self { work, folder, rendered }
+    }
+
+    /// A frame's files with those that lie beside them.
+    pub(super) fn added_to(
+        &self,
+        mut files: Vec<PathBuf>,
+        frame: i32,
+    ) -> Result<Vec<PathBuf>, (FailureKind, String)> {
+        let Some(folder) = &self.folder else { return Ok(files) };
+        // An engine may have put something else in its place.
+        if !std::fs::symlink_metadata(folder).is_ok_and(|found| found.is_dir()) {
+            return Ok(files);
+        }
+        let own = |path: &Path| self.frame_of(path) == Some(i64::from(frame));
+        let found = files_below(self.work, folder, &own);
+        files.extend(found.map_err(|what| (FailureKind::MissingOutput, what))?);
+        Ok(files)
+    }
+
+    /// The frame whose file it is: the only one, or the one whose number is the last in the name. A name's own digits
+    /// may stand right before it, which is why a number of four digits is looked for at the end as well.
+    fn frame_of(&self, file: &Path) -> Option<i64> {
+        if let [frame] = self.rendered {
+            return Some(*frame);
+        }
+        let name = file.file_stem()?.to_str()?;
+        let end = name.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+        let start = end.trim_end_matches(|letter: char| letter.is_ascii_digit()).len();
+        let digits = &end[start..];
+        let whole = self.rendered.iter().find(|frame| digits.parse() == Ok(**frame));
+        let ends = |frame: &&i64| digits.ends_with(&format!("{frame:04}"));
+        whole.or_else(|| self.rendered.iter().find(ends)).copied()
+    }
 }
 
 /// Moves a file into its frame's folder, unless its name says whose it is.
@@ -268,6 +329,31 @@ mod tests {
             ["0007/a/out.txt", "0007/out.txt", "shot_0007.png", "v007/x"]
         );
         assert!(files.iter().all(|file| file.is_file()));
+    }
+
+    #[test]
+    fn what_lies_beside_is_its_frames() {
+        let made = [
+            "passes/a/Depth0001.exr",
+            "passes/Depth0002_L.exr",
+            "passes/pass20001.png",
+            "passes/0012.png",
+        ];
+        let (_folder, work, _) = work(&[&made[..], &["x_0001.png"]].concat());
+        let engine = weft_scene::engine::parse(
+            "[engine.x]\nexecutables = [\"x\"]\nargs = []\nbeside = \"passes\"\n",
+            "test",
+        );
+        let engine = &engine.unwrap()["x"];
+        let of = |rendered: &[i64], frame| {
+            let files = Beside::new(engine, &work, rendered).added_to(Vec::new(), frame).unwrap();
+            names(&work, &files)
+        };
+        assert_eq!(of(&[1, 2, 12], 1), ["passes/a/Depth0001.exr", "passes/pass20001.png"]);
+        assert_eq!(of(&[1, 2, 12], 2), ["passes/Depth0002_L.exr"]);
+        assert_eq!(of(&[1, 2, 12], 12), ["passes/0012.png"]);
+        // Of a process with one frame all is that frame's.
+        assert_eq!(of(&[7], 7).len(), 4);
     }
 
     #[test]

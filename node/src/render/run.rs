@@ -157,6 +157,7 @@ impl Renderer {
         let wanted: Vec<i32> = attempts.iter().map(|attempt| attempt.task.frame).collect();
         let rendered: Vec<i64> =
             spec.rendered_for(step, &wanted).into_iter().map(i64::from).collect();
+        let all = rendered.clone();
         // Those that are rendered for what follows from them only.
         let before = rendered.len().saturating_sub(attempts.len());
         let command = match command(definition, &self.invocation(&lease, step, rendered, work)) {
@@ -217,9 +218,11 @@ impl Renderer {
             }
         };
         let mut logged = run.log.length().borrow().bytes;
+        let beside = output::Beside::new(definition, work, &all);
         let mut done = |frame: Frame, took: Took, observed: Observed| {
             let part = self.next_part(run, &mut logged, told);
-            self.finish(work, frame.attempt, Ok(frame.expected), took, observed, part, concluding);
+            let made = beside.added_to(frame.expected, frame.attempt.task.frame);
+            self.finish(work, frame.attempt, made, took, observed, part, concluding);
         };
         let killed = run.killed.clone();
         let ran = process::run(process, &run.log, killed, progress, &mut frames, &mut done).await;
@@ -241,7 +244,8 @@ impl Renderer {
                     let frame = several.then_some(frame.attempt.task.frame);
                     output::collect(work, frame, &run.log)
                 }
-                Ok(()) => output::present(work, &frame.expected, &run.log),
+                Ok(()) => output::present(work, &frame.expected, &run.log)
+                    .and_then(|files| beside.added_to(files, frame.attempt.task.frame)),
                 Err(why) => Err(why.clone()),
             };
             if let (Err(_), Some(said)) = (&made, &report.licence_refused) {

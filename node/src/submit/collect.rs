@@ -12,7 +12,7 @@ use weft_protocol::content::TreePath;
 use weft_protocol::job::task::FrameRun;
 use weft_scene::analysis::{AnalyseError, Analysis, join_frames};
 use weft_scene::engine::Definition;
-use weft_scene::{blender, demo, maya, text_scene};
+use weft_scene::{Mapped, blender, demo, maya, text_scene};
 
 use super::invalid;
 use super::rewrite::{Rewriter, Ways};
@@ -80,16 +80,37 @@ pub fn analyse(
     deep: bool,
 ) -> Option<Result<Analysis, AnalyseError>> {
     let extension = scene.extension()?.to_string_lossy().to_lowercase();
-    match extension.as_str() {
-        "blend" => {
-            let paths = engine.map(|engine| engine.paths.clone()).unwrap_or_default();
-            Some(blender::analyse_mapped(scene, scene_name, paths))
-        }
-        "ma" if !deep => Some(maya::analyse_in(scene, project)),
-        "ma" | "mb" => Some(mayapy::analyse(scene, project)),
-        "weft" => Some(demo::analyse(scene)),
-        _ => text_scene::analyse(scene, engine?),
+    let paths = engine.map(|engine| engine.paths.clone()).unwrap_or_default();
+    let mut analysed = match extension.as_str() {
+        "blend" => blender::analyse_mapped(scene, scene_name, paths.clone()),
+        "ma" if !deep => maya::analyse_mapped(scene, project, paths.clone()),
+        "ma" | "mb" => mayapy::analyse(scene, project),
+        "weft" => demo::analyse(scene),
+        _ => text_scene::analyse(scene, engine?)?,
+    };
+    if let Ok(analysis) = &mut analysed {
+        // In a .blend file two slashes begin what counts from it, and no share.
+        let own = |path: &str| extension == "blend" && path.starts_with("//");
+        let assets = analysis.assets.iter().filter(|asset| !own(&asset.path));
+        analysis.mapped = paths.used(assets);
+        let gone = analysis.mapped.iter().filter(|mapped| !mapped.exists);
+        analysis.warnings.extend(gone.map(|Mapped { from, to, .. }| {
+            format!(
+                "paths that begin with {from} are looked for in {}, which isn't there",
+                to.display()
+            )
+        }));
     }
+    Some(analysed)
+}
+
+/// The engine by whose definition a scene of this name is read: one that says how its scenes name files, or else any
+/// that takes it.
+#[must_use]
+pub fn reader<'a>(engines: &'a BTreeMap<String, Definition>, name: &str) -> Option<&'a Definition> {
+    let takes = |engine: &&Definition| !engine.extensions.is_empty() && engine.takes(name);
+    let by_patterns = engines.values().find(|engine| engine.names_files() && takes(engine));
+    by_patterns.or_else(|| engines.values().find(takes))
 }
 
 /// Without a scene what is named keeps its names, and the tree's root is the folder that holds it all.
@@ -425,6 +446,83 @@ mod tests {
         let analysis = analyse(&scene, None, None, None, false).unwrap().unwrap();
         let gathered = gather_all(Some(&scene), Some(&analysis), None, &[], Some(&show)).unwrap();
         assert!(gathered.files.iter().all(|file| file.rewritten.is_none()));
+    }
+
+    /// Drives and shares of other machines, in a scene, in one that it references, and in pieces.
+    #[test]
+    fn maya_scenes_find_what_lies_on_other_machines_drives() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().canonicalize().unwrap();
+        for file in ["p/Show/tex/wood.1001.exr", "p/Show/tex/wood.1002.exr", "srv/lib/rust.png"] {
+            let file = base.join(file);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "x").unwrap();
+        }
+        let texture = |name: &str, path: &str| {
+            format!("createNode file -n \"{name}\";\n\tsetAttr \".ftn\" -type \"string\" {path};\n")
+        };
+        let head = "//Maya ASCII 2024 scene\n";
+        let set = |rust: &str| format!("{head}{}// End of set.ma\n", texture("rust", rust));
+        std::fs::write(base.join("p/Show/set.ma"), set("\"//SRV01/lib/rust.png\"")).unwrap();
+        let shot = |reference: &str, wood: &str, gone: &str| {
+            format!(
+                "{head}file -r -ns \"set\" -rfn \"setRN\" -typ \"mayaAscii\" {reference};\n{}{}// End of \
+                 shot.ma\n",
+                texture("wood", wood),
+                texture("gone", gone)
+            )
+        };
+        let scene = base.join("work/shot.ma");
+        std::fs::create_dir_all(scene.parent().unwrap()).unwrap();
+        let gone = "\"q:/tex/gone.png\"";
+        let spelled =
+            shot("\"P:/show/set.ma\"", "( \"p:/SHOW\" \n\t\t+ \"/tex/wood.<UDIM>.exr\" )", gone);
+        std::fs::write(&scene, spelled).unwrap();
+        let engine = format!(
+            "[engine.maya]\nexecutables = [\"Render\"]\nextensions = [\"ma\"]\nargs = [\"{{scene}}\"]\n\
+             [engine.maya.paths]\n'P:\\' = '{0}/p'\n'\\\\srv01' = '{0}/srv'\n'Q:\\' = '{0}/q'\n'R:\\' = '/r'\n",
+            base.display()
+        );
+        let engine = weft_scene::engine::parse(&engine, "test").unwrap().remove("maya").unwrap();
+        assert_eq!(
+            reader(&BTreeMap::from([("maya".into(), engine.clone())]), "A.MA"),
+            Some(&engine)
+        );
+        let analysis = analyse(&scene, None, None, Some(&engine), false).unwrap().unwrap();
+        let missing: Vec<&str> = analysis.missing.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(missing, ["q:/tex/gone.png"]);
+        let mapped = |from: &str, to: &str, exists, paths, found| Mapped {
+            from: from.into(),
+            to: base.join(to),
+            exists,
+            paths,
+            found,
+        };
+        let told = [
+            mapped("//srv01", "srv", true, 1, 1),
+            mapped("p:", "p", true, 2, 2),
+            mapped("q:", "q", false, 1, 0),
+        ];
+        assert_eq!(analysis.mapped, told);
+        assert!(
+            analysis
+                .warnings
+                .iter()
+                .any(|said| said.contains("q:") && said.contains("isn't there")),
+            "{:?}",
+            analysis.warnings
+        );
+        let gathered = gather_all(Some(&scene), Some(&analysis), Some(&engine), &[], None).unwrap();
+        let copy = |path: &str| {
+            let file = gathered.files.iter().find(|file| file.path.as_str() == path).unwrap();
+            std::fs::read_to_string(file.rewritten.as_ref().unwrap()).unwrap()
+        };
+        assert_eq!(gathered.files.len(), 5);
+        assert_eq!(
+            copy("work/shot.ma"),
+            shot("\"p/Show/set.ma\"", "(\"p/Show/tex/wood.<UDIM>.exr\")", gone)
+        );
+        assert_eq!(copy("p/Show/set.ma"), set("\"srv/lib/rust.png\""));
     }
 
     /// What lies on the studio's file server stays there, and the copy of the scene leads to it.

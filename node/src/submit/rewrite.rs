@@ -136,7 +136,10 @@ impl<'a> Rewriter<'a> {
                 }
             }
             Format::Maya => return self.maya.get(spelled).cloned(),
-            Format::Text(_) => text_scene::resolve_path(source, spelled),
+            Format::Text(_) => self
+                .disk
+                .place(spelled)
+                .unwrap_or_else(|| text_scene::resolve_path(source, spelled)),
         };
         let name = target.file_name()?;
         let (there, name) = match self.disk.spelling(&target) {

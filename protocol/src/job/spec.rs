@@ -59,6 +59,10 @@ pub struct Step {
     pub after: Vec<u16>,
 }
 
+/// The argument of a step whose frames are a file for each view: what their names are told by, with commas between
+/// them.
+pub const VIEWS: &str = "views";
+
 /// The argument of a step whose frames follow from those before.
 pub const IN_ORDER: &str = "in_order";
 

@@ -238,6 +238,21 @@ fn warnings_belong_to_the_result_that_counts() {
     assert!(table.job().task(&task).unwrap().warnings().is_empty());
 }
 
+#[test]
+fn what_failed_last_has_its_warnings_too() {
+    let mut table = Table::with(spec(1));
+    let task = TaskKey::frame(1);
+    for (n, text) in [(1, "on one"), (2, "on another")] {
+        let warned = vec![Warned { task, generation: 0, texts: vec![text.to_owned()] }];
+        table.apply(n, &Body::Warnings(Warnings { job: table.id, warned }));
+    }
+    assert!(table.job().task(&task).unwrap().warnings_of_failure().is_empty());
+    table.outcome(2, outcome(1, 0, 1, failed("a")));
+    table.outcome(1, outcome(1, 0, 2, failed("b")));
+    assert_eq!(table.job().task(&task).unwrap().warnings_of_failure(), ["on one"]);
+    assert!(table.job().task(&task).unwrap().warnings().is_empty());
+}
+
 /// Any fact about one job, few enough values that they collide and contradict each other.
 fn any_body(spec: JobSpec) -> impl Strategy<Value = Body> {
     let id = spec.id();

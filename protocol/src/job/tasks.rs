@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::note::{Book, Note, Noted};
+use super::latest::Latest;
+use super::note::{Note, Noted};
 use super::outcome::{FailureKind, Outcome, OutputFile};
 use super::task::{MAX_FRAMES, TaskKey};
-use super::warning::{Warned, WarningBook};
+use super::warning::{self, Warned};
 use crate::ids::{BlobId, FactId, NodeId};
 use crate::time::Unix;
 
@@ -173,9 +174,9 @@ struct Rare {
     failures: BTreeMap<FailureKey, Failure>,
     /// Results that another one replaced, or that came second: how long their engines ran, in milliseconds.
     superseded: BTreeMap<(FailureKey, FactId), u32>,
-    notes: Book,
-    /// What engines warned of while they made results.
-    warnings: WarningBook,
+    notes: Latest<Noted>,
+    /// What engines warned of while they made results, or failed to.
+    warnings: Latest<Vec<String>>,
 }
 
 impl Task {
@@ -236,12 +237,13 @@ impl Task {
 
     /// Joins a note.
     pub(super) fn note(&mut self, author: NodeId, note: &Note) {
-        self.rare().notes.add(note.generation, author, note.what);
+        self.rare().notes.join(note.generation, author, |noted| noted.add(note.what));
     }
 
     /// Joins warnings.
     pub(super) fn warn(&mut self, author: NodeId, warned: &Warned) {
-        self.rare().warnings.add(warned.generation, author, &warned.texts);
+        let join = |known: &mut Vec<String>| warning::join(known, &warned.texts);
+        self.rare().warnings.join(warned.generation, author, join);
     }
 
     /// Attempts that failed.
@@ -288,14 +290,28 @@ impl Task {
     #[must_use]
     pub fn noted(&self) -> Noted {
         let noted = self.signed.as_ref().zip(self.rare.as_ref());
-        noted.map(|(done, rare)| rare.notes.of(done.generation, done.author)).unwrap_or_default()
+        noted
+            .and_then(|(done, rare)| rare.notes.of(done.generation, done.author).copied())
+            .unwrap_or_default()
     }
 
     /// What the engine warned of that made the result that counts.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
-        let known = self.signed.as_ref().zip(self.rare.as_ref());
-        known.map(|(done, rare)| rare.warnings.of(done.generation, done.author)).unwrap_or_default()
+        let done = self.signed.as_ref();
+        done.map(|done| self.warnings_of(done.generation, done.author)).unwrap_or_default()
+    }
+
+    /// What the engine warned of that failed last in the round that counts.
+    #[must_use]
+    pub fn warnings_of_failure(&self) -> &[String] {
+        let last = self.failures_now().next_back();
+        last.map(|(key, _)| self.warnings_of(key.0, key.2)).unwrap_or_default()
+    }
+
+    fn warnings_of(&self, generation: u32, author: NodeId) -> &[String] {
+        let known = self.rare.as_ref().and_then(|rare| rare.warnings.of(generation, author));
+        known.map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The number of the next attempt.

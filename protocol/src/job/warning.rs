@@ -1,25 +1,20 @@
-//! What engines warned of while they made results: for people, and nothing is decided by it.
-
-use std::collections::BTreeMap;
+//! What engines warned of while they made results, or failed to: for people, and nothing is decided by it.
 
 use serde::{Deserialize, Serialize};
 
 use super::task::TaskKey;
-use crate::ids::{JobId, NodeId};
+use crate::ids::JobId;
 
 /// The most warnings of one result: further ones stand in its log.
 pub const MAX_WARNINGS: usize = 8;
 /// The longest warning, in bytes.
 pub const MAX_WARNING: usize = 512;
-/// The most results of one task whose warnings are remembered: as many as are tried in a bad hour.
-const MAX_RESULTS: usize = 16;
-
-/// What an engine warned of while it made the result of one task.
+/// What an engine warned of while it made the result of one task, or failed to for the last time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warned {
     /// The task.
     pub task: TaskKey,
-    /// The round of the task in which the result was made, by the node that signs.
+    /// The round of the task in which that was, on the node that signs.
     pub generation: u32,
     /// What it said, each once, in its order.
     pub texts: Vec<String>,
@@ -59,26 +54,11 @@ pub fn keep(texts: &mut Vec<String>, said: &str) {
     }
 }
 
-/// What is known of one task's results, by round and node.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct WarningBook(BTreeMap<(u32, NodeId), Vec<String>>);
-
-impl WarningBook {
-    /// What there was about the result that a node made in a round.
-    pub(super) fn of(&self, generation: u32, author: NodeId) -> &[String] {
-        self.0.get(&(generation, author)).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    /// Joins warnings. Of two lists about the same the smaller stays, and of too many results those of the
-    /// latest rounds, so that the order in which they come makes no difference.
-    pub(super) fn add(&mut self, generation: u32, author: NodeId, texts: &[String]) {
-        let known = self.0.entry((generation, author)).or_insert_with(|| texts.to_vec());
-        if *texts < known[..] {
-            *known = texts.to_vec();
-        }
-        if self.0.len() > MAX_RESULTS {
-            self.0.pop_first();
-        }
+/// Joins warnings to those that are known of the same result: of two lists the smaller stays, whichever came first.
+/// There is none without a warning.
+pub(super) fn join(known: &mut Vec<String>, texts: &[String]) {
+    if known.is_empty() || texts < known.as_slice() {
+        *known = texts.to_vec();
     }
 }
 
@@ -108,23 +88,5 @@ mod tests {
             assert!(!warned(&[bad.to_owned()]).is_bounded(), "{bad:?}");
         }
         assert!(!warned(&[]).is_bounded());
-    }
-
-    #[test]
-    fn of_many_results_the_latest_are_remembered_whatever_the_order() {
-        let all: Vec<(u32, u8, String)> = (0..20)
-            .flat_map(|g| [(g, 1, "b".to_owned()), (g, 2, "b".into()), (g, 1, "a".into())])
-            .collect();
-        let book = |notes: &mut dyn Iterator<Item = &(u32, u8, String)>| {
-            let mut book = WarningBook::default();
-            for (generation, author, text) in notes {
-                book.add(*generation, NodeId([*author; 32]), std::slice::from_ref(text));
-            }
-            book
-        };
-        let (forth, back) = (book(&mut all.iter()), book(&mut all.iter().rev()));
-        assert_eq!(forth, back);
-        assert_eq!(forth.of(19, NodeId([1; 32])), ["a"], "the smaller");
-        assert!(forth.of(0, NodeId([1; 32])).is_empty());
     }
 }

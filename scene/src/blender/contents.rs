@@ -101,6 +101,23 @@ pub(super) struct SceneSettings {
     /// Whether frames of the scene stand for other times: a stretched time line, or strips that
     /// play scenes.
     pub(super) time_moved: bool,
+    /// Whether the sequencer makes the picture, if it has strips.
+    pub(super) sequencer: bool,
+    pub(super) strips: bool,
+    pub(super) views: Views,
+}
+
+/// The views that a scene renders of each frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Views {
+    /// Whether there are several at all.
+    pub(super) rendered: bool,
+    /// Whether they can have any names, and not just left and right.
+    pub(super) any: bool,
+    /// Whether each is written into a file of its own.
+    pub(super) apart: bool,
+    /// The ends of their files' names.
+    pub(super) suffixes: Vec<String>,
 }
 
 /// How one user of an image plays its sequence.

@@ -150,6 +150,11 @@ impl Group {
                     settings.view_layers.push(String::from_utf8_lossy(name).into_owned());
                 }
             }
+            "SceneRenderView" => {
+                if let IdKind::Scene(settings) = &mut self.id.kind {
+                    settings.views.take(record);
+                }
+            }
             "TimeMarker" => {
                 if let (IdKind::Scene(settings), Some(camera)) =
                     (&mut self.id.kind, record.pointer("camera"))
@@ -263,6 +268,9 @@ impl Group {
             file.family = Family::Tiles(self.tiles);
         }
         let mut strips = std::mem::take(&mut self.strips);
+        if let IdKind::Scene(settings) = &mut self.id.kind {
+            settings.strips = !strips.strips.is_empty();
+        }
         for (kind, data) in std::mem::take(&mut strips.strips) {
             // Two strips never share their data, so it can be taken out.
             if let (STRIP_SCENE, IdKind::Scene(settings)) = (kind, &mut self.id.kind) {

@@ -1,6 +1,6 @@
 //! The settings of a scene.
 
-use super::contents::SceneSettings;
+use super::contents::{SceneSettings, Views};
 use super::record::Record;
 
 /// Blender's names for `ImageFormatData.imtype`: R_IMF_IMTYPE_* in DNA_scene_types.h, named in
@@ -36,8 +36,20 @@ const MOTION_BLUR: i64 = 1 << 14;
 /// SceneEEVEE.flag: the same for EEVEE alone, until 4.1 (SCE_EEVEE_MOTION_BLUR_ENABLED).
 const EEVEE_MOTION_BLUR: i64 = 1 << 9;
 
+/// RenderData.scemode: the sequencer's strips take the camera's place (R_DOSEQ), and several views are rendered
+/// (R_MULTIVIEW).
+pub(super) const SEQUENCER: i64 = 1;
+const MULTIVIEW: i64 = 1 << 21;
+/// RenderData.views_format: the views are any, and not just left and right (SCE_VIEWS_FORMAT_MULTIVIEW).
+const ANY_VIEWS: i64 = 1;
+/// SceneRenderView.viewflag: not rendered (SCE_VIEW_DISABLE).
+const VIEW_DISABLED: i64 = 1;
+
 /// Blender's renderer since 2.80.
 const EEVEE: &str = "BLENDER_EEVEE";
+
+/// The most views of a scene that are kept.
+const MAX_VIEWS: usize = 64;
 
 /// The name that Blender gives an engine today. Its internal renderer and game engine ended with
 /// 2.79, and later versions open such scenes with EEVEE (versioning_280.c); 4.2 to 4.5 called that
@@ -48,11 +60,6 @@ fn engine_today(name: &[u8]) -> String {
         b"" | b"BLENDER_RENDER" | b"BLENDER_GAME" | b"BLENDER_EEVEE_NEXT" => EEVEE.to_owned(),
         name => String::from_utf8_lossy(name).into_owned(),
     }
-}
-
-/// Whether a format is a film, and not one picture a frame.
-pub(super) fn is_film(format: &str) -> bool {
-    matches!(format, "FFMPEG" | "AVI_RAW" | "AVI_JPEG")
 }
 
 /// Reads a `Scene`. View layers, and cameras of markers, come with the scene's other data.
@@ -84,5 +91,36 @@ pub(super) fn read(record: &Record<'_>) -> SceneSettings {
         motion_blur: int("r.mode").is_some_and(|mode| mode & MOTION_BLUR != 0)
             || int("eevee.flag").is_some_and(|flag| flag & EEVEE_MOTION_BLUR != 0),
         time_moved: int("r.framapto") != int("r.images"),
+        sequencer: int("r.scemode").is_some_and(|mode| mode & SEQUENCER != 0),
+        strips: false,
+        views: Views {
+            rendered: int("r.scemode").is_some_and(|mode| mode & MULTIVIEW != 0),
+            any: int("r.views_format") == Some(ANY_VIEWS),
+            // R_IMF_VIEWS_INDIVIDUAL is 0.
+            apart: int("r.im_format.views_format") == Some(0),
+            suffixes: Vec::new(),
+        },
+    }
+}
+
+impl Views {
+    /// Takes a `SceneRenderView`. Only those called left and right count where there are to be two.
+    pub(super) fn take(&mut self, record: &Record<'_>) {
+        let name = record.text("name").unwrap_or_default();
+        let enabled = record.int("viewflag").is_none_or(|flag| flag & VIEW_DISABLED == 0);
+        if let (Some(suffix), true) = (record.text("suffix"), enabled)
+            && (self.any || matches!(name, b"left" | b"right"))
+            && self.suffixes.len() < MAX_VIEWS
+        {
+            self.suffixes.push(String::from_utf8_lossy(suffix).into_owned());
+        }
+    }
+
+    /// What the names of files have at their end, one of each view, where each view has a file of its own.
+    pub(super) fn files(&self) -> &[String] {
+        match self.rendered && self.apart && self.suffixes.len() > 1 {
+            true => &self.suffixes,
+            false => &[],
+        }
     }
 }

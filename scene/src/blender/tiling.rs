@@ -19,7 +19,6 @@ const POINTWISE: &[&str] = &[
     "CompositorNodeRLayers",
     "CompositorNodeComposite",
     "CompositorNodeViewer",
-    "CompositorNodeOutputFile",
     "CompositorNodeAlphaOver",
     "CompositorNodeBrightContrast",
     "CompositorNodeColorBalance",
@@ -49,12 +48,14 @@ const POINTWISE: &[&str] = &[
     "NodeReroute",
     "NodeFrame",
 ];
+/// The node that writes files beside the picture.
+const OUTPUT_FILE: &str = "CompositorNodeOutputFile";
 /// NODE_MUTED in DNA_node_types.h.
 const MUTED: i64 = 1 << 9;
-/// R_STAMP_DRAW, R_DOSEQ, R_DOCOMP and R_EDGE_FRS in DNA_scene_types.h; these, and the codecs, were seen to
+/// R_STAMP_DRAW, R_BORDER, R_DOCOMP and R_EDGE_FRS in DNA_scene_types.h; these, and the codecs, were seen to
 /// be what Blender 3.4.1 sets.
 const STAMP_DRAW: i64 = 1 << 6;
-const SEQUENCER: i64 = 1;
+const BORDER: i64 = 1 << 9;
 const COMPOSITING: i64 = 1 << 6;
 const FREESTYLE: i64 = 1 << 25;
 /// R_IMF_EXR_CODEC_*: none, ZIP, PIZ, RLE and ZIPS keep every bit.
@@ -91,6 +92,10 @@ struct Found {
     sequencer: bool,
     strips: bool,
     freestyle: bool,
+    /// Only a part of the picture is rendered.
+    border: bool,
+    /// Several views are rendered.
+    views: bool,
     /// Its files' compression loses bits where it is EXR.
     lossy: bool,
 }
@@ -161,7 +166,16 @@ pub fn not_by_tiles(
                     .to_owned(),
             );
         }
-        let wide = found.nodes.iter().filter(|node| !POINTWISE.contains(&node.as_str()));
+        let (files, others): (Vec<&String>, Vec<&String>) =
+            found.nodes.iter().partition(|node| *node == OUTPUT_FILE);
+        if !files.is_empty() {
+            why.push(
+                "the compositor's File Output nodes would write a part of a picture for each tile; mute \
+                 them in the scene, or leave the compositor out with --arg compositing=off"
+                    .to_owned(),
+            );
+        }
+        let wide = others.into_iter().filter(|node| !POINTWISE.contains(&node.as_str()));
         let names: Vec<&str> =
             wide.map(|node| node.strip_prefix("CompositorNode").unwrap_or(node)).collect();
         if !names.is_empty() {
@@ -250,14 +264,16 @@ fn read(scene: &Path, name: Option<&str>) -> Result<(Found, u32), AnalyseError> 
 
 impl Found {
     fn scene(&mut self, record: &Record<'_>) {
-        self.engine = settings::read(record).engine;
         let points = |path: &str| record.pointer(path).is_some_and(|at| at != 0);
         let has = |path: &str, bit: i64| record.int(path).is_some_and(|bits| bits & bit != 0);
         self.group = points("compositing_node_group");
         self.uses_nodes = self.group || record.int("use_nodes").is_some_and(|uses| uses != 0);
         self.uses_nodes &= has("r.scemode", COMPOSITING);
         self.stamped = has("r.stamp", STAMP_DRAW);
-        self.sequencer = has("r.scemode", SEQUENCER);
+        let settings = settings::read(record);
+        (self.sequencer, self.views) = (settings.sequencer, settings.views.rendered);
+        self.engine = settings.engine;
+        self.border = has("r.mode", BORDER);
         self.freestyle = has("r.mode", FREESTYLE);
         self.lossy = record.int("r.im_format.exr_codec").is_some_and(|c| !LOSSLESS.contains(&c));
         let roots = ["id.properties", "id.system_properties"];
@@ -280,6 +296,15 @@ impl Found {
             (
                 self.freestyle,
                 "Freestyle draws its lines over the whole picture; switch it off in the scene",
+            ),
+            (
+                self.border,
+                "only a region of the picture is rendered, which tiles would take the place of; switch \
+                 'Render Region' off in the scene",
+            ),
+            (
+                self.views,
+                "several views of each frame are rendered (stereoscopy); switch it off in the scene",
             ),
             (
                 self.lossy && ending == "exr",

@@ -63,6 +63,8 @@ pub struct Invocation {
     pub view_layer: Option<String>,
     /// `--scale`, in percent.
     pub scale: Option<u32>,
+    /// What the files of each view are told by, where every view has a file of its own.
+    pub views: Vec<String>,
     /// The part of the picture to render.
     pub tile: Option<Tile>,
     /// `--allow-scripts`.
@@ -117,6 +119,7 @@ pub fn command(definition: &Definition, invocation: &Invocation) -> Result<Comma
         format: format(definition, invocation.format.as_deref())?,
         arguments: arguments(definition, &invocation.arguments)?,
         pixels: None,
+        view: String::new(),
         output: String::new(),
         output_pattern: String::new(),
     };
@@ -125,10 +128,16 @@ pub fn command(definition: &Definition, invocation: &Invocation) -> Result<Comma
     let mut expected_outputs = Vec::new();
     for &frame in &invocation.frames {
         for output in &definition.outputs {
-            let path = output.expand(run.range_end(), |name| run.value(name, frame))?;
-            expected_outputs.push(ExpectedOutput { frame, path });
+            let by_view = output.names().any(|name| *name == Placeholder::View);
+            let views = run.invocation.views.len().max(1);
+            for view in 0..if by_view { views } else { 1 } {
+                run.view = run.invocation.views.get(view).cloned().unwrap_or_default();
+                let path = output.expand(run.range_end(), |name| run.value(name, frame))?;
+                expected_outputs.push(ExpectedOutput { frame, path });
+            }
         }
     }
+    run.view = run.invocation.views.first().cloned().unwrap_or_default();
     if let (Some(first), Some(template)) = (expected_outputs.first(), definition.outputs.first()) {
         run.output = join(&invocation.work, &first.path);
         let pattern = template
@@ -194,6 +203,7 @@ struct Run<'a> {
     format: &'a Format,
     arguments: BTreeMap<String, String>,
     pixels: Option<Rect>,
+    view: String,
     output: String,
     output_pattern: String,
 }
@@ -281,6 +291,7 @@ impl<'a> Run<'a> {
             Placeholder::Threads => number(run.threads.max(1)),
             Placeholder::Format => text(&self.format.value),
             Placeholder::Extension => text(&self.format.extension),
+            Placeholder::View => text(&self.view),
             Placeholder::JobName => text(&self.name),
             Placeholder::Weft => text(&run.weft),
             Placeholder::Camera => optional(&run.camera),
@@ -375,7 +386,10 @@ fn check_support(definition: &Definition, run: &Invocation) -> Result<(), Comman
     if run.tile.is_some() && definition.regions.is_none() {
         return refuse("which part of the picture to render");
     }
-    if run.format.is_some() && !uses(&[Placeholder::Format, Placeholder::Extension]) {
+    if !run.views.is_empty() && !uses(&[Placeholder::View]) {
+        return refuse("which views of a frame to render");
+    }
+    if run.format.is_some() && !definition.writes_formats() {
         return refuse("a format");
     }
     Ok(())

@@ -104,6 +104,9 @@ pub struct Definition {
     pub pass_environment: Vec<String>,
     /// Whether every regular file that a run leaves in its work folder is a result (`collect`).
     pub collects: bool,
+    /// A folder below the work folder: every regular file that a run leaves there is a result of the frame whose
+    /// number ends its name, beside the `outputs` (`beside`).
+    pub beside: Option<String>,
     /// How many seconds a run may print nothing before it counts as hung (`silence_seconds`); 0, the
     /// default, for as long as it likes: silence isn't death.
     pub silence_seconds: u32,
@@ -337,6 +340,16 @@ impl Definition {
     /// The ending of the files that it writes in a format, or where none is named in its default.
     pub fn ending(&self, format: Option<&str>) -> Option<&str> {
         super::command::format(self, format).ok().map(|format| format.extension.as_str())
+    }
+
+    /// Whether it knows a format by this name.
+    pub fn names_format(&self, name: &str) -> bool {
+        self.formats.keys().any(|known| known.eq_ignore_ascii_case(name)) && self.writes_formats()
+    }
+
+    /// Whether the program is told which format to write.
+    pub fn writes_formats(&self) -> bool {
+        self.names().any(|name| matches!(name, Placeholder::Format | Placeholder::Extension))
     }
 
     /// What an exit code means; a process ended by signal N counts as 128 + N.

@@ -35,6 +35,7 @@ fn words(engine: &str, extension: &str) -> Vec<String> {
         scene_name: None,
         view_layer: None,
         scale: None,
+        views: Vec::new(),
         tile: None,
         allow_scripts: false,
         command: Vec::new(),

@@ -262,3 +262,65 @@ fn blender_names_files_by_their_format() {
         });
     }
 }
+
+/// Seven ways in which Blender ends with 0 and has not made what it was asked for. The files that must be there tell
+/// four of them; what would leave such a file all the same is looked after before and while it renders.
+#[test]
+fn blender_fails_in_seven_ways_and_ends_with_0() {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/scenes/cube/cube.blend");
+    if !shared.is_file() {
+        println!("skipped: there are no scenes here");
+        return;
+    }
+    // Its texture isn't there: of that Blender says nothing.
+    let Some(job) = Job::new("blender", "cube.blend") else {
+        return;
+    };
+    std::fs::copy(shared, &job.scene).unwrap();
+    let wrong = "import bpy; bpy.context.scene.render.resolution_x = 'wide'";
+    let ways: [(&str, &[&str], &[&str], bool); 7] = [
+        ("a texture that isn't there", &[], &["-f", "1"], true),
+        ("a scene that isn't there", &["-S", "Nowhere"], &["-f", "1"], true),
+        ("a mistake in Python", &["--python-expr", wrong], &["-f", "1"], true),
+        ("a format that isn't there", &["-F", "NOPE"], &["-f", "1"], false),
+        ("no number", &[], &["-f", "abc"], false),
+        ("a number that is too large", &[], &["-f", "2000000"], false),
+        ("a number below zero", &[], &["-f", "-5"], false),
+    ];
+    let small = "import bpy; r = bpy.context.scene.render; r.resolution_x = r.resolution_y = 8";
+    for (what, set, frame, made) in ways {
+        job.clear();
+        let output = job.work().join("x_####");
+        let output = Process::new(program(&shipped()["blender"]))
+            .args(["--factory-startup", "-b", &job.scene, "--python-expr", small])
+            .arg("-o")
+            .arg(&output)
+            .args(["-x", "1"])
+            .args(set)
+            .args(frame)
+            .env("HOME", job.folder.path())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{what}: {output:?}");
+        // What each was to leave.
+        let expected = match (set, frame) {
+            (["-F", ..], _) => "x_0001.nope".to_owned(),
+            (_, [_, frame]) => format!("x_{frame:0>4}.png"),
+            _ => unreachable!("each renders something"),
+        };
+        assert_eq!(job.work().join(&expected).is_file(), made, "{what}: {output:?}");
+    }
+    // Those that leave one are no success by the shipped definition, or can't be asked for.
+    job.clear();
+    let asked = |wanted: Invocation| job.run(&wanted).0.status.code();
+    let nowhere = Invocation { scene_name: Some("Nowhere".into()), ..job.invocation(&[1]) };
+    assert_eq!(asked(nowhere), Some(1));
+    let wide = arguments(&[("width", "99999999999")]);
+    assert_eq!(asked(Invocation { arguments: wide, ..job.invocation(&[1]) }), Some(1));
+    let texture = crate::blender::analyse(Path::new(&job.scene)).unwrap().missing;
+    assert!(texture.iter().any(|missing| missing.required), "{texture:?}");
+    for frame in [-5, 2_000_000] {
+        let refused = command(&shipped()["blender"], &job.invocation(&[frame]));
+        assert!(matches!(refused, Err(CommandError::FrameOutOfRange { .. })), "{refused:?}");
+    }
+}

@@ -31,6 +31,8 @@ pub(super) enum Placeholder {
     Threads,
     Format,
     Extension,
+    /// The end of a file's name that tells the view of a stereo pair or the like; mostly nothing.
+    View,
     JobName,
     Weft,
     Camera,
@@ -48,7 +50,7 @@ pub(super) enum Placeholder {
     Arg(String),
 }
 
-const PLACEHOLDERS: [(&str, Placeholder); 29] = [
+const PLACEHOLDERS: [(&str, Placeholder); 30] = [
     ("scene", Placeholder::Scene),
     ("scene_dir", Placeholder::SceneDir),
     ("frame", Placeholder::Frame),
@@ -64,6 +66,7 @@ const PLACEHOLDERS: [(&str, Placeholder); 29] = [
     ("threads", Placeholder::Threads),
     ("format", Placeholder::Format),
     ("ext", Placeholder::Extension),
+    ("view", Placeholder::View),
     ("name", Placeholder::JobName),
     ("weft", Placeholder::Weft),
     ("camera", Placeholder::Camera),

@@ -10,8 +10,10 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::facts::{Facts, FileUse, Listed, Settings, of_nodes};
+use super::paths::Places;
 use super::{references, scene_info};
 use crate::analysis::{AnalyseError, Analysis, AssetKind};
+use crate::disk::Disk;
 use crate::named_files::Family;
 
 /// The script for Maya's Python: `mayapy SCRIPT SCENE ANSWER`.
@@ -120,7 +122,8 @@ pub fn read_answer(
     }
     let mut analysis = Analysis { scene_info: scene_info(&facts), ..Analysis::default() };
     analysis.warnings.extend(answer.warning.map(|text| format!("Maya, opening the scene: {text}")));
-    references::collect(scene, project, facts, &mut analysis)?;
+    let places = Places::new(scene, project, Disk::default());
+    references::collect(scene, places, facts, &mut analysis)?;
     Ok(analysis)
 }
 

@@ -31,11 +31,11 @@ pub(super) struct Places {
 
 impl Places {
     /// The places of a scene; its project is sought above it unless given.
-    pub(super) fn new(scene: &Path, project: Option<&Path>) -> Places {
+    pub(super) fn new(scene: &Path, project: Option<&Path>, disk: Disk) -> Places {
         let scene = std::path::absolute(scene).unwrap_or_else(|_| scene.to_path_buf());
         let scene_folder = scene.parent().map_or_else(PathBuf::new, Path::to_path_buf);
         let project = project.map(Path::to_path_buf).or_else(|| project_of(&scene_folder));
-        Places { scene_folder, project, disk: Rc::default(), found: Rc::default() }
+        Places { scene_folder, project, disk: Rc::new(disk), found: Rc::default() }
     }
 
     /// The places of a scene that this one references: it shares the project.
@@ -95,7 +95,8 @@ impl Places {
     /// The places to look, best first.
     fn candidates(&self, path: &str, kind: AssetKind) -> Vec<PathBuf> {
         let mut relative_to_project = Vec::new();
-        let mut candidates = Vec::new();
+        // What stands for another machine's drive or share comes first.
+        let mut candidates = Vec::from_iter(self.disk.place(path));
         // Maya writes the project, `//`, and the path in it. (`//` in front is a Windows share.)
         let share = path.starts_with("//");
         let body = if share { &path[2..] } else { path };

@@ -40,7 +40,7 @@ struct Visit {
 /// For more references or files than any scene has.
 pub(super) fn collect(
     scene: &Path,
-    project: Option<&Path>,
+    places: Places,
     facts: Facts,
     analysis: &mut Analysis,
 ) -> Result<(), AnalyseError> {
@@ -64,7 +64,7 @@ pub(super) fn collect(
     }
     let mut waiting = vec![Visit {
         facts: Rc::new(facts),
-        places: Places::new(scene, project),
+        places,
         prefix: String::new(),
         loaded: true,
         frames_hold: true,

@@ -41,4 +41,20 @@ fn warnings_of_a_renderer_are_on_its_frames_on_every_node() {
         assert!(words.contains("warning, frame 2: a texture is missing\n"), "{words}");
         assert!(words.contains("4 further warnings"), "{words}");
     }
+
+    // Where a frame failed for good, what was warned of stands there as well.
+    let scene = write_file(
+        farm.folder().join("scenes/fails.careful"),
+        "[ $FRAME = 1 ] && echo 'WARN the cache is old' && exit 3\necho x >\"$OUTPUT\"\n",
+    );
+    let job = farm.submit(2, &scene, &["-f", "1-2", "--retries", "1"]);
+    let document = farm.wait_for_end(&job, END);
+    assert_eq!(document["frames"][0]["status"], "failed", "{document:#}");
+    for node in [1, 2] {
+        let said = wait_for(END, "its warnings are known", || {
+            let said = warnings(&farm.node(node).ask(&["job", &job]));
+            said.iter().any(|texts| *texts != json!([])).then_some(said)
+        });
+        assert_eq!(said, [json!(["the cache is old"]), json!([])]);
+    }
 }

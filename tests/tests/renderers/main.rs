@@ -4,6 +4,7 @@
 //! Where a renderer isn't installed its tests say so and pass, unless `WEFT_REQUIRE_RENDERERS=1` is
 //! set; the same holds for the scenes outside of this repository and `WEFT_REQUIRE_SCENES=1`.
 
+mod beside;
 mod by_hand;
 mod jobs;
 mod paths;

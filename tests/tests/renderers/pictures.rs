@@ -19,6 +19,14 @@ impl Picture {
         let colors: BTreeSet<&[u8]> = self.pixels.chunks_exact(self.format.0.samples()).collect();
         (self.size.0, self.size.1, colors.len())
     }
+
+    /// How far it is from another of its size and format: the mean of the differences of its bytes.
+    pub(crate) fn distance(&self, other: &Self) -> f64 {
+        assert_eq!((self.size, self.format), (other.size, other.format));
+        let pairs = self.pixels.iter().zip(&other.pixels);
+        let sum: u64 = pairs.map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+        sum as f64 / self.pixels.len() as f64
+    }
 }
 
 /// Pictures by frame.

@@ -8,7 +8,7 @@ use weft_tests::{Farm, installed};
 
 use crate::by_hand::{blender_by_hand, run};
 use crate::jobs::{Submission, workers};
-use crate::pictures::{assert_same, pictures};
+use crate::pictures::{Picture, assert_same, pictures};
 use crate::sources::folder;
 
 /// A cloth that falls onto a cube.
@@ -25,12 +25,90 @@ bpy.data.objects["Cube"].modifiers.new("collision", "COLLISION")
 bpy.ops.wm.save_as_mainfile(filepath=sys.argv[-1])
 "#;
 
-fn cloth() -> TempDir {
+/// Smoke that rises in a box, with a cache that is filled by whoever plays the time line.
+const SMOKE: &str = r#"
+import bpy, sys
+scene = bpy.context.scene
+scene.render.engine = "CYCLES"
+scene.cycles.samples, scene.cycles.use_denoising = 1, False
+scene.render.resolution_x, scene.render.resolution_y = 48, 32
+scene.frame_start, scene.frame_end = 1, 4
+box = bpy.data.objects["Cube"]
+box.scale = 2, 2, 2
+box.modifiers.new("fluid", "FLUID").fluid_type = "DOMAIN"
+domain = box.modifiers["fluid"].domain_settings
+domain.domain_type, domain.resolution_max = "GAS", 12
+box.data.materials[0].node_tree.nodes.clear()
+nodes = box.data.materials[0].node_tree.nodes
+volume, out = nodes.new("ShaderNodeVolumePrincipled"), nodes.new("ShaderNodeOutputMaterial")
+volume.inputs["Density"].default_value = 20
+box.data.materials[0].node_tree.links.new(volume.outputs[0], out.inputs["Volume"])
+bpy.ops.mesh.primitive_uv_sphere_add(radius=0.5, location=(0, 0, -1))
+source = bpy.context.object
+source.modifiers.new("fluid", "FLUID").fluid_type = "FLOW"
+flow = source.modifiers["fluid"].flow_settings
+flow.flow_type, flow.flow_behavior = "SMOKE", "INFLOW"
+source.hide_render = True
+bpy.ops.wm.save_as_mainfile(filepath=sys.argv[-1])
+domain.cache_directory = "//cache"
+bpy.ops.wm.save_as_mainfile(filepath=sys.argv[-1])
+"#;
+
+fn made(script: &str, name: &str) -> TempDir {
     let folder = folder();
     let mut blender = Command::new("blender");
-    blender.args(["--factory-startup", "-b", "--python-exit-code", "1", "--python-expr", MAKE]);
-    run(blender.arg("--").arg(folder.path().join("cloth.blend")));
+    blender.args(["--factory-startup", "-b", "--python-exit-code", "1", "--python-expr", script]);
+    run(blender.arg("--").arg(folder.path().join(name)));
     folder
+}
+
+#[test]
+fn fluids_are_simulated_before_they_are_rendered() {
+    if !installed("blender") {
+        return;
+    }
+    let farm = Farm::found(2);
+    let source = made(SMOKE, "smoke.blend");
+    let scene = source.path().join("smoke.blend");
+    let without = blender_by_hand(&scene, 1..=4);
+    std::fs::remove_dir_all(source.path().join("cache")).expect("Blender made its cache");
+    // Who plays the time line has what is simulated in the cache, which renders read.
+    let copy = || {
+        let other = folder();
+        std::fs::copy(&scene, other.path().join("smoke.blend")).expect("scenes can be copied");
+        other
+    };
+    let (played, alone) = (copy(), copy());
+    let play = "import bpy\nfor frame in range(1, 5): bpy.context.scene.frame_set(frame)";
+    let mut blender = Command::new("blender");
+    blender.args(["--factory-startup", "-b"]).arg(played.path().join("smoke.blend"));
+    run(blender.args(["--python-exit-code", "1", "--python-expr", play]));
+    let expected = blender_by_hand(&played.path().join("smoke.blend"), 1..=4);
+    assert_ne!(expected[&4], without[&4], "a render alone simulates nothing");
+    assert_ne!(expected[&4], expected[&2], "the smoke moves");
+
+    let job = Submission::of(source, "smoke.blend").watch(&farm, 1);
+    job.assert_completed(4);
+    assert!(job.output.stderr.contains("not baked (Cube: fluid)"), "{}", job.output.stderr);
+    // Two simulations of one fluid aren't the same to the bit.
+    let alike = |there: &Picture, frame: i64| {
+        let (near, far) = (there.distance(&expected[&frame]), there.distance(&without[&frame]));
+        assert!(
+            near * 4.0 < far,
+            "frame {frame}: {near} from what it should be, {far} from nothing"
+        );
+    };
+    let there = pictures(&job.out, "smoke");
+    assert_eq!(there.len(), 4);
+    (2..=4).for_each(|frame| alike(&there[&frame], frame));
+    // One frame alone is as good, and what is in the cache already travels with the scene.
+    let job = Submission::of(alone, "smoke.blend").options(&["-f", "4", "--fresh"]).watch(&farm, 2);
+    job.assert_completed(1);
+    alike(&pictures(&job.out, "smoke")[&4], 4);
+    let job =
+        Submission::of(played, "smoke.blend").options(&["-f", "3", "--fresh"]).watch(&farm, 2);
+    job.assert_completed(1);
+    assert_eq!(pictures(&job.out, "smoke")[&3], expected[&3]);
 }
 
 #[test]
@@ -39,7 +117,7 @@ fn frames_of_a_simulation_are_rendered_in_order_also_when_some_are_rendered_anew
         return;
     }
     let farm = Farm::found(2);
-    let source = cloth();
+    let source = made(MAKE, "cloth.blend");
     let scene = source.path().join("cloth.blend");
     let expected = blender_by_hand(&scene, 1..=8);
     assert_ne!(blender_by_hand(&scene, 7..=8)[&8], expected[&8], "the order matters");

@@ -113,6 +113,9 @@ fn blender_frames_in_tiles_are_the_whole_frames_to_the_pixel() {
                  scene.render.image_settings.exr_codec = 'DWAA'";
     change(&source, "cube.blend", lossy);
     refused(&source, &["--format", "OPEN_EXR"], "loses bits");
+    let region = "scene.render.image_settings.file_format = 'PNG'\nscene.render.use_border = True";
+    change(&source, "cube.blend", region);
+    refused(&source, &[], "Render Region");
     let strip =
         "scene.sequence_editor_create().sequences.new_effect('a', 'COLOR', 1, 1, frame_end=9)";
     change(&source, "cube.blend", strip);
@@ -123,7 +126,7 @@ fn blender_frames_in_tiles_are_the_whole_frames_to_the_pixel() {
 }
 
 /// Names, kinds and samples of every channel of an EXR file.
-fn channels(path: &Path) -> Vec<(String, String)> {
+pub(crate) fn channels(path: &Path) -> Vec<(String, String)> {
     use exr::prelude::{ReadChannels, ReadLayers};
     let image = exr::prelude::read()
         .no_deep_data()

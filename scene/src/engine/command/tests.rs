@@ -50,8 +50,14 @@ fn demo() {
 fn blender() {
     let blender = &shipped()["blender"];
     let plain = command(blender, &invocation(&[1, 2, 3, 9])).unwrap();
+    // Two scripts are run for every scene: for passes, and for fluids.
+    let mut words = plain.args.clone();
+    let scripts: Vec<String> = words.drain(11..15).collect();
+    assert_eq!((scripts[0].as_str(), scripts[2].as_str()), ("--python-expr", "--python-expr"));
+    assert!(scripts[1].contains("['/job/work', 'passes']"), "{}", scripts[1]);
+    assert!(scripts[3].contains("'1..3,9'"), "{}", scripts[3]);
     assert_eq!(
-        plain.args,
+        words,
         [
             "--factory-startup",
             "--disable-autoexec",

@@ -1,21 +1,20 @@
 //! From the TOML shape to a checked [`Definition`].
 
+mod patterns;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use toml::Spanned;
 
 use super::super::ability::Ability;
-use super::super::files::{FilePatterns, NamedFiles};
-use super::super::log::{LogPatterns, Pattern};
 use super::super::table::{
-    AbilityTable, File, FilesTable, FormatTable, FramesPerRunTable, LogTable, NamedFilesTable,
-    OptionTable, RegionsTable, Table, Text,
+    AbilityTable, File, FormatTable, FramesPerRunTable, OptionTable, RegionsTable, Table, Text,
 };
 use super::super::template::is_argument_name;
 use super::*;
-use crate::analysis::AssetKind;
 use crate::frames::{MAX_FRAME, MIN_FRAME};
+use patterns::{file_patterns, log_patterns, pattern};
 
 /// How many engines may build on each other in a row.
 const MAX_BASES: usize = 8;
@@ -190,6 +189,7 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
         writable: places(table.writable)?,
         pass_environment: variables(table.pass_environment)?,
         collects: table.collect.unwrap_or(false),
+        beside: table.beside.as_ref().map(folder).transpose()?,
         silence_seconds: table.silence_seconds.unwrap_or(0),
         success_exit_codes: table.success_exit_codes.unwrap_or_else(|| vec![0]),
         memory_exit_codes: table.memory_exit_codes.unwrap_or_else(|| vec![137]),
@@ -416,6 +416,19 @@ fn output(text: &Text) -> Result<Template, Wrong> {
     template(text)
 }
 
+/// A single folder below the work folder.
+fn folder(text: &Text) -> Result<String, Wrong> {
+    let name = text.get_ref();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    match !name.is_empty() && name.len() <= 64 && name.bytes().all(plain) {
+        true => Ok(name.clone()),
+        false => Err((
+            Some(text.span()),
+            format!("{name:?} is no folder's name: that is letters, digits, '_' and '-'"),
+        )),
+    }
+}
+
 fn default_outputs(args: &[Argument], options: &[OptionGroup]) -> Vec<Template> {
     let always = args.iter().filter_map(|argument| match argument {
         Argument::One(template) => Some(template),
@@ -428,78 +441,4 @@ fn default_outputs(args: &[Argument], options: &[OptionGroup]) -> Vec<Template> 
     } else {
         Vec::new()
     }
-}
-
-fn pattern(text: &Text) -> Result<Pattern, Wrong> {
-    Pattern::new(text.get_ref()).map_err(|message| (Some(text.span()), message))
-}
-
-fn log_patterns(table: &LogTable) -> Result<LogPatterns, Wrong> {
-    // Each alternative is a set of groups that must be there.
-    let read = |texts: &Option<Vec<Text>>, alternatives: &[&[&str]]| {
-        let mut patterns = Vec::new();
-        for text in texts.iter().flatten() {
-            let pattern = pattern(text)?;
-            let groups = pattern.groups();
-            let complete = |needed: &&[&str]| needed.iter().all(|group| groups.contains(group));
-            if !alternatives.is_empty() && !alternatives.iter().any(complete) {
-                let named: Vec<String> =
-                    alternatives.iter().map(|needed| needed.join(" and ")).collect();
-                let message = format!(
-                    "the pattern needs a group named {}, written (?<{}>…)",
-                    named.join(", or "),
-                    alternatives[0][0]
-                );
-                return Err((Some(text.span()), message));
-            }
-            patterns.push(pattern);
-        }
-        Ok(patterns)
-    };
-    Ok(LogPatterns {
-        progress: read(&table.progress, &[&["percent"], &["done", "total"]])?,
-        frame: read(&table.frame, &[&["frame"]])?,
-        memory: read(&table.memory, &[&["value"]])?,
-        saved: read(&table.saved, &[&["path"]])?,
-        warning: read(&table.warning, &[])?,
-        error: read(&table.error, &[])?,
-        fatal: read(&table.fatal, &[])?,
-        licence: read(&table.licence, &[])?,
-    })
-}
-
-fn file_patterns(table: &FilesTable) -> Result<FilePatterns, Wrong> {
-    let all = |texts: &[Text]| texts.iter().map(pattern).collect::<Result<Vec<_>, Wrong>>();
-    if table.block_comment.as_ref().is_some_and(|(begin, end)| begin.is_empty() || end.is_empty()) {
-        return Err((None, "block_comment must say how a comment begins and ends".to_owned()));
-    }
-    Ok(FilePatterns {
-        line_comment: table.line_comment.clone().unwrap_or_default(),
-        block_comment: table.block_comment.clone(),
-        provided: all(&table.provided)?,
-        named: table.named.iter().map(named_files).collect::<Result<_, Wrong>>()?,
-        untiled: table
-            .untiled
-            .iter()
-            .map(|untiled| Ok((pattern(&untiled.pattern)?, untiled.why.clone())))
-            .collect::<Result<_, Wrong>>()?,
-    })
-}
-
-fn named_files(table: &NamedFilesTable) -> Result<NamedFiles, Wrong> {
-    let compiled = pattern(&table.pattern)?;
-    if !compiled.groups().contains("path") {
-        let message = "the pattern has no group called path, which is the file";
-        return Err((Some(table.pattern.span()), message.to_owned()));
-    }
-    let inside = match (&table.inside, &table.until) {
-        (Some(inside), Some(until)) => Some((pattern(inside)?, pattern(until)?)),
-        (None, None) => None,
-        (Some(one), None) | (None, Some(one)) => {
-            let message = "inside and until go together: where a block begins and where it ends";
-            return Err((Some(one.span()), message.to_owned()));
-        }
-    };
-    let kind = table.kind.unwrap_or(AssetKind::Other);
-    Ok(NamedFiles { pattern: compiled, inside, kind, scene: table.scene })
 }
