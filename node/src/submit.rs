@@ -27,6 +27,7 @@ use weft_store::Store;
 
 use crate::clock::unix_now;
 use crate::error::{ApiError, Code};
+use crate::keep::KeepFor;
 use crate::shared_roots::SharedRoots;
 
 pub use collect::analyse;
@@ -108,6 +109,8 @@ pub struct SubmitRequest {
     pub fresh: bool,
     /// How many percent of the frames are rendered a second time, by another node, and compared.
     pub check: Option<u8>,
+    /// How long it is kept once it is over; as the studio is set where that is not said.
+    pub keep: Option<KeepFor>,
     /// Only say what would be done.
     pub dry_run: bool,
 }

@@ -6,6 +6,7 @@ mod chain_tests;
 mod check_tests;
 pub mod control;
 pub mod estimate;
+pub mod keep;
 pub mod note;
 pub mod outcome;
 pub mod reuse;

@@ -2,6 +2,7 @@
 //! what is to be done about it. The daemon and the simulator drive this very type.
 
 mod facts;
+mod keep;
 mod peers;
 mod work;
 
@@ -9,9 +10,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::certificate::Chain;
+use crate::clocks::Clocks;
 use crate::election::{self, Election};
 use crate::fact::{Body, Fact};
 use crate::ids::{BlobId, FactId, JobId, NodeId, StudioId};
+use crate::job::keep::Round;
 use crate::job::note::Note;
 use crate::job::outcome::Outcome;
 use crate::job::task::TaskKey;
@@ -22,7 +25,7 @@ use crate::random::Random;
 use crate::replicate::{self, Goods, Replicator};
 use crate::settings::OnReturn;
 use crate::sign::{Signer, Verifier};
-use crate::time::Time;
+use crate::time::{Time, Unix};
 use crate::wire::control::{Advert, AttemptKey, Message};
 use crate::wire::gossip;
 use crate::worker::{self, Grant, Worker};
@@ -87,6 +90,11 @@ pub enum Input {
         /// The blobs that results and notes name.
         blobs: Vec<BlobId>,
     },
+    /// What this node's wall clock says, each [`PERIOD`](crate::clocks::PERIOD).
+    Clock(Unix),
+    /// All files of a round of a job that this node was to write are in their places
+    /// ([`Machine::owes`]).
+    Delivered(JobId, Round),
     /// Whether this node is within its hours, by its local time.
     WithinHours(bool),
     /// What this node does while somebody uses its machine; none where nobody does, or nobody can tell.
@@ -214,6 +222,7 @@ pub struct Machine {
     deferred: VecDeque<Fact>,
     /// Engines whose licence was refused here, until when that is told, and what they said.
     refused: BTreeMap<String, (Time, String)>,
+    clocks: Clocks,
     within_hours: bool,
     in_use: Option<OnReturn>,
     /// Until when this node takes no work, since its disk did not take something.
@@ -270,6 +279,7 @@ impl Machine {
             reported: BTreeMap::new(),
             deferred: VecDeque::new(),
             refused: BTreeMap::new(),
+            clocks: Clocks::default(),
             within_hours: true,
             in_use: None,
             unwritable: None,
@@ -382,6 +392,8 @@ impl Machine {
             Input::TakenOver { job, results, notes, blobs } => {
                 self.taken_over(now, job, results, notes, blobs);
             }
+            Input::Clock(clock) => self.clock(now, clock),
+            Input::Delivered(job, round) => self.delivered(job, round),
             Input::WithinHours(within) => {
                 self.within_hours = within;
                 self.settle_standing();
@@ -552,6 +564,7 @@ impl Machine {
             Message::Sought(job, Some(bringing)) => {
                 self.sought(now, job, bringing.into_iter().collect());
             }
+            Message::Clock(clock) => self.clocks.heard(now, from, clock),
             Message::Standing(standing) => {
                 if let Some(leader) = &mut self.leader {
                     leader.standing(from, standing);
