@@ -22,7 +22,7 @@ fn a_job_goes_by_itself_once_it_is_over_delivered_and_old_enough() {
     let job = farm.node(1).ask(&["job", &goes]);
     assert_eq!((&job["keep_seconds"], job["goes"].is_null()), (&1.into(), true), "{job}");
     let words = farm.node(1).run(&["job", &goes]).ok().stdout;
-    assert!(words.contains("for 1 s once it is over"), "{words}");
+    assert!(words.contains("for 1.0 s once it is over"), "{words}");
 
     // Who submitted it, and is to write its files, is off.
     farm.kill9_all(&[2]);
@@ -33,7 +33,7 @@ fn a_job_goes_by_itself_once_it_is_over_delivered_and_old_enough() {
     });
     assert_eq!(in_status(&owed, "done").len(), 2);
     let words = farm.node(1).run(&["job", &goes]).ok().stdout;
-    assert!(words.contains("has written its files, and 1 s"), "{words}");
+    assert!(words.contains("has written its files, and 1.0 s"), "{words}");
 
     farm.start_all(&[2]);
     wait_for(GONE, "it goes once its files are written", || {
