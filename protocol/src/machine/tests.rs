@@ -16,6 +16,7 @@ use crate::time::Unix;
 use crate::wire::control::{AttemptKey, Lease};
 
 mod keep;
+mod mesh;
 mod peers;
 mod standing;
 mod stored;
