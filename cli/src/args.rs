@@ -72,6 +72,8 @@ pub(crate) enum Command {
     Cancel(commands::control::Args),
     /// Remove a job and its results from the studio
     Rm(commands::control::Args),
+    /// Say how long a job is kept once it is over
+    Keep(commands::retention::KeepArgs),
     /// Render again what failed, or the frames named
     Retry(commands::retry::Args),
     /// Change a job's priority
@@ -97,6 +99,8 @@ pub(crate) enum Command {
     Limits,
     /// Let only so many tasks of an engine run at once in the studio
     Limit(commands::limits::Args),
+    /// How long the studio keeps jobs that are over
+    Retention(commands::retention::Args),
     /// What this node's machine is
     Hardware,
     /// Which renderers this node has, and why not the others

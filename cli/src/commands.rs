@@ -30,6 +30,7 @@ pub(crate) mod pin;
 pub(crate) mod priority;
 pub(crate) mod profiles;
 pub(crate) mod recover;
+pub(crate) mod retention;
 pub(crate) mod retry;
 pub(crate) mod revoke;
 pub(crate) mod run;
@@ -80,6 +81,8 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
         Command::Undrain(args) => drain::run(Work::Undrain, &args, context).await,
         Command::Unbench(args) => drain::run(Work::Unbench, &args, context).await,
         Command::Profiles(args) => profiles::run(&args, context).await,
+        Command::Retention(args) => retention::run(&args, context).await,
+        Command::Keep(args) => retention::keep(&args, context).await,
         Command::Limits => limits::list(context).await,
         Command::Limit(args) => limits::set(&args, context).await,
         Command::Hardware => hardware::run(context).await,

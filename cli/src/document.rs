@@ -35,6 +35,12 @@ pub(crate) struct Job {
     pub(crate) checks: Vec<Check>,
     pub(crate) warnings: Vec<String>,
     pub(crate) deliveries: Vec<Delivery>,
+    /// How long it is kept once it is over.
+    pub(crate) keep_seconds: Option<u32>,
+    /// When it goes, in seconds since 1970.
+    pub(crate) goes: Option<u64>,
+    /// Who has yet to write its files before it may go.
+    pub(crate) owed_to: Vec<String>,
     pub(crate) holders: Vec<Holder>,
 }
 

@@ -136,6 +136,41 @@ pub(crate) fn or_none(text: &str) -> Result<OrDefault<u32>, String> {
     }
 }
 
+/// How long a job is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeepFor {
+    /// Until somebody removes it.
+    Ever,
+    /// So long after it is over.
+    Time(Duration),
+}
+
+impl KeepFor {
+    /// As requests say it.
+    pub(crate) fn request(&self) -> serde_json::Value {
+        match self {
+            Self::Ever => "forever".into(),
+            Self::Time(time) => time.as_secs().into(),
+        }
+    }
+}
+
+/// A duration, or `forever`.
+pub(crate) fn keep(text: &str) -> Result<KeepFor, String> {
+    match text {
+        "forever" => Ok(KeepFor::Ever),
+        _ => duration(text).map(KeepFor::Time),
+    }
+}
+
+/// The same, or `default`.
+pub(crate) fn keep_or_default(text: &str) -> Result<OrDefault<KeepFor>, String> {
+    match text {
+        "default" => Ok(OrDefault(None)),
+        _ => keep(text).map(|keep| OrDefault(Some(keep))),
+    }
+}
+
 /// What can be set, or brought back to its default.
 pub(crate) fn or_default<T: std::str::FromStr>(text: &str) -> Result<OrDefault<T>, String>
 where
@@ -199,6 +234,9 @@ mod tests {
         assert_eq!(gib_or_none("0"), Ok(0.0));
         assert!(gib_or_none("-1").is_err() && or_none("-1").is_err() && or_none("").is_err());
         assert_eq!((or_none("none"), or_none("0")), (Ok(OrDefault(None)), Ok(OrDefault(Some(0)))));
+        assert_eq!(keep("forever"), Ok(KeepFor::Ever));
+        assert_eq!(keep_or_default("default"), Ok(OrDefault(None)));
+        assert!(keep("0d").is_err() && keep("default").is_err() && keep_or_default("x").is_err());
         assert!(gib("0").is_err() && gib("NaN").is_err() && gib("-1").is_err());
         assert!(tiles("2x3").is_ok() && tiles("0x3").is_err() && tiles("2").is_err());
         assert!(frame_spec("1-10").is_ok() && frame_spec("1-").is_err());

@@ -40,6 +40,7 @@ fn help_lists_what_there_is() {
       approve      Let a job go on that waits for its test frames' approval
       cancel       End a job; what is done is kept
       rm           Remove a job and its results from the studio
+      keep         Say how long a job is kept once it is over
       retry        Render again what failed, or the frames named
       priority     Change a job's priority
       extend       Add frames to a job
@@ -52,6 +53,7 @@ fn help_lists_what_there_is() {
       profiles     List the studio's profiles of hardware and their prices, or change them
       limits       List how many tasks of an engine may run at once
       limit        Let only so many tasks of an engine run at once in the studio
+      retention    How long the studio keeps jobs that are over
       hardware     What this node's machine is
       engines      Which renderers this node has, and why not the others
       analyse      What a scene holds, needs and lacks [alias: analyze]
@@ -133,14 +135,17 @@ fn help_lists_what_there_is() {
           --tag <T>             A tag that the node must carry
 
     How to render:
-          --priority <N>         0 to 100, low (25), normal (50) or high (75); more goes first
-          --retries <N>          How many times more a failed frame is tried
-          --timeout <DURATION>   How long an attempt may take: 90s, 10m, 1h30m, 2d
-          --frames-per-task <N>  How many frames one process of the renderer takes [alias: --chunk-size]
-          --tiles <CxR>          Split every frame into columns and rows, like 2x2
-          --fresh                Render everything, also what other jobs have rendered already
-          --check <PERCENT>      Render so many percent of the frames a second time on another node, and
-                                 compare
+          --priority <N>             0 to 100, low (25), normal (50) or high (75); more goes first
+          --retries <N>              How many times more a failed frame is tried
+          --timeout <DURATION>       How long an attempt may take: 90s, 10m, 1h30m, 2d
+          --keep <DURATION|forever>  How long to keep the job once it is over, like 30d, or `forever`;
+                                     as `weft retention` says otherwise
+          --frames-per-task <N>      How many frames one process of the renderer takes [alias:
+                                     --chunk-size]
+          --tiles <CxR>              Split every frame into columns and rows, like 2x2
+          --fresh                    Render everything, also what other jobs have rendered already
+          --check <PERCENT>          Render so many percent of the frames a second time on another node,
+                                     and compare
 
     Everywhere:
           --json              Print JSON for scripts: one document, or one a line for commands that go

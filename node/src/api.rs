@@ -18,6 +18,7 @@ mod openapi;
 mod previews;
 mod profiles;
 mod references;
+mod retention;
 mod settings;
 mod store;
 mod stream;
@@ -87,6 +88,7 @@ fn router(node: Arc<Shared>) -> Router {
         .route("/v1/nodes/{node}/settings", post(settings::set_node))
         .route("/v1/profiles", get(profiles::list))
         .route("/v1/profiles/{name}", post(profiles::change).delete(profiles::remove))
+        .route("/v1/retention", get(retention::show).post(retention::change))
         .route("/v1/limits", get(limits::list))
         .route("/v1/limits/{engine}", post(limits::change))
         .route("/v1/members", get(studio::members))
@@ -108,6 +110,7 @@ fn router(node: Arc<Shared>) -> Router {
         .route("/v1/jobs/{job}/retry", post(jobs::retry))
         .route("/v1/jobs/{job}/priority", post(jobs::priority))
         .route("/v1/jobs/{job}/extend", post(jobs::extend))
+        .route("/v1/jobs/{job}/keep", post(retention::keep_job))
         .route("/v1/jobs/{job}/outputs", get(jobs::outputs))
         .route("/v1/jobs/{job}/logs/{frame}", get(logs::log))
         .route("/v1/jobs/{job}/frames/{frame}/preview", get(previews::preview))

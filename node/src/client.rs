@@ -223,7 +223,8 @@ impl Client {
         let user = std::env::var("USER").unwrap_or_else(|_| "user".to_owned());
         let statement = &membership.chain.leaf.statement;
         let owner = format!("{user}@{}", statement.name);
-        let (dry_run, output) = (request.dry_run, request.output.clone());
+        let (dry_run, output, keep) = (request.dry_run, request.output.clone(), request.keep);
+        let by = owner.clone();
         let prepared = tokio::task::spawn_blocking(move || {
             submit::prepare(
                 &request,
@@ -255,6 +256,7 @@ impl Client {
                 let folder = folder.display().to_string();
                 sign(&FactBody::Delivery(Delivery { job, node: statement.subject, folder }))
             }));
+            facts.extend(keep.map(|keep| sign(&crate::keep::of_new_job(job, by, keep))));
             let body = serde_json::json!({ "facts": facts });
             self.request("POST", "jobs/signed", Some(body)).await?
         };

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
 use weft_protocol::ids::{BlobId, JobId, NodeId};
+use weft_protocol::job::keep::Round;
 use weft_protocol::job::outcome::OutputFile;
 use weft_protocol::job::task::TaskKey;
+use weft_protocol::machine::{Input, Machine};
 
 use crate::node::Shared;
 
@@ -49,7 +51,8 @@ pub(crate) async fn run(node: Arc<Shared>) {
 }
 
 async fn deliver(node: &Arc<Shared>, job: &JobId, delivered: &mut BTreeSet<Wanted>) {
-    for (wanted, holders) in wanted(node, job, delivered) {
+    let due = wanted(&node.machine(), node.me, job, delivered);
+    for (wanted, holders) in due {
         let done = match write(node, &wanted, &holders).await {
             Ok(()) => true,
             Err(why) => {
@@ -61,17 +64,31 @@ async fn deliver(node: &Arc<Shared>, job: &JobId, delivered: &mut BTreeSet<Wante
             delivered.insert(wanted);
         }
     }
+    if let Some(round) = all_written(node, job, delivered) {
+        let _ = node.inputs.send(Input::Delivered(*job, round)).await;
+    }
+}
+
+/// The round of a job that is over and may go once this node has said that it wrote everything, as it has.
+fn all_written(node: &Shared, job: &JobId, delivered: &BTreeSet<Wanted>) -> Option<Round> {
+    let machine = node.machine();
+    let round = machine.owes(job)?;
+    wanted(&machine, node.me, job, delivered).is_empty().then_some(round)
 }
 
 /// What of a job should be written by this node and was not yet, and who holds it.
-fn wanted(node: &Shared, job: &JobId, delivered: &BTreeSet<Wanted>) -> Vec<(Wanted, Vec<NodeId>)> {
-    let machine = node.machine();
+fn wanted(
+    machine: &Machine,
+    me: NodeId,
+    job: &JobId,
+    delivered: &BTreeSet<Wanted>,
+) -> Vec<(Wanted, Vec<NodeId>)> {
     let Some(job) = machine.ledger.jobs.get(job) else {
         return Vec::new();
     };
     let folders: Vec<PathBuf> = job
         .deliveries()
-        .filter(|(to, _)| *to == node.me)
+        .filter(|(to, _)| *to == me)
         .map(|(_, folder)| PathBuf::from(folder))
         .collect();
     if folders.is_empty() {

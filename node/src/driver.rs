@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use weft_protocol::clocks;
 use weft_protocol::fact::Fact;
 use weft_protocol::ids::{FactId, JobId, NodeId};
 use weft_protocol::machine::{Command, Input, TICK};
@@ -13,7 +14,7 @@ use weft_protocol::wire::control::{FACT_BATCH, Message};
 use weft_protocol::worker::{Event, PATIENCE};
 use weft_store::Batch;
 
-use crate::clock::local_minute;
+use crate::clock::{local_minute, unix_now};
 use crate::network::News;
 use crate::network::swarm::SwarmNews;
 use crate::node::Shared;
@@ -38,6 +39,7 @@ pub(crate) struct Driver {
     /// What the worker's machine asked before the facts that it takes were here.
     early: VecDeque<(tokio::time::Instant, Event)>,
     next_dial: tokio::time::Instant,
+    next_clock: tokio::time::Instant,
     /// Something was set that this node's advert may have to say.
     set: bool,
     within_hours: bool,
@@ -49,7 +51,15 @@ impl Driver {
         let writer = Arc::clone(&node);
         tokio::task::spawn_blocking(move || write_all(&writer, queue));
         let next_dial = tokio::time::Instant::now();
-        Self { node, writes, early: VecDeque::new(), next_dial, set: false, within_hours: true }
+        Self {
+            node,
+            writes,
+            early: VecDeque::new(),
+            next_dial,
+            next_clock: next_dial,
+            set: false,
+            within_hours: true,
+        }
     }
 
     /// Runs until `inputs` closes.
@@ -68,6 +78,7 @@ impl Driver {
                     self.step(Input::Tick).await;
                     self.retry_early().await;
                     self.keep_standing().await;
+                    self.tell_clock().await;
                     self.dial();
                 }
                 input = inputs.recv() => match input {
@@ -99,6 +110,15 @@ impl Driver {
             self.within_hours = within;
             tracing::info!(within, "this node's hours");
             self.step(Input::WithinHours(within)).await;
+        }
+    }
+
+    /// Tells the machine what the wall clock says, now and then.
+    async fn tell_clock(&mut self) {
+        let now = tokio::time::Instant::now();
+        if now >= self.next_clock {
+            self.next_clock = now + clocks::PERIOD;
+            self.step(Input::Clock(unix_now())).await;
         }
     }
 

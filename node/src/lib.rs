@@ -18,6 +18,7 @@ mod guards;
 pub mod hardware;
 pub mod home;
 pub mod invite;
+pub mod keep;
 pub mod mayapy;
 pub mod network;
 mod node;

@@ -248,7 +248,9 @@ fn may_write(author: &Statement, body: &Body) -> bool {
         Body::Revocation(_) => author.role == Role::Admin,
         // Every role's user may submit, and any member may steer a job that is not theirs: in a
         // studio somebody has to, when its submitter's machine is off.
-        Body::Spec(_) | Body::Control(_) | Body::Removal(_) | Body::Setting(_) => true,
+        Body::Spec(_) | Body::Control(_) | Body::Removal(_) | Body::Setting(_) | Body::End(_) => {
+            true
+        }
         Body::Outcomes(_) | Body::Notes(_) | Body::Warnings(_) => author.role.renders(),
         Body::Delivery(delivery) => delivery.node == author.subject,
     }

@@ -3,6 +3,7 @@
 
 pub mod catch_up;
 pub mod certificate;
+pub mod clocks;
 pub mod content;
 pub mod election;
 pub mod fact;

@@ -1,9 +1,12 @@
-//! Giving blobs out as files: by reflink where the file system can, else under a second name where nobody can
-//! write through it, else by a checked copy.
+//! Giving blobs out as files: under a second name where nobody can write through it, else by reflink where the
+//! file system can, else by a checked copy.
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use weft_protocol::content::{Tree, TreeEntry, TreePath};
 use weft_protocol::ids::BlobId;
@@ -13,6 +16,10 @@ use crate::blobs::BlobInfo;
 use crate::disk::sync_folder;
 use crate::error::{CheckoutError, DiskError, ReadError};
 use crate::tables::Place;
+
+/// The most threads that give out the files of a tree, and how many files are worth one.
+const MAX_GIVERS: usize = 8;
+const FILES_A_THREAD: usize = 64;
 
 /// How a file came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +39,9 @@ pub enum Offered {
     Writable,
     /// The same, and marked as read-only, which their owner can undo.
     ReadOnly,
-    /// Where blocks can't be shared, large ones may be the store's own files under a second name. Whoever can
-    /// change the mode of such a file can change the blob. So this is only for folders that are seen through
-    /// a mount that is read-only, by all who may not write to the store anyway.
+    /// Large ones may be the store's own files under a second name, which costs a tenth of what sharing
+    /// blocks does. Whoever can change the mode of such a file can change the blob. So this is only for folders
+    /// that are seen through a mount that is read-only, by all who may not write to the store anyway.
     Linked,
 }
 
@@ -49,6 +56,26 @@ pub struct TreeCheckout {
     pub copied: u64,
     /// The size of all of them, in bytes.
     pub bytes: u64,
+}
+
+impl TreeCheckout {
+    const fn add(&mut self, how: How, size: u64) {
+        match how {
+            How::Reflinked => self.reflinked += 1,
+            How::Linked => self.linked += 1,
+            How::Copied => self.copied += 1,
+        }
+        self.bytes = self.bytes.saturating_add(size);
+    }
+
+    const fn and(self, other: Self) -> Self {
+        Self {
+            reflinked: self.reflinked + other.reflinked,
+            linked: self.linked + other.linked,
+            copied: self.copied + other.copied,
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
 }
 
 /// How a file is written.
@@ -71,7 +98,7 @@ impl Store {
         dest: &Path,
         read_only: bool,
     ) -> Result<How, CheckoutError> {
-        self.write_out(blob, dest, Manner { read_only, durable: false }, None)
+        self.write_out(blob, dest, Manner { read_only, durable: false })
     }
 
     /// Writes a whole blob to `dest` as [`checkout`](Self::checkout) does, always as a checked
@@ -80,7 +107,7 @@ impl Store {
     /// # Errors
     /// When the blob isn't here as a whole or is damaged, or the file can't be written.
     pub fn deliver(&self, blob: BlobId, dest: &Path) -> Result<(), CheckoutError> {
-        self.write_out(blob, dest, Manner { read_only: false, durable: true }, None).map(|_| ())
+        self.write_out(blob, dest, Manner { read_only: false, durable: true }).map(|_| ())
     }
 
     /// Writes those files of a tree that `wanted` takes, each under its path in `dest`, which is
@@ -98,56 +125,69 @@ impl Store {
         wanted: &mut dyn FnMut(&TreePath, &TreeEntry) -> bool,
     ) -> Result<TreeCheckout, CheckoutError> {
         fs::create_dir_all(dest).map_err(|error| DiskError::new(dest, error))?;
-        let mut done = TreeCheckout::default();
-        let manner = Manner { read_only: offered != Offered::Writable, durable: false };
+        let mut folders = Folders::new(dest);
+        let mut files = Vec::new();
         for (path, entry) in tree.entries() {
-            if !wanted(path, entry) {
-                continue;
+            if wanted(path, entry) {
+                files.push((path, entry, folders.place(path)?));
             }
-            let blob = entry.blob;
-            let info = self.info(blob).map_err(ReadError::from)?;
-            let info = info.ok_or(ReadError::Unknown { blob })?;
-            if info.size != entry.size {
-                return Err(CheckoutError::WrongSize { path: path.clone() });
-            }
-            let file = make_folders(dest, path)?;
-            let linkable = offered == Offered::Linked && !info.inline;
-            // Where the blocks of one file can't be shared, the next one's can't be either.
-            let how = match linkable && done.linked > 0 && self.link(&info, &file) {
-                true => How::Linked,
-                false => self.write_out(blob, &file, manner, linkable.then_some(&info))?,
-            };
-            match how {
-                How::Reflinked => done.reflinked += 1,
-                How::Linked => done.linked += 1,
-                How::Copied => done.copied += 1,
-            }
-            done.bytes = done.bytes.saturating_add(entry.size);
         }
-        Ok(done)
+        // Files of one folder wait for each other in the system for a part of the time only.
+        let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let work = || {
+            let mut done = TreeCheckout::default();
+            while !failed.load(Ordering::Relaxed)
+                && let Some((path, entry, to)) = files.get(next.fetch_add(1, Ordering::Relaxed))
+            {
+                let how = self.give(path, entry, to, offered);
+                let how = how.inspect_err(|_| failed.store(true, Ordering::Relaxed))?;
+                done.add(how, entry.size);
+            }
+            Ok(done)
+        };
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let more = cores.min(MAX_GIVERS).min(files.len() / FILES_A_THREAD);
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..more).map(|_| scope.spawn(work)).collect();
+            let mut done: Result<TreeCheckout, CheckoutError> = work();
+            for other in others {
+                let theirs = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                done = done.and_then(|done| Ok(done.and(theirs?)));
+            }
+            done
+        })
     }
 
-    /// Writes a blob out; where its blocks can't be shared, `linkable` may become a second name of its file.
-    fn write_out(
+    /// Writes one file of a tree.
+    fn give(
         &self,
-        blob: BlobId,
-        dest: &Path,
-        manner: Manner,
-        linkable: Option<&BlobInfo>,
+        path: &TreePath,
+        entry: &TreeEntry,
+        to: &Path,
+        offered: Offered,
     ) -> Result<How, CheckoutError> {
+        let blob = entry.blob;
+        let info = self.info(blob).map_err(ReadError::from)?;
+        let info = info.ok_or(ReadError::Unknown { blob })?;
+        if info.size != entry.size {
+            return Err(CheckoutError::WrongSize { path: path.clone() });
+        }
+        if offered == Offered::Linked && !info.inline && self.link(&info, to) {
+            return Ok(How::Linked);
+        }
+        let manner = Manner { read_only: offered != Offered::Writable, durable: false };
+        self.write_out(blob, to, manner)
+    }
+
+    fn write_out(&self, blob: BlobId, dest: &Path, manner: Manner) -> Result<How, CheckoutError> {
         let _hold = self.hold(blob);
         let folder = match dest.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let mut random = [0; 8];
-        getrandom::fill(&mut random)
-            .map_err(|error| DiskError::new(dest, io::Error::other(error)))?;
-        let name = format!(".weft-{:016x}.tmp", u64::from_le_bytes(random));
-        let temporary = Unfinished { path: folder.join(name), finished: false };
-        let how = self.fill(blob, &temporary.path, manner, linkable)?;
-        // A second name leaves the file as it is: its mode is the blob's.
-        temporary.finish(dest, manner.read_only && how != How::Linked)?;
+        let temporary = Unfinished::beside(dest)?;
+        let how = self.fill(blob, &temporary.path, manner)?;
+        temporary.finish(dest, manner.read_only)?;
         if manner.durable {
             sync_folder(folder).map_err(|error| DiskError::new(folder, error))?;
         }
@@ -155,20 +195,11 @@ impl Store {
     }
 
     /// Writes a blob to a new file.
-    fn fill(
-        &self,
-        blob: BlobId,
-        path: &Path,
-        manner: Manner,
-        linkable: Option<&BlobInfo>,
-    ) -> Result<How, CheckoutError> {
+    fn fill(&self, blob: BlobId, path: &Path, manner: Manner) -> Result<How, CheckoutError> {
         let failed = |error| DiskError::new(path, error);
         let source = self.source(&blob)?.ok_or(ReadError::Unknown { blob })?;
         if !manner.durable && source.row.place == Place::File && self.reflink(blob, path) {
             return Ok(How::Reflinked);
-        }
-        if linkable.is_some_and(|info| self.link(info, path)) {
-            return Ok(How::Linked);
         }
         let mut file =
             OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
@@ -193,9 +224,21 @@ impl Store {
     fn link(&self, info: &BlobInfo, to: &Path) -> bool {
         let from = self.disk.path(&crate::names::blob(&info.id));
         let found = fs::symlink_metadata(&from);
-        let sound = found.is_ok_and(|found| found.is_file() && found.len() == info.size);
-        // Both must be of one file system, and a file has only so many names; every error means a copy.
-        sound && fs::hard_link(from, to).is_ok()
+        if !found.is_ok_and(|found| found.is_file() && found.len() == info.size) {
+            return false;
+        }
+        // Both must be of one file system, and a file has only so many names: every other error means a copy.
+        match fs::hard_link(&from, to) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // Somebody may be reading it: it is never gone.
+                let beside = Unfinished::beside(to);
+                beside.is_ok_and(|beside| {
+                    fs::hard_link(&from, &beside.path).is_ok()
+                        && fs::rename(&beside.path, to).is_ok()
+                })
+            }
+            linked => linked.is_ok(),
+        }
     }
 }
 
@@ -206,6 +249,15 @@ struct Unfinished {
 }
 
 impl Unfinished {
+    /// A name for what will be `dest`; nothing is there yet.
+    fn beside(dest: &Path) -> Result<Self, DiskError> {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random)
+            .map_err(|error| DiskError::new(dest, io::Error::other(error)))?;
+        let name = format!(".weft-{:016x}.tmp", u64::from_le_bytes(random));
+        Ok(Self { path: dest.with_file_name(name), finished: false })
+    }
+
     fn finish(mut self, dest: &Path, read_only: bool) -> Result<(), DiskError> {
         let failed = |error| DiskError::new(dest, error);
         if read_only {
@@ -214,8 +266,7 @@ impl Unfinished {
             fs::set_permissions(&self.path, permissions).map_err(failed)?;
         }
         fs::rename(&self.path, dest).map_err(failed)?;
-        // Two names of one file stay two names.
-        self.finished = !self.path.exists();
+        self.finished = true;
         Ok(())
     }
 }
@@ -229,25 +280,41 @@ impl Drop for Unfinished {
     }
 }
 
-/// Makes the folders of a path below `dest`, and says where its file goes. None of them may be a
-/// link: it could lead out of `dest`.
-fn make_folders(dest: &Path, path: &TreePath) -> Result<PathBuf, CheckoutError> {
-    let mut place = dest.to_path_buf();
-    let mut components = path.components().peekable();
-    while let Some(component) = components.next() {
-        place.push(component);
-        if components.peek().is_none() {
-            break;
-        }
-        match fs::create_dir(&place) {
-            Ok(()) => continue,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(DiskError::new(&place, error).into()),
-        }
-        let kind = fs::symlink_metadata(&place).map_err(|error| DiskError::new(&place, error))?;
-        if !kind.is_dir() {
-            return Err(CheckoutError::InTheWay { path: place });
-        }
+/// The folders of a tree below `dest`. None of them may be a link: it could lead out of `dest`.
+struct Folders<'d> {
+    dest: &'d Path,
+    /// Those that were made, or found to be folders.
+    sound: BTreeSet<PathBuf>,
+}
+
+impl<'d> Folders<'d> {
+    fn new(dest: &'d Path) -> Self {
+        Self { dest, sound: BTreeSet::new() }
     }
-    Ok(place)
+
+    /// Makes the folders of a path, and says where its file goes.
+    fn place(&mut self, path: &TreePath) -> Result<PathBuf, CheckoutError> {
+        let mut place = self.dest.to_path_buf();
+        let mut components = path.components().peekable();
+        while let Some(component) = components.next() {
+            place.push(component);
+            if components.peek().is_some() && !self.sound.contains(&place) {
+                make_folder(&place)?;
+                self.sound.insert(place.clone());
+            }
+        }
+        Ok(place)
+    }
+}
+
+fn make_folder(place: &Path) -> Result<(), CheckoutError> {
+    match fs::create_dir(place) {
+        Ok(()) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(DiskError::new(place, error).into()),
+    }
+    match fs::symlink_metadata(place).map_err(|error| DiskError::new(place, error))?.is_dir() {
+        true => Ok(()),
+        false => Err(CheckoutError::InTheWay { path: place.to_owned() }),
+    }
 }

@@ -58,6 +58,7 @@ pub(crate) fn words(job: &Job, style: Style) -> String {
             ("cost", job.cost().unwrap_or_default()),
             ("checked", checked(job)),
             ("delivered to", folders.collect::<Vec<_>>().join(", ")),
+            ("kept", kept(job)),
         ],
     );
     let mut words = facts + "\n\n" + &frames_table(&job.frames, style);
@@ -85,6 +86,17 @@ pub(crate) fn words(job: &Job, style: Style) -> String {
         ));
     }
     words
+}
+
+/// How long it stays; nothing where only a person removes it.
+fn kept(job: &Job) -> String {
+    let Some(seconds) = job.keep_seconds else { return String::new() };
+    let time = units::duration(seconds.into());
+    match (job.goes, job.owed_to.as_slice()) {
+        (Some(at), _) => format!("until {}", units::date(at)),
+        (None, []) => format!("for {time} once it is over"),
+        (None, owed) => format!("until {} has written its files, and {time}", owed.join(", ")),
+    }
 }
 
 /// What renderers warned of, each once with its frames.

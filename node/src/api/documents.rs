@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use weft_protocol::ids::{JobId, NodeId};
 use weft_protocol::job::estimate::{Running, estimate};
+use weft_protocol::job::keep::Stay;
 use weft_protocol::job::note::Comparison;
 use weft_protocol::job::outcome::OutputFile;
 use weft_protocol::job::status::{Activity, Status, error_message, status};
@@ -358,6 +359,16 @@ pub(super) fn job(node: &Shared, id: &JobId, live: &Live) -> Option<Value> {
         })
     });
     document["controls"] = winners.collect();
+    let stay = machine.stay(id);
+    document["keep_seconds"] = json!(job.switches().keep.seconds(machine.ledger.settings.keep()));
+    document["goes"] = match &stay {
+        Some(Stay::Until(at)) => at.seconds().into(),
+        _ => Value::Null,
+    };
+    document["owed_to"] = match &stay {
+        Some(Stay::Owed(nodes)) => nodes.iter().map(|node| names.of(node)).collect(),
+        _ => json!([]),
+    };
     document["deliveries"] = job
         .deliveries()
         .map(|(to, folder)| json!({ "node": names.of(&to), "folder": folder }))

@@ -207,7 +207,7 @@ pub(super) async fn watch(axum::extract::State(node): State, Path(job): Path<Str
 }
 
 /// Makes a control of a job known, if it fits.
-async fn control(node: &Shared, access: Access, job: &str, action: Action) -> Answer {
+pub(super) async fn control(node: &Shared, access: Access, job: &str, action: Action) -> Answer {
     let id = find(node, job)?;
     let by = by(node, access);
     let body = {

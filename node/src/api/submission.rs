@@ -171,7 +171,7 @@ async fn run(
     progress: Pieces,
 ) -> Result<Value, ApiError> {
     let dry_run = request.dry_run;
-    let output = request.output.clone();
+    let (output, keep) = (request.output.clone(), request.keep);
     let (worker, engines, offered) = (Arc::clone(node), node.config.engines.clone(), offered(node));
     let owner = super::jobs::owner(node);
     // What is taken in is kept until the job has pinned it.
@@ -210,6 +210,7 @@ async fn run(
     bodies.extend(output.map(|folder| {
         FactBody::Delivery(Delivery { job, node: node.me, folder: folder.display().to_string() })
     }));
+    bodies.extend(keep.map(|keep| crate::keep::of_new_job(job, super::jobs::owner(node), keep)));
     let copies = node.author(bodies, Vec::new(), goods).await.map_err(|why| {
         ApiError::new(Code::Failed, format!("{why}; nothing was submitted"))
             .hint("mend what it names and submit again, or submit to another node with --peer")

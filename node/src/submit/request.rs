@@ -8,6 +8,8 @@ use weft_protocol::job::spec::JobSpec;
 use weft_protocol::settings::Profile;
 use weft_scene::Mapped;
 
+use crate::keep::KeepFor;
+
 /// What is asked, as the API takes it. Paths are absolute, on the machine of the node that is asked.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -82,6 +84,8 @@ pub struct SubmitRequest {
     pub fresh: bool,
     /// How many percent of the frames are rendered a second time, by another node, and compared.
     pub check: Option<u8>,
+    /// How long it is kept once it is over; as the studio is set where that is not said.
+    pub keep: Option<KeepFor>,
     /// Only say what would be done.
     pub dry_run: bool,
 }

@@ -8,6 +8,7 @@ use super::FactError;
 use crate::certificate::Chain;
 use crate::ids::{JobId, NodeId};
 use crate::job::control::Control;
+use crate::job::keep::End;
 use crate::job::note::Notes;
 use crate::job::outcome::Outcome;
 use crate::job::spec::JobSpec;
@@ -40,6 +41,8 @@ impl Kind {
     pub const NOTES: Self = Self(21);
     /// A [`Body::Warnings`].
     pub const WARNINGS: Self = Self(22);
+    /// A [`Body::End`].
+    pub const END: Self = Self(23);
 }
 
 /// A batch of outcomes of one job, signed once.
@@ -101,6 +104,8 @@ pub enum Body {
     Notes(Notes),
     /// What engines warned of, by the node on which they did.
     Warnings(Warnings),
+    /// What is said of a job's end: by who leads, or by the node that wrote its files.
+    End(End),
 }
 
 impl Body {
@@ -118,6 +123,7 @@ impl Body {
             Self::Removal(_) => Kind::REMOVAL,
             Self::Notes(_) => Kind::NOTES,
             Self::Warnings(_) => Kind::WARNINGS,
+            Self::End(_) => Kind::END,
         }
     }
 
@@ -127,6 +133,7 @@ impl Body {
         match self {
             Self::Spec(spec) => spec.version(),
             Self::Setting(setting) => setting.layout(),
+            Self::Control(control) => control.layout(),
             _ => 1,
         }
     }
@@ -143,6 +150,7 @@ impl Body {
             Self::Removal(removal) => Some(removal.job),
             Self::Notes(notes) => Some(notes.job),
             Self::Warnings(warnings) => Some(warnings.job),
+            Self::End(end) => Some(end.job),
         }
     }
 
@@ -160,6 +168,7 @@ impl Body {
             Self::Removal(removal) => wire::encode(removal),
             Self::Notes(notes) => wire::encode(notes),
             Self::Warnings(warnings) => wire::encode(warnings),
+            Self::End(end) => wire::encode(end),
         }
     }
 
@@ -171,7 +180,12 @@ impl Body {
         fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, FactError> {
             wire::decode(bytes, super::MAX_BODY).map_err(|_| FactError::Body)
         }
-        if version != 1 && !matches!((kind, version), (Kind::SPEC | Kind::SETTING, 2)) {
+        let latest = match kind {
+            Kind::SETTING => 3,
+            Kind::SPEC | Kind::CONTROL => 2,
+            _ => 1,
+        };
+        if !(1..=latest).contains(&version) {
             return Ok(None);
         }
         Ok(Some(match kind {
@@ -192,7 +206,13 @@ impl Body {
                 spec.check_bounds().map_err(|_| FactError::Body)?;
                 Self::Spec(Box::new(spec))
             }
-            Kind::CONTROL => Self::Control(read(bytes)?),
+            Kind::CONTROL => {
+                let control: Control = read(bytes)?;
+                if control.layout() != version {
+                    return Err(FactError::Body);
+                }
+                Self::Control(control)
+            }
             Kind::OUTCOMES => Self::Outcomes(read(bytes)?),
             Kind::DELIVERY => Self::Delivery(read(bytes)?),
             Kind::REMOVAL => Self::Removal(read(bytes)?),
@@ -204,6 +224,7 @@ impl Body {
                 }
                 Self::Warnings(warnings)
             }
+            Kind::END => Self::End(read(bytes)?),
             _ => return Ok(None),
         }))
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::keep::Keep;
 use super::task::FrameRun;
 use crate::ids::JobId;
 use crate::time::Unix;
@@ -35,6 +36,8 @@ pub enum Action {
         /// The frames that are added.
         frames: Vec<FrameRun>,
     },
+    /// How long it is kept once it is over. Since version 2 of the layout.
+    Keep(Keep),
 }
 
 impl Action {
@@ -49,6 +52,7 @@ impl Action {
             Self::Retry { .. } => "retry",
             Self::Priority(_) => "priority",
             Self::Extend { .. } => "extend",
+            Self::Keep(_) => "keep",
         }
     }
 }
@@ -66,4 +70,16 @@ pub struct Control {
     pub by: String,
     /// What is asked.
     pub action: Action,
+}
+
+impl Control {
+    /// The version of the layout that it is written in: the first that has its action, so that releases
+    /// which know only that one read it.
+    #[must_use]
+    pub const fn layout(&self) -> u16 {
+        match self.action {
+            Action::Keep(_) => 2,
+            _ => 1,
+        }
+    }
 }

@@ -6,6 +6,7 @@ mod chain_tests;
 mod check_tests;
 pub mod control;
 pub mod estimate;
+pub mod keep;
 mod latest;
 pub mod note;
 pub mod outcome;

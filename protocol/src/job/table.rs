@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::control::{Action, Control};
+use super::keep::{Ends, Keep, Round};
 use super::note::Note;
 use super::outcome::{Ending, FailureKind, Outcome};
 use super::spec::{AfterTest, JobSpec};
@@ -21,7 +22,7 @@ use super::tasks::{Signed, Tasks};
 use super::tempo::Tempo;
 use super::trouble::Record;
 use super::warning::Warned;
-use crate::fact::Body;
+use crate::fact::{Body, digest};
 use crate::ids::{FactId, JobId, NodeId};
 
 /// Orders controls of equal versions: pause before resume, then author, then hash.
@@ -34,6 +35,7 @@ pub struct Job {
     submitter: Option<NodeId>,
     controls: BTreeMap<ControlKey, Control>,
     deliveries: BTreeMap<(NodeId, FactId), String>,
+    ends: Ends,
     /// In the order of the spec, the test frames first.
     tasks: Tasks,
     removed: bool,
@@ -66,6 +68,8 @@ pub struct Switches {
     pub approved: bool,
     /// Its priority.
     pub priority: u8,
+    /// How long it is kept once it is over.
+    pub keep: Keep,
 }
 
 impl Job {
@@ -103,6 +107,19 @@ impl Job {
         self.deliveries.iter().map(|(key, folder)| (key.0, folder.as_str()))
     }
 
+    /// Which retries and extensions are known of it.
+    #[must_use]
+    pub fn round(&self) -> Round {
+        let asks = |action: &Action| matches!(action, Action::Retry { .. } | Action::Extend { .. });
+        let controls = self.controls.iter().filter(|(_, control)| asks(&control.action));
+        digest::root(&controls.map(|(key, _)| key.3).collect())
+    }
+
+    /// What was said of its end.
+    pub(super) const fn ends(&self) -> &Ends {
+        &self.ends
+    }
+
     /// What its controls made of it.
     #[must_use]
     pub fn switches(&self) -> Switches {
@@ -111,6 +128,7 @@ impl Job {
             cancelled: false,
             approved: false,
             priority: self.spec.as_ref().map_or(0, |spec| spec.priority),
+            keep: Keep::AsSet,
         };
         for control in self.controls.values() {
             match &control.action {
@@ -119,6 +137,7 @@ impl Job {
                 Action::Cancel => switches.cancelled = true,
                 Action::Approve => switches.approved = true,
                 Action::Priority(priority) => switches.priority = (*priority).min(100),
+                Action::Keep(keep) => switches.keep = *keep,
                 Action::Retry { .. } | Action::Extend { .. } => {}
             }
         }
@@ -490,6 +509,7 @@ impl Jobs {
                     job.add_warnings(author, warned);
                 }
             }
+            Body::End(end) => job.ends.add(author, end),
             Body::Removal(_) => *job = Job { removed: true, ..Job::default() },
             Body::Certificate(_) | Body::Revocation(_) | Body::Setting(_) => {}
         }

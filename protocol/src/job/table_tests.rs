@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::fact::{Delivery, Outcomes, Removal};
 use crate::ids::BlobId;
+use crate::job::keep::{End, Ended};
 use crate::job::note::{Notes, What};
 use crate::job::samples::{control, done, fact, failed, node, outcome, run, spec, tiled};
 use crate::job::status::{
@@ -271,6 +272,7 @@ fn any_body(spec: JobSpec) -> impl Strategy<Value = Body> {
         Just(Action::Cancel),
         Just(Action::Approve),
         (0..=100_u8).prop_map(Action::Priority),
+        (0..3_u32).prop_map(|seconds| Action::Keep(Keep::For(seconds))),
         (frames.clone(), 1..3_u32).prop_map(|(frames, generation)| Action::Retry {
             step: 0,
             frames,
@@ -293,8 +295,13 @@ fn any_body(spec: JobSpec) -> impl Strategy<Value = Body> {
         let warned = vec![Warned { task: TaskKey::frame(frame), generation, texts }];
         Body::Warnings(Warnings { job: id, warned })
     });
+    let ended =
+        prop_oneof![Just(Ended::Delivered), (0..3_u64).prop_map(|at| Ended::Over(Unix(at)))];
+    let ends = (0..2_u8, ended)
+        .prop_map(move |(round, ended)| Body::End(End { job: id, round: [round; 8], ended }));
     prop_oneof![
         8 => outcomes,
+        2 => ends,
         3 => notes,
         2 => warnings,
         5 => controls,

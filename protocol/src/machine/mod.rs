@@ -2,6 +2,7 @@
 //! what is to be done about it. The daemon and the simulator drive this very type.
 
 mod facts;
+mod keep;
 mod mesh;
 mod peers;
 mod work;
@@ -11,9 +12,11 @@ use std::time::Duration;
 
 use crate::catch_up::CatchUp;
 use crate::certificate::Chain;
+use crate::clocks::Clocks;
 use crate::election::{self, Election};
 use crate::fact::{Body, Fact};
 use crate::ids::{BlobId, FactId, JobId, NodeId, StudioId};
+use crate::job::keep::Round;
 use crate::job::note::Note;
 use crate::job::outcome::Outcome;
 use crate::job::task::TaskKey;
@@ -24,7 +27,7 @@ use crate::random::Random;
 use crate::replicate::{self, Goods, Replicator};
 use crate::settings::OnReturn;
 use crate::sign::{Signer, Verifier};
-use crate::time::Time;
+use crate::time::{Time, Unix};
 use crate::wire::control::{Advert, AttemptKey, Message};
 use crate::wire::gossip;
 use crate::worker::{self, Grant, Worker};
@@ -91,6 +94,11 @@ pub enum Input {
         /// The blobs that results and notes name.
         blobs: Vec<BlobId>,
     },
+    /// What this node's wall clock says, each [`PERIOD`](crate::clocks::PERIOD).
+    Clock(Unix),
+    /// All files of a round of a job that this node was to write are in their places
+    /// ([`Machine::owes`]).
+    Delivered(JobId, Round),
     /// Whether this node is within its hours, by its local time.
     WithinHours(bool),
     /// What this node does while somebody uses its machine; none where nobody does, or nobody can tell.
@@ -223,6 +231,7 @@ pub struct Machine {
     catch_up: CatchUp,
     /// Engines whose licence was refused here, until when that is told, and what they said.
     refused: BTreeMap<String, (Time, String)>,
+    clocks: Clocks,
     within_hours: bool,
     in_use: Option<OnReturn>,
     /// Until when this node takes no work, since its disk did not take something.
@@ -283,6 +292,7 @@ impl Machine {
             deferred: VecDeque::new(),
             catch_up: CatchUp::default(),
             refused: BTreeMap::new(),
+            clocks: Clocks::default(),
             within_hours: true,
             in_use: None,
             unwritable: None,
@@ -396,6 +406,8 @@ impl Machine {
             Input::TakenOver { job, results, notes, blobs } => {
                 self.taken_over(now, job, results, notes, blobs);
             }
+            Input::Clock(clock) => self.clock(now, clock),
+            Input::Delivered(job, round) => self.delivered(job, round),
             Input::WithinHours(within) => {
                 self.within_hours = within;
                 self.settle_standing();
@@ -572,6 +584,7 @@ impl Machine {
             Message::Sought(job, Some(bringing)) => {
                 self.sought(now, job, bringing.into_iter().collect());
             }
+            Message::Clock(clock) => self.clocks.heard(now, from, clock),
             Message::Standing(standing) => {
                 if let Some(leader) = &mut self.leader {
                     leader.standing(from, standing);

@@ -1,5 +1,5 @@
 //! What the studio is set to, as a join of facts: what holds for a node, which profiles there are, how
-//! many tasks of an engine may run at once.
+//! many tasks of an engine may run at once, how long jobs are kept.
 //!
 //! Each thing that can be set is a register of its own: the highest version wins; of equal ones what
 //! stops something before what lets it go on, then author, then hash.
@@ -75,7 +75,7 @@ impl Settings {
         };
         match &register.setting.change {
             Change::Node(_, change) => Some((change, said)),
-            Change::Profile(..) | Change::Limit(..) => None,
+            Change::Profile(..) | Change::Limit(..) | Change::Keep(_) => None,
         }
     }
 
@@ -175,6 +175,15 @@ impl Settings {
         met.max_by_key(|(name, profile)| {
             (profile.gpus, profile.ram, profile.cores, profile.price, name.clone())
         })
+    }
+
+    /// For how many seconds jobs are kept once they are over; none for as long as nobody removes them.
+    #[must_use]
+    pub fn keep(&self) -> Option<u32> {
+        match self.registers.get(&Key::Keep)?.setting.change {
+            Change::Keep(seconds) => seconds,
+            _ => None,
+        }
     }
 
     /// How many tasks of an engine may run at once, for those that have a limit.

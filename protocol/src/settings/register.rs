@@ -37,6 +37,8 @@ pub enum Change {
     Profile(String, Option<Profile>),
     /// How many tasks of an engine may run at once in the studio.
     Limit(String, Option<u32>),
+    /// For how many seconds jobs are kept once they are over. Since version 3 of the layout.
+    Keep(Option<u32>),
 }
 
 /// What can be set of a node.
@@ -163,6 +165,7 @@ impl Setting {
     pub const fn layout(&self) -> u16 {
         match self.change {
             Change::Node(_, NodeChange::OnReturn(_)) => 2,
+            Change::Keep(_) => 3,
             _ => 1,
         }
     }
@@ -186,7 +189,7 @@ impl Setting {
             Change::Node(_, NodeChange::Cores(Some(cores))) => {
                 holds(*cores > 0, "a node needs at least one core")
             }
-            Change::Node(..) => Ok(()),
+            Change::Node(..) | Change::Keep(_) => Ok(()),
             Change::Profile(called, profile) => {
                 holds(name(called), "a profile's name has 1 to 128 bytes")?;
                 let model = profile.as_ref().map_or(0, |profile| profile.gpu_model.len());
@@ -209,6 +212,7 @@ pub(super) enum Key {
     OnReturn(NodeId),
     Profile(String),
     Limit(String),
+    Keep,
 }
 
 /// Orders settings of one thing: version, whether it stops something, author, hash.
@@ -228,11 +232,15 @@ impl Change {
             },
             Self::Profile(name, _) => Key::Profile(name.clone()),
             Self::Limit(engine, _) => Key::Limit(engine.clone()),
+            Self::Keep(_) => Key::Keep,
         }
     }
 
-    /// Whether it makes something stop: of equal versions the safer one counts.
+    /// Whether it makes something stop, or stay: of equal versions the safer one counts.
     pub(super) const fn stops(&self) -> bool {
-        matches!(self, Self::Node(_, NodeChange::Drained(true)) | Self::Limit(_, Some(_)))
+        matches!(
+            self,
+            Self::Node(_, NodeChange::Drained(true)) | Self::Limit(_, Some(_)) | Self::Keep(None)
+        )
     }
 }

@@ -56,7 +56,10 @@ fn what_a_node_does_while_somebody_uses_it_is_of_a_version_of_its_own() {
     let (kind, bytes) = (Kind::SETTING, body.encode());
     assert_eq!((body.version(), Body::decode(kind, 1, &bytes)), (2, Err(FactError::Body)));
     assert_eq!(Body::decode(kind, 2, &bytes), Ok(Some(body)));
-    assert_eq!(Body::decode(kind, 3, &bytes), Ok(None));
+    assert_eq!(Body::decode(kind, 3, &bytes), Err(FactError::Body));
+    assert_eq!(Body::decode(kind, 4, &bytes), Ok(None));
+    let third = Body::Setting(setting(1, Change::Keep(Some(60))));
+    assert_eq!((third.version(), Body::decode(kind, 3, &third.encode())), (3, Ok(Some(third))));
     let first = Body::Setting(setting(1, drained(1, true)));
     assert_eq!(
         (first.version(), Body::decode(kind, 2, &first.encode())),
@@ -148,6 +151,7 @@ fn changes() -> impl Strategy<Value = Change> {
         (1..3u8, proptest::option::of(0..3u32))
             .prop_map(|(n, price)| Change::Node(node(n), NodeChange::Price(price))),
         proptest::option::of(1..3u32).prop_map(|limit| Change::Limit("demo".into(), limit)),
+        proptest::option::of(1..3u32).prop_map(Change::Keep),
         proptest::option::of(1..3u32).prop_map(|cores| {
             let profile = cores.map(|cores| Profile { cores, ..Profile::default() });
             Change::Profile("basic".into(), profile)

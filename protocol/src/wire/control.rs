@@ -245,4 +245,7 @@ pub enum Message {
     /// itself; with one it is answered, again with each part: for these tasks, at most [`MAX_SOUGHT`],
     /// there are some that are being brought. An empty list says that it is over.
     Sought(JobId, Option<Vec<TaskKey>>),
+    /// A node to its leader, each [`PERIOD`](crate::clocks::PERIOD) while jobs go by themselves: what its
+    /// wall clock says.
+    Clock(Unix),
 }

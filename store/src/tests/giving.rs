@@ -149,6 +149,44 @@ fn a_tree_is_laid_out_under_second_names_where_that_is_granted() {
     assert!(shares || refused.is_err(), "{refused:?}");
 }
 
+/// Many files are given out by several threads: each is there, whole, and counted once.
+#[test]
+fn a_tree_of_many_files_becomes_a_folder() {
+    let scratch = Scratch::new();
+    let mut all = Vec::new();
+    for n in 0..300_u64 {
+        let bytes = noise(n, 20_000 + usize::try_from(n).unwrap());
+        let added = scratch.ingest_bytes(&bytes).unwrap();
+        let path = TreePath::new(format!("textures/{}/{n}.tx", n % 7)).unwrap();
+        all.push((path, TreeEntry { blob: added.id, size: added.size, frames: None }, bytes));
+    }
+    let tree = |lies: bool| {
+        let entries = all.iter().map(|(path, entry, _)| {
+            let lie = u64::from(lies && path.as_str() == "textures/2/205.tx");
+            (path.clone(), TreeEntry { size: entry.size + lie, ..entry.clone() })
+        });
+        Tree::new(entries.collect()).unwrap()
+    };
+    for offered in [Offered::Writable, Offered::ReadOnly, Offered::Linked] {
+        let dest = scratch.beside(&format!("{offered:?}"));
+        let done = scratch.checkout_tree(&tree(false), &dest, offered, &mut |_, _| true).unwrap();
+        assert_eq!(done.reflinked + done.linked + done.copied, 300);
+        assert_eq!(done.bytes, tree(false).size());
+        assert_eq!(files_below(&dest).len(), 300);
+        for (path, _, bytes) in &all {
+            assert!(fs::read(dest.join(path.as_str())).unwrap() == *bytes, "{path:?}");
+        }
+    }
+    // One that can't be given out fails the whole, whichever thread it falls to.
+    let failed = scratch.checkout_tree(
+        &tree(true),
+        &scratch.beside("lies"),
+        Offered::ReadOnly,
+        &mut |_, _| true,
+    );
+    assert!(matches!(failed, Err(CheckoutError::WrongSize { .. })), "{failed:?}");
+}
+
 fn sample(store: &Store) -> (Tree, Vec<(&'static str, Vec<u8>)>) {
     let all = vec![
         ("scene.ma", noise(1, 700_000)),

@@ -47,7 +47,7 @@ pub fn target(name: &str) -> Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 36] = [
+pub const TARGETS: [Target; 39] = [
     Target {
         name: "control",
         feed: |bytes| message::<control::Message>(bytes, control::MAX_MESSAGE),
@@ -62,12 +62,15 @@ pub const TARGETS: [Target; 36] = [
     Target { name: "fact_revocation", feed: |bytes| body(Kind::REVOCATION, bytes) },
     Target { name: "fact_setting", feed: |bytes| body(Kind::SETTING, bytes) },
     Target { name: "fact_setting_2", feed: |bytes| body_of(Kind::SETTING, 2, bytes) },
+    Target { name: "fact_setting_3", feed: |bytes| body_of(Kind::SETTING, 3, bytes) },
     Target { name: "fact_spec", feed: |bytes| body(Kind::SPEC, bytes) },
     Target { name: "fact_spec_2", feed: |bytes| body_of(Kind::SPEC, 2, bytes) },
     Target { name: "fact_control", feed: |bytes| body(Kind::CONTROL, bytes) },
+    Target { name: "fact_control_2", feed: |bytes| body_of(Kind::CONTROL, 2, bytes) },
     Target { name: "fact_outcomes", feed: |bytes| body(Kind::OUTCOMES, bytes) },
     Target { name: "fact_delivery", feed: |bytes| body(Kind::DELIVERY, bytes) },
     Target { name: "fact_removal", feed: |bytes| body(Kind::REMOVAL, bytes) },
+    Target { name: "fact_end", feed: |bytes| body(Kind::END, bytes) },
     Target { name: "fact_notes", feed: |bytes| body(Kind::NOTES, bytes) },
     Target { name: "fact_warnings", feed: |bytes| body(Kind::WARNINGS, bytes) },
     Target { name: "manifest", feed: manifest },

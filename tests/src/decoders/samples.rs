@@ -10,6 +10,7 @@ use weft_protocol::fact::{Body, Delivery, Fact, Outcomes, Removal, Revocation};
 use weft_protocol::hardware::{GIB, Gpu, Hardware, Needs};
 use weft_protocol::ids::{BlobId, ChunkId, FactId, JobId, NodeId, StudioId};
 use weft_protocol::job::control::{Action, Control};
+use weft_protocol::job::keep::{End, Ended, Keep};
 use weft_protocol::job::note::{Comparison, Note, Notes, What};
 use weft_protocol::job::outcome::{Ending, FailureKind, Outcome, OutputFile};
 use weft_protocol::job::spec::{AfterTest, JobSpec, Step};
@@ -187,6 +188,7 @@ fn bodies() -> Vec<(&'static str, &'static str, Body)> {
         warned(TaskKey::frame(-7), &["scripts disabled for \"shot.blend\"", "ünï"]),
         warned(TaskKey { tile: 3, ..TaskKey::frame(8) }, &["a texture is missing"]),
     ];
+    let end = |ended| Body::End(End { job, round: [7; 8], ended });
     let delivery = Delivery { job, node: member().public(), folder: "/srv/out/shot 010".into() };
     vec![
         ("fact_certificate", "chain", Body::Certificate(Box::new(chain()))),
@@ -204,15 +206,20 @@ fn bodies() -> Vec<(&'static str, &'static str, Body)> {
         ("fact_setting_2", "on_return", of_node(NodeChange::OnReturn(Some(OnReturn::Requeue)))),
         ("fact_setting", "profile", setting(Change::Profile("big".into(), profile))),
         ("fact_setting", "limit", setting(Change::Limit("blender".into(), Some(5)))),
+        ("fact_setting_3", "keep", setting(Change::Keep(Some(30 * 86_400)))),
         ("fact_spec", "blender", Body::Spec(Box::new(spec()))),
         ("fact_spec_2", "fresh", Body::Spec(Box::new(JobSpec { fresh: true, ..spec() }))),
         ("fact_control", "pause", control(Action::Pause)),
         ("fact_control", "retry", control(retry)),
         ("fact_control", "priority", control(Action::Priority(90))),
+        ("fact_control_2", "keep", control(Action::Keep(Keep::For(86_400)))),
+        ("fact_control_2", "forever", control(Action::Keep(Keep::ForEver))),
         ("fact_outcomes", "two", Body::Outcomes(outcomes())),
         ("fact_delivery", "folder", Body::Delivery(delivery)),
         ("fact_removal", "job", Body::Removal(Removal { job })),
         ("fact_notes", "each", Body::Notes(Notes { job, notes })),
+        ("fact_end", "delivered", end(Ended::Delivered)),
+        ("fact_end", "over", end(Ended::Over(Unix(1_700_000_000_000)))),
         ("fact_warnings", "two", Body::Warnings(Warnings { job, warned })),
     ]
 }
@@ -360,6 +367,7 @@ fn controls() -> Vec<(&'static str, Message)> {
         ("sync_children", Message::Sync(Sync::Summary(vec![1, 2], children))),
         ("sync_ids", Message::Sync(Sync::Summary(vec![1], Summary::Ids(vec![FactId([1; 32])])))),
         ("sync_ask", Message::Sync(Sync::Ask(vec![vec![1], vec![1, 2]]))),
+        ("clock", Message::Clock(Unix(1_700_000_000_000))),
         ("standing", Message::Standing(standing)),
         ("seek", Message::Sought(JobId([7; 32]), None)),
         ("sought", Message::Sought(JobId([7; 32]), Some(vec![TaskKey::frame(7)]))),

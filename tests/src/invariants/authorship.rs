@@ -34,7 +34,9 @@ fn check(world: &World, fact: &Fact) -> Result<(), String> {
         Ok(Some(Body::Revocation(_))) => role == Role::Admin,
         Ok(Some(Body::Outcomes(_) | Body::Notes(_) | Body::Warnings(_))) => role != Role::Artist,
         Ok(Some(Body::Delivery(delivery))) => delivery.node == author,
-        Ok(Some(Body::Spec(_) | Body::Control(_) | Body::Removal(_) | Body::Setting(_))) => true,
+        Ok(Some(
+            Body::Spec(_) | Body::Control(_) | Body::Removal(_) | Body::Setting(_) | Body::End(_),
+        )) => true,
     };
     match may {
         true => Ok(()),

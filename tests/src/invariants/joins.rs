@@ -60,7 +60,7 @@ fn plain(facts: impl Iterator<Item = Fact>) -> BTreeMap<JobId, Plain> {
                     }
                     Action::Extend { .. } => job.extended.push(control.action),
                     Action::Retry { .. } => job.retried.push(control.action),
-                    Action::Approve | Action::Priority(_) => {}
+                    Action::Approve | Action::Priority(_) | Action::Keep(_) => {}
                 }
             }
             Body::Outcomes(batch) => {

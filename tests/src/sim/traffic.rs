@@ -87,5 +87,6 @@ const fn name(message: &Message) -> &'static str {
         Message::Sync(_) => "Sync",
         Message::Standing(_) => "Standing",
         Message::Sought(..) => "Sought",
+        Message::Clock(_) => "Clock",
     }
 }

@@ -14,6 +14,7 @@ mod own_commands;
 mod previews;
 mod prices;
 mod remote;
+mod retention;
 mod returns;
 mod reuse;
 mod runs;

@@ -186,6 +186,8 @@ mod tests {
             "high",
             "--timeout",
             "10m",
+            "--keep",
+            "30d",
             "-o",
             "out",
         ])
@@ -198,6 +200,7 @@ mod tests {
         assert_eq!(request["frames_per_task"], 4);
         assert_eq!(request["priority"], 75);
         assert_eq!(request["timeout_seconds"], 600);
+        assert_eq!(request["keep"], 30 * 86_400);
         // The node takes exactly these fields, and no others.
         let typed: weft_node::submit::SubmitRequest = serde_json::from_value(request).unwrap();
         assert!(typed.output.unwrap().is_absolute() && typed.scene.is_absolute());
@@ -217,6 +220,7 @@ mod tests {
             (&["--arg", "a=1", "--arg", "a=2"], "given twice"),
             (&["--ram", "-1"], "GiB"),
             (&["--priority", "101"], "0 to 100"),
+            (&["--keep", "0d"], "no duration"),
             (&["--expect-md5", "12"], "32 hex digits"),
         ] {
             let error = request(rest).unwrap_err();

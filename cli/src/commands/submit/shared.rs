@@ -104,6 +104,14 @@ pub(crate) struct Shared {
         help_heading = "How to render"
     )]
     timeout: Option<Duration>,
+    /// How long to keep the job once it is over, like 30d, or `forever`; as `weft retention` says otherwise
+    #[arg(
+        long,
+        value_name = "DURATION|forever",
+        value_parser = values::keep,
+        help_heading = "How to render"
+    )]
+    keep: Option<values::KeepFor>,
 }
 
 impl Basics {
@@ -153,6 +161,7 @@ impl Shared {
             "tags": self.tags,
             "priority": self.priority,
             "retries": self.retries,
+            "keep": self.keep.map(|keep| keep.request()),
             "timeout_seconds": self.timeout.map(|timeout| timeout.as_secs()),
         }))
     }
