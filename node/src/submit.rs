@@ -94,6 +94,9 @@ pub struct SubmitRequest {
     pub gpu_model: Option<String>,
     /// Tags that the node must have.
     pub tags: Vec<String>,
+    /// Each task takes no more of its node than is needed, and leaves the rest to others; as the engine
+    /// says where nothing is said.
+    pub share: Option<bool>,
     /// 0 to 100.
     pub priority: Option<u8>,
     /// How many frames one process renders.
@@ -197,7 +200,8 @@ pub fn prepare(
     }
     let wanted: Vec<i32> = frames.iter().filter_map(|frame| i32::try_from(*frame).ok()).collect();
     let needs = needs(request, &offered.profiles)?;
-    let mut spec = draft(request, &engine, frames, test_frames, output, owner)?;
+    let shares = definition.is_some_and(|definition| definition.shares);
+    let mut spec = draft(request, (&engine, shares), frames, test_frames, output, owner)?;
     spec.needs = needs;
     let renderer = analysis.as_ref().map_or("", |analysis| &analysis.scene_info.renderer);
     if let Some(definition) = definition {
@@ -439,6 +443,7 @@ fn check_command(
         work: "/work".into(),
         inputs: "/inputs".into(),
         threads: 1,
+        gpus: String::new(),
         name: output.to_owned(),
         format: request.format.clone(),
         camera: request.camera.clone(),
@@ -470,9 +475,10 @@ fn check_output(folder: &Path) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// The spec but for its files and needs; `shares` says whether the engine's tasks claim shares of nodes.
 fn draft(
     request: &SubmitRequest,
-    engine: &str,
+    (engine, shares): (&str, bool),
     frames: Vec<i64>,
     test_frames: Vec<i64>,
     output: String,
@@ -520,6 +526,7 @@ fn draft(
         timeout: u32::try_from(request.timeout_seconds.unwrap_or(0)).unwrap_or(u32::MAX),
         fresh: request.fresh,
         check: request.check.unwrap_or(0),
+        share: request.share.unwrap_or(shares),
     })
 }
 

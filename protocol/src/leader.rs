@@ -2,17 +2,22 @@
 //! authority: whatever it forgets or gets wrong costs duplicate work, not a result.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::claim::Portion;
 use crate::ids::{BlobId, JobId, NodeId};
 use crate::job::table::{Jobs, TaskState};
 use crate::job::task::TaskKey;
 use crate::job::trouble::benched;
 use crate::ledger::Ledger;
 use crate::schedule::plan::plan;
-use crate::schedule::{NodeView, Rendering, View, Waiting};
+use crate::schedule::{NodeView, Process, Rendering, Room, View, Waiting};
 use crate::time::Time;
-use crate::wire::control::{Advert, AttemptKey, Closed, Lease, Message, Phase, Report, Standing};
+use crate::wire::control::{
+    Advert, AttemptKey, Claimed, Closed, Lease, Message, Phase, Report, Standing,
+};
+use crate::worker::MAX_ATTEMPTS;
 
 /// How long a new leader waits for the reports of nodes that are alive before it hands out work:
 /// what they render already must not be started a second time.
@@ -47,17 +52,34 @@ pub struct Held {
     /// The number of its assignment; 0 when it was granted by an earlier leader.
     seq: u64,
     granted: Time,
-    /// Since when it was seen to render with its node to itself; none while it isn't, or with others in
+    /// The share of its node that its process has claimed; none where that is all of it, or where nobody
+    /// said so yet.
+    share: Option<Arc<Share>>,
+    /// Since when it was seen to render with its process to itself; none while it isn't, or with others in
     /// a run.
     rendering: Option<Time>,
 }
 
+/// What a process has claimed of its node, where that is not all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Share {
+    /// Tells the processes of a node apart.
+    number: u64,
+    claim: Portion,
+}
+
 impl Held {
     const fn new(node: NodeId, attempt: AttemptKey, phase: Phase, seq: u64, now: Time) -> Self {
-        Self { node, attempt, phase, seq, granted: now, rendering: None }
+        Self { node, attempt, phase, seq, granted: now, share: None, rendering: None }
     }
 
-    /// Its holder says how far it is, and whether it works on nothing else.
+    /// What its process has claimed of its node, together with others of its run; none where that is all of it.
+    #[must_use]
+    pub fn claim(&self) -> Option<&Portion> {
+        self.share.as_ref().map(|share| &share.claim)
+    }
+
+    /// Its holder says how far it is, and whether its process works on nothing else.
     fn tell(&mut self, now: Time, attempt: AttemptKey, phase: Phase, alone: bool) {
         (self.attempt, self.phase) = (attempt, phase);
         match phase {
@@ -66,6 +88,9 @@ impl Held {
         }
     }
 }
+
+/// The processes that have shares of nodes, by their numbers.
+type Shares = BTreeMap<NodeId, BTreeMap<u64, (AttemptKey, Arc<Share>)>>;
 
 /// Leases, by what they are for.
 type Leases = BTreeMap<(JobId, TaskKey), Held>;
@@ -85,6 +110,8 @@ struct Worker {
     held: BTreeSet<BlobId>,
     /// What keeps it from taking work; whether it has said so since its last report.
     standing: (Standing, bool),
+    /// What it has claimed in parts, as it said before the report of that number.
+    claims: (u64, Vec<Claimed>),
 }
 
 /// The leader's machine, for one term.
@@ -114,6 +141,8 @@ pub struct Leader {
     adverts: BTreeMap<NodeId, (u64, u32)>,
     /// Who is benched, by the facts of that revision of the ledger: going through all jobs takes long.
     benched: (Option<u64>, BTreeSet<NodeId>),
+    /// How many processes with shares were told of.
+    shares: u64,
     dirty: bool,
 }
 
@@ -136,6 +165,7 @@ impl Leader {
             views: (None, BTreeMap::new()),
             adverts: BTreeMap::new(),
             benched: (None, BTreeSet::new()),
+            shares: 0,
             dirty: true,
         }
     }
@@ -201,6 +231,14 @@ impl Leader {
         self.dirty = true;
     }
 
+    /// A worker says what its attempts have claimed in parts, before its report of that number.
+    pub fn claims(&mut self, from: NodeId, report: u64, claims: Vec<Claimed>) {
+        // More than a node works on is no word of its attempts.
+        let of: usize = claims.iter().map(|claimed| claimed.of.len().max(1)).sum();
+        let claims = if of > MAX_ATTEMPTS { Vec::new() } else { claims };
+        self.workers.entry(from).or_default().claims = (report, claims);
+    }
+
     /// What keeps a node from taking work, as it said itself.
     #[must_use]
     pub fn told(&self, node: &NodeId) -> Option<&Standing> {
@@ -234,23 +272,42 @@ impl Leader {
             worker.held = held;
             self.dirty = true;
         }
-        let running: BTreeMap<(JobId, TaskKey), (AttemptKey, Phase)> = report
-            .running
-            .iter()
-            .map(|(attempt, _, phase)| ((attempt.job, attempt.task), (*attempt, *phase)))
-            .collect();
+        let claims = std::mem::take(&mut worker.claims);
+        let claims = if claims.0 == report.seq { claims.1 } else { Vec::new() };
+        let mut shares: BTreeMap<usize, (Arc<Share>, bool)> = BTreeMap::new();
+        for Claimed { claim, of } in claims {
+            self.shares += 1;
+            let share = Arc::new(Share { number: self.shares, claim });
+            let alone = of.len() == 1;
+            shares.extend(of.into_iter().map(|at| (at as usize, (Arc::clone(&share), alone))));
+        }
+        let whole = report.running.len() == 1;
+        let running: BTreeMap<(JobId, TaskKey), (AttemptKey, Phase, Option<Arc<Share>>, bool)> =
+            report
+                .running
+                .iter()
+                .enumerate()
+                .map(|(at, (attempt, _, phase))| {
+                    let (share, alone) = shares.remove(&at).unzip();
+                    let running = (*attempt, *phase, share, alone.unwrap_or(whole));
+                    ((attempt.job, attempt.task), running)
+                })
+                .collect();
         self.keep(|key, held| {
             let untaken = held.seq > report.assigned && now.since(held.granted) < UNTAKEN;
             held.node != from || running.contains_key(key) || untaken
         });
-        let alone = running.len() == 1;
-        for (key, (attempt, phase)) in running {
+        for (key, (attempt, phase, share, alone)) in running {
             let known = [self.leases.get_mut(&key), self.seconds.get_mut(&key)];
             if let Some(held) = known.into_iter().flatten().find(|held| held.node == from) {
+                let claim = share.as_ref().map(|share| &share.claim);
+                self.dirty |= held.claim() != claim;
+                held.share = share;
                 held.tell(now, attempt, phase, alone);
                 continue;
             }
             let mut held = Held::new(from, attempt, phase, 0, now);
+            held.share = share;
             held.tell(now, attempt, phase, alone);
             // Two nodes on one task: the join decides. Nobody is disturbed, and no third one begins.
             match self.leases.contains_key(&key) {
@@ -301,6 +358,34 @@ impl Leader {
         });
     }
 
+    /// Which nodes some attempt has whole; and the processes that have shares of others, each with one of its
+    /// attempts.
+    fn claimed(&self) -> (BTreeSet<NodeId>, Shares) {
+        let (mut busy, mut shares) = (BTreeSet::new(), Shares::new());
+        for held in self.leases() {
+            match &held.share {
+                None => _ = busy.insert(held.node),
+                Some(share) => {
+                    let of = shares.entry(held.node).or_default();
+                    of.insert(share.number, (held.attempt, Arc::clone(share)));
+                }
+            }
+        }
+        (busy, shares)
+    }
+
+    /// What is free of a node that has so much: what its tasks have claimed is not.
+    #[must_use]
+    pub fn free(&self, node: &NodeId, has: Portion) -> Portion {
+        let held = || self.leases().filter(|held| held.node == *node);
+        if held().any(|held| held.share.is_none()) {
+            return Portion::default();
+        }
+        let shares: BTreeMap<u64, &Portion> =
+            held().filter_map(|held| Some((held.share.as_ref()?.number, held.claim()?))).collect();
+        shares.into_values().fold(has, |left, claim| left.without(claim))
+    }
+
     /// What the scheduler sees.
     fn view(
         &mut self,
@@ -310,7 +395,7 @@ impl Leader {
         alive: &BTreeSet<NodeId>,
     ) -> View {
         let Ledger { jobs, settings, .. } = ledger;
-        let busy: BTreeSet<NodeId> = self.leases().map(|held| held.node).collect();
+        let (busy, shares) = self.claimed();
         if self.benched.0 != Some(ledger.revision()) {
             let nodes = benched(jobs, settings).into_keys().collect();
             self.benched = (Some(ledger.revision()), nodes);
@@ -330,9 +415,19 @@ impl Leader {
             let worker = self.workers.get(node);
             let reports = self.hears(now, node);
             let standing = worker.map(|worker| &worker.standing.0);
-            let idle = there && reports && !busy.contains(node);
-            // It says only which of the idle ones is taken.
-            let held = worker.map(|worker| &worker.held).filter(|held| idle && !held.is_empty());
+            let room = match shares.get(node) {
+                _ if !there || !reports || busy.contains(node) => Room::Nothing,
+                None => Room::Whole,
+                Some(shares) => {
+                    let all = Portion::all(&advert.hardware);
+                    let left = shares.values().fold(all, |left, (_, s)| left.without(&s.claim));
+                    Room::Part(left)
+                }
+            };
+            // It says only which of those with room is taken.
+            let has_room = room != Room::Nothing;
+            let held = worker.map(|worker| &worker.held);
+            let held = held.filter(|held| has_room && !held.is_empty());
             let holds = held
                 .into_iter()
                 .flat_map(|held| jobs.iter().filter(|(_, _, spec)| held.contains(&spec.inputs)));
@@ -348,7 +443,7 @@ impl Leader {
                 renders: advert.role.renders(),
                 ..NodeView::default()
             });
-            (view.off, view.idle) = (!there, idle);
+            (view.off, view.room) = (!there, room);
             view.closed = None
                 .or_else(|| settings.drained(node).map(|_| Closed::Drained))
                 .or_else(|| standing.and_then(|standing| standing.closed))
@@ -363,6 +458,13 @@ impl Leader {
         }
         let (limits, served) = (settings.limits(), std::mem::take(&mut self.served));
         let mut view = View { nodes, limits, served, ..View::default() };
+        for (node, shares) in shares {
+            let process = |(at, share): (AttemptKey, Arc<Share>)| {
+                let (job, step, claim) = (at.job, at.task.step, share.claim.clone());
+                Process { node, job, step, claim }
+            };
+            view.processes.extend(shares.into_values().map(process));
+        }
         view.sought = self.sought.iter().map(|(job, (_, tasks))| (*job, tasks.clone())).collect();
         for ((job, task), held) in &self.leases {
             view.leased.entry(*job).or_default().insert(*task, held.node);
@@ -425,7 +527,6 @@ impl Leader {
             if self.served.len() < MAX_SERVED || self.served.contains_key(&spec.owner) {
                 self.served.insert(spec.owner.clone(), turn);
             }
-            let hardware = adverts.get(&node).map(|advert| &advert.hardware);
             let workers = &self.workers;
             let holders = holders.entry(spec.inputs).or_insert_with(|| {
                 let holders = workers.iter().filter(|(_, w)| w.held.contains(&spec.inputs));
@@ -436,16 +537,16 @@ impl Leader {
                 holders.iter().copied().chain(submitter).filter(|n| *n != node).collect();
             let worker = self.workers.entry(node).or_default();
             worker.assigned += 1;
-            let lease = Lease {
-                attempt,
-                cores: hardware.map_or(1, |hardware| hardware.cpu_cores),
-                ram: hardware.map_or(0, |hardware| hardware.ram),
-                gpus: (0..).take(hardware.map_or(0, |hardware| hardware.gpus.len())).collect(),
-            };
+            let lease = Lease::new(attempt, &assignment.claim);
+            let share = spec.share.then(|| {
+                self.shares += 1;
+                Arc::new(Share { number: self.shares, claim: assignment.claim })
+            });
             let seq = worker.assigned;
             let more = assignment.more;
             for attempt in more.iter().chain([&attempt]) {
-                let held = Held::new(node, *attempt, Phase::Preparing, seq, now);
+                let mut held = Held::new(node, *attempt, Phase::Preparing, seq, now);
+                held.share.clone_from(&share);
                 let key = (attempt.job, attempt.task);
                 if is_second {
                     self.doubled.insert((attempt.job, attempt.task, attempt.generation));

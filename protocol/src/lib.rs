@@ -2,6 +2,7 @@
 //! randomness of its own. Time and random seeds are arguments; effects are plain data.
 
 pub mod certificate;
+pub mod claim;
 pub mod content;
 pub mod election;
 pub mod fact;

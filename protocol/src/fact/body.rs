@@ -171,7 +171,7 @@ impl Body {
         fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, FactError> {
             wire::decode(bytes, super::MAX_BODY).map_err(|_| FactError::Body)
         }
-        if version != 1 && !matches!((kind, version), (Kind::SPEC | Kind::SETTING, 2)) {
+        if version != 1 && !matches!((kind, version), (Kind::SPEC, 2 | 3) | (Kind::SETTING, 2)) {
             return Ok(None);
         }
         Ok(Some(match kind {

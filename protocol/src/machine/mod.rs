@@ -552,6 +552,11 @@ impl Machine {
             Message::Sought(job, Some(bringing)) => {
                 self.sought(now, job, bringing.into_iter().collect());
             }
+            Message::Claims(report, claims) => {
+                if let Some(leader) = &mut self.leader {
+                    leader.claims(from, report, claims);
+                }
+            }
             Message::Standing(standing) => {
                 if let Some(leader) = &mut self.leader {
                     leader.standing(from, standing);

@@ -29,6 +29,7 @@ pub(super) enum Placeholder {
     Work,
     Inputs,
     Threads,
+    Gpus,
     Format,
     Extension,
     JobName,
@@ -48,7 +49,7 @@ pub(super) enum Placeholder {
     Arg(String),
 }
 
-const PLACEHOLDERS: [(&str, Placeholder); 29] = [
+const PLACEHOLDERS: [(&str, Placeholder); 30] = [
     ("scene", Placeholder::Scene),
     ("scene_dir", Placeholder::SceneDir),
     ("frame", Placeholder::Frame),
@@ -62,6 +63,7 @@ const PLACEHOLDERS: [(&str, Placeholder); 29] = [
     ("work", Placeholder::Work),
     ("inputs", Placeholder::Inputs),
     ("threads", Placeholder::Threads),
+    ("gpus", Placeholder::Gpus),
     ("format", Placeholder::Format),
     ("ext", Placeholder::Extension),
     ("name", Placeholder::JobName),

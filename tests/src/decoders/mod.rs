@@ -47,7 +47,7 @@ pub fn target(name: &str) -> Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 36] = [
+pub const TARGETS: [Target; 37] = [
     Target {
         name: "control",
         feed: |bytes| message::<control::Message>(bytes, control::MAX_MESSAGE),
@@ -64,6 +64,7 @@ pub const TARGETS: [Target; 36] = [
     Target { name: "fact_setting_2", feed: |bytes| body_of(Kind::SETTING, 2, bytes) },
     Target { name: "fact_spec", feed: |bytes| body(Kind::SPEC, bytes) },
     Target { name: "fact_spec_2", feed: |bytes| body_of(Kind::SPEC, 2, bytes) },
+    Target { name: "fact_spec_3", feed: |bytes| body_of(Kind::SPEC, 3, bytes) },
     Target { name: "fact_control", feed: |bytes| body(Kind::CONTROL, bytes) },
     Target { name: "fact_outcomes", feed: |bytes| body(Kind::OUTCOMES, bytes) },
     Target { name: "fact_delivery", feed: |bytes| body(Kind::DELIVERY, bytes) },

@@ -172,6 +172,7 @@ impl World {
             timeout: 0,
             fresh: false,
             check: 0,
+            share: false,
         }
     }
 
