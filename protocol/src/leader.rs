@@ -1,23 +1,25 @@
 //! What a leader does: it keeps leases and hands out attempts. It optimises, and is never an
 //! authority: whatever it forgets or gets wrong costs duplicate work, not a result.
 
+mod held;
+mod view;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::claim::Portion;
 use crate::ids::{BlobId, JobId, NodeId};
 use crate::job::table::{Jobs, TaskState};
 use crate::job::task::TaskKey;
-use crate::job::trouble::benched;
 use crate::ledger::Ledger;
 use crate::schedule::plan::plan;
-use crate::schedule::{NodeView, Process, Rendering, Room, View, Waiting};
+use crate::schedule::{NodeView, Waiting};
 use crate::time::Time;
-use crate::wire::control::{
-    Advert, AttemptKey, Claimed, Closed, Lease, Message, Phase, Report, Standing,
-};
+use crate::wire::control::{Advert, AttemptKey, Claimed, Lease, Message, Phase, Report, Standing};
 use crate::worker::MAX_ATTEMPTS;
+use held::{Leases, Share, of_job};
+
+pub use held::Held;
 
 /// How long a new leader waits for the reports of nodes that are alive before it hands out work:
 /// what they render already must not be started a second time.
@@ -39,68 +41,6 @@ pub const REPORT_PERIOD: Duration = Duration::from_millis(1000);
 pub const SEEK: Duration = Duration::from_secs(30);
 /// A node that has not reported for this long gets nothing new.
 pub const SILENT: Duration = Duration::from_millis(3000);
-
-/// One lease, as the leader keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
-    /// Who holds it.
-    pub node: NodeId,
-    /// The round and try that it is for.
-    pub attempt: AttemptKey,
-    /// How far it is, as last reported.
-    pub phase: Phase,
-    /// The number of its assignment; 0 when it was granted by an earlier leader.
-    seq: u64,
-    granted: Time,
-    /// The share of its node that its process has claimed; none where that is all of it, or where nobody
-    /// said so yet.
-    share: Option<Arc<Share>>,
-    /// Since when it was seen to render with its process to itself; none while it isn't, or with others in
-    /// a run.
-    rendering: Option<Time>,
-}
-
-/// What a process has claimed of its node, where that is not all of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Share {
-    /// Tells the processes of a node apart.
-    number: u64,
-    claim: Portion,
-}
-
-impl Held {
-    const fn new(node: NodeId, attempt: AttemptKey, phase: Phase, seq: u64, now: Time) -> Self {
-        Self { node, attempt, phase, seq, granted: now, share: None, rendering: None }
-    }
-
-    /// What its process has claimed of its node, together with others of its run; none where that is all of it.
-    #[must_use]
-    pub fn claim(&self) -> Option<&Portion> {
-        self.share.as_ref().map(|share| &share.claim)
-    }
-
-    /// Its holder says how far it is, and whether its process works on nothing else.
-    fn tell(&mut self, now: Time, attempt: AttemptKey, phase: Phase, alone: bool) {
-        (self.attempt, self.phase) = (attempt, phase);
-        match phase {
-            Phase::Rendering(_) if alone => _ = self.rendering.get_or_insert(now),
-            _ => self.rendering = None,
-        }
-    }
-}
-
-/// The processes that have shares of nodes, by their numbers.
-type Shares = BTreeMap<NodeId, BTreeMap<u64, (AttemptKey, Arc<Share>)>>;
-
-/// Leases, by what they are for.
-type Leases = BTreeMap<(JobId, TaskKey), Held>;
-
-/// The leases of a job.
-fn of_job<'a>(leases: &'a Leases, job: &JobId) -> impl Iterator<Item = &'a Held> + use<'a> {
-    let job = *job;
-    let first = (job, TaskKey { frame: i32::MIN, ..TaskKey::default() });
-    leases.range(first..).take_while(move |((j, _), _)| *j == job).map(|(_, held)| held)
-}
 
 #[derive(Clone, Debug, Default)]
 struct Worker {
@@ -356,130 +296,6 @@ impl Leader {
                 task.generation == *generation && task.state(retries) == TaskState::Open
             })
         });
-    }
-
-    /// Which nodes some attempt has whole; and the processes that have shares of others, each with one of its
-    /// attempts.
-    fn claimed(&self) -> (BTreeSet<NodeId>, Shares) {
-        let (mut busy, mut shares) = (BTreeSet::new(), Shares::new());
-        for held in self.leases() {
-            match &held.share {
-                None => _ = busy.insert(held.node),
-                Some(share) => {
-                    let of = shares.entry(held.node).or_default();
-                    of.insert(share.number, (held.attempt, Arc::clone(share)));
-                }
-            }
-        }
-        (busy, shares)
-    }
-
-    /// What is free of a node that has so much: what its tasks have claimed is not.
-    #[must_use]
-    pub fn free(&self, node: &NodeId, has: Portion) -> Portion {
-        let held = || self.leases().filter(|held| held.node == *node);
-        if held().any(|held| held.share.is_none()) {
-            return Portion::default();
-        }
-        let shares: BTreeMap<u64, &Portion> =
-            held().filter_map(|held| Some((held.share.as_ref()?.number, held.claim()?))).collect();
-        shares.into_values().fold(has, |left, claim| left.without(claim))
-    }
-
-    /// What the scheduler sees.
-    fn view(
-        &mut self,
-        now: Time,
-        ledger: &Ledger,
-        adverts: &BTreeMap<NodeId, Advert>,
-        alive: &BTreeSet<NodeId>,
-    ) -> View {
-        let Ledger { jobs, settings, .. } = ledger;
-        let (busy, shares) = self.claimed();
-        if self.benched.0 != Some(ledger.revision()) {
-            let nodes = benched(jobs, settings).into_keys().collect();
-            self.benched = (Some(ledger.revision()), nodes);
-        }
-        let benched = &self.benched.1;
-        let absent = || self.absent.iter().filter(|(node, _)| !adverts.contains_key(*node));
-        let is_member = |node: &NodeId| !ledger.members.is_revoked(node);
-        let known = || adverts.iter().chain(absent()).filter(|(node, _)| is_member(node));
-        let mut nodes = std::mem::take(&mut self.views.1);
-        if self.views.0 != Some(ledger.settings_revision()) {
-            nodes.clear();
-        }
-        let mut count = 0;
-        for (node, advert) in known() {
-            count += 1;
-            let there = alive.contains(node);
-            let worker = self.workers.get(node);
-            let reports = self.hears(now, node);
-            let standing = worker.map(|worker| &worker.standing.0);
-            let room = match shares.get(node) {
-                _ if !there || !reports || busy.contains(node) => Room::Nothing,
-                None => Room::Whole,
-                Some(shares) => {
-                    let all = Portion::all(&advert.hardware);
-                    let left = shares.values().fold(all, |left, (_, s)| left.without(&s.claim));
-                    Room::Part(left)
-                }
-            };
-            // It says only which of those with room is taken.
-            let has_room = room != Room::Nothing;
-            let held = worker.map(|worker| &worker.held);
-            let held = held.filter(|held| has_room && !held.is_empty());
-            let holds = held
-                .into_iter()
-                .flat_map(|held| jobs.iter().filter(|(_, _, spec)| held.contains(&spec.inputs)));
-            if self.adverts.get(node) != Some(&advert.revision) {
-                self.adverts.insert(*node, advert.revision);
-                nodes.remove(node);
-            }
-            let view = nodes.entry(*node).or_insert_with(|| NodeView {
-                hardware: advert.hardware.clone(),
-                engines: advert.engines.clone(),
-                tags: advert.tags.clone(),
-                price: settings.price(advert),
-                renders: advert.role.renders(),
-                ..NodeView::default()
-            });
-            (view.off, view.room) = (!there, room);
-            view.closed = None
-                .or_else(|| settings.drained(node).map(|_| Closed::Drained))
-                .or_else(|| standing.and_then(|standing| standing.closed))
-                .or_else(|| benched.contains(node).then_some(Closed::Benched));
-            view.refused = standing.map(|standing| standing.refused.clone()).unwrap_or_default();
-            view.holds = holds.map(|(id, _, _)| id).collect();
-        }
-        self.views.0 = Some(ledger.settings_revision());
-        if nodes.len() > count {
-            let known: BTreeSet<&NodeId> = known().map(|(node, _)| node).collect();
-            nodes.retain(|node, _| known.contains(node));
-        }
-        let (limits, served) = (settings.limits(), std::mem::take(&mut self.served));
-        let mut view = View { nodes, limits, served, ..View::default() };
-        for (node, shares) in shares {
-            let process = |(at, share): (AttemptKey, Arc<Share>)| {
-                let (job, step, claim) = (at.job, at.task.step, share.claim.clone());
-                Process { node, job, step, claim }
-            };
-            view.processes.extend(shares.into_values().map(process));
-        }
-        view.sought = self.sought.iter().map(|(job, (_, tasks))| (*job, tasks.clone())).collect();
-        for ((job, task), held) in &self.leases {
-            view.leased.entry(*job).or_default().insert(*task, held.node);
-            let Held { node, attempt, phase, rendering, .. } = *held;
-            let doubled = self.seconds.contains_key(&(*job, *task))
-                || self.doubled.contains(&(*job, *task, attempt.generation));
-            if let (Phase::Rendering(progress), Some(since), false) = (phase, rendering, doubled) {
-                let elapsed = u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX);
-                view.rendering.push(Rendering { node, attempt, elapsed, progress });
-            }
-        }
-        for ((job, task), held) in &self.seconds {
-            view.seconds.entry(*job).or_default().insert(*task, held.node);
-        }
-        view
     }
 
     /// Time has passed, or something changed: hands out what can be handed out.
