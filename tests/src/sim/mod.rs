@@ -26,7 +26,7 @@ mod world;
 pub use clock::{MILLI, Moment, SECOND, micros};
 pub use disk::Disk;
 pub use keys::{Check, Keys};
-pub use node::{Node, Run};
+pub use node::{Node, Run, hardware};
 pub use planted::Planted;
 pub use record::{Notice, Promise, Record};
 pub use run::{Figures, Outcome, Setup, run};
