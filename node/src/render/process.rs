@@ -257,7 +257,7 @@ pub(super) async fn run(
     });
     let last = std::mem::take(&mut seen.warned);
     finished.observed = seen.observed(&last);
-    let held = finished.observed.peak_memory.max(finished.report.peak_memory);
+    let held = finished.observed.peak_memory.max(finished.report.held());
     finished.observed.peak_memory = held;
     (finished.fatal, finished.licence_refused) = (seen.fatal, seen.licence_refused);
     Some(finished)
