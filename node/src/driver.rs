@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use libp2p::Multiaddr;
 use tokio::sync::mpsc;
 use weft_protocol::fact::Fact;
 use weft_protocol::ids::{FactId, JobId, NodeId};
@@ -24,8 +23,6 @@ use crate::reuse;
 pub(crate) const TERM: &str = "term";
 /// How often nodes that are known and not connected are dialled.
 const REDIAL: Duration = Duration::from_secs(2);
-/// How many connections a node seeks by itself; beyond that others come to it.
-const MAX_SOUGHT: usize = 40;
 
 /// A write that waits for the disk.
 struct Write {
@@ -142,7 +139,11 @@ impl Driver {
                 Command::Answer(request, answer) => self.node.answer(request, answer),
                 Command::Changed(job) => self.node.changed(job),
                 Command::Seek(job) => drop(tokio::spawn(reuse::seek(Arc::clone(&self.node), job))),
-                Command::LeaderChanged => self.node.leader_changed(),
+                Command::LeaderChanged => {
+                    self.node.leader_changed();
+                    // In a large studio nobody is connected to it yet.
+                    self.next_dial = tokio::time::Instant::now();
+                }
                 Command::Set => self.set = true,
                 Command::Close(node, why) => {
                     tracing::warn!(node = %node.short(), why, "a connection is closed");
@@ -243,16 +244,8 @@ impl Driver {
             return;
         }
         self.next_dial = now + REDIAL;
-        let (connected, contacts) = self.node.contacts();
-        if connected >= MAX_SOUGHT {
-            return;
-        }
-        for (node, addresses) in contacts {
-            let addresses: Vec<Multiaddr> =
-                addresses.iter().filter_map(|address| address.parse().ok()).collect();
-            if !addresses.is_empty() {
-                self.node.network.dial(node, addresses);
-            }
+        for (node, addresses) in self.node.contacts() {
+            self.node.dial(node, &addresses);
         }
     }
 }

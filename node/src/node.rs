@@ -280,26 +280,36 @@ impl Shared {
         pinned.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
 
-    /// How many peers are connected, and where others may be reached.
-    pub(crate) fn contacts(&self) -> (usize, Vec<Contact>) {
-        let machine = self.machine();
+    /// Who is to be dialled now, each with its addresses.
+    pub(crate) fn contacts(&self) -> Vec<Contact> {
+        let mut machine = self.machine();
+        let sought = machine.to_dial().into_iter();
+        let mut contacts: Vec<Contact> = sought.map(|(node, at)| (Some(node), at)).collect();
         let connected = machine.connected();
-        let mut contacts: Vec<Contact> = machine
-            .contacts
-            .iter()
-            .filter(|(node, _)| !connected.contains(*node))
-            .filter(|(node, _)| !machine.ledger.members.is_revoked(node))
-            .map(|(node, addresses)| (Some(*node), addresses.clone()))
-            .collect();
-        let alone = connected.is_empty();
-        contacts.extend(
-            self.known_peers
-                .iter()
-                .filter_map(|address| split_peer(address))
-                .filter(|(node, _)| node.map_or(alone, |node| !connected.contains(&node)))
-                .map(|(node, address)| (node, vec![address])),
-        );
-        (connected.len(), contacts)
+        let (alone, large) = (connected.is_empty(), machine.is_large());
+        let known = self.known_peers.iter().filter_map(|address| split_peer(address));
+        let wanted = known.filter(|(node, _)| match node {
+            Some(node) => alone || !large && !connected.contains(node),
+            None => alone,
+        });
+        contacts.extend(wanted.map(|(node, address)| (node, vec![address])));
+        contacts
+    }
+
+    /// Where a node is, in a studio so large that this one need not be connected to it.
+    fn place(&self, node: &NodeId) -> Vec<Multiaddr> {
+        let machine = self.machine();
+        let known = machine.contacts.get(node).filter(|_| machine.is_large());
+        known.into_iter().flatten().filter_map(|address| address.parse().ok()).collect()
+    }
+
+    /// Dials a node.
+    pub(crate) fn dial(&self, node: Option<NodeId>, addresses: &[String]) {
+        let addresses: Vec<Multiaddr> =
+            addresses.iter().filter_map(|address| address.parse().ok()).collect();
+        if !addresses.is_empty() {
+            self.network.dial(node, addresses);
+        }
     }
 
     /// This node's advert, with an address that it listens on now.
@@ -453,6 +463,10 @@ pub async fn run(
         changes: broadcast::channel(4096).0,
         config,
     });
+    let places = Arc::downgrade(&shared);
+    network.ask_places_of(Box::new(move |node| {
+        places.upgrade().map(|node_here| node_here.place(node)).unwrap_or_default()
+    }));
     let api_wanted = options.api.as_ref().or(shared.config.node.api.as_ref()).cloned();
     let api = api::serve(&shared, api_wanted.as_deref()).await?;
     let tasks = [

@@ -54,6 +54,13 @@ struct Worker {
     claims: (u64, Vec<Claimed>),
 }
 
+/// What a report tells of an attempt.
+struct Told {
+    attempt: AttemptKey,
+    phase: Phase,
+    share: Option<Arc<Share>>,
+}
+
 /// The leader's machine, for one term.
 #[derive(Clone, Debug)]
 pub struct Leader {
@@ -222,22 +229,17 @@ impl Leader {
             shares.extend(of.into_iter().map(|at| (at as usize, (Arc::clone(&share), alone))));
         }
         let whole = report.running.len() == 1;
-        let running: BTreeMap<(JobId, TaskKey), (AttemptKey, Phase, Option<Arc<Share>>, bool)> =
-            report
-                .running
-                .iter()
-                .enumerate()
-                .map(|(at, (attempt, _, phase))| {
-                    let (share, alone) = shares.remove(&at).unzip();
-                    let running = (*attempt, *phase, share, alone.unwrap_or(whole));
-                    ((attempt.job, attempt.task), running)
-                })
-                .collect();
+        let running = report.running.iter().enumerate().map(|(at, (attempt, _, phase))| {
+            let (share, alone) = shares.remove(&at).unzip();
+            let told = Told { attempt: *attempt, phase: *phase, share };
+            ((attempt.job, attempt.task), (told, alone.unwrap_or(whole)))
+        });
+        let running: BTreeMap<(JobId, TaskKey), (Told, bool)> = running.collect();
         self.keep(|key, held| {
             let untaken = held.seq > report.assigned && now.since(held.granted) < UNTAKEN;
             held.node != from || running.contains_key(key) || untaken
         });
-        for (key, (attempt, phase, share, alone)) in running {
+        for (key, (Told { attempt, phase, share }, alone)) in running {
             let known = [self.leases.get_mut(&key), self.seconds.get_mut(&key)];
             if let Some(held) = known.into_iter().flatten().find(|held| held.node == from) {
                 let claim = share.as_ref().map(|share| &share.claim);

@@ -5,6 +5,7 @@ use crate::hardware::Needs;
 use crate::ids::StudioId;
 use crate::job::samples::{advert, done, fact, failed, node, outcome, spec};
 use crate::job::spec::JobSpec;
+use crate::wire::control::Closed;
 
 struct World {
     leader: Leader,

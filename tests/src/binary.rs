@@ -15,9 +15,29 @@ const GIVEN: &str = "WEFT_TEST_BINARY";
 pub fn weft_binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| match std::env::var_os(GIVEN) {
-        Some(given) => PathBuf::from(given),
+        Some(given) => {
+            let given = PathBuf::from(given);
+            tell_age(&given);
+            given
+        }
         None => build(),
     })
+}
+
+/// Says so where a given binary was built before the test that drives it: figures of an old one have been taken
+/// for those of the code beside it.
+fn tell_age(given: &Path) {
+    let built = |path: &Path| path.metadata().and_then(|found| found.modified());
+    let test = std::env::current_exe().and_then(|test| built(&test));
+    if let (Ok(binary), Ok(test)) = (built(given), test)
+        && let Ok(older) = test.duration_since(binary)
+    {
+        let given = given.display();
+        let minutes = older.as_secs().div_ceil(60);
+        eprintln!(
+            "note: {given} was built {minutes} minutes before this test, perhaps from other code"
+        );
+    }
 }
 
 fn build() -> PathBuf {

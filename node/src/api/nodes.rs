@@ -28,6 +28,9 @@ const TOLD_TO_THE_LEADER: [&str; 4] = ["closed", "licences_refused", "free", "ta
 /// The most tasks that a node's document lists; quick ones go out by the hundred.
 const MAX_TASKS: usize = 64;
 
+/// Those that it knows best where a studio is so large that other nodes aren't connected to everybody.
+const SEEN_BY_THE_LEADER: [&str; 2] = ["alive", "state"];
+
 /// What keeps a node from taking work, as far as this node knows.
 struct Standing {
     drained: Option<Value>,
@@ -243,12 +246,18 @@ pub(super) async fn nodes(node: State, Query(query): Query<NodesQuery>) -> Json<
     let benched = benched(&node);
     let mut documents: Vec<Value> =
         adverts.iter().map(|advert| node_document(&node, advert, &counts, &benched)).collect();
+    let large = node.machine().is_large();
     for (document, advert) in documents.iter_mut().zip(&adverts) {
-        if let Some(seen) = standings.get(&advert.node) {
-            for field in TOLD_TO_THE_LEADER {
-                document[field] = seen[field].clone();
+        if let Some(mut seen) = standings.remove(&advert.node) {
+            let seen_there: &[&str] = if large { &SEEN_BY_THE_LEADER } else { &[] };
+            for field in TOLD_TO_THE_LEADER.iter().chain(seen_there) {
+                document[*field] = seen[*field].take();
             }
         }
+    }
+    if large {
+        // This node need not have heard of everybody, and its leader is connected to all.
+        documents.extend(standings.into_values());
     }
     if query.held {
         held::add_to_nodes(&node, &mut documents).await;

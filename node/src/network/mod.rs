@@ -8,6 +8,9 @@ pub(crate) mod place;
 mod streams;
 pub mod swarm;
 
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
 use libp2p::{Multiaddr, StreamProtocol, identity};
 use tokio::sync::mpsc;
 use weft_protocol::ids::{NodeId, StudioId};
@@ -46,7 +49,17 @@ pub struct Network {
     orders: mpsc::Sender<Order>,
     control: streams::Control,
     links: links::Links,
+    places: Places,
 }
+
+/// Tells where a node is that this one need not be connected to.
+type Place = dyn Fn(&NodeId) -> Vec<Multiaddr> + Send + Sync;
+
+/// Who is asked for that, once somebody can tell.
+type Places = Arc<OnceLock<Box<Place>>>;
+
+/// How long a connection may take that is made because somebody wants a stream.
+const REACH: Duration = Duration::from_secs(3);
 
 /// A stream to a peer can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +114,7 @@ impl Network {
                 }
             }
         });
-        Ok((Self { me, gate, orders, control, links }, news_queue))
+        Ok((Self { me, gate, orders, control, links, places: Places::default() }, news_queue))
     }
 
     /// This node.
@@ -137,13 +150,26 @@ impl Network {
         let _ = self.orders.try_send(Order::Close(node));
     }
 
-    /// Opens a stream to a connected peer.
+    /// Says whom to ask where nodes are that this one need not be connected to; once.
+    pub(crate) fn ask_places_of(&self, place: Box<Place>) {
+        _ = self.places.set(place);
+    }
+
+    /// Opens a stream to a peer. One that is not connected is dialled, where it is known where that is.
     ///
     /// # Errors
     /// When the peer is not connected or does not speak the protocol.
     pub async fn open(&self, node: &NodeId, protocol: StreamProtocol) -> Result<Stream, OpenError> {
         let failed = |reason: String| OpenError { node: node.short(), reason };
         let peer = peer_of(node).ok_or_else(|| failed("its id is no public key".into()))?;
+        if !self.control.is_connected(&peer) {
+            let place = self.places.get().map(|place| place(node)).unwrap_or_default();
+            if !place.is_empty() {
+                self.dial(Some(*node), place);
+                // Where that fails, opening says so.
+                _ = tokio::time::timeout(REACH, self.control.connected(&peer)).await;
+            }
+        }
         self.control.open(&peer, protocol).await.map_err(|error| failed(error.to_string()))
     }
 

@@ -1,6 +1,6 @@
 //! Streams of weft's own protocols, on the connections that there are.
 //!
-//! It never dials: whom to be connected to is the driver's decision. What a peer opens waits in a
+//! It never dials: whom to be connected to others decide. What a peer opens waits in a
 //! bounded queue for whoever serves its protocol; what this node opens goes over the youngest
 //! connection, since a peer that came back over a new one may be gone from the old.
 
@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::io;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -24,7 +25,7 @@ use libp2p::swarm::{
     THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
 use libp2p::{PeerId, StreamProtocol};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 /// How many streams of one protocol wait to be served before more are turned away.
 const WAITING: usize = 256;
@@ -51,6 +52,8 @@ struct Shared {
 #[derive(Clone, Default)]
 pub(super) struct Control {
     shared: Arc<Mutex<Shared>>,
+    /// Wakes who waits for a connection.
+    arrived: Arc<Notify>,
 }
 
 impl Control {
@@ -63,6 +66,24 @@ impl Control {
         let (sender, incoming) = mpsc::channel(WAITING);
         self.lock().served.insert(protocol.to_string(), (protocol, sender));
         incoming
+    }
+
+    /// Returns once there is a connection to a peer.
+    pub(super) async fn connected(&self, peer: &PeerId) {
+        loop {
+            let mut arrived = pin!(self.arrived.notified());
+            // From here on none is missed.
+            arrived.as_mut().enable();
+            if self.is_connected(peer) {
+                return;
+            }
+            arrived.await;
+        }
+    }
+
+    /// Whether there is a connection to a peer.
+    pub(super) fn is_connected(&self, peer: &PeerId) -> bool {
+        self.lock().connections.contains_key(peer)
     }
 
     /// Opens a stream over the youngest connection to a peer.
@@ -106,6 +127,7 @@ impl Behaviour {
         connections.retain(|(_, sender)| !sender.is_closed());
         connections.push((connection, sender));
         drop(shared);
+        self.control.arrived.notify_waiters();
         Handler { peer, control: self.control.clone(), wanted }
     }
 }

@@ -23,7 +23,10 @@ use super::gate::{Gate, node_of, peer_of};
 use super::streams;
 
 /// The most connections that a node keeps, and with one peer (both may dial at the same moment).
-const MAX_CONNECTIONS: u32 = 512;
+const MAX_CONNECTIONS: u32 = 4096;
+/// How many connections a node has at least before it dials nobody any more only because mDNS told of them: in
+/// a large studio all hear of all.
+const DIAL_ANNOUNCED: usize = 32;
 const MAX_PER_PEER: u32 = 4;
 /// The most announcements of strangers that are followed up within [`MDNS_WINDOW`].
 const MAX_ANNOUNCED: usize = 256;
@@ -267,7 +270,8 @@ fn digest(
             announced.retain(|_, at| at.elapsed() < MDNS_WINDOW);
             for (peer, address) in found {
                 let fresh = !announced.contains_key(&peer) && announced.len() < MAX_ANNOUNCED;
-                if fresh && !swarm.is_connected(&peer) {
+                let few = swarm.connected_peers().count() < DIAL_ANNOUNCED;
+                if fresh && few && !swarm.is_connected(&peer) {
                     announced.insert(peer, tokio::time::Instant::now());
                     let options = DialOpts::peer_id(peer).addresses(vec![address]).build();
                     let _ = swarm.dial(options);

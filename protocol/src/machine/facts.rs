@@ -3,6 +3,7 @@
 use super::{AfterWrite, Command, Machine, Order};
 use std::time::Duration;
 
+use crate::catch_up::UNASKED;
 use crate::fact::digest;
 use crate::fact::{Body, Fact, Kind};
 use crate::ids::{FactId, JobId, NodeId};
@@ -53,8 +54,9 @@ impl Machine {
                     }
                     new.push(fact);
                 }
-                Verdict::Known => {}
+                Verdict::Known => self.catch_up.came(&fact.id()),
                 Verdict::UnknownAuthor => {
+                    self.catch_up.came(&fact.id());
                     whole = false;
                     if self.deferred.len() >= MAX_DEFERRED {
                         self.deferred.pop_front();
@@ -62,6 +64,7 @@ impl Machine {
                     self.deferred.push_back(fact);
                 }
                 Verdict::Invalid(why) => {
+                    self.catch_up.came(&fact.id());
                     whole = false;
                     self.out.push(Command::Close(from, why));
                 }
@@ -145,7 +148,6 @@ impl Machine {
         for attempt in after.over {
             self.worker.over(&attempt);
         }
-        self.sign_outcomes();
         self.report(now);
     }
 
@@ -173,7 +175,6 @@ impl Machine {
         if !after.over.is_empty() {
             self.concluding = false;
             self.hand_in(now, &after.facts, after.over);
-            self.sign_outcomes();
         }
         if let Some((request, mut goods)) = after.request {
             goods.facts = after.facts.iter().map(|fact| fact.as_bytes().to_vec()).collect();
@@ -184,6 +185,7 @@ impl Machine {
             let events = self.replicator.order(now, token, job, goods, candidates);
             self.replicator_events(events);
         }
+        self.ask_for_more(now);
         let events = self.worker.review(now, &self.ledger.jobs);
         self.worker_events(now, events);
     }
@@ -191,6 +193,7 @@ impl Machine {
     /// Joins one fact that is on disk.
     fn join(&mut self, now: Time, fact: &Fact) {
         let applied = self.ledger.apply(fact);
+        self.catch_up.came(&fact.id());
         if let Some(job) = applied.job {
             self.out.push(Command::Changed(job));
             if self.ledger.jobs.is_removed(&job) {
@@ -365,7 +368,14 @@ impl Machine {
         self.send(to, Message::Sync(Sync::Root(root)));
     }
 
-    pub(super) fn sync(&mut self, from: NodeId, sync: Sync) {
+    /// Asks for what is lacking, as far as there is room.
+    pub(super) fn ask_for_more(&mut self, now: Time) {
+        for (to, sync) in self.catch_up.next(now) {
+            self.send(to, Message::Sync(sync));
+        }
+    }
+
+    pub(super) fn sync(&mut self, now: Time, from: NodeId, sync: Sync) {
         let ids = self.ledger.ids();
         match sync {
             Sync::Root(root) if root != digest::root(ids) => {
@@ -381,16 +391,16 @@ impl Machine {
             }
             Sync::Summary(prefix, theirs) => {
                 let found = digest::compare(ids, &prefix, &theirs);
-                let offered: Vec<FactId> = found.offered;
-                if !offered.is_empty() {
-                    self.out.push(Command::SendFacts(from, offered));
+                self.catch_up.found(from, &prefix, &found);
+                if found.offered.len() > UNASKED {
+                    if self.catch_up.invites(now, from) {
+                        let ours = digest::summary(self.ledger.ids(), &prefix);
+                        self.send(from, Message::Sync(Sync::Summary(prefix, ours)));
+                    }
+                } else if !found.offered.is_empty() {
+                    self.out.push(Command::SendFacts(from, found.offered));
                 }
-                for wanted in found.wanted.chunks(MAX_ASKED) {
-                    self.send(from, Message::Sync(Sync::Want(wanted.to_vec())));
-                }
-                for descend in found.descend.chunks(MAX_ASKED) {
-                    self.send(from, Message::Sync(Sync::Ask(descend.to_vec())));
-                }
+                self.ask_for_more(now);
             }
             Sync::Want(wanted) => {
                 let held: Vec<FactId> =

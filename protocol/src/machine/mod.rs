@@ -2,12 +2,14 @@
 //! what is to be done about it. The daemon and the simulator drive this very type.
 
 mod facts;
+mod mesh;
 mod peers;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use crate::catch_up::CatchUp;
 use crate::certificate::Chain;
 use crate::election::{self, Election};
 use crate::fact::{Body, Fact};
@@ -17,7 +19,7 @@ use crate::job::outcome::Outcome;
 use crate::job::task::TaskKey;
 use crate::leader::Leader;
 use crate::ledger::Ledger;
-use crate::membership::{self, Liveness, Membership};
+use crate::membership::{self, Liveness, Membership, Reach};
 use crate::random::Random;
 use crate::replicate::{self, Goods, Replicator};
 use crate::settings::OnReturn;
@@ -26,6 +28,8 @@ use crate::time::Time;
 use crate::wire::control::{Advert, AttemptKey, Message};
 use crate::wire::gossip;
 use crate::worker::{self, Grant, Worker};
+
+pub use mesh::Mesh;
 
 /// How often the shell must call with [`Input::Tick`] at least.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -198,6 +202,8 @@ pub struct Machine {
     /// Addresses of other nodes, as peers told them; not all of them need be reachable.
     pub contacts: BTreeMap<NodeId, Vec<String>>,
     connected: BTreeSet<NodeId>,
+    mesh: Mesh,
+    rounds: u32,
     replicator: Replicator,
     orders: BTreeMap<u64, Order>,
     /// What is on this disk alone, and should not be.
@@ -208,10 +214,13 @@ pub struct Machine {
     /// ends meanwhile is signed together.
     concluded: BTreeMap<JobId, Vec<(AttemptKey, Outcome)>>,
     concluding: bool,
+    /// When some were signed last.
+    signed: Option<Time>,
     /// Attempts whose outcome the leader has been told, and not confirmed yet: until then they
     /// count as running, so that it does not hand out their tasks a second time.
     reported: BTreeMap<u64, (NodeId, Vec<AttemptKey>, Time)>,
     deferred: VecDeque<Fact>,
+    catch_up: CatchUp,
     /// Engines whose licence was refused here, until when that is told, and what they said.
     refused: BTreeMap<String, (Time, String)>,
     within_hours: bool,
@@ -260,6 +269,8 @@ impl Machine {
             absent: BTreeMap::new(),
             contacts: BTreeMap::new(),
             connected: BTreeSet::new(),
+            mesh: Mesh::default(),
+            rounds: 0,
             replicator: Replicator::new(),
             orders: BTreeMap::new(),
             lonely: VecDeque::new(),
@@ -267,8 +278,10 @@ impl Machine {
             writes: BTreeMap::new(),
             concluded: BTreeMap::new(),
             concluding: false,
+            signed: None,
             reported: BTreeMap::new(),
             deferred: VecDeque::new(),
+            catch_up: CatchUp::default(),
             refused: BTreeMap::new(),
             within_hours: true,
             in_use: None,
@@ -293,7 +306,7 @@ impl Machine {
 
     /// How much waits in each of this machine's queues, by name: for diagnosis and for bounds.
     #[must_use]
-    pub fn queues(&self) -> [(&'static str, usize); 8] {
+    pub fn queues(&self) -> [(&'static str, usize); 9] {
         [
             ("orders", self.orders.len()),
             ("replicator", self.replicator.open()),
@@ -302,6 +315,7 @@ impl Machine {
             ("writes", self.writes.len()),
             ("reported", self.reported.len()),
             ("deferred", self.deferred.len()),
+            ("catch_up", self.catch_up.open()),
             ("attempts", self.worker.running()),
         ]
     }
@@ -395,6 +409,7 @@ impl Machine {
             Input::Undone(attempts) => self.undone(now, &attempts),
             Input::Stored(from, token, stored) => self.stored(from, token, stored),
         }
+        self.sign_outcomes(now);
         // What this node sends itself arrives at once, and what changed by it is planned at once.
         loop {
             self.lead(now);
@@ -432,7 +447,9 @@ impl Machine {
     }
 
     fn tick(&mut self, now: Time) {
-        let events = self.membership.tick(now, &mut self.random);
+        let leader = self.election.claim().map(|claim| claim.leader);
+        let reach = Reach { connected: &self.connected, leader, large: self.is_large() };
+        let events = self.membership.tick(now, reach, &mut self.random);
         self.membership_events(now, events);
         let reachable = self.reachable();
         let alive = self.membership.alive();
@@ -461,6 +478,7 @@ impl Machine {
                     self.hello(peer);
                 }
             }
+            self.make_known();
             // A claim that was lost would leave two leaders side by side. Who reports here has it, most likely.
             if let Some(claim) = self.election.claim().filter(|_| self.election.leads()).cloned() {
                 self.reminders += 1;
@@ -479,6 +497,7 @@ impl Machine {
             self.next_good = now + MAKE_GOOD_PERIOD;
             self.make_good(now);
         }
+        self.ask_for_more(now);
         if let Some(leader) = &mut self.leader {
             // Reports age and leases end without anything else happening.
             leader.touch();
@@ -488,7 +507,7 @@ impl Machine {
     fn message(&mut self, now: Time, from: NodeId, message: Message) {
         match message {
             Message::Hello { advert, claim, known } => {
-                self.learn_advert(from, *advert, true);
+                _ = self.learn_advert(from, *advert, true);
                 // Where an old connection outlives its node, or a message is lost, what this node
                 // said of itself never came.
                 if known.iter().all(|(node, _)| *node != self.me) {
@@ -496,6 +515,7 @@ impl Machine {
                 }
                 for (node, addresses) in known.into_iter().take(peers::MAX_KNOWN) {
                     self.learn_contact(node, addresses);
+                    self.hear_of(now, node);
                 }
                 if let Some(claim) = claim {
                     self.claimed(now, claim);
@@ -542,7 +562,7 @@ impl Machine {
                 let events = self.replicator.kept(now, from, token, kept.is_ok());
                 self.replicator_events(events);
             }
-            Message::Sync(sync) => self.sync(from, sync),
+            Message::Sync(sync) => self.sync(now, from, sync),
             Message::Sought(job, None) => {
                 let leads = self.election.claim().is_some_and(|claim| claim.leader == from);
                 if leads {
@@ -576,7 +596,10 @@ impl Machine {
                 }
             }
             gossip::Message::Claim(claim) => self.claimed(now, claim),
-            gossip::Message::Advert(advert) => self.learn_advert(from, *advert, false),
+            gossip::Message::Advert(advert) => {
+                let news = self.learn_advert(from, *advert, false);
+                self.show_itself(now, from, news);
+            }
         }
     }
 
@@ -632,6 +655,7 @@ impl Machine {
                         self.send(node, Message::Claim(claim.clone()));
                     }
                     self.out.push(Command::Gossip(gossip::Message::Claim(claim.clone())));
+                    self.show_to_all();
                     self.followed(now, claim.term);
                 }
                 election::Event::Follow(claim) => {

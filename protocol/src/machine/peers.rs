@@ -25,16 +25,12 @@ impl Machine {
         self.send_root(node);
     }
 
-    /// Tells a peer of this node, of the leadership and of others: of the peer itself too where it is
-    /// known, so that it can tell whether it has to introduce itself.
+    /// Tells a peer of this node, of the leadership and of others.
     pub(super) fn hello(&mut self, node: NodeId) {
         let Some(advert) = self.adverts.get(&self.me).cloned() else {
             return;
         };
-        let others =
-            self.adverts.values().filter(|known| known.node != self.me && known.node != node);
-        let known = self.adverts.get(&node).into_iter().chain(others).take(MAX_KNOWN);
-        let known = known.map(|advert| (advert.node, advert.addresses.clone())).collect();
+        let known = self.acquaintances(node);
         let claim = self.election.claim().cloned();
         self.send(node, Message::Hello { advert: Box::new(advert), claim, known });
     }
@@ -43,6 +39,7 @@ impl Machine {
         let events = self.membership.hinted(now, node);
         self.membership_events(now, events);
         self.connected.remove(&node);
+        self.catch_up.lost(&node);
         self.keeping.retain(|(from, _), _| *from != node);
         self.election.connection(now, &node, false);
         self.settle_overdue(now, Some(node));
@@ -50,18 +47,19 @@ impl Machine {
         self.replicator_events(events);
     }
 
-    /// `direct` says whether the node introduced itself, rather than being heard of by gossip.
-    pub(super) fn learn_advert(&mut self, from: NodeId, advert: Advert, direct: bool) {
+    /// `direct` says whether the node introduced itself, rather than being heard of by gossip. Says whether that
+    /// was news.
+    pub(super) fn learn_advert(&mut self, from: NodeId, advert: Advert, direct: bool) -> bool {
         // A node speaks for itself only.
         if advert.node != from || from == self.me {
-            return;
+            return false;
         }
         let known = self.adverts.get(&from).map(|known| known.revision);
         let restarted = known.is_some_and(|known| known.0 != advert.revision.0);
         // A machine whose clock was set back starts with a lower number than the last time.
         let back = direct && restarted;
         if known.is_some_and(|known| known >= advert.revision) && !back {
-            return;
+            return false;
         }
         if let Some(leader) = &mut self.leader {
             // A daemon that was started anew knows nothing of its leases.
@@ -81,6 +79,7 @@ impl Machine {
                 self.hello(other);
             }
         }
+        true
     }
 
     pub(super) fn learn_contact(&mut self, node: NodeId, mut addresses: Vec<String>) {

@@ -15,6 +15,7 @@ use crate::sign::{Ed25519, KeyPair};
 use crate::time::Unix;
 use crate::wire::control::{AttemptKey, Lease};
 
+mod mesh;
 mod peers;
 mod standing;
 mod stored;

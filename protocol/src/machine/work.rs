@@ -28,6 +28,9 @@ const MAX_REFUSED: usize = 16;
 const MAX_SAID: usize = 256;
 /// How large the outcomes of one fact may be together, in bytes: it should fit into gossip.
 const MAX_BATCH: usize = 12 * 1024;
+/// How long an outcome waits at most, after others were signed, for those that are about to come; and for how many.
+const TOGETHER: Duration = Duration::from_millis(100);
+const MANY: usize = 64;
 /// How long a leader may take to confirm an outcome before its worker goes on without.
 const HAND_IN_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -266,7 +269,6 @@ impl Machine {
             self.lonely.push_back((attempt.job, goods));
         }
         self.concluded.entry(attempt.job).or_default().push((attempt, outcome));
-        self.sign_outcomes();
     }
 
     /// Who leads has stored results sought, before it hands out what they may be for.
@@ -349,11 +351,18 @@ impl Machine {
     }
 
     /// Signs what has ended since the last write of outcomes began, unless that is under way still: the
-    /// slower the disk, the more go into one fact.
-    pub(super) fn sign_outcomes(&mut self) {
-        if self.concluding || self.concluded.is_empty() {
+    /// slower the disk, the more go into one fact. Where others are about to end as well, what ended waits for
+    /// them a little: of tasks that take some milliseconds each a write of its own, at three nodes, is the larger part.
+    pub(super) fn sign_outcomes(&mut self, now: Time) {
+        let waiting = self.concluded.values().map(Vec::len).sum::<usize>();
+        if self.concluding || waiting == 0 {
             return;
         }
+        let more = waiting < MANY && waiting < self.worker.running();
+        if more && self.signed.is_some_and(|last| now.since(last) < TOGETHER) {
+            return;
+        }
+        self.signed = Some(now);
         let (mut facts, mut over) = (Vec::new(), Vec::new());
         for (job, ended) in std::mem::take(&mut self.concluded) {
             let (attempts, outcomes): (Vec<_>, Vec<_>) = ended.into_iter().unzip();

@@ -34,6 +34,21 @@ pub const MEMORY: Duration = Duration::from_secs(24 * 3600);
 /// The most nodes that are kept track of.
 pub const MAX_NODES: usize = 4096;
 
+/// In a large studio one probe of so many goes to any node, by way of others where this node isn't connected to
+/// it: its neighbours watch it, and this only finds out what rumours did not bring here.
+const DISTANT: u32 = 8;
+
+/// To whom a node can talk.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach<'a> {
+    /// Its peers.
+    pub connected: &'a BTreeSet<NodeId>,
+    /// Whom it follows.
+    pub leader: Option<NodeId>,
+    /// Whether the studio is so large that it isn't connected to everybody.
+    pub large: bool,
+}
+
 /// How a node seems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Liveness {
@@ -88,6 +103,9 @@ pub struct Membership {
     incarnation: u64,
     peers: BTreeMap<NodeId, Peer>,
     round: VecDeque<NodeId>,
+    rounds: u32,
+    /// As it was told last.
+    large: bool,
     probes: Vec<Probe>,
     /// Probes that we make for others: our number, who asked, and their number.
     errands: BTreeMap<u64, (NodeId, u64, Time)>,
@@ -109,6 +127,8 @@ impl Membership {
             incarnation,
             peers: BTreeMap::new(),
             round: VecDeque::new(),
+            rounds: 0,
+            large: false,
             probes: Vec::new(),
             errands: BTreeMap::new(),
             rumours: BTreeMap::new(),
@@ -142,6 +162,15 @@ impl Membership {
         self.doubt > 0
     }
 
+    /// A peer, or gossip, tells that `node` is there, to which this node need not be connected. What is known of
+    /// it already counts more.
+    pub fn told(&mut self, now: Time, node: NodeId) {
+        if node != self.me && self.peers.len() < MAX_NODES {
+            let alive = Peer { liveness: Liveness::Alive, incarnation: 0, since: now };
+            self.peers.entry(node).or_insert(alive);
+        }
+    }
+
     /// A message of whatever kind came from `node`: it is there.
     pub fn heard(&mut self, now: Time, node: NodeId) -> Vec<Event> {
         if node == self.me || self.peers.len() >= MAX_NODES && !self.peers.contains_key(&node) {
@@ -160,8 +189,18 @@ impl Membership {
             Liveness::Suspect | Liveness::Dead => {
                 let update =
                     Update { node, liveness: Liveness::Alive, incarnation: peer.incarnation };
+                let incarnation = peer.incarnation;
                 self.spread(update);
-                vec![Event::Changed(node, Liveness::Alive)]
+                let mut events = vec![Event::Changed(node, Liveness::Alive)];
+                if self.large {
+                    // Those that aren't connected to it believe nobody but itself that it is back: it has to hear
+                    // what went round about it.
+                    self.seq += 1;
+                    let ping =
+                        Message::Ping(self.seq, vec![Update { node, liveness: was, incarnation }]);
+                    events.push(Event::Send(node, ping));
+                }
+                events
             }
         }
     }
@@ -273,7 +312,8 @@ impl Membership {
     }
 
     /// Time has passed: probes somebody, asks others for help, suspects, buries and forgets.
-    pub fn tick(&mut self, now: Time, random: &mut Random) -> Vec<Event> {
+    pub fn tick(&mut self, now: Time, reach: Reach<'_>, random: &mut Random) -> Vec<Event> {
+        self.large = reach.large;
         let late = self.last_tick.is_some_and(|last| now.since(last) > TIMEOUT);
         self.doubt = if late { 4 } else { self.doubt.saturating_sub(1) };
         self.last_tick = Some(now);
@@ -286,19 +326,19 @@ impl Membership {
                 peer.since = now;
             }
         }
-        let mut events = self.judge_probes(now, random);
+        let mut events = self.judge_probes(now, reach, random);
         events.extend(self.bury(now));
         self.errands.retain(|_, (_, _, since)| now.since(*since) < PERIOD * 2);
         if now >= self.next_probe {
             self.next_probe = now + PERIOD;
-            if let Some(node) = self.next_in_round(random) {
+            if let Some(node) = self.next_in_round(reach, random) {
                 events.extend(self.probe(now, node));
             }
         }
         events
     }
 
-    fn judge_probes(&mut self, now: Time, random: &mut Random) -> Vec<Event> {
+    fn judge_probes(&mut self, now: Time, reach: Reach<'_>, random: &mut Random) -> Vec<Event> {
         let mut events = Vec::new();
         for mut probe in std::mem::take(&mut self.probes) {
             let waited = now.since(probe.sent);
@@ -308,11 +348,7 @@ impl Membership {
             }
             if waited >= TIMEOUT && !probe.helped {
                 probe.helped = true;
-                let others = self.peers.iter().filter(|(node, peer)| {
-                    **node != probe.node && peer.liveness == Liveness::Alive
-                });
-                let others: Vec<NodeId> = others.map(|(node, _)| *node).collect();
-                for helper in random.sample(others, HELPERS) {
+                for helper in self.helpers(probe.node, reach, random) {
                     let ask = Message::PingFor(probe.seq, probe.node);
                     events.push(Event::Send(helper, ask));
                 }
@@ -320,6 +356,20 @@ impl Membership {
             self.probes.push(probe);
         }
         events
+    }
+
+    /// Who is asked to probe a node as well: the leader, to whom all are connected, and some others.
+    fn helpers(&self, node: NodeId, reach: Reach<'_>, random: &mut Random) -> Vec<NodeId> {
+        let may = |other: &NodeId| {
+            *other != node
+                && reach.connected.contains(other)
+                && self.liveness(other) == Liveness::Alive
+        };
+        let leader = reach.leader.filter(may);
+        let others = reach.connected.iter().copied();
+        let others: Vec<NodeId> = others.filter(|o| Some(*o) != leader && may(o)).collect();
+        let count = HELPERS - usize::from(leader.is_some());
+        leader.into_iter().chain(random.sample(others, count)).collect()
     }
 
     fn suspect(&mut self, now: Time, node: NodeId) -> Vec<Event> {
@@ -353,7 +403,13 @@ impl Membership {
         events
     }
 
-    fn next_in_round(&mut self, random: &mut Random) -> Option<NodeId> {
+    fn next_in_round(&mut self, reach: Reach<'_>, random: &mut Random) -> Option<NodeId> {
+        self.rounds = self.rounds.wrapping_add(1);
+        if reach.large && !self.rounds.is_multiple_of(DISTANT) {
+            let near = reach.connected.iter().copied();
+            let near = near.filter(|node| self.liveness(node) != Liveness::Dead).collect();
+            return random.sample(near, 1).pop();
+        }
         loop {
             if self.round.is_empty() {
                 let all: Vec<NodeId> = self.peers.keys().copied().collect();

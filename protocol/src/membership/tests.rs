@@ -8,6 +8,9 @@ struct World {
     machine: Membership,
     random: Random,
     now: Time,
+    connected: BTreeSet<NodeId>,
+    leader: Option<NodeId>,
+    large: bool,
 }
 
 impl World {
@@ -16,7 +19,14 @@ impl World {
         for n in 1..=peers {
             machine.heard(Time(0), node(n));
         }
-        Self { machine, random: Random::seeded(1), now: Time(0) }
+        let connected = (1..=peers).map(node).collect();
+        let random = Random::seeded(1);
+        Self { machine, random, now: Time(0), connected, leader: None, large: false }
+    }
+
+    fn tick(&mut self, now: Time) -> Vec<Event> {
+        let (connected, leader, large) = (&self.connected, self.leader, self.large);
+        self.machine.tick(now, Reach { connected, leader, large }, &mut self.random)
     }
 
     /// Ticks every 100 ms for `span`, answering pings to those for whom `answers` holds.
@@ -24,7 +34,7 @@ impl World {
         let (end, mut seen) = (self.now + span, Vec::new());
         while self.now < end {
             self.now = self.now + Duration::from_millis(100);
-            for event in self.machine.tick(self.now, &mut self.random) {
+            for event in self.tick(self.now) {
                 if let Event::Send(to, Message::Ping(seq, _)) = &event
                     && answers(*to)
                 {
@@ -79,7 +89,7 @@ fn an_answer_through_a_helper_counts() {
     let mut helped = false;
     for step in 1..30 {
         let now = Time(step * 100);
-        for event in world.machine.tick(now, &mut world.random) {
+        for event in world.tick(now) {
             match event {
                 Event::Send(helper, Message::PingFor(seq, about)) => {
                     helped = true;
@@ -132,9 +142,9 @@ fn a_rumour_from_those_who_know_no_incarnation_is_refuted_too() {
 #[test]
 fn a_node_whose_ticks_come_late_doubts_itself_first() {
     let mut world = World::with_peers(1);
-    world.machine.tick(Time(0), &mut world.random);
+    world.tick(Time(0));
     world.machine.hinted(Time(0), node(1));
-    let events = world.machine.tick(Time(60_000), &mut world.random);
+    let events = world.tick(Time(60_000));
     assert!(!events.iter().any(|event| matches!(event, Event::Changed(..))), "{events:?}");
     assert!(world.machine.doubts_itself());
 }
@@ -148,4 +158,55 @@ fn stale_rumours_do_not_bring_back_the_dead_or_make_up_nodes() {
     let ghost = Update { node: node(77), liveness: Liveness::Alive, incarnation: 9 };
     world.machine.message(world.now, node(2), &Message::Ping(1, vec![stale, ghost]));
     assert_eq!(world.machine.alive(), BTreeSet::from([node(0), node(2)]));
+}
+
+#[test]
+fn in_a_large_studio_neighbours_are_probed_and_others_now_and_then_through_the_leader() {
+    let mut world = World::with_peers(4);
+    world.large = true;
+    world.leader = Some(node(1));
+    world.machine.told(Time(0), node(9));
+    assert_eq!(world.machine.liveness(&node(9)), Liveness::Alive);
+    let events = world.run(Duration::from_secs(600), |to| to != node(9));
+    let pings = |to: NodeId| {
+        let to =
+            move |event: &&Event| matches!(event, Event::Send(n, Message::Ping(..)) if *n == to);
+        events.iter().filter(to).count()
+    };
+    assert!(pings(node(9)) >= 1 && pings(node(9)) < pings(node(2)) / 2, "{}", pings(node(9)));
+    let helpers: BTreeSet<NodeId> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Send(helper, Message::PingFor(_, about)) if *about == node(9) => Some(*helper),
+            _ => None,
+        })
+        .collect();
+    assert!(helpers.contains(&node(1)) && !helpers.contains(&node(9)), "{helpers:?}");
+    assert_eq!(world.machine.liveness(&node(9)), Liveness::Dead, "nobody reached it");
+    world.machine.told(world.now, node(9));
+    assert_eq!(world.machine.liveness(&node(9)), Liveness::Dead, "hearsay brings nobody back");
+}
+
+#[test]
+fn who_comes_back_to_a_large_studio_hears_what_it_has_to_refute() {
+    let mut world = World::with_peers(3);
+    world.large = true;
+    world.run(Duration::from_secs(60), |to| to != node(1));
+    assert_eq!(world.machine.liveness(&node(1)), Liveness::Dead);
+    let events = world.machine.heard(world.now, node(1));
+    let [Event::Changed(..), Event::Send(to, Message::Ping(_, told))] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert!(*to == node(1) && told[0].liveness == Liveness::Dead);
+    let mut back = Membership::new(node(1), 5);
+    back.heard(Time(0), node(0));
+    let answer = back.message(Time(1), node(0), &Message::Ping(1, told.clone()));
+    let [Event::Send(_, Message::Ack(_, refuted))] = &answer[..] else { panic!("{answer:?}") };
+    // One that was never connected to it believes that.
+    let mut distant = World::with_peers(0);
+    distant.machine.told(Time(0), node(1));
+    distant.machine.message(Time(60_000), node(7), &Message::Ping(1, told.clone()));
+    assert_eq!(distant.machine.liveness(&node(1)), Liveness::Dead);
+    distant.machine.message(Time(60_001), node(7), &Message::Ping(2, refuted.clone()));
+    assert_eq!(distant.machine.liveness(&node(1)), Liveness::Alive);
 }

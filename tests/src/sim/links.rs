@@ -16,22 +16,38 @@ impl World {
     /// Dials whom this node knows and is not connected to.
     pub(super) fn dial(&mut self, number: usize) {
         self.chore(REDIAL, number, Chore::Dial);
-        let Some(machine) = &self.nodes[number].machine else { return };
-        let contacts: Vec<usize> = machine
-            .contacts
-            .iter()
-            .filter(|(node, _)| !machine.ledger.members.is_revoked(node))
-            .flat_map(|(_, addresses)| addresses)
-            .filter_map(|address| address.strip_prefix("/memory/")?.parse().ok())
-            .filter(|peer| *peer < self.nodes.len())
-            .collect();
-        self.nodes[number].known.extend(contacts);
-        let known: Vec<usize> = self.nodes[number].known.iter().copied().collect();
-        for peer in known {
+        self.dial_sought(number);
+    }
+
+    /// Dials whom the machine wants to be connected to, and until it is to anybody those that its last life knew.
+    pub(super) fn dial_sought(&mut self, number: usize) {
+        let Some(machine) = &mut self.nodes[number].machine else { return };
+        let sought = machine.to_dial();
+        let small = !machine.is_large();
+        let addresses = sought.iter().flat_map(|(_, addresses)| addresses);
+        let mut peers: Vec<usize> = addresses.filter_map(|address| place(address)).collect();
+        let contacts = machine.contacts.values().flatten();
+        let contacts: Vec<usize> = contacts.filter_map(|address| place(address)).collect();
+        let node = &mut self.nodes[number];
+        node.known.extend(contacts);
+        if small || node.links.is_empty() {
+            peers.extend(node.known.iter());
+        }
+        for peer in peers {
             let linked = self.nodes[number].links.contains_key(&peer);
-            if peer != number && !linked {
+            if peer != number && peer < self.nodes.len() && !linked {
                 self.connect(number, peer);
             }
+        }
+    }
+
+    /// Connects a machine to one of which it wants something, where it knows that machine's place.
+    pub(super) fn reach(&mut self, number: usize, peer: usize) {
+        let machine = self.nodes[number].machine.as_ref();
+        let knows =
+            machine.is_some_and(|machine| machine.contacts.contains_key(&self.nodes[peer].id));
+        if knows && peer != number && !self.nodes[number].links.contains_key(&peer) {
+            self.connect(number, peer);
         }
     }
 
@@ -122,4 +138,9 @@ impl World {
             self.link_down(other, number);
         }
     }
+}
+
+/// Which machine an address leads to.
+fn place(address: &str) -> Option<usize> {
+    address.strip_prefix("/memory/")?.parse().ok()
 }

@@ -113,7 +113,7 @@ impl World {
         }
     }
 
-    fn invent(&mut self) -> JobSpec {
+    pub(super) fn invent(&mut self) -> JobSpec {
         let mut nonce = [0; 16];
         nonce[..8].copy_from_slice(&self.random.next().to_le_bytes());
         nonce[8..].copy_from_slice(&self.random.next().to_le_bytes());

@@ -3,6 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use weft_protocol::machine::Mesh;
+
 use super::clock::{Moment, SECOND, micros};
 use super::event::Event;
 use super::planted::Planted;
@@ -18,6 +20,8 @@ pub struct Setup {
     pub nodes: RangeInclusive<usize>,
     /// How long it lasts in the world's time, before what is left must come to its end.
     pub span: Duration,
+    /// How many connections machines look for.
+    pub mesh: Mesh,
     /// A bug that is planted.
     pub planted: Option<Planted>,
     /// Whether signatures are real ones.
@@ -36,6 +40,11 @@ impl Setup {
             seed,
             nodes: 3..=9,
             span: Duration::from_secs(3600),
+            mesh: match seed % 4 {
+                // As in a studio of which nobody knows all, in small.
+                0 => Mesh { full: 3, neighbours: 4 },
+                _ => Mesh { full: 32, neighbours: 16 },
+            },
             planted: None,
             real_signatures: false,
             lines: false,

@@ -121,7 +121,8 @@ impl World {
                     let nothing = Box::new(Input::Sought(job, BTreeSet::new()));
                     self.chore(0, number, Chore::Tell(nothing));
                 }
-                Command::LeaderChanged | Command::Set => {}
+                Command::LeaderChanged => self.dial_sought(number),
+                Command::Set => {}
                 Command::Close(node, why) => {
                     self.trace.say(self.now, || format!("node{number} closes {node:?}: {why}"));
                     if let Some(peer) = self.node(&node) {
@@ -344,6 +345,9 @@ impl World {
         let mut delay = self.between(MILLI, 10 * MILLI);
         fetch.from = None;
         if !missing.is_empty() {
+            for provider in fetch.providers.clone() {
+                self.reach(number, provider);
+            }
             let peers = self.nodes[number].links.keys().copied();
             let all: Vec<usize> = fetch.providers.iter().copied().chain(peers).collect();
             let has = |peer: &usize| {

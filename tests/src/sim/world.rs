@@ -21,6 +21,7 @@ use super::queue::Queue;
 use super::record::{Notice, Record};
 use super::run::Setup;
 use super::trace::Trace;
+use super::traffic::Traffic;
 
 /// How many messages wait for one peer before more are dropped, as in the daemon.
 const QUEUE: usize = 1024;
@@ -35,6 +36,8 @@ pub struct World {
     pub record: Record,
     /// What happened.
     pub trace: Trace,
+    /// What was sent, where somebody counts.
+    pub(super) traffic: Traffic,
     /// The studio.
     pub studio: StudioId,
     /// How signatures are really checked.
@@ -66,6 +69,7 @@ impl World {
             nodes: Vec::new(),
             record: Record::default(),
             trace: Trace::new(setup.lines, setup.print),
+            traffic: Traffic::default(),
             studio: StudioId(root.author().0),
             check: if setup.real_signatures { Check::Real } else { Check::Cheap },
             calm_since: None,
@@ -242,7 +246,8 @@ impl World {
             advert,
             node.disk.term,
             seed,
-        );
+        )
+        .meshed(self.setup.mesh);
         machine.load(node.disk.facts.values().cloned());
         let commands = machine.introduce(&node.chain.clone());
         node.machine = Some(machine);
@@ -301,6 +306,7 @@ impl World {
     pub(super) fn send(&mut self, from: usize, to: usize, message: &control::Message) {
         let bytes = wire::encode(message);
         self.trace.event(self.now, from, 3, &bytes);
+        self.traffic.sent(from, to, message, bytes.len());
         if !matches!(message, control::Message::Ping(..) | control::Message::Ack(..)) {
             self.trace.say(self.now, || format!("node{from} → node{to}: {message:?}"));
         }
@@ -360,10 +366,15 @@ impl World {
     pub(super) fn publish(&mut self, author: usize, message: &gossip::Message) {
         let bytes = Rc::new(wire::encode(message));
         self.trace.event(self.now, author, 5, &bytes);
+        self.traffic.published(bytes.len());
         self.trace.say(self.now, || format!("node{author} gossips {message:?}"));
         let mut reached = BTreeMap::from([(author, self.now)]);
         let mut edge = vec![(author, self.now)];
         while let Some((at, when)) = edge.pop() {
+            // In a large studio that is most of the way.
+            if reached.len() == self.nodes.len() {
+                break;
+            }
             let peers: Vec<usize> = self.nodes[at].links.keys().copied().collect();
             for peer in peers {
                 if reached.contains_key(&peer) || !self.nodes[at].is_up() {

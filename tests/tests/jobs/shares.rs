@@ -9,7 +9,6 @@ const SHARED: &str = r#"
 [engine.shared]
 base = "script"
 executables = ["sh"]
-extensions = ["shr"]
 claim = "share"
 environment = { THREADS = "{threads}", CARDS = "{gpus}" }
 "#;

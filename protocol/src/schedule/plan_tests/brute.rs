@@ -35,7 +35,7 @@ pub(super) fn plan(view: &View, jobs: &Jobs) -> (Vec<Assignment>, BTreeMap<JobId
             });
         let Some((id, job, spec, key)) = next else { return (assignments, waiting) };
         let (node, claim) = match place(&view, &state, jobs, id, job, spec, key) {
-            Ok((node, claim)) => {
+            Place::Starts(node, claim) => {
                 let task = job.task(&key).unwrap();
                 let (generation, attempt) = (task.generation, task.next_attempt());
                 let attempt = AttemptKey { job: id, task: key, generation, attempt };
@@ -51,7 +51,7 @@ pub(super) fn plan(view: &View, jobs: &Jobs) -> (Vec<Assignment>, BTreeMap<JobId
                 };
                 (node, claim)
             }
-            Err((why, keep)) => {
+            Place::Waits(why, keep) => {
                 waiting.entry(id).or_insert(why);
                 let Some((node, demand)) = keep else {
                     tried.insert((id, key));
@@ -110,7 +110,10 @@ fn running(view: &View, jobs: &Jobs, engine: &str) -> u32 {
 }
 
 /// Where a task goes, and with what; or why nowhere, and what is kept for it where.
-type Place = Result<(NodeId, Portion), (Waiting, Option<(NodeId, Demand)>)>;
+enum Place {
+    Starts(NodeId, Portion),
+    Waits(Waiting, Option<(NodeId, Demand)>),
+}
 
 fn place(
     view: &View,
@@ -125,12 +128,12 @@ fn place(
     let (fitting, ram) = fitting(view, job, spec, step);
     if fitting.is_empty() {
         let why = feasible::explain(spec, step, view.nodes.values());
-        return Err((Waiting::NoNodeFits(why.unwrap_or_default()), None));
+        return Place::Waits(Waiting::NoNodeFits(why.unwrap_or_default()), None);
     }
     if let Some(limit) = view.limits.get(&step.engine)
         && running(view, jobs, &step.engine) >= *limit
     {
-        return Err((Waiting::Limit { engine: step.engine.clone(), limit: *limit }, None));
+        return Place::Waits(Waiting::Limit { engine: step.engine.clone(), limit: *limit }, None);
     }
     let benched = |node: &NodeView| node.closed == Some(Closed::Benched);
     // Better a node that failed others than none at all.
@@ -145,7 +148,7 @@ fn place(
     if let Some(said) = open.values().next().and_then(|node| refused(node))
         && open.values().all(|node| refused(node).is_some())
     {
-        return Err((Waiting::Licence { engine: step.engine.clone(), said }, None));
+        return Place::Waits(Waiting::Licence { engine: step.engine.clone(), said }, None);
     }
     let failed: BTreeSet<NodeId> = task.failures_now().map(|(key, _)| key.2).collect();
     // A task that failed somewhere waits for another node where one fits, even if that is busy.
@@ -180,7 +183,7 @@ fn place(
         (seen.price, !seen.holds.contains(&id), untouched, **node)
     });
     if let Some((node, _, claim)) = best {
-        return Ok((*node, claim));
+        return Place::Starts(*node, claim);
     }
     let there = || fitting.values().filter(|node| !node.off);
     let closed = |why| there().filter(|node| node.closed == Some(why)).count();
@@ -219,7 +222,7 @@ fn place(
     };
     let keep = able.iter().filter(|(id, node)| open_still(id, node));
     let keep = keep.filter_map(|(id, node)| missing(id, node)).min();
-    Err((waiting, keep.map(|(.., id)| (id, demand(&view.nodes[&id])))))
+    Place::Waits(waiting, keep.map(|(.., id)| (id, demand(&view.nodes[&id]))))
 }
 
 /// The nodes that could take a step, and the memory that rules others out because tasks of the job

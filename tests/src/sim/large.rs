@@ -1,0 +1,192 @@
+//! A large studio to which nothing happens but its work: what it sends while it idles, and how one long job goes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use weft_protocol::fact::Body;
+use weft_protocol::ids::{BlobId, JobId};
+use weft_protocol::job::spec::JobSpec;
+use weft_protocol::job::status::{Activity, status};
+use weft_protocol::job::task::FrameRun;
+use weft_protocol::machine::Mesh;
+use weft_protocol::replicate::Goods;
+
+use super::clock::{Moment, SECOND, micros};
+use super::record::Notice;
+use super::run::Setup;
+use super::traffic::Traffic;
+use super::world::World;
+
+/// Frames that were found rendered twice are named up to this number.
+const NAMED: usize = 5;
+
+/// A studio of so many machines, in which nobody fails, lies or does anything that was not asked for.
+pub struct Large {
+    world: World,
+    /// How often each frame was started.
+    starts: BTreeMap<i32, u32>,
+}
+
+/// How a long job went.
+#[derive(Clone, Debug)]
+pub struct LongJob {
+    /// How long it took in the world's time, until every machine knew all of it.
+    pub took: Duration,
+    /// Tasks that were done, and that failed, as every machine tells.
+    pub done: usize,
+    /// See `done`.
+    pub failed: usize,
+    /// Starts of engines that no failure asked for.
+    pub in_vain: u32,
+    /// Facts on a machine's disk.
+    pub facts: usize,
+}
+
+impl Large {
+    /// Founds it, and waits until everybody follows one leader and is connected to it.
+    ///
+    /// # Errors
+    /// When that takes more than five minutes of the world's time.
+    pub fn found(nodes: usize, seed: u64) -> Result<Self, String> {
+        let world =
+            World::new(&Setup { nodes: nodes..=nodes, mesh: Mesh::default(), ..Setup::new(seed) });
+        let mut large = Self { world, starts: BTreeMap::new() };
+        while large.agreed() < nodes {
+            large.pass(SECOND);
+            if large.world.now > 300 * SECOND {
+                return Err(format!("{} of {nodes} follow one leader", large.agreed()));
+            }
+        }
+        Ok(large)
+    }
+
+    /// How many machines follow the leader that most follow, and can talk to it.
+    fn agreed(&self) -> usize {
+        let mut leaders: BTreeMap<_, usize> = BTreeMap::new();
+        for (_, node, machine) in self.world.up() {
+            let Some(claim) = machine.election.claim() else { continue };
+            if claim.leader == node.id || machine.connected().contains(&claim.leader) {
+                *leaders.entry((claim.term, claim.leader)).or_default() += 1;
+            }
+        }
+        leaders.into_values().max().unwrap_or(0)
+    }
+
+    /// Lets time pass.
+    fn pass(&mut self, span: Moment) {
+        let until = self.world.now + span;
+        while self.world.now < until && self.world.step() {
+            for notice in std::mem::take(&mut self.world.notices) {
+                if let Notice::Started { lease, .. } = notice {
+                    *self.starts.entry(lease.attempt.task.frame).or_default() += 1;
+                }
+            }
+        }
+    }
+
+    /// The time in this world since it began.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        Duration::from_micros(self.world.now)
+    }
+
+    /// Counts what is sent while nothing is asked of anybody. What the founding left behind passes first.
+    pub fn idle(&mut self, span: Duration) -> Traffic {
+        self.pass(30 * SECOND);
+        let nodes = self.world.nodes.len();
+        self.world.traffic.begin(nodes);
+        self.pass(micros(span));
+        std::mem::take(&mut self.world.traffic)
+    }
+
+    /// Has a job of so many frames rendered, `together` in one process each; `tell` hears, each ten seconds of the
+    /// world's time, how many are done.
+    ///
+    /// # Errors
+    /// When it isn't over after a day, or machines tell differently of it.
+    pub fn render(
+        &mut self,
+        frames: i32,
+        together: u32,
+        mut tell: impl FnMut(usize),
+    ) -> Result<LongJob, String> {
+        let begun = self.world.now;
+        self.starts.clear();
+        let spec = self.world.long_job(frames, together);
+        let job = spec.id();
+        self.world.submit_at(0, spec);
+        let mut over = BTreeSet::new();
+        while over.len() < self.world.nodes.len() {
+            self.pass(10 * SECOND);
+            tell(self.counted(job, 0).map_or(0, |(done, failed)| done + failed));
+            let waiting = (0..self.world.nodes.len()).filter(|node| !over.contains(node));
+            over.extend(waiting.filter(|node| self.is_over(job, *node)).collect::<Vec<_>>());
+            if self.world.now > begun + 24 * 3600 * SECOND {
+                return Err(format!("only {} machines know it to be over after a day", over.len()));
+            }
+        }
+        let (done, failed) = self.counted(job, 0).unwrap_or_default();
+        let all = 0..self.world.nodes.len();
+        if let Some(other) = all.clone().find(|n| self.counted(job, *n) != Some((done, failed))) {
+            let counted = self.counted(job, other);
+            return Err(format!("node0 tells of {done} and {failed}, node{other} {counted:?}"));
+        }
+        let machine = self.world.nodes[0].machine.as_ref();
+        let known = machine.and_then(|machine| machine.ledger.jobs.get(&job));
+        let known = known.ok_or("the job is gone")?;
+        let mut in_vain = 0;
+        let mut named = Vec::new();
+        for (key, task) in known.tasks() {
+            let starts = self.starts.get(&key.frame).copied().unwrap_or(0);
+            let needed = u32::try_from(task.failures().count()).unwrap_or(0)
+                + u32::from(task.done().is_some());
+            if starts < needed && named.len() < NAMED {
+                named.push(format!("frame {} has {needed} results of {starts}", key.frame));
+            }
+            in_vain += starts.saturating_sub(needed);
+        }
+        if !named.is_empty() {
+            return Err(named.join("; "));
+        }
+        let facts = self.world.nodes[0].disk.facts.len();
+        let took = Duration::from_micros(self.world.now - begun);
+        Ok(LongJob { took, done, failed, in_vain, facts })
+    }
+
+    fn is_over(&self, job: JobId, node: usize) -> bool {
+        let machine = self.world.nodes[node].machine.as_ref();
+        let known = machine.and_then(|machine| machine.ledger.jobs.get(&job));
+        let status = known.and_then(|job| status(job, Activity::default()));
+        status.is_some_and(|status| status.is_over())
+    }
+
+    /// How many of its tasks are done and have failed, as a machine tells.
+    fn counted(&self, job: JobId, node: usize) -> Option<(usize, usize)> {
+        let machine = self.world.nodes[node].machine.as_ref()?;
+        let known = machine.ledger.jobs.get(&job)?;
+        let done = known.tasks().filter(|(_, task)| task.done().is_some()).count();
+        Some((done, known.failed().count()))
+    }
+}
+
+impl World {
+    fn long_job(&mut self, frames: i32, together: u32) -> JobSpec {
+        let mut spec = self.invent();
+        spec.steps.truncate(1);
+        let step = &mut spec.steps[0];
+        step.frames = vec![FrameRun { start: 1, end: frames, step: 1 }];
+        (step.tiles, step.frames_per_task) = ((1, 1), together);
+        spec.test_frames = Vec::new();
+        spec.retries = 3;
+        spec.inputs = BlobId([7; 32]);
+        spec
+    }
+
+    fn submit_at(&mut self, number: usize, spec: JobSpec) {
+        self.nodes[number].disk.blobs.insert(spec.inputs);
+        self.record.longest.insert(spec.id(), 10);
+        let goods = Goods { trees: vec![spec.inputs], ..Goods::default() };
+        let job = Some(spec.id());
+        self.ask(number, job, vec![Body::Spec(Box::new(spec))], Vec::new(), goods);
+    }
+}
