@@ -21,6 +21,8 @@ pub(crate) struct Job {
     pub(crate) engine: Option<String>,
     pub(crate) engine_version: Option<String>,
     pub(crate) priority: Option<u8>,
+    /// What each task takes of its node; all of it where none is said.
+    pub(crate) claim: Option<Asked>,
     pub(crate) submitted: Option<u64>,
     pub(crate) frames_total: u64,
     pub(crate) frames_done: u64,
@@ -42,6 +44,39 @@ pub(crate) struct Job {
     /// Who has yet to write its files before it may go.
     pub(crate) owed_to: Vec<String>,
     pub(crate) holders: Vec<Holder>,
+}
+
+/// What a task takes of its node.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Asked {
+    pub(crate) cores: u32,
+    /// GiB; none for as large a part as that of the cores.
+    pub(crate) ram: Option<f64>,
+    pub(crate) gpus: u32,
+}
+
+/// A part of a machine.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Portion {
+    pub(crate) cores: u32,
+    /// GiB.
+    pub(crate) ram: f64,
+    pub(crate) gpus: Vec<u32>,
+}
+
+/// Something that a node works on.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Task {
+    pub(crate) job: String,
+    pub(crate) name: Option<String>,
+    pub(crate) frame: i64,
+    pub(crate) phase: String,
+    pub(crate) progress: f64,
+    /// All of the node where none is said.
+    pub(crate) claim: Option<Portion>,
 }
 
 /// A frame of a job, or a tile of one.
@@ -125,6 +160,10 @@ pub(crate) struct Node {
     pub(crate) licences_refused: BTreeMap<String, String>,
     pub(crate) role: Option<String>,
     pub(crate) running: u64,
+    /// Some of those, where the node that was asked knows of them.
+    pub(crate) tasks: Vec<Task>,
+    /// What can still be claimed of it, where that is known.
+    pub(crate) free: Option<Portion>,
     pub(crate) price_per_hour: Option<f64>,
     pub(crate) engines: BTreeMap<String, String>,
     pub(crate) tags: Vec<String>,

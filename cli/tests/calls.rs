@@ -132,6 +132,7 @@ fn help_lists_what_there_is() {
           --cores <N>           Cores that it must have
           --gpus <N>            Graphics cards that it must have
           --gpu-model <TEXT>    A part of those cards' model
+          --share[=<BOOL>]      Each task takes just that of its node; as many run as fit
           --tag <T>             A tag that the node must carry
 
     How to render:

@@ -44,6 +44,17 @@ pub struct Report {
     pub exceeded: Option<Exceeded>,
 }
 
+impl Report {
+    /// The most memory that the engine was seen to hold, in bytes. The kernel tells what one process held, and only
+    /// of those that were waited for; what too many held together was counted.
+    pub(crate) fn held(&self) -> u64 {
+        match self.exceeded {
+            Some(Exceeded::Memory(held, _)) => self.peak_memory.max(held),
+            _ => self.peak_memory,
+        }
+    }
+}
+
 /// How long an engine may take to end by itself once it was asked to.
 pub const GRACE: Duration = Duration::from_secs(3);
 /// The longest message either way, in bytes: a command line, or a piece of what is printed.
@@ -175,6 +186,14 @@ pub(crate) fn unframed<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_too_many_processes_held_together_counts() {
+        let report = |exceeded| Report { peak_memory: 5, exceeded, ..Report::default() };
+        assert_eq!(report(None).held(), 5);
+        assert_eq!(report(Some(Exceeded::Memory(9, 7))).held(), 9);
+        assert_eq!(report(Some(Exceeded::Space(9, 7))).held(), 5);
+    }
 
     #[test]
     fn orders_travel_whole_whatever_their_bytes() {

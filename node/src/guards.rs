@@ -93,17 +93,20 @@ impl Guard {
     }
 }
 
-/// The guards of a daemon: one a run, of which one is kept for the next.
+/// The most guards that are kept: as many quick programs run side by side without one being started anew.
+const MAX_KEPT: usize = 16;
+
+/// The guards of a daemon: one a run, of which some are kept for the next ones.
 #[derive(Debug)]
 pub(crate) struct Guards {
     weft: PathBuf,
     idle: Mutex<Idle>,
 }
 
-/// The guard that waits, and how many did so far.
+/// The guards that wait, each with its number, and how many did so far.
 #[derive(Debug, Default)]
 struct Idle {
-    guard: Option<Guard>,
+    guards: Vec<(u64, Guard)>,
     kept: u64,
 }
 
@@ -122,9 +125,9 @@ impl Guards {
     /// # Errors
     /// When there can be no guard, or the command line is longer than any may be.
     pub(crate) async fn run(&self, order: &Order) -> io::Result<Guard> {
-        let kept = self.idle().guard.take();
+        let kept = self.idle().guards.pop();
         // Somebody may have killed it.
-        let kept = kept.and_then(|mut guard| {
+        let kept = kept.and_then(|(_, mut guard)| {
             guard.process.try_wait().is_ok_and(|s| s.is_none()).then_some(guard)
         });
         if let Some(mut guard) = kept
@@ -141,18 +144,18 @@ impl Guards {
     pub(crate) fn keep(self: &Arc<Self>, guard: Guard) {
         let kept = {
             let mut idle = self.idle();
-            idle.guard = Some(guard);
             idle.kept += 1;
-            idle.kept
+            let kept = idle.kept;
+            if idle.guards.len() < MAX_KEPT {
+                idle.guards.push((kept, guard));
+            }
+            kept
         };
         let guards = Arc::downgrade(self);
         tokio::spawn(async move {
             tokio::time::sleep(KEPT).await;
             if let Some(guards) = guards.upgrade() {
-                let mut idle = guards.idle();
-                if idle.kept == kept {
-                    idle.guard = None;
-                }
+                guards.idle().guards.retain(|(number, _)| *number != kept);
             }
         });
     }

@@ -398,7 +398,7 @@ pub async fn run(
         engines.iter().filter(|(_, found)| found.is_ok()).map(|(name, _)| name.as_str()).collect();
     tracing::info!(engines = found.join(" "), "engines were looked for");
     let advert = advert(&membership, &config, &options, &engines, &sandbox);
-    let (name, me) = (advert.name.clone(), advert.node);
+    let (name, me, cards) = (advert.name.clone(), advert.node, advert.hardware.gpus.len());
     let gate = open_gate(&membership, &store)?;
     let keys = libp2p_keys(&membership)?;
     let setup =
@@ -418,7 +418,7 @@ pub async fn run(
         fetcher.clone(),
         usable.collect(),
         (sandbox.clone(), config.shared_roots.clone()),
-        Allowed { ram: crate::hardware::ram(), work: config.work },
+        Allowed { ram: crate::hardware::ram(), work: config.work, cards },
         (inputs.clone(), made),
     );
     let clock = Clock::start();

@@ -76,6 +76,8 @@ pub(crate) struct Allowed {
     pub(crate) ram: u64,
     /// What a run may leave in its folder; half of what is free where nothing is set.
     pub(crate) work: Option<u64>,
+    /// How many graphics cards it has.
+    pub(crate) cards: usize,
 }
 
 /// A run that is worked on: one frame, or several that share a process.
@@ -355,6 +357,7 @@ impl Renderer {
             work: work.display().to_string(),
             inputs: inputs.display().to_string(),
             threads: lease.cores.max(1),
+            gpus: numbers(&lease.gpus),
             name: step.output.clone(),
             format: argument("format"),
             camera: argument("camera"),
@@ -372,7 +375,7 @@ impl Renderer {
 
     /// The most that a run may take.
     fn limits(&self, lease: &Lease) -> process::Limits {
-        let Allowed { ram, work } = self.inner.allowed;
+        let Allowed { ram, work, .. } = self.inner.allowed;
         let free = || crate::upkeep::space_at(&self.inner.home.jobs()).map(|(_, free)| free / 2);
         process::Limits { memory: most_memory(lease.ram, ram), space: work.or_else(free) }
     }
@@ -447,6 +450,17 @@ fn most_memory(leased: u64, machine: u64) -> Option<u64> {
     }
 }
 
+/// The graphics cards that programs are to see, as their drivers want to be told; none where that is all
+/// that there are, and nobody need be told.
+fn visible(leased: &[u32], cards: usize) -> Option<String> {
+    (leased.len() < cards).then(|| numbers(leased))
+}
+
+/// Numbers with commas between.
+fn numbers(numbers: &[u32]) -> String {
+    numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
 /// Which part of the picture a task renders; none for a whole frame.
 fn tile_of(step: &Step, number: u16) -> Option<Tile> {
     let (columns, rows) = (u32::from(step.tiles.0), u32::from(step.tiles.1));
@@ -474,6 +488,13 @@ fn shorten(message: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_sees_the_cards_that_it_has_claimed() {
+        assert_eq!(visible(&[0, 2], 3).as_deref(), Some("0,2"));
+        assert_eq!(visible(&[], 2).as_deref(), Some(""), "those of others are hidden");
+        assert_eq!((visible(&[0, 1], 2), visible(&[], 0)), (None, None));
+    }
 
     #[test]
     fn a_run_leaves_memory_to_the_machine() {

@@ -79,7 +79,8 @@ pub fn prepare(
     }
     let wanted: Vec<i32> = frames.iter().filter_map(|frame| i32::try_from(*frame).ok()).collect();
     let needs = needs(request, &offered.profiles)?;
-    let mut spec = draft(request, &engine, frames, test_frames, output, owner)?;
+    let shares = definition.is_some_and(|definition| definition.shares);
+    let mut spec = draft(request, (&engine, shares), frames, test_frames, output, owner)?;
     spec.needs = needs;
     let renderer = analysis.as_ref().map_or("", |analysis| &analysis.scene_info.renderer);
     if let Some(definition) = definition {
@@ -171,6 +172,7 @@ fn check_command(
         work: "/work".into(),
         inputs: "/inputs".into(),
         threads: 1,
+        gpus: String::new(),
         name: output.to_owned(),
         format: request.format.clone(),
         camera: request.camera.clone(),

@@ -97,6 +97,12 @@ impl Hardware {
 }
 
 impl Needs {
+    /// How many cards it takes: whoever names a model wants one at least.
+    #[must_use]
+    pub fn cards(&self) -> u32 {
+        if self.gpu_model.is_empty() { self.gpus } else { self.gpus.max(1) }
+    }
+
     /// What a machine with this hardware and these tags lacks; empty when it fits.
     #[must_use]
     pub fn shortfalls(&self, hardware: &Hardware, tags: &BTreeSet<String>) -> Vec<Shortfall> {
@@ -108,7 +114,7 @@ impl Needs {
             lacks.push(Shortfall::Cores(self.cores, hardware.cpu_cores));
         }
         let gpus = hardware.gpus_of(&self.gpu_model);
-        let asked = if self.gpu_model.is_empty() { self.gpus } else { self.gpus.max(1) };
+        let asked = self.cards();
         if asked > gpus {
             lacks.push(Shortfall::Gpus(asked, gpus));
         }

@@ -1,18 +1,25 @@
 //! What a leader does: it keeps leases and hands out attempts. It optimises, and is never an
 //! authority: whatever it forgets or gets wrong costs duplicate work, not a result.
 
+mod held;
+mod view;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ids::{BlobId, JobId, NodeId};
 use crate::job::table::{Jobs, TaskState};
 use crate::job::task::TaskKey;
-use crate::job::trouble::benched;
 use crate::ledger::Ledger;
 use crate::schedule::plan::plan;
-use crate::schedule::{NodeView, Rendering, View, Waiting};
+use crate::schedule::{NodeView, Waiting};
 use crate::time::Time;
-use crate::wire::control::{Advert, AttemptKey, Closed, Lease, Message, Phase, Report, Standing};
+use crate::wire::control::{Advert, AttemptKey, Claimed, Lease, Message, Phase, Report, Standing};
+use crate::worker::MAX_ATTEMPTS;
+use held::{Leases, Share, of_job};
+
+pub use held::Held;
 
 /// How long a new leader waits for the reports of nodes that are alive before it hands out work:
 /// what they render already must not be started a second time.
@@ -35,48 +42,6 @@ pub const SEEK: Duration = Duration::from_secs(30);
 /// A node that has not reported for this long gets nothing new.
 pub const SILENT: Duration = Duration::from_millis(3000);
 
-/// One lease, as the leader keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
-    /// Who holds it.
-    pub node: NodeId,
-    /// The round and try that it is for.
-    pub attempt: AttemptKey,
-    /// How far it is, as last reported.
-    pub phase: Phase,
-    /// The number of its assignment; 0 when it was granted by an earlier leader.
-    seq: u64,
-    granted: Time,
-    /// Since when it was seen to render with its node to itself; none while it isn't, or with others in
-    /// a run.
-    rendering: Option<Time>,
-}
-
-impl Held {
-    const fn new(node: NodeId, attempt: AttemptKey, phase: Phase, seq: u64, now: Time) -> Self {
-        Self { node, attempt, phase, seq, granted: now, rendering: None }
-    }
-
-    /// Its holder says how far it is, and whether it works on nothing else.
-    fn tell(&mut self, now: Time, attempt: AttemptKey, phase: Phase, alone: bool) {
-        (self.attempt, self.phase) = (attempt, phase);
-        match phase {
-            Phase::Rendering(_) if alone => _ = self.rendering.get_or_insert(now),
-            _ => self.rendering = None,
-        }
-    }
-}
-
-/// Leases, by what they are for.
-type Leases = BTreeMap<(JobId, TaskKey), Held>;
-
-/// The leases of a job.
-fn of_job<'a>(leases: &'a Leases, job: &JobId) -> impl Iterator<Item = &'a Held> + use<'a> {
-    let job = *job;
-    let first = (job, TaskKey { frame: i32::MIN, ..TaskKey::default() });
-    leases.range(first..).take_while(move |((j, _), _)| *j == job).map(|(_, held)| held)
-}
-
 #[derive(Clone, Debug, Default)]
 struct Worker {
     last_report: Option<Time>,
@@ -85,6 +50,15 @@ struct Worker {
     held: BTreeSet<BlobId>,
     /// What keeps it from taking work; whether it has said so since its last report.
     standing: (Standing, bool),
+    /// What it has claimed in parts, as it said before the report of that number.
+    claims: (u64, Vec<Claimed>),
+}
+
+/// What a report tells of an attempt.
+struct Told {
+    attempt: AttemptKey,
+    phase: Phase,
+    share: Option<Arc<Share>>,
 }
 
 /// The leader's machine, for one term.
@@ -114,6 +88,8 @@ pub struct Leader {
     adverts: BTreeMap<NodeId, (u64, u32)>,
     /// Who is benched, by the facts of that revision of the ledger: going through all jobs takes long.
     benched: (Option<u64>, BTreeSet<NodeId>),
+    /// How many processes with shares were told of.
+    shares: u64,
     dirty: bool,
 }
 
@@ -136,6 +112,7 @@ impl Leader {
             views: (None, BTreeMap::new()),
             adverts: BTreeMap::new(),
             benched: (None, BTreeSet::new()),
+            shares: 0,
             dirty: true,
         }
     }
@@ -201,6 +178,14 @@ impl Leader {
         self.dirty = true;
     }
 
+    /// A worker says what its attempts have claimed in parts, before its report of that number.
+    pub fn claims(&mut self, from: NodeId, report: u64, claims: Vec<Claimed>) {
+        // More than a node works on is no word of its attempts.
+        let of: usize = claims.iter().map(|claimed| claimed.of.len().max(1)).sum();
+        let claims = if of > MAX_ATTEMPTS { Vec::new() } else { claims };
+        self.workers.entry(from).or_default().claims = (report, claims);
+    }
+
     /// What keeps a node from taking work, as it said itself.
     #[must_use]
     pub fn told(&self, node: &NodeId) -> Option<&Standing> {
@@ -234,23 +219,37 @@ impl Leader {
             worker.held = held;
             self.dirty = true;
         }
-        let running: BTreeMap<(JobId, TaskKey), (AttemptKey, Phase)> = report
-            .running
-            .iter()
-            .map(|(attempt, _, phase)| ((attempt.job, attempt.task), (*attempt, *phase)))
-            .collect();
+        let claims = std::mem::take(&mut worker.claims);
+        let claims = if claims.0 == report.seq { claims.1 } else { Vec::new() };
+        let mut shares: BTreeMap<usize, (Arc<Share>, bool)> = BTreeMap::new();
+        for Claimed { claim, of } in claims {
+            self.shares += 1;
+            let share = Arc::new(Share { number: self.shares, claim });
+            let alone = of.len() == 1;
+            shares.extend(of.into_iter().map(|at| (at as usize, (Arc::clone(&share), alone))));
+        }
+        let whole = report.running.len() == 1;
+        let running = report.running.iter().enumerate().map(|(at, (attempt, _, phase))| {
+            let (share, alone) = shares.remove(&at).unzip();
+            let told = Told { attempt: *attempt, phase: *phase, share };
+            ((attempt.job, attempt.task), (told, alone.unwrap_or(whole)))
+        });
+        let running: BTreeMap<(JobId, TaskKey), (Told, bool)> = running.collect();
         self.keep(|key, held| {
             let untaken = held.seq > report.assigned && now.since(held.granted) < UNTAKEN;
             held.node != from || running.contains_key(key) || untaken
         });
-        let alone = running.len() == 1;
-        for (key, (attempt, phase)) in running {
+        for (key, (Told { attempt, phase, share }, alone)) in running {
             let known = [self.leases.get_mut(&key), self.seconds.get_mut(&key)];
             if let Some(held) = known.into_iter().flatten().find(|held| held.node == from) {
+                let claim = share.as_ref().map(|share| &share.claim);
+                self.dirty |= held.claim() != claim;
+                held.share = share;
                 held.tell(now, attempt, phase, alone);
                 continue;
             }
             let mut held = Held::new(from, attempt, phase, 0, now);
+            held.share = share;
             held.tell(now, attempt, phase, alone);
             // Two nodes on one task: the join decides. Nobody is disturbed, and no third one begins.
             match self.leases.contains_key(&key) {
@@ -301,85 +300,6 @@ impl Leader {
         });
     }
 
-    /// What the scheduler sees.
-    fn view(
-        &mut self,
-        now: Time,
-        ledger: &Ledger,
-        adverts: &BTreeMap<NodeId, Advert>,
-        alive: &BTreeSet<NodeId>,
-    ) -> View {
-        let Ledger { jobs, settings, .. } = ledger;
-        let busy: BTreeSet<NodeId> = self.leases().map(|held| held.node).collect();
-        if self.benched.0 != Some(ledger.revision()) {
-            let nodes = benched(jobs, settings).into_keys().collect();
-            self.benched = (Some(ledger.revision()), nodes);
-        }
-        let benched = &self.benched.1;
-        let absent = || self.absent.iter().filter(|(node, _)| !adverts.contains_key(*node));
-        let is_member = |node: &NodeId| !ledger.members.is_revoked(node);
-        let known = || adverts.iter().chain(absent()).filter(|(node, _)| is_member(node));
-        let mut nodes = std::mem::take(&mut self.views.1);
-        if self.views.0 != Some(ledger.settings_revision()) {
-            nodes.clear();
-        }
-        let mut count = 0;
-        for (node, advert) in known() {
-            count += 1;
-            let there = alive.contains(node);
-            let worker = self.workers.get(node);
-            let reports = self.hears(now, node);
-            let standing = worker.map(|worker| &worker.standing.0);
-            let idle = there && reports && !busy.contains(node);
-            // It says only which of the idle ones is taken.
-            let held = worker.map(|worker| &worker.held).filter(|held| idle && !held.is_empty());
-            let holds = held
-                .into_iter()
-                .flat_map(|held| jobs.iter().filter(|(_, _, spec)| held.contains(&spec.inputs)));
-            if self.adverts.get(node) != Some(&advert.revision) {
-                self.adverts.insert(*node, advert.revision);
-                nodes.remove(node);
-            }
-            let view = nodes.entry(*node).or_insert_with(|| NodeView {
-                hardware: advert.hardware.clone(),
-                engines: advert.engines.clone(),
-                tags: advert.tags.clone(),
-                price: settings.price(advert),
-                renders: advert.role.renders(),
-                ..NodeView::default()
-            });
-            (view.off, view.idle) = (!there, idle);
-            view.closed = None
-                .or_else(|| settings.drained(node).map(|_| Closed::Drained))
-                .or_else(|| standing.and_then(|standing| standing.closed))
-                .or_else(|| benched.contains(node).then_some(Closed::Benched));
-            view.refused = standing.map(|standing| standing.refused.clone()).unwrap_or_default();
-            view.holds = holds.map(|(id, _, _)| id).collect();
-        }
-        self.views.0 = Some(ledger.settings_revision());
-        if nodes.len() > count {
-            let known: BTreeSet<&NodeId> = known().map(|(node, _)| node).collect();
-            nodes.retain(|node, _| known.contains(node));
-        }
-        let (limits, served) = (settings.limits(), std::mem::take(&mut self.served));
-        let mut view = View { nodes, limits, served, ..View::default() };
-        view.sought = self.sought.iter().map(|(job, (_, tasks))| (*job, tasks.clone())).collect();
-        for ((job, task), held) in &self.leases {
-            view.leased.entry(*job).or_default().insert(*task, held.node);
-            let Held { node, attempt, phase, rendering, .. } = *held;
-            let doubled = self.seconds.contains_key(&(*job, *task))
-                || self.doubled.contains(&(*job, *task, attempt.generation));
-            if let (Phase::Rendering(progress), Some(since), false) = (phase, rendering, doubled) {
-                let elapsed = u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX);
-                view.rendering.push(Rendering { node, attempt, elapsed, progress });
-            }
-        }
-        for ((job, task), held) in &self.seconds {
-            view.seconds.entry(*job).or_default().insert(*task, held.node);
-        }
-        view
-    }
-
     /// Time has passed, or something changed: hands out what can be handed out.
     pub fn tick(
         &mut self,
@@ -425,7 +345,6 @@ impl Leader {
             if self.served.len() < MAX_SERVED || self.served.contains_key(&spec.owner) {
                 self.served.insert(spec.owner.clone(), turn);
             }
-            let hardware = adverts.get(&node).map(|advert| &advert.hardware);
             let workers = &self.workers;
             let holders = holders.entry(spec.inputs).or_insert_with(|| {
                 let holders = workers.iter().filter(|(_, w)| w.held.contains(&spec.inputs));
@@ -436,16 +355,16 @@ impl Leader {
                 holders.iter().copied().chain(submitter).filter(|n| *n != node).collect();
             let worker = self.workers.entry(node).or_default();
             worker.assigned += 1;
-            let lease = Lease {
-                attempt,
-                cores: hardware.map_or(1, |hardware| hardware.cpu_cores),
-                ram: hardware.map_or(0, |hardware| hardware.ram),
-                gpus: (0..).take(hardware.map_or(0, |hardware| hardware.gpus.len())).collect(),
-            };
+            let lease = Lease::new(attempt, &assignment.claim);
+            let share = spec.share.then(|| {
+                self.shares += 1;
+                Arc::new(Share { number: self.shares, claim: assignment.claim })
+            });
             let seq = worker.assigned;
             let more = assignment.more;
             for attempt in more.iter().chain([&attempt]) {
-                let held = Held::new(node, *attempt, Phase::Preparing, seq, now);
+                let mut held = Held::new(node, *attempt, Phase::Preparing, seq, now);
+                held.share.clone_from(&share);
                 let key = (attempt.job, attempt.task);
                 if is_second {
                     self.doubled.insert((attempt.job, attempt.task, attempt.generation));

@@ -1,8 +1,11 @@
 use super::*;
+use crate::claim::Portion;
 use crate::fact::{Body, Outcomes};
+use crate::hardware::Needs;
 use crate::ids::StudioId;
 use crate::job::samples::{advert, done, fact, failed, node, outcome, spec};
 use crate::job::spec::JobSpec;
+use crate::wire::control::Closed;
 
 struct World {
     leader: Leader,
@@ -106,7 +109,7 @@ fn nodes_that_are_off_are_waited_for_whether_they_were_seen_or_not() {
     world.report(0, 1, 0, &[]);
     world.report(0, 2, 0, &[]);
     assert_eq!(world.tick(10), []);
-    let waiting = |world: &World| world.leader.waiting()[&world.job].to_string();
+    let waiting = |world: &World| world.leader.waiting()[&world.job].words(|node| node.short());
     assert_eq!(waiting(&world), "of the one node that fits 1 is off");
     // It came, and has lost its engine since; another one that has it went.
     fits.engines.clear();
@@ -215,7 +218,7 @@ fn a_refused_licence_keeps_a_node_from_that_engine_alone() {
     world.report(1000, 1, 0, &[]);
     world.report(1000, 2, 1, &[]);
     assert_eq!(world.tick(1010), []);
-    let why = world.leader.waiting()[&world.job].to_string();
+    let why = world.leader.waiting()[&world.job].words(|node| node.short());
     assert!(why.contains("no seat is free"), "{why}");
 }
 
@@ -281,4 +284,58 @@ fn who_lost_to_another_attempt_is_busy_until_it_let_go() {
     assert_eq!(world.tick(20), [(node(1), 2)]);
     world.report(1000, 2, 0, &[]);
     assert_eq!(world.tick(1010), [(node(2), 3)]);
+}
+
+/// What node 1 reports to work on: frames, and which of them have claimed so many cores together.
+fn report_shares(world: &mut World, now: u64, running: &[i32], shares: &[(u32, &[u32])]) {
+    let claims = shares.iter().map(|(cores, of)| Claimed {
+        claim: Portion { cores: *cores, ram: 1 << 30, ..Portion::default() },
+        of: of.to_vec(),
+    });
+    world.leader.claims(node(1), world.seq + 1, claims.collect());
+    world.report(now, 1, 99, running);
+}
+
+/// A studio of one node of four cores, and a job whose tasks claim one each.
+fn with_shares() -> World {
+    let mut world = World::new(1, 9);
+    let needs = Needs { cores: 1, ram: 1 << 30, ..Needs::default() };
+    let spec = JobSpec { share: true, needs, ..spec(9) };
+    world.ledger = Ledger::new(StudioId([0; 32]));
+    world.job = spec.id();
+    world.ledger.jobs.apply(fact(1), node(1), &Body::Spec(Box::new(spec)));
+    world
+}
+
+#[test]
+fn a_new_leader_hands_out_what_the_reported_claims_leave() {
+    let frames =
+        |world: &mut World| world.tick(20).into_iter().map(|(_, frame)| frame).collect::<Vec<_>>();
+    let mut world = with_shares();
+    report_shares(&mut world, 10, &[1, 2], &[(1, &[0]), (1, &[1])]);
+    assert_eq!(frames(&mut world), [3, 4]);
+    assert_eq!(world.leader.free(&node(1), Portion::all(&advert(1).hardware)).cores, 0);
+    let mut world = with_shares();
+    report_shares(&mut world, 10, &[1, 2], &[(2, &[0, 1])]);
+    assert_eq!(frames(&mut world), [3, 4], "a run claims once");
+    let mut world = with_shares();
+    world.report(10, 1, 0, &[1, 2]);
+    assert_eq!(frames(&mut world), [], "who says nothing of shares has given all of it away");
+    // What was said for another report counts for nothing.
+    let claim = Portion { cores: 1, ..Portion::default() };
+    world.leader.claims(node(1), 77, vec![Claimed { claim, of: vec![0, 1] }]);
+    world.report(30, 1, 0, &[1, 2]);
+    assert_eq!(frames(&mut world), []);
+    report_shares(&mut world, 40, &[1, 2], &[(1, &[0]), (2, &[1])]);
+    assert_eq!(frames(&mut world), [3]);
+}
+
+#[test]
+fn what_a_worker_did_not_take_on_is_handed_out_again() {
+    let mut world = with_shares();
+    world.report(10, 1, 0, &[]);
+    assert_eq!(world.tick(20).len(), 4);
+    // Three were taken on; of the fourth the report knows, and does not name it.
+    report_shares(&mut world, 30, &[1, 2, 4], &[(1, &[0]), (1, &[1]), (1, &[2])]);
+    assert_eq!(world.tick(40), [(node(1), 3)]);
 }

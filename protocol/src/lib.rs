@@ -3,6 +3,7 @@
 
 pub mod catch_up;
 pub mod certificate;
+pub mod claim;
 pub mod clocks;
 pub mod content;
 pub mod election;

@@ -8,15 +8,19 @@
 //!
 //! Frames of a run share a process of the engine, which is named by the run's first attempt; each
 //! is an attempt of its own, and ends on its own.
+//!
+//! A run claims what its lease says, from when it is taken on until its engine has ended. What doesn't fit
+//! into what others leave of the machine is not taken on, whoever assigns it: the next report says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::claim::Portion;
 use crate::ids::{BlobId, JobId, NodeId};
 use crate::job::status::{may_start, waits};
 use crate::job::table::{Jobs, Task};
 use crate::time::Time;
-use crate::wire::control::{AttemptKey, Lease, Phase, Report};
+use crate::wire::control::{AttemptKey, Claimed, Lease, Phase, Report};
 
 /// How long an attempt may wait for the facts that let it start before it is handed back.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -90,6 +94,8 @@ struct Attempt {
 #[derive(Clone, Debug, Default)]
 pub struct Worker {
     attempts: BTreeMap<AttemptKey, Attempt>,
+    /// Runs whose engine goes on for some frames, and comes to others then that nobody waits for.
+    wasting: BTreeSet<AttemptKey>,
     held: Vec<BlobId>,
     reports: u64,
     /// The last assignment taken in, and of which term.
@@ -108,6 +114,7 @@ impl Worker {
     pub const fn new() -> Self {
         Self {
             attempts: BTreeMap::new(),
+            wasting: BTreeSet::new(),
             held: Vec::new(),
             reports: 0,
             assigned: (0, 0),
@@ -126,6 +133,11 @@ impl Worker {
     /// What it works on.
     pub fn attempts(&self) -> impl Iterator<Item = (&AttemptKey, Phase)> {
         self.attempts.iter().map(|(key, attempt)| (key, attempt.phase))
+    }
+
+    /// What it works on, and what the run of each has claimed of the machine.
+    pub fn claims_of_attempts(&self) -> impl Iterator<Item = (&AttemptKey, Phase, Portion)> {
+        self.attempts.iter().map(|(key, attempt)| (key, attempt.phase, attempt.lease.claim()))
     }
 
     /// The term in which an attempt was leased.
@@ -170,8 +182,22 @@ impl Worker {
         if earlier { self.review(now, jobs) } else { Vec::new() }
     }
 
-    /// The leader that is followed assigned something; the caller has checked that it is obeyed.
-    pub fn assign(&mut self, now: Time, grant: Grant) -> Vec<Event> {
+    /// What its runs have claimed, each named by its first attempt. Who only brings to safety what was made
+    /// claims nothing any more.
+    fn claims(&self) -> BTreeMap<AttemptKey, Portion> {
+        let working = self.attempts.values().filter(|attempt| attempt.phase != Phase::Finishing);
+        working.map(|attempt| (attempt.run, attempt.lease.claim())).collect()
+    }
+
+    /// What is left of a machine that has so much.
+    #[must_use]
+    pub fn left(&self, has: &Portion) -> Portion {
+        self.claims().values().fold(has.clone(), |left, claim| left.without(claim))
+    }
+
+    /// The leader that is followed assigned something; the caller has checked that it is obeyed. The machine
+    /// `has` so much: what doesn't fit into what is left of that is not taken on.
+    pub fn assign(&mut self, now: Time, grant: Grant, has: &Portion) -> Vec<Event> {
         let Grant { term, seq, lease, more, providers } = grant;
         self.follow(term);
         self.assigned.1 = self.assigned.1.max(seq);
@@ -184,6 +210,9 @@ impl Worker {
         }
         keys.truncate(MAX_ATTEMPTS.saturating_sub(self.attempts.len()));
         let Some(run) = keys.first().copied() else { return Vec::new() };
+        if !self.left(has).covers(&lease.claim()) {
+            return Vec::new();
+        }
         for attempt in &keys {
             let lease = Lease { attempt: *attempt, ..lease.clone() };
             let phase = Phase::Preparing;
@@ -307,10 +336,17 @@ impl Worker {
         for key in dropped {
             self.attempts.remove(&key);
         }
+        self.wasting.extend(runs);
+        self.end_waste()
+    }
+
+    /// Ends engines that have nothing left to do but what nobody waits for.
+    fn end_waste(&mut self) -> Vec<Event> {
         let waited_for = |run: &AttemptKey| {
             self.attempts.values().any(|a| a.run == *run && a.phase != Phase::Finishing)
         };
-        runs.into_iter().filter(|run| !waited_for(run)).map(Event::Kill).collect()
+        let over = self.wasting.extract_if(.., |run| !waited_for(run));
+        over.map(Event::Kill).collect()
     }
 
     /// How far an attempt's engine is, in thousandths.
@@ -322,16 +358,16 @@ impl Worker {
         }
     }
 
-    /// An attempt's engine has ended; says whether anybody still waits for what it made.
-    pub fn finishing(&mut self, key: &AttemptKey) -> bool {
-        let Some(attempt) = self.attempts.get_mut(key) else { return false };
+    /// An attempt's engine has ended, or come to the next frame of its run.
+    pub fn finishing(&mut self, key: &AttemptKey) -> Vec<Event> {
+        let Some(attempt) = self.attempts.get_mut(key) else { return Vec::new() };
         let before = std::mem::replace(&mut attempt.phase, Phase::Finishing);
         if before == Phase::Preparing {
             // Its inputs could not be brought here: those of its run go out again.
             let run = attempt.run;
             self.attempts.retain(|_, other| other.run != run || other.phase != Phase::Preparing);
         }
-        true
+        self.end_waste()
     }
 
     /// An attempt is over: its outcome is a fact, or it was handed back.
@@ -343,6 +379,18 @@ impl Worker {
     #[must_use]
     pub fn works_on(&self, job: &JobId) -> bool {
         self.attempts.keys().any(|key| key.job == *job)
+    }
+
+    /// Which of the attempts in a report have claimed shares of a machine that has so much: to be told before
+    /// the next report.
+    #[must_use]
+    pub fn shares(&self, has: &Portion) -> Vec<Claimed> {
+        let mut runs: BTreeMap<AttemptKey, Claimed> = BTreeMap::new();
+        for (at, attempt) in (0..).zip(self.attempts.values()) {
+            let claimed = || Claimed { claim: attempt.lease.claim(), of: Vec::new() };
+            runs.entry(attempt.run).or_insert_with(claimed).of.push(at);
+        }
+        runs.into_values().filter(|claimed| claimed.claim != *has).collect()
     }
 
     /// A report to the leader of `term`.

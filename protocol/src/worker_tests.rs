@@ -19,6 +19,11 @@ fn lease(job: JobId, frame: i32) -> Lease {
     Lease { attempt, cores: 4, ram: 0, gpus: Vec::new() }
 }
 
+/// A machine that has room for whatever the tests assign.
+fn large() -> Portion {
+    Portion { cores: 64, ram: 1 << 40, gpus: [0, 1].into() }
+}
+
 fn grant(term: u64, seq: u64, lease: Lease) -> Grant {
     Grant { term, seq, lease, more: Vec::new(), providers: vec![node(9)] }
 }
@@ -39,15 +44,15 @@ fn an_attempt_is_prepared_started_and_reported() {
     let key = lease.attempt;
     let more = Vec::new();
     let prepare = Event::Prepare { attempt: key, more, term: 4, providers: vec![node(9)] };
-    assert_eq!(worker.assign(Time(0), grant(4, 1, lease.clone())), [prepare]);
-    assert_eq!(worker.assign(Time(0), grant(4, 1, lease.clone())), [], "the same twice");
+    assert_eq!(worker.assign(Time(0), grant(4, 1, lease.clone()), &large()), [prepare]);
+    assert_eq!(worker.assign(Time(0), grant(4, 1, lease.clone()), &large()), [], "the same twice");
     let start = start_of(lease, 4);
     assert_eq!(worker.prepared(Time(5), &key, inputs, &jobs), [start]);
     worker.progress(&key, 500);
     let report = worker.report(4);
     assert_eq!(report.running, [(key, 4, Phase::Rendering(500))]);
     assert_eq!((report.assigned, report.held), (1, vec![inputs]));
-    assert!(worker.finishing(&key));
+    assert_eq!(worker.finishing(&key), []);
     worker.over(&key);
     assert_eq!((worker.running(), worker.report(5).assigned), (0, 0), "a new term counts anew");
 }
@@ -58,7 +63,7 @@ fn what_waits_starts_only_once_the_leader_of_the_highest_term_knows_of_it() {
     let mut worker = Worker::new();
     let lease = lease(job, 2);
     let key = lease.attempt;
-    worker.assign(Time(0), grant(4, 1, lease.clone()));
+    worker.assign(Time(0), grant(4, 1, lease.clone()), &large());
     worker.fence(5);
     assert_eq!(worker.prepared(Time(5), &key, inputs, &jobs), [], "term 4 is over");
     assert_eq!(worker.adopted(Time(6), 4, &jobs), []);
@@ -70,13 +75,13 @@ fn no_frame_starts_before_the_test_frames_are_known_here() {
     let (jobs, job, inputs) = table(true);
     let mut worker = Worker::new();
     let key = lease(job, 1).attempt;
-    worker.assign(Time(0), grant(1, 1, lease(job, 1)));
+    worker.assign(Time(0), grant(1, 1, lease(job, 1)), &large());
     assert_eq!(worker.prepared(Time(0), &key, inputs, &jobs), []);
     assert_eq!(worker.running(), 1);
     worker.review(Time(0) + PATIENCE, &jobs);
     assert_eq!(worker.running(), 0, "handed back");
     let key = lease(job, 5).attempt;
-    worker.assign(Time(0), grant(1, 2, lease(job, 5)));
+    worker.assign(Time(0), grant(1, 2, lease(job, 5)), &large());
     assert_eq!(worker.prepared(Time(9000), &key, inputs, &jobs).len(), 1);
 }
 
@@ -84,7 +89,7 @@ fn no_frame_starts_before_the_test_frames_are_known_here() {
 fn an_attempt_of_a_job_that_does_not_become_known_is_handed_back() {
     let (jobs, job, _) = table(false);
     let mut worker = Worker::new();
-    worker.assign(Time(100), grant(1, 1, lease(job, 1)));
+    worker.assign(Time(100), grant(1, 1, lease(job, 1)), &large());
     let nothing = Jobs::new();
     worker.review(Time(99) + PATIENCE, &nothing);
     assert_eq!(worker.running(), 1);
@@ -99,9 +104,9 @@ fn pause_spares_what_renders_and_cancel_ends_it() {
     let (mut jobs, job, inputs) = table(false);
     let mut worker = Worker::new();
     let (renders, waits) = (lease(job, 1).attempt, lease(job, 2).attempt);
-    worker.assign(Time(0), grant(1, 1, lease(job, 1)));
+    worker.assign(Time(0), grant(1, 1, lease(job, 1)), &large());
     worker.prepared(Time(0), &renders, inputs, &jobs);
-    worker.assign(Time(0), grant(1, 2, lease(job, 2)));
+    worker.assign(Time(0), grant(1, 2, lease(job, 2)), &large());
     say(&mut jobs, job, 1, Action::Pause);
     assert_eq!(worker.prepared(Time(0), &waits, inputs, &jobs), []);
     assert_eq!(worker.attempts().map(|(key, _)| *key).collect::<Vec<_>>(), [renders]);
@@ -115,7 +120,7 @@ fn a_retry_ends_an_attempt_of_the_round_before() {
     let (mut jobs, job, inputs) = table(false);
     let mut worker = Worker::new();
     let key = lease(job, 3).attempt;
-    worker.assign(Time(0), grant(1, 1, lease(job, 3)));
+    worker.assign(Time(0), grant(1, 1, lease(job, 3)), &large());
     worker.prepared(Time(0), &key, inputs, &jobs);
     say(&mut jobs, job, 1, Action::Retry { step: 0, frames: vec![run(3, 3)], generation: 1 });
     assert_eq!(worker.review(Time(1), &jobs), [Event::Kill(key)]);
@@ -126,16 +131,16 @@ fn a_closed_node_hands_back_what_has_not_started_and_ends_what_has() {
     let (jobs, job, inputs) = table(false);
     let mut worker = Worker::new();
     let (runs, waits) = (lease(job, 1), lease(job, 2));
-    worker.assign(Time(0), grant(4, 1, runs.clone()));
+    worker.assign(Time(0), grant(4, 1, runs.clone()), &large());
     let start = start_of(runs.clone(), 4);
     assert_eq!(worker.prepared(Time(5), &runs.attempt, inputs, &jobs), [start]);
-    worker.assign(Time(6), grant(4, 2, waits.clone()));
+    worker.assign(Time(6), grant(4, 2, waits.clone()), &large());
     worker.close(true);
     assert_eq!(worker.review(Time(7), &jobs), []);
     let running: Vec<AttemptKey> = worker.attempts().map(|(key, _)| *key).collect();
     assert_eq!(running, [runs.attempt]);
     worker.close(false);
-    worker.assign(Time(8), grant(4, 3, waits.clone()));
+    worker.assign(Time(8), grant(4, 3, waits.clone()), &large());
     let start = start_of(waits.clone(), 4);
     assert_eq!(worker.prepared(Time(9), &waits.attempt, inputs, &jobs), [start]);
 }
@@ -149,7 +154,7 @@ fn frames_of_a_run_share_a_process_and_end_one_by_one() {
     let granted = Grant { more: more.clone(), ..grant(1, 1, lease(job, 1)) };
     let prepare =
         Event::Prepare { attempt: keys[0], more: more.clone(), term: 1, providers: vec![node(9)] };
-    assert_eq!(worker.assign(Time(0), granted), [prepare]);
+    assert_eq!(worker.assign(Time(0), granted, &large()), [prepare]);
     let start = Event::Start { run: keys[0], lease: lease(job, 1), more, term: 1 };
     assert_eq!(worker.prepared(Time(1), &keys[0], inputs, &jobs), [start]);
     worker.finishing(&keys[0]);
@@ -170,7 +175,11 @@ fn a_pause_stops_a_run_after_the_frame_that_it_is_at_and_so_does_a_node_that_clo
         let (mut jobs, job, inputs) = table(false);
         let mut worker = Worker::new();
         let keys = [1, 2, 3].map(|frame| lease(job, frame).attempt);
-        worker.assign(Time(0), Grant { more: keys[1..].to_vec(), ..grant(1, 1, lease(job, 1)) });
+        worker.assign(
+            Time(0),
+            Grant { more: keys[1..].to_vec(), ..grant(1, 1, lease(job, 1)) },
+            &large(),
+        );
         worker.prepared(Time(1), &keys[0], inputs, &jobs);
         match closes {
             true => worker.close(true),
@@ -187,8 +196,12 @@ fn a_run_whose_inputs_can_not_be_brought_is_handed_back_but_for_its_first() {
     let (_, job, _) = table(false);
     let mut worker = Worker::new();
     let keys = [1, 2, 3].map(|frame| lease(job, frame).attempt);
-    worker.assign(Time(0), Grant { more: keys[1..].to_vec(), ..grant(1, 1, lease(job, 1)) });
-    assert!(worker.finishing(&keys[0]));
+    worker.assign(
+        Time(0),
+        Grant { more: keys[1..].to_vec(), ..grant(1, 1, lease(job, 1)) },
+        &large(),
+    );
+    assert_eq!(worker.finishing(&keys[0]), []);
     assert_eq!(worker.attempts().map(|(key, _)| *key).collect::<Vec<_>>(), [keys[0]]);
 }
 
@@ -201,7 +214,7 @@ fn a_join_whose_tiles_are_not_known_to_be_done_here_is_handed_back() {
     let mut worker = Worker::new();
     let lease = lease(id, 1);
     let attempt = AttemptKey { task: TaskKey { step: 1, ..lease.attempt.task }, ..lease.attempt };
-    worker.assign(Time(0), grant(1, 1, Lease { attempt, ..lease }));
+    worker.assign(Time(0), grant(1, 1, Lease { attempt, ..lease }), &large());
     worker.review(Time(0) + PATIENCE, &jobs);
     assert_eq!(worker.running(), 0, "the leader knows more, and asks again");
 }
@@ -211,9 +224,9 @@ fn what_another_attempt_has_done_is_ended() {
     let (mut jobs, job, inputs) = table(false);
     let mut worker = Worker::new();
     let (one, two) = (lease(job, 2), lease(job, 3));
-    worker.assign(Time(0), grant(4, 1, one.clone()));
+    worker.assign(Time(0), grant(4, 1, one.clone()), &large());
     worker.prepared(Time(0), &one.attempt, inputs, &jobs);
-    worker.assign(Time(0), grant(4, 2, two.clone()));
+    worker.assign(Time(0), grant(4, 2, two.clone()), &large());
     worker.prepared(Time(0), &two.attempt, inputs, &jobs);
     worker.finishing(&two.attempt);
     let outcomes = [2, 3].map(|frame| outcome(frame, 0, 1, done())).into();
@@ -223,7 +236,7 @@ fn what_another_attempt_has_done_is_ended() {
     // A round that this node has not heard of yet is not over by a result of the one before.
     let mut again = lease(job, 2);
     again.attempt.generation = 1;
-    worker.assign(Time(20), grant(4, 3, again.clone()));
+    worker.assign(Time(20), grant(4, 3, again.clone()), &large());
     assert_eq!(worker.review(Time(30), &jobs), []);
     assert_eq!(worker.running(), 2);
 }
@@ -233,7 +246,7 @@ fn a_node_that_gives_way_hands_back_what_it_renders_and_finishes_what_is_done() 
     let (jobs, job, inputs) = table(false);
     let mut worker = Worker::new();
     for (seq, frame) in [(1, 2), (2, 3)] {
-        worker.assign(Time(0), grant(4, seq, lease(job, frame)));
+        worker.assign(Time(0), grant(4, seq, lease(job, frame)), &large());
         worker.prepared(Time(0), &lease(job, frame).attempt, inputs, &jobs);
     }
     worker.finishing(&lease(job, 3).attempt);
@@ -243,7 +256,70 @@ fn a_node_that_gives_way_hands_back_what_it_renders_and_finishes_what_is_done() 
     assert_eq!(worker.review(Time(20), &jobs), [Event::Kill(lease(job, 2).attempt)]);
     let left: Vec<i32> = worker.attempts().map(|(key, _)| key.task.frame).collect();
     assert_eq!(left, [3]);
-    worker.assign(Time(30), grant(4, 3, lease(job, 4)));
+    worker.assign(Time(30), grant(4, 3, lease(job, 4)), &large());
     worker.review(Time(30), &jobs);
     assert_eq!(worker.running(), 1, "and nothing new is begun");
+}
+
+#[test]
+fn what_does_not_fit_is_not_taken_on_whoever_assigns_it() {
+    let (jobs, job, inputs) = table(false);
+    let has = Portion { cores: 4, ram: 8, gpus: [0, 1].into() };
+    let mut worker = Worker::new();
+    let assign = |worker: &mut Worker, frame: i32, cores: u32, ram: u64, gpus: &[u32]| {
+        let lease = Lease { cores, ram, gpus: gpus.to_vec(), ..lease(job, frame) };
+        let before = worker.running();
+        worker.assign(Time(0), grant(4, u64::from(frame.unsigned_abs()), lease), &has);
+        worker.running() > before
+    };
+    assert!(!assign(&mut worker, 1, 5, 0, &[]), "it has four cores");
+    assert!(!assign(&mut worker, 1, 1, 0, &[2]), "there is no such card");
+    assert!(assign(&mut worker, 1, 2, 3, &[1]));
+    assert!(!assign(&mut worker, 2, 3, 0, &[]), "two are left");
+    assert!(!assign(&mut worker, 2, 1, 6, &[]), "five bytes are left");
+    assert!(!assign(&mut worker, 2, 1, 0, &[1]), "somebody has that card");
+    assert_eq!(worker.report(4).assigned, 2, "what was not taken on was heard all the same");
+    assert!(assign(&mut worker, 2, 2, 5, &[0]));
+    assert_eq!(worker.left(&has), Portion::default());
+    let told: Vec<(u32, Vec<u32>)> =
+        worker.shares(&has).iter().map(|s| (s.claim.cores, s.of.clone())).collect();
+    assert_eq!(told, [(2, vec![0]), (2, vec![1])]);
+    // Its engine has ended: what it made is brought to safety, which takes no core.
+    let first = lease(job, 1).attempt;
+    worker.prepared(Time(1), &first, inputs, &jobs);
+    assert_eq!(worker.finishing(&first), []);
+    assert!(assign(&mut worker, 3, 2, 3, &[1]));
+}
+
+#[test]
+fn a_run_claims_once_and_a_whole_node_is_no_share() {
+    let (_, job, _) = table(false);
+    let has = Portion { cores: 4, ram: 0, gpus: [].into() };
+    let mut worker = Worker::new();
+    let more = vec![lease(job, 2).attempt, lease(job, 3).attempt];
+    worker.assign(Time(0), Grant { more, ..grant(1, 1, lease(job, 1)) }, &has);
+    assert_eq!((worker.running(), worker.left(&has).cores), (3, 0));
+    assert_eq!(worker.shares(&has), [], "it has all of it");
+    let told = worker.shares(&large());
+    assert_eq!(told.iter().map(|share| share.of.len()).collect::<Vec<_>>(), [3]);
+    let other = Lease { cores: 1, ..lease(job, 4) };
+    assert_eq!(worker.assign(Time(0), grant(1, 2, other), &has), []);
+}
+
+/// It would render the last one for nobody, and the node would think that its cores are free.
+#[test]
+fn an_engine_ends_where_only_frames_are_left_that_others_have_done() {
+    let (mut jobs, job, inputs) = table(false);
+    let mut worker = Worker::new();
+    let keys: Vec<AttemptKey> = (1..=2).map(|frame| lease(job, frame).attempt).collect();
+    let more = vec![keys[1]];
+    worker.assign(Time(0), Grant { more, ..grant(1, 1, lease(job, 1)) }, &large());
+    worker.prepared(Time(0), &keys[0], inputs, &jobs);
+    let outcomes = vec![outcome(2, 0, 1, done())];
+    jobs.apply(fact(9), node(5), &Body::Outcomes(Outcomes { job, outcomes }));
+    assert_eq!(worker.review(Time(1), &jobs), [], "frame 1 is still waited for");
+    assert_eq!((worker.running(), worker.left(&large()).cores), (1, 60));
+    assert_eq!(worker.finishing(&keys[0]), [Event::Kill(keys[0])]);
+    assert_eq!(worker.review(Time(2), &jobs), [], "once");
+    assert_eq!(worker.left(&large()), large());
 }

@@ -14,7 +14,7 @@
 //! | `{name}` `{ext}` `{format}` | what outputs are named after; the format's file ending, and what the engine calls it |
 //! | `{frame}` `{last_frame}` `{frames}` | the run's first and last frame; all of them as a frame spec |
 //! | `{start}` `{end}` `{range_end}` | the job's lowest and highest frame; the latter, but at least `{start}` + 1 |
-//! | `{threads}` `{weft}` | how many threads to use; the weft binary |
+//! | `{threads}` `{gpus}` `{weft}` | how many threads to use; the graphics cards, like `0,2`; the weft binary |
 //! | `{camera}` `{scene_name}` `{view_layer}` `{scale}` `{arg.K}` | what the artist gave |
 //! | `{tile.column}` `{tile.columns}` `{tile.row}` `{tile.rows}` | which tile of which grid, from 0, rows from the top |
 //! | `{tile.left}` `{tile.right}` `{tile.top}` `{tile.bottom}` | its pixels, if `arg.width` and `arg.height` are known; right and bottom are one past the last |

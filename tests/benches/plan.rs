@@ -156,6 +156,7 @@ fn spec(job: u64) -> JobSpec {
         timeout: 0,
         fresh: false,
         check: 0,
+        share: false,
     }
 }
 

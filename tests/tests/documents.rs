@@ -120,6 +120,8 @@ fn the_studio_and_its_nodes() {
             ("leader", Flag),
             ("drained", Flag),
             ("running", Count),
+            ("tasks", List),
+            ("free?", Object),
             ("price_per_hour", Number),
             ("engines", Object),
             ("hardware", Object),

@@ -43,6 +43,7 @@ pub(crate) fn words(job: &Job, style: Style) -> String {
             ("submitted", job.submitted.map_or(String::new(), units::date)),
             ("engine", engine.join(" ")),
             ("priority", job.priority.map_or(String::new(), |priority| priority.to_string())),
+            ("each takes", claim(job)),
             ("status", job.status.clone()),
             ("why", job.error_message.clone().unwrap_or_default()),
             ("waits for", job.waiting_for.clone().unwrap_or_default()),
@@ -97,6 +98,15 @@ fn kept(job: &Job) -> String {
         (None, []) => format!("for {time} once it is over"),
         (None, owed) => format!("until {} has written its files, and {time}", owed.join(", ")),
     }
+}
+
+/// What each task takes of its node, where that isn't all of it.
+fn claim(job: &Job) -> String {
+    let Some(claim) = &job.claim else { return String::new() };
+    let ram = claim.ram.map(|ram| format!("{ram} GiB"));
+    let gpus = (claim.gpus > 0).then(|| units::count(claim.gpus as usize, "GPU"));
+    let parts = std::iter::once(units::count(claim.cores as usize, "core")).chain(ram).chain(gpus);
+    parts.collect::<Vec<_>>().join(", ") + " of a node"
 }
 
 /// What renderers warned of, each once with its frames.
@@ -235,7 +245,8 @@ mod tests {
         ];
         let job: Job = document::read(&json!({
             "job": "0123456789abcdef", "name": "shot_010", "owner": "ada@ws1", "status": "rendering",
-            "engine": "blender", "engine_version": "3.4.1", "priority": 50, "submitted": 1_709_210_100,
+            "engine": "blender", "engine_version": "3.4.1", "priority": 50,
+            "claim": { "cores": 4, "ram": null, "gpus": 1 }, "submitted": 1_709_210_100,
             "frames_total": 7, "frames_done": 3, "frames_failed": 1, "frames": frames,
             "eta_seconds": 9, "render_seconds": 12,
             "deliveries": [{ "node": "ws1", "folder": "/home/ada/out" }],
@@ -252,6 +263,7 @@ mod tests {
         submitted     2024-02-29 12:35 UTC
         engine        blender 3.4.1
         priority      50
+        each takes    4 cores, 1 GPU of a node
         status        rendering
         done          3 of 7 frames, 1 failed
         left          9.0 s

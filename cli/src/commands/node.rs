@@ -2,13 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::nodes::{engines, gpus, state, why_closed};
+use super::nodes::{engines, gpus, room, state, why_closed};
 use crate::client::segment;
 use crate::context::Context;
-use crate::document::{self, Node};
+use crate::document::{self, Node, Task, short};
 use crate::error::Failure;
-use crate::output::{Style, table, units};
+use crate::output::{Style, plain_line, table, units};
 use crate::values::{self, OrDefault};
+
+/// How many of a node's tasks people are shown.
+const TASKS: usize = 16;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -87,7 +90,7 @@ fn words(node: &Node, style: Style) -> String {
             format!("{} received, {} sent", units::bytes(received), units::bytes(sent))
         }
     };
-    table::facts(
+    let facts = table::facts(
         style,
         &[
             ("name", node.name.clone()),
@@ -98,6 +101,7 @@ fn words(node: &Node, style: Style) -> String {
             ("in use", on_return(node).to_owned()),
             ("role", node.role.clone().unwrap_or_default()),
             ("running", node.running.to_string()),
+            ("free", room(node).unwrap_or_default()),
             ("engines", engines(node)),
             ("os", format!("{} {}", hardware.os, hardware.arch).trim().to_owned()),
             ("cpu", format!("{} × {}", hardware.cpu_cores, hardware.cpu_model)),
@@ -114,7 +118,34 @@ fn words(node: &Node, style: Style) -> String {
             ("reached at", node.addresses.join(" ")),
             ("release", node.release.clone().unwrap_or_default()),
         ],
-    )
+    );
+    std::iter::once(facts).chain(tasks(node)).collect::<Vec<_>>().join("\n")
+}
+
+/// What it works on, a line each: all that it has of the first few.
+fn tasks(node: &Node) -> Vec<String> {
+    let task = |task: &Task| {
+        let of = plain_line(task.name.as_deref().unwrap_or(short(&task.job)));
+        let how_far = match task.phase.as_str() {
+            "rendering" => format!("{:.0} %", task.progress * 100.0),
+            phase => phase.to_owned(),
+        };
+        let claim = task.claim.as_ref().map_or(String::new(), |claim| {
+            let cards: Vec<String> = claim.gpus.iter().map(ToString::to_string).collect();
+            let cards =
+                if cards.is_empty() { cards } else { vec![format!("GPU {}", cards.join(" "))] };
+            let parts = [
+                vec![units::count(claim.cores as usize, "core"), format!("{:.1} GiB", claim.ram)],
+                cards,
+            ];
+            format!(", with {}", parts.concat().join(", "))
+        });
+        format!("frame {} of {of} ({how_far}{claim})", task.frame)
+    };
+    let mut lines: Vec<String> = node.tasks.iter().take(TASKS).map(task).collect();
+    let more = node.tasks.len().saturating_sub(TASKS);
+    lines.extend((more > 0).then(|| format!("and {more} more")));
+    lines
 }
 
 /// What a node does while somebody uses it, where that is anything.
@@ -128,9 +159,10 @@ fn on_return(node: &Node) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::args;
     use clap::Parser as _;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     fn request(rest: &[&str]) -> Result<Value, String> {
         let line = ["weft", "node", "ws1", "set"].into_iter().chain(rest.iter().copied());
@@ -138,6 +170,36 @@ mod tests {
         let args::Command::Node(args) = args.command else { panic!("it is a node") };
         let Some(super::What::Set(set)) = args.what else { panic!("something is set") };
         Ok(set.request())
+    }
+
+    #[test]
+    fn a_node_shows_what_each_of_its_tasks_has_of_it() {
+        let node: Node = document::read(&json!({
+            "node": "0123456789abcdef", "name": "ws1", "alive": true, "running": 3,
+            "hardware": { "cpu_model": "cpu-model", "cpu_cores": 16, "ram": 64.0, "gpus": [{ "model": "RTX", "memory": 24.0 }] },
+            "free": { "cores": 11, "ram": 40.0, "gpus": [] },
+            "tasks": [
+                { "job": "ab", "name": "shot", "frame": 7, "phase": "rendering", "progress": 0.414,
+                  "claim": { "cores": 4, "ram": 16.0, "gpus": [0] } },
+                { "job": "ab", "frame": 8, "phase": "preparing",
+                  "claim": { "cores": 1, "ram": 8.0, "gpus": [] } },
+                { "job": "ab", "name": "whole", "frame": 9, "phase": "finishing", "claim": null },
+            ],
+        }))
+        .unwrap();
+        insta::assert_snapshot!(words(&node, Style::default()), @r"
+        name     ws1
+        node     0123456789abcdef
+        state    alive
+        running  3
+        free     11 of 16 cores, 40.0 of 64.0 GiB, 0 of 1 GPUs
+        cpu      16 × cpu-model
+        memory   64.0 GiB
+        gpus     RTX (24 GiB)
+        frame 7 of shot (41 %, with 4 cores, 16.0 GiB, GPU 0)
+        frame 8 of ab (preparing, with 1 core, 8.0 GiB)
+        frame 9 of whole (finishing)
+        ");
     }
 
     #[test]

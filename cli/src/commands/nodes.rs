@@ -36,11 +36,26 @@ fn words(nodes: &[Node], style: Style) -> String {
     }
     let mut words = table.words(style, "no nodes");
     for node in nodes {
+        if let Some(room) = room(node) {
+            words.push_str(&format!("\n{}: {room} free", node.name));
+        }
         for why in why_closed(node) {
             words.push_str(&format!("\n{}: {why}", node.name));
         }
     }
     words
+}
+
+/// What is free of a node on which tasks have shares.
+pub(super) fn room(node: &Node) -> Option<String> {
+    let free = node.free.as_ref().filter(|_| node.tasks.iter().any(|t| t.claim.is_some()))?;
+    let Hardware { cpu_cores, ram, gpus, .. } = &node.hardware;
+    let mut words = format!("{} of {cpu_cores} cores", free.cores);
+    words.push_str(&format!(", {:.1} of {ram:.1} GiB", free.ram));
+    if !gpus.is_empty() {
+        words.push_str(&format!(", {} of {} GPUs", free.gpus.len(), gpus.len()));
+    }
+    Some(words)
 }
 
 /// Why a node takes no new work, a line each.
@@ -124,7 +139,9 @@ mod tests {
         let card = json!({ "model": "NVIDIA RTX 4090", "memory": 24.0 });
         let document = json!([
             { "node": "0123456789abcdef", "name": "ws1", "alive": true, "state": "alive",
-              "bytes_held": 4_404_019, "leader": true, "running": 1, "engines": { "demo": "0.1.0", "blender": "3.4.1" },
+              "bytes_held": 4_404_019, "leader": true, "running": 1,
+              "free": { "cores": 60, "ram": 235.9, "gpus": [1] },
+              "tasks": [{ "job": "00", "frame": 7, "claim": { "cores": 4, "ram": 15.7, "gpus": [0] } }], "engines": { "demo": "0.1.0", "blender": "3.4.1" },
               "hardware": { "os": "Debian 12", "cpu_cores": 64, "ram": 251.6, "gpus": [card, card] } },
             { "node": "fedcba9876543210", "name": "ws2", "alive": false, "state": "dead",
               "drained": true, "drained_by": { "by": "ada@ws1", "node": "ws1", "at": 1_709_210_100 },
@@ -139,6 +156,7 @@ mod tests {
         ws1   0123456789  alive, leader                 1     64  252  2 × NVIDIA RTX 4090 (24 GiB)  blender 3.4.1, demo  Debian 12   4.2 MiB
         ws2   fedcba9876  dead, drained, benched        0      8   32                                                     Windows 11
         ws3   0011223344  alive, in use                 0      8   32                                                     Debian 12
+        ws1: 60 of 64 cores, 235.9 of 251.6 GiB, 1 of 2 GPUs free
         ws2: drained by ada@ws1 on 2024-02-29 12:35 UTC
         ws2: benched: frame 7 of 'shot': no driver
         ws3: in use by somebody

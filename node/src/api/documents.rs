@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use weft_protocol::claim::{Ask, Portion};
+use weft_protocol::hardware::GIB;
 use weft_protocol::ids::{JobId, NodeId};
 use weft_protocol::job::estimate::{Running, estimate};
 use weft_protocol::job::keep::Stay;
@@ -23,6 +25,8 @@ pub(super) struct Live {
     leases: BTreeMap<TaskKey, (NodeId, u32, u32, Phase)>,
     /// Who makes a second attempt at what is late.
     seconds: BTreeMap<TaskKey, NodeId>,
+    /// What tasks have claimed of their nodes, where that is a share.
+    claims: BTreeMap<TaskKey, Value>,
     waiting: Option<String>,
 }
 
@@ -36,10 +40,13 @@ impl Live {
                     let key = held.attempt;
                     let lease = (held.node, key.generation, key.attempt, held.phase);
                     live.leases.insert(key.task, lease);
+                    let claim = held.claim().map(portion);
+                    live.claims.extend(claim.map(|claim| (key.task, claim)));
                 }
                 let seconds = leader.seconds_of(job);
                 live.seconds = seconds.map(|held| (held.attempt.task, held.node)).collect();
-                live.waiting = leader.waiting().get(job).map(ToString::to_string);
+                let waiting = leader.waiting().get(job);
+                live.waiting = waiting.map(|why| why.words(|node| name(machine, node)));
             }
             None => {
                 for (key, phase) in machine.worker.attempts().filter(|(key, _)| key.job == *job) {
@@ -60,6 +67,7 @@ impl Live {
                     "step": task.step, "frame": task.frame, "tile": task.tile,
                     "node": node, "generation": generation, "attempt": attempt,
                     "phase": phase_name(*phase), "progress": progress(*phase),
+                    "claim": self.claims.get(task),
                 })
             })
             .collect();
@@ -102,6 +110,9 @@ impl Live {
                 let generation = number(&lease["generation"]).unwrap_or(0);
                 let attempt = number(&lease["attempt"]).unwrap_or(0);
                 live.leases.insert(task, (node, generation, attempt, phase));
+                if lease["claim"].is_object() {
+                    live.claims.insert(task, lease["claim"].clone());
+                }
             }
         }
         live.seconds =
@@ -129,14 +140,44 @@ impl Live {
     }
 }
 
-/// What an hour of a node costs, in thousandths, where that is known here.
-fn price(machine: &Machine, node: &NodeId) -> Option<u32> {
+/// What an hour of a task on a node costs, in millionths, where that is known here: of a share as much as the
+/// largest of its parts.
+fn price(machine: &Machine, job: &Job, node: &NodeId) -> Option<u64> {
     let settings = &machine.ledger.settings;
     let advert = machine.adverts.get(node).or_else(|| machine.absent.get(node));
-    advert.map(|advert| settings.price(advert)).or_else(|| settings.price_set(node))
+    let whole = advert.map(|advert| settings.price(advert)).or_else(|| settings.price_set(node))?;
+    let Some(spec) = job.spec().filter(|spec| spec.share) else {
+        return Some(u64::from(whole) * 1000);
+    };
+    let hardware = &advert?.hardware;
+    let ask = Ask::new(&spec.needs, hardware, job.memory_seen());
+    let claim = ask.what_there_is(&Portion::all(hardware));
+    Some(u64::from(whole) * claim.thousandths(hardware))
 }
 
-fn phase_name(phase: Phase) -> &'static str {
+/// A part of a machine.
+pub(super) fn portion(portion: &Portion) -> Value {
+    json!({ "cores": portion.cores, "ram": gib(portion.ram), "gpus": portion.gpus })
+}
+
+/// Whole and tenths of a GiB are what people compare.
+#[expect(clippy::cast_precision_loss, reason = "rounded to a tenth of a GiB anyway")]
+pub(super) fn gib(bytes: u64) -> f64 {
+    (bytes as f64 / GIB as f64 * 10.0).round() / 10.0
+}
+
+/// What each task takes of its node, where that is no whole one; no memory where that is as large a part as
+/// the cores.
+fn claim(job: &Job) -> Option<Value> {
+    let needs = &job.spec().filter(|spec| spec.share)?.needs;
+    Some(json!({
+        "cores": needs.cores.max(1),
+        "ram": (needs.ram > 0).then(|| gib(needs.ram)),
+        "gpus": needs.cards(),
+    }))
+}
+
+pub(super) fn phase_name(phase: Phase) -> &'static str {
     match phase {
         Phase::Preparing => "preparing",
         Phase::Rendering(_) => "rendering",
@@ -144,7 +185,7 @@ fn phase_name(phase: Phase) -> &'static str {
     }
 }
 
-fn progress(phase: Phase) -> f64 {
+pub(super) fn progress(phase: Phase) -> f64 {
     match phase {
         Phase::Preparing => 0.0,
         Phase::Rendering(thousandths) => f64::from(thousandths) / 1000.0,
@@ -205,6 +246,7 @@ fn frame(names: &Names<'_>, job: &Job, status: Status, live: &Live, key: TaskKey
         "node_name": who.map(|who| names.of(&who)),
         "also_tried_on": live.seconds.get(&key).filter(|_| state == TaskState::Open).map(|node| names.of(node)),
         "attempt": attempt,
+        "claim": live.claims.get(&key),
         "generation": counted.map_or(task.generation, |done| done.generation),
         "is_test_frame": job.is_test(&key),
         "progress": if word == "done" { 1.0 } else { lease.map_or(0.0, |(.., phase)| progress(*phase)) },
@@ -272,7 +314,8 @@ pub(super) fn summary(machine: &Machine, id: &JobId, job: &Job, live: &Live) -> 
     let spec = job.spec()?;
     let status = status(job, live.activity())?;
     let (all, done, failed) = job.frame_counts();
-    let reckoned = estimate(job, status.is_over(), &live.running(), |node| price(machine, node));
+    let reckoned =
+        estimate(job, status.is_over(), &live.running(), |node| price(machine, job, node));
     // What is paused goes on when somebody says so, and nobody knows when.
     let moves = status != Status::Paused;
     #[expect(clippy::cast_precision_loss, reason = "for people, and far below 2^53")]
@@ -289,6 +332,7 @@ pub(super) fn summary(machine: &Machine, id: &JobId, job: &Job, live: &Live) -> 
         "error_message": if status == Status::Failed { error_message(job) } else { None },
         "waiting_for": waiting_for(job, status, live),
         "priority": job.switches().priority,
+        "claim": claim(job),
         "engine": spec.steps.first().map(|step| &step.engine),
         "engine_version": spec.steps.first().map(|step| &step.engine_version),
         "submitted": spec.submitted.seconds(),

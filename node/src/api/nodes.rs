@@ -8,14 +8,15 @@ use axum::extract::{Path, Query};
 use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use weft_protocol::hardware::{GIB, Hardware};
+use weft_protocol::claim::Portion;
+use weft_protocol::hardware::Hardware;
 use weft_protocol::ids::NodeId;
 use weft_protocol::job::trouble::{self, Trouble};
 use weft_protocol::machine::Machine;
 use weft_protocol::membership::Liveness;
 use weft_protocol::settings::{OnReturn, Said};
 use weft_protocol::time::Time;
-use weft_protocol::wire::control::{Advert, Closed};
+use weft_protocol::wire::control::{Advert, AttemptKey, Closed, Phase};
 
 use super::forward::resolve;
 use super::{Answer, State, documents, held};
@@ -23,7 +24,9 @@ use crate::error::{ApiError, Code};
 use crate::node::Shared;
 
 /// The fields of a node's document that its leader alone knows for sure.
-const TOLD_TO_THE_LEADER: [&str; 2] = ["closed", "licences_refused"];
+const TOLD_TO_THE_LEADER: [&str; 4] = ["closed", "licences_refused", "free", "tasks"];
+/// The most tasks that a node's document lists; quick ones go out by the hundred.
+const MAX_TASKS: usize = 64;
 
 /// Those that it knows best where a studio is so large that other nodes aren't connected to everybody.
 const SEEN_BY_THE_LEADER: [&str; 2] = ["alive", "state"];
@@ -96,9 +99,7 @@ fn trouble_document(machine: &Machine, trouble: &Trouble) -> Value {
 }
 
 pub(super) fn hardware_document(hardware: &Hardware) -> Value {
-    // Whole and tenths of a GiB are what people compare.
-    #[expect(clippy::cast_precision_loss, reason = "rounded to a tenth of a GiB anyway")]
-    let gib = |bytes: u64| (bytes as f64 / GIB as f64 * 10.0).round() / 10.0;
+    let gib = documents::gib;
     let gpus: Vec<Value> = hardware
         .gpus
         .iter()
@@ -114,6 +115,41 @@ pub(super) fn hardware_document(hardware: &Hardware) -> Value {
         "gpu_model": hardware.gpus.first().map(|gpu| &gpu.model),
         "gpus": gpus,
     })
+}
+
+/// What a node works on as far as this one knows, and what is free of it; nothing where it doesn't know.
+fn work(machine: &Machine, advert: &Advert) -> (Vec<Value>, Option<Value>) {
+    let node = &advert.node;
+    let task = |key: &AttemptKey, phase: Phase, claim: Option<&Portion>| {
+        let spec = machine.ledger.jobs.get(&key.job).and_then(|job| job.spec());
+        json!({
+            "job": key.job,
+            "name": spec.map(|spec| &spec.name),
+            "step": key.task.step,
+            "frame": key.task.frame,
+            "tile": key.task.tile,
+            "attempt": key.attempt,
+            "phase": documents::phase_name(phase),
+            "progress": documents::progress(phase),
+            "claim": claim.map(documents::portion),
+        })
+    };
+    let all = Portion::all(&advert.hardware);
+    match &machine.leader {
+        Some(leader) => {
+            let held = leader.leases().filter(|held| held.node == *node).take(MAX_TASKS);
+            let tasks = held.map(|held| task(&held.attempt, held.phase, held.claim())).collect();
+            (tasks, Some(documents::portion(&leader.free(node, all))))
+        }
+        None if *node == machine.me() => {
+            let attempts = machine.worker.claims_of_attempts().take(MAX_TASKS);
+            let share = |claim: &Portion| (*claim != all).then(|| claim.clone());
+            let tasks =
+                attempts.map(|(key, phase, claim)| task(key, phase, share(&claim).as_ref()));
+            (tasks.collect(), Some(documents::portion(&machine.worker.left(&all))))
+        }
+        None => (Vec::new(), None),
+    }
 }
 
 fn node_document(
@@ -133,6 +169,7 @@ fn node_document(
         machine.ledger.settings.hours(&advert.node).or(node.config.node.hours.filter(|_| me));
     let on_return = machine.ledger.settings.on_return(&advert.node);
     let on_return = on_return.or(me.then_some(node.config.node.on_return));
+    let (tasks, free) = work(&machine, advert);
     drop(machine);
     let (sent, received) = node.traffic.totals();
     let mut document = json!({
@@ -154,6 +191,8 @@ fn node_document(
         "on_return": on_return.map(OnReturn::name),
         "role": advert.role.name(),
         "running": if me { own } else { running.get(&advert.node).copied().unwrap_or(0) },
+        "tasks": tasks,
+        "free": free,
         "price_per_hour": f64::from(price) / 1000.0,
         "engines": advert.engines,
         "tags": advert.tags,

@@ -75,6 +75,8 @@ pub(super) struct Run<'a> {
     pub(super) folder: &'a Path,
     pub(super) sandbox: &'a Sandbox,
     pub(super) limits: Limits,
+    /// The graphics cards that it may see, where there are others.
+    pub(super) cards: Option<String>,
     /// How many frames are rendered before those that are asked for.
     pub(super) before: usize,
     /// How long a frame may take.
@@ -255,7 +257,7 @@ pub(super) async fn run(
     });
     let last = std::mem::take(&mut seen.warned);
     finished.observed = seen.observed(&last);
-    let held = finished.observed.peak_memory.max(finished.report.peak_memory);
+    let held = finished.observed.peak_memory.max(finished.report.held());
     finished.observed.peak_memory = held;
     (finished.fatal, finished.licence_refused) = (seen.fatal, seen.licence_refused);
     Some(finished)
@@ -288,6 +290,11 @@ async fn start(run: &Run<'_>) -> std::io::Result<Guard> {
     environment.extend(of_command);
     if run.definition.home {
         environment.insert("HOME".into(), run.work.into());
+    }
+    if let Some(cards) = &run.cards {
+        // Numbered as the driver's management library does, from which the node has them.
+        environment.insert("CUDA_DEVICE_ORDER".into(), "PCI_BUS_ID".into());
+        environment.insert("CUDA_VISIBLE_DEVICES".into(), cards.into());
     }
     let order = Order {
         environment: environment.into_iter().collect(),

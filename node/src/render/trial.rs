@@ -74,6 +74,7 @@ impl Renderer {
             sandbox: &self.inner.sandbox,
             guards: &self.inner.guards,
             limits: process::Limits::default(),
+            cards: None,
             before: 0,
             timeout: Some(LIMIT),
             stop: stop.1,

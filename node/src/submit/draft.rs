@@ -20,7 +20,7 @@ const RETRIES: u32 = 2;
 
 pub(super) fn draft(
     request: &SubmitRequest,
-    engine: &str,
+    (engine, shares): (&str, bool),
     frames: Vec<i64>,
     test_frames: Vec<i64>,
     output: String,
@@ -68,6 +68,7 @@ pub(super) fn draft(
         timeout: u32::try_from(request.timeout_seconds.unwrap_or(0)).unwrap_or(u32::MAX),
         fresh: request.fresh,
         check: request.check.unwrap_or(0),
+        share: request.share.unwrap_or(shares),
     })
 }
 

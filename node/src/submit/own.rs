@@ -40,7 +40,8 @@ pub(super) fn prepare(
     }
     let needs = super::needs(request, &offered.profiles)?;
     let mut warnings = warnings(request, &frames);
-    let mut spec = super::draft(request, ENGINE, frames, test_frames, output, owner)?;
+    let mut spec =
+        super::draft(request, (ENGINE, definition.shares), frames, test_frames, output, owner)?;
     spec.needs = needs;
     spec.steps[0].name = "run".into();
     spec.steps[0].engine_version = super::version(ENGINE, offered);

@@ -70,6 +70,9 @@ pub struct SubmitRequest {
     pub gpu_model: Option<String>,
     /// Tags that the node must have.
     pub tags: Vec<String>,
+    /// Each task takes no more of its node than is needed, and leaves the rest to others; as the engine
+    /// says where nothing is said.
+    pub share: Option<bool>,
     /// 0 to 100.
     pub priority: Option<u8>,
     /// How many frames one process renders.

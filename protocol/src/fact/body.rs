@@ -181,8 +181,8 @@ impl Body {
             wire::decode(bytes, super::MAX_BODY).map_err(|_| FactError::Body)
         }
         let latest = match kind {
-            Kind::SETTING => 3,
-            Kind::SPEC | Kind::CONTROL => 2,
+            Kind::SETTING | Kind::SPEC => 3,
+            Kind::CONTROL => 2,
             _ => 1,
         };
         if !(1..=latest).contains(&version) {

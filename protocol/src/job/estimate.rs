@@ -31,8 +31,8 @@ pub struct Estimate {
     pub left_ms: Option<u64>,
 }
 
-/// Milliseconds of an hour, over what makes millionths of thousandths.
-const HOUR: u128 = 3_600_000 / 1000;
+/// Milliseconds of an hour.
+const HOUR: u128 = 3_600_000;
 
 /// What was measured of a node, or of all.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,13 +49,13 @@ impl Measured {
 }
 
 /// Reckons where a job is. `over` says that nothing more will be done of it, `running` what is being
-/// worked on, `price` what an hour of a node costs, in thousandths, where that is known.
+/// worked on, `price` what an hour of a task on a node costs, in millionths, where that is known.
 #[must_use]
 pub fn estimate(
     job: &Job,
     over: bool,
     running: &[Running],
-    price: impl Fn(&NodeId) -> Option<u32>,
+    price: impl Fn(&NodeId) -> Option<u64>,
 ) -> Estimate {
     let mut nodes: BTreeMap<NodeId, Measured> = BTreeMap::new();
     let mut spent: BTreeMap<NodeId, u64> = BTreeMap::new();
@@ -186,7 +186,7 @@ mod tests {
                 .iter()
                 .map(|(n, progress)| Running { node: node(*n), progress: *progress })
                 .collect();
-            let price = |id: &NodeId| Some(u32::from(id.0[0]) * 1000);
+            let price = |id: &NodeId| Some(u64::from(id.0[0]) * 1_000_000);
             estimate(self.jobs.get(&self.job).unwrap(), false, &running, price)
         }
     }

@@ -69,6 +69,7 @@ pub(crate) fn spec(last: i32) -> JobSpec {
         timeout: 0,
         fresh: false,
         check: 0,
+        share: false,
     }
 }
 

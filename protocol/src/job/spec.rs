@@ -101,12 +101,16 @@ pub struct JobSpec {
     pub retries: u32,
     /// How long an attempt may take, in seconds; 0 for as long as it likes.
     pub timeout: u32,
-    /// Everything is rendered, also what other jobs have rendered. Since version 2, as is all below.
+    /// Everything is rendered, also what other jobs have rendered. Since version 2.
     #[serde(skip)]
     pub fresh: bool,
-    /// How many percent of the frames are rendered a second time and compared.
+    /// How many percent of the frames are rendered a second time and compared. Since version 2.
     #[serde(skip)]
     pub check: u8,
+    /// Each attempt takes no more of its machine than the job needs, and leaves the rest to others; all of
+    /// it otherwise. Since version 3.
+    #[serde(skip)]
+    pub share: bool,
 }
 
 /// Why a spec is not one that a node takes.
@@ -125,7 +129,13 @@ impl JobSpec {
     /// releases which know no other read ordinary jobs.
     #[must_use]
     pub const fn version(&self) -> u16 {
-        if self.fresh || self.check > 0 { 2 } else { 1 }
+        if self.share {
+            3
+        } else if self.fresh || self.check > 0 {
+            2
+        } else {
+            1
+        }
     }
 
     /// Its bytes, in the layout of [`JobSpec::version`].
@@ -133,11 +143,12 @@ impl JobSpec {
     pub fn encode(&self) -> Vec<u8> {
         match self.version() {
             1 => wire::encode(self),
-            _ => wire::encode(&(self, self.fresh, self.check)),
+            2 => wire::encode(&(self, self.fresh, self.check)),
+            _ => wire::encode(&(self, self.fresh, self.check, self.share)),
         }
     }
 
-    /// Reads a spec of at most `limit` bytes in the layout of version 1 or 2; none where it is another
+    /// Reads a spec of at most `limit` bytes in the layout of version 1, 2 or 3; none where it is another
     /// version's, or not as that version would be written.
     #[must_use]
     pub fn decode(version: u16, bytes: &[u8], limit: usize) -> Option<Self> {
@@ -146,6 +157,11 @@ impl JobSpec {
             2 => {
                 let (spec, fresh, check): (Self, bool, u8) = wire::decode(bytes, limit).ok()?;
                 Self { fresh, check, ..spec }
+            }
+            3 => {
+                let (spec, fresh, check, share): (Self, bool, u8, bool) =
+                    wire::decode(bytes, limit).ok()?;
+                Self { fresh, check, share, ..spec }
             }
             _ => return None,
         };

@@ -14,6 +14,12 @@ fn only_what_is_new_makes_a_new_version() {
         assert_ne!(new.id(), plain.id());
         assert_eq!(JobSpec::decode(2, &new.encode(), 1 << 20), Some(new));
     }
+    for (fresh, check) in [(false, 0), (true, 7)] {
+        let new = JobSpec { fresh, check, share: true, ..spec(3) };
+        assert_eq!(new.version(), 3);
+        assert_eq!(new.encode(), [&plain.encode()[..], &[u8::from(fresh), check, 1]].concat());
+        assert_eq!(JobSpec::decode(3, &new.encode(), 1 << 20), Some(new));
+    }
     assert_eq!(JobSpec::decode(1, &plain.encode(), 1 << 20), Some(plain.clone()));
 }
 
@@ -28,7 +34,8 @@ fn a_spec_in_another_version_than_its_own_is_refused() {
     assert_eq!(read(2, &plain), Err(FactError::Body));
     assert_eq!(read(1, &[&plain[..], &[1, 0]].concat()), Err(FactError::Body));
     assert_eq!(read(2, &[&plain[..], &[0, 101]].concat()), Err(FactError::Body));
-    assert_eq!(read(3, &plain), Ok(None));
+    assert_eq!(read(3, &[&plain[..], &[1, 0, 0]].concat()), Err(FactError::Body));
+    assert_eq!(read(4, &plain), Ok(None));
     assert!(matches!(read(2, &[&plain[..], &[1, 0]].concat()), Ok(Some(Body::Spec(_)))));
 }
 

@@ -585,6 +585,11 @@ impl Machine {
                 self.sought(now, job, bringing.into_iter().collect());
             }
             Message::Clock(clock) => self.clocks.heard(now, from, clock),
+            Message::Claims(report, claims) => {
+                if let Some(leader) = &mut self.leader {
+                    leader.claims(from, report, claims);
+                }
+            }
             Message::Standing(standing) => {
                 if let Some(leader) = &mut self.leader {
                     leader.standing(from, standing);

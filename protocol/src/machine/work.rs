@@ -4,6 +4,7 @@ use super::{AfterWrite, Command, Machine, Order};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::claim::Portion;
 use crate::fact::{Body, Fact, Outcomes};
 use crate::ids::{BlobId, JobId, NodeId};
 use crate::job::note::{Note, Notes};
@@ -67,11 +68,21 @@ impl Machine {
             return;
         };
         let report = self.worker.report(term);
+        let shares = self.worker.shares(&self.has());
+        if !shares.is_empty() {
+            self.send(leader, Message::Claims(report.seq, shares));
+        }
         let standing = self.standing(now);
         if standing != Standing::default() {
             self.send(leader, Message::Standing(standing));
         }
         self.send(leader, Message::Report(Box::new(report)));
+    }
+
+    /// What attempts may use of this node.
+    #[must_use]
+    pub fn has(&self) -> Portion {
+        self.adverts.get(&self.me).map(|me| Portion::all(&me.hardware)).unwrap_or_default()
     }
 
     /// What keeps this node from taking work.
@@ -149,7 +160,7 @@ impl Machine {
                 // Its spec is on its way, or was missed: comparing facts brings it.
                 self.send_root(from);
             }
-            let events = self.worker.assign(now, grant);
+            let events = self.worker.assign(now, grant, &self.has());
             self.worker_events(now, events);
         }
     }
@@ -188,7 +199,8 @@ impl Machine {
             return;
         }
         outcome.term = term;
-        self.worker.finishing(&attempt);
+        let events = self.worker.finishing(&attempt);
+        self.worker_events(now, events);
         let goods = Goods { blobs: outcome.blobs().collect(), ..Goods::default() };
         if goods.blobs.is_empty() {
             // There is nothing but the outcome itself, which the leader keeps as well.

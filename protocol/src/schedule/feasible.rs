@@ -72,7 +72,7 @@ pub fn requirements<'a>(
         lines.push(format!("{} cores: the largest node has {most}", needs.cores));
     }
     let model = needs.gpu_model.as_str();
-    let gpus = if model.is_empty() { needs.gpus } else { needs.gpus.max(1) };
+    let gpus = needs.cards();
     if gpus > 0 {
         let most = best(&|node| u64::from(node.hardware.gpus_of(model)));
         let what = if model.is_empty() { "GPUs".into() } else { format!("GPUs '{model}'") };
@@ -131,7 +131,7 @@ pub fn explain<'a>(
     }
     let model = needs.gpu_model.as_str();
     let most_gpus = with_version.iter().map(|node| node.hardware.gpus_of(model)).max().unwrap_or(0);
-    let gpus = if model.is_empty() { needs.gpus } else { needs.gpus.max(1) };
+    let gpus = needs.cards();
     if gpus > most_gpus {
         let what = if model.is_empty() { "GPUs".into() } else { format!("GPUs '{model}'") };
         sentences.push(format!("{gpus} {what} are asked, and the best node has {most_gpus}"));

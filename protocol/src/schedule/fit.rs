@@ -1,9 +1,11 @@
-//! Which nodes fit a step, and which of them are idle. Many nodes have the same hardware and engines:
+//! Which nodes fit a step, and which of them have room. Many nodes have the same hardware and engines:
 //! those are looked at together, once a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Busy, NodeView, View, Waiting, feasible};
+use super::rooms::Rooms;
+use super::{Busy, Closest, NodeView, Room, View, Waiting, feasible};
+use crate::claim::{Ask, Demand, Portion};
 use crate::hardware::Hardware;
 use crate::ids::{JobId, NodeId};
 use crate::job::spec::{JobSpec, Step};
@@ -63,27 +65,14 @@ pub(super) struct Index<'a> {
     view: &'a View,
     numbers: BTreeMap<Key<'a>, usize>,
     shapes: Vec<Shape<'a>>,
-    /// Those that were idle when the plan was begun, by id, each with the number of its shape.
-    idle: Vec<(NodeId, &'a NodeView, usize)>,
-}
-
-/// Which of the idle nodes are so still, while a plan is made.
-pub(super) struct Idle {
-    free: Vec<bool>,
-    left: usize,
-}
-
-impl Idle {
-    /// Whether no node is left.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.left == 0
-    }
+    /// Those that had room when the plan was begun, by id, each with the number of its shape.
+    roomy: Vec<(NodeId, &'a NodeView, usize)>,
 }
 
 /// The nodes that fit one step of a job.
 pub(super) struct Fit {
-    /// Whether it is one of those that fit, of each shape.
-    shapes: Vec<bool>,
+    /// What the step takes of each shape; none where it doesn't fit.
+    shapes: Vec<Option<Demand>>,
     counts: Counts,
     /// The memory that ruled others out; 0 where that ruled nobody out.
     ram: u64,
@@ -91,17 +80,18 @@ pub(super) struct Fit {
     only_benched: bool,
     /// What was said where the engine's licence was refused to all that are open.
     refused: Option<String>,
-    /// The idle ones that may take it, the cheapest first, of equally cheap ones those that hold the
-    /// inputs: price, whether they lack them, and the number of the idle node.
-    order: Vec<(u32, bool, usize)>,
-    /// All before this one in the order have been taken.
+    /// Those with room that may take it, the cheapest first, of equally cheap ones those that hold the
+    /// inputs, and for shares those of which others had shares before: price, whether they lack the inputs,
+    /// whether all of it was free, and the number of the node.
+    order: Vec<(u32, bool, bool, usize)>,
+    /// All before this one in the order are full.
     next: usize,
 }
 
 impl<'a> Index<'a> {
     pub(super) fn new(view: &'a View) -> Self {
         let (numbers, shapes) = (BTreeMap::new(), Vec::new());
-        let mut index = Self { view, numbers, shapes, idle: Vec::new() };
+        let mut index = Self { view, numbers, shapes, roomy: Vec::new() };
         for (id, node) in &view.nodes {
             let next = index.shapes.len();
             let number = *index.numbers.entry(key(node)).or_insert(next);
@@ -127,16 +117,21 @@ impl<'a> Index<'a> {
                     shape.first.1.get_or_insert(*id);
                 }
             }
-            if node.idle {
-                index.idle.push((*id, node, number));
+            let has_room = match &node.room {
+                Room::Nothing => false,
+                Room::Part(free) => free.cores > 0,
+                Room::Whole => true,
+            };
+            if has_room {
+                index.roomy.push((*id, node, number));
             }
         }
         index
     }
 
-    /// All that are idle.
-    pub(super) fn idle(&self) -> Idle {
-        Idle { free: vec![true; self.idle.len()], left: self.idle.len() }
+    /// All that have room.
+    pub(super) fn rooms(&self) -> Rooms<'a> {
+        Rooms::new(self.roomy.iter().map(|(_, node, _)| *node).collect())
     }
 
     /// The nodes that could take a step.
@@ -174,47 +169,111 @@ impl<'a> Index<'a> {
         let by_id: BTreeMap<NodeId, &NodeView> = open.collect();
         let all_refused = by_id.values().all(|node| refused(node).is_some());
         let said = by_id.values().next().filter(|_| all_refused).and_then(|node| refused(node));
-        let mut shapes = vec![false; self.shapes.len()];
-        fitting.iter().for_each(|(number, _)| shapes[*number] = true);
+        let mut shapes = vec![None; self.shapes.len()];
+        for (number, shape) in &fitting {
+            shapes[*number] = Some(match spec.share {
+                true => Demand::Share(Ask::new(&spec.needs, &shape.like.hardware, wanted)),
+                false => Demand::Node,
+            });
+        }
         let mut fit =
             Fit { shapes, counts, ram, only_benched, refused: said, order: Vec::new(), next: 0 };
-        let idle = (0..).zip(&self.idle).filter(|(_, (_, node, number))| {
-            fit.shapes[*number] && fit.is_open(node) && refused(node).is_none()
+        let roomy = (0..).zip(&self.roomy).filter(|(_, (_, node, number))| {
+            fit.shapes[*number].is_some() && fit.is_open(node) && refused(node).is_none()
         });
-        let mut order: Vec<(u32, bool, usize)> =
-            idle.map(|(at, (_, node, _))| (node.price, !node.holds.contains(id), at)).collect();
+        let place = |(at, (_, node, _)): (usize, &(NodeId, &NodeView, usize))| {
+            let untouched = spec.share && node.room == Room::Whole;
+            (node.price, !node.holds.contains(id), untouched, at)
+        };
+        let mut order: Vec<_> = roomy.map(place).collect();
         order.sort_unstable();
         fit.order = order;
         Ok(fit)
     }
 
-    /// Takes the idle node for a task that suits it best, of those that `also` lets pass: the cheapest,
+    /// Takes of the node what a task needs that suits it best, of those that `also` lets pass: the cheapest,
     /// and of equally cheap ones one that holds the inputs. Those to be `avoided` take it only where no other
     /// fits, even if all others are busy.
     pub(super) fn take(
         &self,
-        idle: &mut Idle,
+        rooms: &mut Rooms<'_>,
         fit: &mut Fit,
         avoided: &BTreeSet<NodeId>,
         also: impl Fn(&NodeId) -> bool,
-    ) -> Option<NodeId> {
-        while fit.order.get(fit.next).is_some_and(|(.., at)| !idle.free[*at]) {
-            fit.next += 1;
+    ) -> Option<(NodeId, Portion)> {
+        let offer = |at: usize| rooms.offer(at, fit.shapes[self.roomy[at].2].as_ref()?);
+        let mut next = fit.next;
+        while fit.order.get(next).is_some_and(|(.., at)| offer(*at).is_none()) {
+            next += 1;
         }
+        let spared = self.spared(fit, avoided);
+        let taken = fit.order[next..].iter().find_map(|(.., at)| {
+            let (node, ..) = &self.roomy[*at];
+            let passes = !spared.contains(node) && also(node);
+            passes.then(|| offer(*at)).flatten().map(|claim| (*at, claim))
+        });
+        fit.next = next;
+        let (at, claim) = taken?;
+        let (node, _, shape) = self.roomy[at];
+        rooms.take(at, fit.shapes[shape].as_ref()?, &claim);
+        Some((node, claim))
+    }
+
+    /// Keeps for a task that goes before others, and fits nowhere yet, what there is of what it takes on the
+    /// node where least is missing: whoever comes behind it may not have that. One task is kept for on a node.
+    /// Gives which node that is, and what is taken off it in the end.
+    pub(super) fn keep(
+        &self,
+        rooms: &mut Rooms<'_>,
+        fit: &Fit,
+        avoided: &BTreeSet<NodeId>,
+    ) -> Option<(NodeId, Portion)> {
+        let spared = self.spared(fit, avoided);
+        let all = fit.order.iter().filter(|(.., at)| rooms.can_be_kept(*at));
+        let all = all.filter(|(.., at)| !spared.contains(&self.roomy[*at].0));
+        let nearest = all.filter_map(|(price, .., at)| {
+            let demand = fit.shapes[self.roomy[*at].2].as_ref()?;
+            Some((rooms.missing(*at, demand)?, *price, *at))
+        });
+        let (.., at) = nearest.min()?;
+        let (node, view, shape) = self.roomy[at];
+        let demand = fit.shapes[shape].as_ref()?;
+        rooms.keep(at, demand);
+        let all = Portion::all(&view.hardware);
+        let claim = match demand {
+            Demand::Node => all,
+            Demand::Share(ask) => ask.what_there_is(&all),
+        };
+        Some((node, claim))
+    }
+
+    /// The node with room in parts where least is missing for a task that found no place.
+    pub(super) fn closest(&self, rooms: &Rooms<'_>, fit: &Fit) -> Option<Closest> {
+        let nearest = fit.order.iter().filter_map(|(price, .., at)| {
+            let demand = fit.shapes[self.roomy[*at].2].as_ref()?;
+            Some((rooms.missing(*at, demand)?, *price, *at))
+        });
+        let (.., at) = nearest.min()?;
+        let (node, view, shape) = self.roomy[at];
+        Some(Closest {
+            node,
+            wants: fit.shapes[shape].clone()?,
+            has: Portion::all(&view.hardware),
+            free: rooms.free(at)?.clone(),
+            kept: rooms.is_kept(at),
+        })
+    }
+
+    /// The nodes that leave a task to others: those to be `avoided`, where somebody else fits.
+    fn spared<'b>(&self, fit: &Fit, avoided: &'b BTreeSet<NodeId>) -> BTreeSet<&'b NodeId> {
         let fits = |node: &NodeId| {
             let node = self.view.nodes.get(node).filter(|node| fit.is_open(node));
             let number = node.and_then(|node| self.numbers.get(&key(node)));
-            number.is_some_and(|number| fit.shapes[*number])
+            number.is_some_and(|number| fit.shapes[*number].is_some())
         };
         let open = if fit.only_benched { fit.counts.benched } else { fit.counts.open };
         let fresh_exists = avoided.iter().filter(|node| fits(node)).count() < open;
-        let found = fit.order[fit.next..].iter().map(|(.., at)| *at).find(|at| {
-            let (node, ..) = &self.idle[*at];
-            idle.free[*at] && !(fresh_exists && avoided.contains(node)) && also(node)
-        })?;
-        idle.free[found] = false;
-        idle.left -= 1;
-        Some(self.idle[found].0)
+        avoided.iter().filter(|_| fresh_exists).collect()
     }
 }
 

@@ -4,18 +4,32 @@ pub mod feasible;
 mod fit;
 pub mod plan;
 pub mod rank;
+mod rooms;
 pub mod second;
 pub mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::claim::Portion;
 use crate::hardware::Hardware;
 use crate::ids::{JobId, NodeId};
 use crate::job::task::TaskKey;
 use crate::wire::control::{AttemptKey, Closed};
 
 pub use second::Rendering;
-pub use waiting::{Busy, Waiting};
+pub use waiting::{Busy, Closest, Waiting};
+
+/// What of a node can be handed out now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Room {
+    /// Nothing: it isn't there, does not report, or one task has all of it.
+    #[default]
+    Nothing,
+    /// Its tasks have claimed shares; what they leave.
+    Part(Portion),
+    /// All of it: nothing is leased to it.
+    Whole,
+}
 
 /// A node as the scheduler sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,14 +46,27 @@ pub struct NodeView {
     pub renders: bool,
     /// Whether it is known to the studio, and not there just now.
     pub off: bool,
-    /// Whether it can take an attempt now: it is alive, reports, and has nothing leased.
-    pub idle: bool,
+    /// What it can take now.
+    pub room: Room,
     /// Why it takes nothing new.
     pub closed: Option<Closed>,
     /// Engines whose licence was refused to it a moment ago, and what they said.
     pub refused: BTreeMap<String, String>,
     /// Jobs whose inputs it holds whole.
     pub holds: BTreeSet<JobId>,
+}
+
+/// A process that has claimed a share of its node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// The node.
+    pub node: NodeId,
+    /// The job.
+    pub job: JobId,
+    /// The step of its job.
+    pub step: u16,
+    /// What it has claimed.
+    pub claim: Portion,
 }
 
 /// Everything that a plan is made from, besides the jobs' facts.
@@ -54,6 +81,8 @@ pub struct View {
     pub sought: BTreeMap<JobId, Option<BTreeSet<TaskKey>>>,
     /// Second attempts at some of those tasks, by job, and who makes them.
     pub seconds: BTreeMap<JobId, BTreeMap<TaskKey, NodeId>>,
+    /// The processes of those jobs whose tasks claim shares: a run of frames is one.
+    pub processes: Vec<Process>,
     /// Attempts that render with a process of their own, at tasks of which no second was made.
     pub rendering: Vec<Rendering>,
     /// At which turn each owner was served last; the higher, the later.
@@ -80,6 +109,8 @@ pub struct Assignment {
     pub attempt: AttemptKey,
     /// Attempts at further frames, which the same process renders after it.
     pub more: Vec<AttemptKey>,
+    /// What it may use of the node, all of them together.
+    pub claim: Portion,
 }
 
 /// What should start, and why the rest waits.

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 
-use super::fit::{Fit, Idle, Index};
+use super::fit::{Fit, Index};
+use super::rooms::Rooms;
 use super::second::seconds;
 use super::{Assignment, Plan, View, Waiting, rank};
+use crate::claim::Portion;
 use crate::ids::{JobId, NodeId};
 use crate::job::spec::{JobSpec, Step};
 use crate::job::status::startable;
@@ -45,22 +47,30 @@ pub(super) struct Limits<'a> {
 }
 
 impl<'a> Limits<'a> {
-    fn new(view: &'a View, jobs: &Jobs) -> Self {
+    fn new(view: &'a View, jobs: &'a Jobs) -> Self {
         let running = view.limits.keys().map(|engine| (engine.as_str(), 0)).collect();
         let mut limits = Self { most: &view.limits, running };
         if limits.most.is_empty() {
             return limits;
         }
         let mut seen = BTreeSet::new();
+        let engine =
+            |spec: &'a JobSpec, step: u16| Some(&spec.steps.get(usize::from(step))?.engine);
         for job in view.leased.keys().chain(view.seconds.keys()).collect::<BTreeSet<_>>() {
-            let Some(spec) = jobs.get(job).and_then(Job::spec) else { continue };
+            let spec = jobs.get(job).and_then(Job::spec);
+            let Some(spec) = spec.filter(|spec| !spec.share) else { continue };
             for (task, node) in view.workers(job) {
-                let engine = spec.steps.get(usize::from(task.step)).map(|step| &step.engine);
-                if let Some(engine) = engine
+                if let Some(engine) = engine(spec, task.step)
                     && seen.insert((engine, node))
                 {
                     limits.start(engine);
                 }
+            }
+        }
+        for process in &view.processes {
+            let spec = jobs.get(&process.job).and_then(Job::spec).filter(|spec| spec.share);
+            if let Some(engine) = spec.and_then(|spec| engine(spec, process.step)) {
+                limits.start(engine);
             }
         }
         limits
@@ -83,17 +93,20 @@ impl<'a> Limits<'a> {
 /// What should start where, given the facts and what runs already.
 ///
 /// One task at a time goes to the job that is first in the queue, and each placement moves the
-/// owner's share and turn, so that owners take turns.
+/// owner's share and turn, so that owners take turns. Where there are nodes that others use in parts and none
+/// has room for the task, one of them is kept for it: that counts as a placement, but for its start. So
+/// whoever wants a whole node, or a large share, gets it when those who are there are done, however many
+/// small ones come behind.
 #[must_use]
 pub fn plan(view: &View, jobs: &Jobs) -> Plan {
     let index = Index::new(view);
-    let mut idle = index.idle();
+    let mut rooms = index.rooms();
     let mut limits = Limits::new(view, jobs);
     let shares = rank::shares(jobs, view);
     let owners: BTreeMap<String, usize> = shares.keys().cloned().zip(0..).collect();
     let served = |owner: &String| view.served.get(owner).copied().unwrap_or(0);
-    // How many nodes work for each, and when each was served last.
-    let mut shares: Vec<(usize, u64)> =
+    // How much works for each, and when each was served last.
+    let mut shares: Vec<(u64, u64)> =
         shares.iter().map(|(owner, share)| (*share, served(owner))).collect();
     let mut turn = view.served.values().copied().max().unwrap_or(0);
     let nothing = BTreeMap::new();
@@ -126,12 +139,24 @@ pub fn plan(view: &View, jobs: &Jobs) -> Plan {
             candidates.swap_remove(at);
             continue;
         };
-        match place_one(&index, &mut idle, &mut limits, candidate, key) {
-            Ok(mut assignment) => {
+        let placed = place_one(&index, &mut rooms, &mut limits, candidate, key);
+        if let Ok(Placed::Starts(Assignment { node, claim, .. }) | Placed::Waits(_, node, claim)) =
+            &placed
+        {
+            let part = match candidate.spec.share {
+                true => rank::part(view, node, claim),
+                false => rank::NODE,
+            };
+            turn += 1;
+            shares[candidate.owner] = (shares[candidate.owner].0 + part, turn);
+        }
+        match placed {
+            Ok(Placed::Starts(mut assignment)) => {
                 assignment.more = run_behind(candidate, &assignment.attempt);
-                turn += 1;
-                shares[candidate.owner] = (shares[candidate.owner].0 + 1, turn);
                 plan.assignments.push(assignment);
+            }
+            Ok(Placed::Waits(waiting, ..)) => {
+                plan.waiting.entry(candidate.id).or_insert(waiting);
             }
             Err(waiting) => {
                 plan.waiting.entry(candidate.id).or_insert(waiting);
@@ -140,24 +165,32 @@ pub fn plan(view: &View, jobs: &Jobs) -> Plan {
                 if !picky {
                     candidate.blocked.insert(key.step);
                 }
-                if idle.is_empty() || candidate.blocked.len() == candidate.spec.steps.len() {
+                if rooms.is_empty() || candidate.blocked.len() == candidate.spec.steps.len() {
                     candidates.swap_remove(at);
                 }
             }
         }
     }
-    plan.seconds = seconds(view, jobs, &index, &mut idle, &mut limits);
+    plan.seconds = seconds(view, jobs, &index, &mut rooms, &mut limits);
     plan
+}
+
+/// What came of looking for a place.
+enum Placed {
+    /// There it starts.
+    Starts(Assignment),
+    /// There so much is kept for it, and why it waits.
+    Waits(Waiting, NodeId, Portion),
 }
 
 /// Finds a place for a task.
 fn place_one(
     index: &Index<'_>,
-    idle: &mut Idle,
+    rooms: &mut Rooms<'_>,
     limits: &mut Limits<'_>,
     candidate: &mut Candidate<'_>,
     key: TaskKey,
-) -> Result<Assignment, Waiting> {
+) -> Result<Placed, Waiting> {
     let Candidate { id, job, spec, fits, .. } = candidate;
     let Some((task, step)) = job.task(&key).zip(spec.steps.get(usize::from(key.step))) else {
         return Err(Waiting::NoNodeFits("the task names no step of its job".into()));
@@ -170,11 +203,19 @@ fn place_one(
     if let Some(said) = fit.refused().cloned() {
         return Err(Waiting::Licence { engine: step.engine.clone(), said });
     }
-    let Some(node) = index.take(idle, fit, &avoided(job, spec, &key), |_| true) else {
-        return Err(Waiting::Busy(fit.busy()));
+    let avoided = avoided(job, spec, &key);
+    if let Some((node, claim)) = index.take(rooms, fit, &avoided, |_| true) {
+        limits.start(&step.engine);
+        let attempt = attempt_at(*id, key, task);
+        return Ok(Placed::Starts(Assignment { node, attempt, more: Vec::new(), claim }));
+    }
+    let waiting = match index.closest(rooms, fit) {
+        None => Waiting::Busy(fit.busy()),
+        Some(closest) => Waiting::NoRoom(Box::new(closest), fit.busy()),
     };
+    let Some((node, claim)) = index.keep(rooms, fit, &avoided) else { return Err(waiting) };
     limits.start(&step.engine);
-    Ok(Assignment { node, attempt: attempt_at(*id, key, task), more: Vec::new() })
+    Ok(Placed::Waits(waiting, node, claim))
 }
 
 /// The nodes that should leave a task to others, where there are others: those on which it failed, and of

@@ -2,16 +2,20 @@
 mod brute;
 #[path = "plan_tests/second.rs"]
 mod second;
+#[path = "plan_tests/shares.rs"]
+mod shares;
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::claim::Portion;
 use crate::fact::{Body, Outcomes};
+use crate::hardware::Gpu;
 use crate::hardware::{GIB, Hardware, Needs};
 use crate::ids::NodeId;
 use crate::job::outcome::{Ending, FailureKind, Outcome};
 use crate::job::samples::{done, fact, failed, node, outcome, run, spec};
-use crate::schedule::{Busy, NodeView};
+use crate::schedule::{Busy, NodeView, Process, Room};
 use crate::time::Unix;
 use crate::wire::control::Closed;
 
@@ -20,7 +24,7 @@ fn machine(ram: u64) -> NodeView {
         hardware: Hardware { cpu_cores: 8, ram: ram * GIB, ..Hardware::default() },
         engines: [("demo".to_owned(), "1".to_owned())].into(),
         renders: true,
-        idle: true,
+        room: Room::Whole,
         ..NodeView::default()
     }
 }
@@ -46,7 +50,7 @@ fn frames_go_to_idle_nodes_in_order() {
     let id = submit(&mut jobs, spec(9));
     let mut view = view([(1, machine(16)), (2, machine(16)), (3, machine(16))]);
     view.leased.insert(id, [(TaskKey::frame(1), node(1))].into());
-    view.nodes.get_mut(&node(1)).unwrap().idle = false;
+    view.nodes.get_mut(&node(1)).unwrap().room = Room::Nothing;
     let plan = plan(&view, &jobs);
     assert_eq!(frames(&plan), [2, 3]);
     assert_eq!(plan.waiting[&id], Waiting::Busy(Busy { fitting: 3, ..Busy::default() }));
@@ -173,8 +177,8 @@ fn a_node_that_is_off_is_waited_for() {
     let mut jobs = Jobs::new();
     let needs = Needs { ram: 32 * GIB, ..Needs::default() };
     let id = submit(&mut jobs, JobSpec { needs, ..spec(9) });
-    let off = NodeView { off: true, idle: false, ..machine(32) };
-    let there = NodeView { idle: false, ..machine(64) };
+    let off = NodeView { off: true, room: Room::Nothing, ..machine(32) };
+    let there = NodeView { room: Room::Nothing, ..machine(64) };
     let alone = plan(&view([(1, off.clone()), (2, machine(16))]), &jobs);
     assert_eq!(alone.waiting[&id], Waiting::Busy(Busy { fitting: 1, off: 1, ..Busy::default() }));
     let both = plan(&view([(1, off.clone()), (2, there)]), &jobs);
@@ -237,17 +241,18 @@ fn a_task_that_waits_for_another_node_keeps_nobody_behind_it() {
     let id = submit(&mut jobs, JobSpec { retries: 3, ..spec(3) });
     let outcomes = vec![outcome(1, 0, 1, failed("x"))];
     jobs.apply(fact(99), node(1), &Body::Outcomes(Outcomes { job: id, outcomes }));
-    let busy = NodeView { idle: false, ..machine(16) };
+    let busy = NodeView { room: Room::Nothing, ..machine(16) };
     assert_eq!(frames(&plan(&view([(1, machine(16)), (2, busy)]), &jobs)), [2]);
 }
 
 /// A studio and its jobs, small enough to go through everything.
 fn world() -> impl Strategy<Value = (View, Jobs)> {
-    world_with(3)
+    world_with(3, false)
 }
 
-/// The same with jobs that ask for so many frames in a process at most.
-fn world_with(together: u32) -> impl Strategy<Value = (View, Jobs)> {
+/// The same with jobs that ask for so many frames in a process at most, and of which some claim `shares`
+/// where there are such.
+fn world_with(together: u32, shares: bool) -> impl Strategy<Value = (View, Jobs)> {
     let closed = prop_oneof![
         4 => Just(None),
         1 => Just(Some(Closed::Drained)),
@@ -259,20 +264,35 @@ fn world_with(together: u32) -> impl Strategy<Value = (View, Jobs)> {
     let engines = prop_oneof![Just("demo"), Just("other")];
     let refused = prop_oneof![4 => Just(false), 1 => Just(true)];
     let holds = proptest::collection::btree_set(1..4u8, 0..3);
-    let nodes = (1..4u64, 0..3u8, closed, engines.clone(), refused, 0..3u32, holds).prop_map(
-        |(size, there, closed, engine, refused, price, holds)| NodeView {
+    let room = match shares {
+        false => Just(Room::Whole).boxed(),
+        true => {
+            let part = (0..8u32, 0..3u64, 0..4u32).prop_map(|(cores, ram, gpus)| {
+                let gpus = (0..2).filter(|card| gpus & (1 << card) != 0).collect();
+                Room::Part(Portion { cores, ram: ram * 8 * GIB, gpus })
+            });
+            prop_oneof![1 => Just(Room::Whole), 2 => part].boxed()
+        }
+    };
+    let nodes = (1..4u64, 0..3u8, closed, engines.clone(), refused, 0..3u32, holds, room).prop_map(
+        move |(size, there, closed, engine, refused, price, holds, room)| NodeView {
             holds: holds.into_iter().map(|n| JobId([n; 32])).collect(),
             off: there == 0,
-            idle: there == 2,
+            room: if there == 2 { room } else { Room::Nothing },
             closed,
             price,
             engines: [(engine.to_owned(), "1".to_owned())].into(),
             refused: refused.then(|| (engine.to_owned(), "no".to_owned())).into_iter().collect(),
+            hardware: Hardware {
+                gpus: vec![Gpu { model: "RTX".into(), memory: GIB }; if shares { 2 } else { 0 }],
+                ..machine(size * 16).hardware
+            },
             ..machine(size * 16)
         },
     );
     let failures = proptest::collection::vec((1..4i32, 1..6u8), 0..3);
-    let jobs = (0..3u64, 1..4i32, 1..=together, engines, failures);
+    let claims = (0..if shares { 3u8 } else { 1 }, 0..9u32, 0..3u32);
+    let jobs = (0..3u64, 1..4i32, 1..=together, engines, failures, claims);
     let limits = proptest::option::of(0..3u32);
     let (nodes, jobs) =
         (proptest::collection::vec(nodes, 1..6), proptest::collection::vec(jobs, 1..4));
@@ -282,9 +302,14 @@ fn world_with(together: u32) -> impl Strategy<Value = (View, Jobs)> {
         view.served.insert("ada".into(), limit.unwrap_or(0).into());
         let mut jobs = Jobs::new();
         let mut facts = 1000;
-        for (nonce, (ram, frames, together, engine, failures)) in (1..).zip(wanted) {
-            let needs = Needs { ram: ram * 16 * GIB, ..Needs::default() };
-            let mut spec = JobSpec { nonce: [nonce; 16], needs, retries: 5, ..spec(frames) };
+        for (nonce, (ram, frames, together, engine, failures, claims)) in (1..).zip(wanted) {
+            let (share, cores, gpus) = claims;
+            let share = share > 0;
+            let mut needs = Needs { ram: ram * 16 * GIB, ..Needs::default() };
+            if share {
+                needs = Needs { ram: ram * 8 * GIB, cores, gpus, ..needs };
+            }
+            let mut spec = JobSpec { nonce: [nonce; 16], needs, retries: 5, share, ..spec(frames) };
             spec.steps[0].engine = engine.to_owned();
             spec.steps[0].frames_per_task = together;
             spec.owner = if nonce % 2 == 0 { "bo" } else { "ada" }.into();
@@ -298,6 +323,14 @@ fn world_with(together: u32) -> impl Strategy<Value = (View, Jobs)> {
                 facts += 1;
                 let outcomes = vec![outcome(frame, 0, 1, failed("x"))];
                 jobs.apply(fact(facts), node(who), &Body::Outcomes(Outcomes { job, outcomes }));
+            }
+            let in_parts = view.nodes.iter().filter_map(|(id, node)| match &node.room {
+                Room::Part(free) => Some((*id, Portion::all(&node.hardware).without(free))),
+                Room::Nothing | Room::Whole => None,
+            });
+            if share && view.processes.is_empty() {
+                let process = |(node, claim)| Process { node, job, step: 0, claim };
+                view.processes = in_parts.map(process).collect();
             }
         }
         (view, jobs)
@@ -331,11 +364,12 @@ proptest! {
     fn a_plan_is_allowed_and_leaves_no_idle_node_to_what_it_could_take((view, jobs) in world()) {
         let plan = plan(&view, &jobs);
         let mut idle: BTreeSet<NodeId> =
-            view.nodes.iter().filter(|(_, node)| node.idle).map(|(id, _)| *id).collect();
+            view.nodes.iter().filter(|(_, node)| node.room == Room::Whole).map(|(id, _)| *id).collect();
         let mut demo = 0;
         let mut started = BTreeSet::new();
         let engine = |job: &JobId| jobs.get(job).unwrap().spec().unwrap().steps[0].engine.clone();
-        for Assignment { node, attempt, more } in &plan.assignments {
+        for Assignment { node, attempt, more, claim } in &plan.assignments {
+            prop_assert_eq!(claim, &Portion::all(&view.nodes[node].hardware));
             prop_assert!(idle.remove(node), "a node is used twice, or was not idle");
             let limit = jobs.get(&attempt.job).unwrap().spec().unwrap().steps[0].frames_per_task;
             prop_assert!(more.len() < limit as usize, "the run is longer than asked");
@@ -363,11 +397,39 @@ proptest! {
 proptest! {
     /// Where each task goes alone, it is to the letter what going through everything finds.
     #[test]
-    fn it_is_what_going_through_everything_finds((view, jobs) in world_with(1)) {
+    fn it_is_what_going_through_everything_finds((view, jobs) in world_with(1, false)) {
         let found = plan(&view, &jobs);
         let (assignments, waiting) = brute::plan(&view, &jobs);
         prop_assert_eq!(found.assignments, assignments);
         prop_assert_eq!(found.waiting, waiting);
+    }
+
+    /// Also where tasks claim shares.
+    #[test]
+    fn so_it_is_with_shares((view, jobs) in world_with(1, true)) {
+        let found = plan(&view, &jobs);
+        let (assignments, waiting) = brute::plan(&view, &jobs);
+        prop_assert_eq!(found.assignments, assignments);
+        prop_assert_eq!(found.waiting, waiting);
+    }
+
+    /// Of no node more is handed out than is free, and no card twice.
+    #[test]
+    fn no_node_is_given_away_twice((view, jobs) in world_with(3, true)) {
+        let mut left: BTreeMap<NodeId, Portion> = BTreeMap::new();
+        for Assignment { node, claim, attempt, .. } in plan(&view, &jobs).assignments {
+            let seen = &view.nodes[&node];
+            let left = left.entry(node).or_insert_with(|| match &seen.room {
+                Room::Nothing => Portion::default(),
+                Room::Part(free) => free.clone(),
+                Room::Whole => Portion::all(&seen.hardware),
+            });
+            prop_assert!(left.covers(&claim), "{:?} of {:?}", claim, left);
+            let spec = jobs.get(&attempt.job).and_then(Job::spec).unwrap();
+            prop_assert!(spec.share || seen.room == Room::Whole, "a whole node is an empty one");
+            prop_assert!(claim.cores >= 1, "everything takes a core");
+            *left = left.without(&claim);
+        }
     }
 }
 

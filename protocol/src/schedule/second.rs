@@ -3,8 +3,9 @@
 
 use std::cmp::Reverse;
 
-use super::fit::{Idle, Index};
+use super::fit::Index;
 use super::plan::{Limits, avoided};
+use super::rooms::Rooms;
 use super::{Assignment, View};
 use crate::ids::NodeId;
 use crate::job::status::startable;
@@ -62,16 +63,16 @@ impl<'a> Late<'a> {
     }
 }
 
-/// What should be begun a second time on nodes that are idle once everything else has been placed.
+/// What should be begun a second time on nodes that have room once everything else has been placed.
 pub(super) fn seconds(
     view: &View,
     jobs: &Jobs,
     index: &Index<'_>,
-    idle: &mut Idle,
+    rooms: &mut Rooms<'_>,
     limits: &mut Limits<'_>,
 ) -> Vec<Assignment> {
     let mut seconds = Vec::new();
-    if idle.is_empty() {
+    if rooms.is_empty() {
         return seconds;
     }
     let mut late: Vec<Late<'_>> =
@@ -93,11 +94,11 @@ pub(super) fn seconds(
         let sooner = |node: &NodeId| {
             job.tempo().on(key.step, node).unwrap_or(usual) < left && !avoided.contains(node)
         };
-        if let Some(node) = index.take(idle, &mut fit, &avoided, sooner) {
+        if let Some((node, claim)) = index.take(rooms, &mut fit, &avoided, sooner) {
             limits.start(&step.engine);
             let attempt = task.next_attempt().max(attempt.saturating_add(1));
             let attempt = AttemptKey { job: id, task: key, generation, attempt };
-            seconds.push(Assignment { node, attempt, more: Vec::new() });
+            seconds.push(Assignment { node, attempt, more: Vec::new(), claim });
         }
     }
     seconds

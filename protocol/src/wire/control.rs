@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::Role;
+use crate::claim::Portion;
 use crate::election::Claim;
 use crate::fact::digest::Summary;
 use crate::hardware::Hardware;
@@ -106,6 +107,30 @@ pub struct Lease {
     pub ram: u64,
     /// Graphics cards that it may use, by index.
     pub gpus: Vec<u32>,
+}
+
+impl Lease {
+    /// A grant of so much.
+    #[must_use]
+    pub fn new(attempt: AttemptKey, claim: &Portion) -> Self {
+        let gpus = claim.gpus.iter().copied().collect();
+        Self { attempt, cores: claim.cores, ram: claim.ram, gpus }
+    }
+
+    /// What it claims of the node.
+    #[must_use]
+    pub fn claim(&self) -> Portion {
+        Portion { cores: self.cores, ram: self.ram, gpus: self.gpus.iter().copied().collect() }
+    }
+}
+
+/// A share of a node that a process has claimed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claimed {
+    /// How much.
+    pub claim: Portion,
+    /// The attempts that the process works on, by their places in a report.
+    pub of: Vec<u32>,
 }
 
 /// What a worker tells its leader, every second and whenever something changes.
@@ -248,4 +273,7 @@ pub enum Message {
     /// A node to its leader, each [`PERIOD`](crate::clocks::PERIOD) while jobs go by themselves: what its
     /// wall clock says.
     Clock(Unix),
+    /// A worker to its leader, just before the report of this number: which of the attempts in that have claimed
+    /// shares of it. All others have the whole node; where all have, it is not sent.
+    Claims(u64, Vec<Claimed>),
 }

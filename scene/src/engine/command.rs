@@ -20,7 +20,7 @@ pub use error::CommandError;
 const MAX_NAME_BYTES: usize = 120;
 
 /// What a command of the artist's own may have filled in.
-const IN_COMMANDS: [Placeholder; 9] = [
+const IN_COMMANDS: [Placeholder; 10] = [
     Placeholder::Frame,
     Placeholder::LastFrame,
     Placeholder::Start,
@@ -29,6 +29,7 @@ const IN_COMMANDS: [Placeholder; 9] = [
     Placeholder::Inputs,
     Placeholder::Work,
     Placeholder::Threads,
+    Placeholder::Gpus,
     Placeholder::JobName,
 ];
 
@@ -51,6 +52,8 @@ pub struct Invocation {
     pub inputs: String,
     /// How many threads the run may use.
     pub threads: u32,
+    /// The graphics cards that it may use, as their numbers with commas between; empty for none.
+    pub gpus: String,
     /// What the output files are named after; made [safe](file_safe_name) for that.
     pub name: String,
     /// `--format`: a name of the definition's formats, or an ending of theirs, in any case.
@@ -289,6 +292,7 @@ impl<'a> Run<'a> {
             Placeholder::Work => text(&run.work),
             Placeholder::Inputs => text(&run.inputs),
             Placeholder::Threads => number(run.threads.max(1)),
+            Placeholder::Gpus => text(&run.gpus),
             Placeholder::Format => text(&self.format.value),
             Placeholder::Extension => text(&self.format.extension),
             Placeholder::View => text(&self.view),

@@ -96,6 +96,9 @@ pub struct Definition {
     /// Whether equal inputs, arguments and versions give equal results, so that what was rendered once is
     /// used again; true unless the table says otherwise.
     pub reuse: bool,
+    /// Whether its tasks take just the cores, memory and cards of a node that their job asks for, unless that says
+    /// otherwise (`claim = "share"`); the whole node by default.
+    pub shares: bool,
     /// Further files and folders that it reads, beside the job's own and what programs need.
     pub readable: Vec<String>,
     /// Further folders that it writes to, beside its work folder.

@@ -29,6 +29,7 @@ fn words(engine: &str, extension: &str) -> Vec<String> {
         work: "/work".into(),
         inputs: "/in".into(),
         threads: 4,
+        gpus: String::new(),
         name: "shot".into(),
         format: None,
         camera: (engine != "nuke").then(|| "cam".to_owned()),

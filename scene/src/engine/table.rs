@@ -44,6 +44,7 @@ pub(super) struct Table {
     pub(super) display: Option<bool>,
     pub(super) devices: Option<Vec<String>>,
     pub(super) reuse: Option<bool>,
+    pub(super) claim: Option<ClaimTable>,
     pub(super) readable: Option<Vec<Text>>,
     pub(super) writable: Option<Vec<Text>>,
     pub(super) pass_environment: Option<Vec<Text>>,
@@ -136,6 +137,13 @@ pub(super) enum FramesPerRunTable {
 
 #[derive(Deserialize, Clone, Copy)]
 #[serde(rename_all = "lowercase")]
+pub(super) enum ClaimTable {
+    Node,
+    Share,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum RegionsTable {
     Crop,
     Full,
@@ -182,6 +190,7 @@ impl Table {
             display: self.display.or(base.display),
             devices: self.devices.or(base.devices),
             reuse: self.reuse.or(base.reuse),
+            claim: self.claim.or(base.claim),
             readable: self.readable.or(base.readable),
             writable: self.writable.or(base.writable),
             pass_environment: self.pass_environment.or(base.pass_environment),

@@ -29,6 +29,7 @@ pub(super) enum Placeholder {
     Work,
     Inputs,
     Threads,
+    Gpus,
     Format,
     Extension,
     /// The end of a file's name that tells the view of a stereo pair or the like; mostly nothing.
@@ -50,7 +51,7 @@ pub(super) enum Placeholder {
     Arg(String),
 }
 
-const PLACEHOLDERS: [(&str, Placeholder); 30] = [
+const PLACEHOLDERS: [(&str, Placeholder); 31] = [
     ("scene", Placeholder::Scene),
     ("scene_dir", Placeholder::SceneDir),
     ("frame", Placeholder::Frame),
@@ -64,6 +65,7 @@ const PLACEHOLDERS: [(&str, Placeholder); 30] = [
     ("work", Placeholder::Work),
     ("inputs", Placeholder::Inputs),
     ("threads", Placeholder::Threads),
+    ("gpus", Placeholder::Gpus),
     ("format", Placeholder::Format),
     ("ext", Placeholder::Extension),
     ("view", Placeholder::View),

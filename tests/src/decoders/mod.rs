@@ -47,7 +47,7 @@ pub fn target(name: &str) -> Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 39] = [
+pub const TARGETS: [Target; 40] = [
     Target {
         name: "control",
         feed: |bytes| message::<control::Message>(bytes, control::MAX_MESSAGE),
@@ -65,6 +65,7 @@ pub const TARGETS: [Target; 39] = [
     Target { name: "fact_setting_3", feed: |bytes| body_of(Kind::SETTING, 3, bytes) },
     Target { name: "fact_spec", feed: |bytes| body(Kind::SPEC, bytes) },
     Target { name: "fact_spec_2", feed: |bytes| body_of(Kind::SPEC, 2, bytes) },
+    Target { name: "fact_spec_3", feed: |bytes| body_of(Kind::SPEC, 3, bytes) },
     Target { name: "fact_control", feed: |bytes| body(Kind::CONTROL, bytes) },
     Target { name: "fact_control_2", feed: |bytes| body_of(Kind::CONTROL, 2, bytes) },
     Target { name: "fact_outcomes", feed: |bytes| body(Kind::OUTCOMES, bytes) },

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weft_protocol::certificate::{Certificate, Chain, Role, Statement};
+use weft_protocol::claim::Portion;
 use weft_protocol::content::{Bitmap, ChunkRef, Manifest, Tree, TreeEntry, TreePath};
 use weft_protocol::election::Claim;
 use weft_protocol::fact::digest::Summary;
@@ -21,7 +22,7 @@ use weft_protocol::settings::{Change, Hours, NodeChange, OnReturn, Setting, ship
 use weft_protocol::sign::KeyPair;
 use weft_protocol::time::Unix;
 use weft_protocol::wire::control::{
-    Advert, AttemptKey, Closed, Lease, Message, Phase, Report, Standing, Sync,
+    Advert, AttemptKey, Claimed, Closed, Lease, Message, Phase, Report, Standing, Sync,
 };
 use weft_protocol::wire::gate::{Answer, Credential, Refused, Sealed, Studio, Welcome};
 use weft_protocol::wire::invite::Code;
@@ -127,6 +128,7 @@ fn spec() -> JobSpec {
         timeout: 3600,
         fresh: false,
         check: 0,
+        share: false,
     }
 }
 
@@ -209,6 +211,7 @@ fn bodies() -> Vec<(&'static str, &'static str, Body)> {
         ("fact_setting_3", "keep", setting(Change::Keep(Some(30 * 86_400)))),
         ("fact_spec", "blender", Body::Spec(Box::new(spec()))),
         ("fact_spec_2", "fresh", Body::Spec(Box::new(JobSpec { fresh: true, ..spec() }))),
+        ("fact_spec_3", "share", Body::Spec(Box::new(JobSpec { share: true, ..spec() }))),
         ("fact_control", "pause", control(Action::Pause)),
         ("fact_control", "retry", control(retry)),
         ("fact_control", "priority", control(Action::Priority(90))),
@@ -344,6 +347,7 @@ fn controls() -> Vec<(&'static str, Message)> {
         job: JobId([7; 32]),
         facts: vec![fact.clone()],
     };
+    let portion = Portion { cores: 4, ram: 8 * GIB, gpus: [1, 2].into() };
     let children = Summary::Children(vec![(0, [1; 8]), (255, [2; 8])]);
     vec![
         ("hello", Message::Hello { advert: Box::new(advert()), claim: Some(claim()), known }),
@@ -369,6 +373,7 @@ fn controls() -> Vec<(&'static str, Message)> {
         ("sync_ask", Message::Sync(Sync::Ask(vec![vec![1], vec![1, 2]]))),
         ("clock", Message::Clock(Unix(1_700_000_000_000))),
         ("standing", Message::Standing(standing)),
+        ("claims", Message::Claims(9, vec![Claimed { claim: portion, of: vec![0, 1] }])),
         ("seek", Message::Sought(JobId([7; 32]), None)),
         ("sought", Message::Sought(JobId([7; 32]), Some(vec![TaskKey::frame(7)]))),
         ("sync_want", Message::Sync(Sync::Want(vec![FactId([1; 32]), FactId([2; 32])]))),

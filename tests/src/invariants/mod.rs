@@ -6,6 +6,7 @@ mod acknowledged;
 mod attempts;
 mod authorship;
 mod bounds;
+mod claims;
 mod copies;
 mod counts;
 mod done;
@@ -91,6 +92,7 @@ impl Invariants {
         Self(vec![
             Box::<terms::Terms>::default(),
             Box::<fencing::Fencing>::default(),
+            Box::<claims::Claims>::default(),
             Box::<acknowledged::Acknowledged>::default(),
             Box::<done::Done>::default(),
             Box::<copies::Copies>::default(),

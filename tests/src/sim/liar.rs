@@ -1,6 +1,7 @@
 //! Members that lie: they hold a valid certificate, and say what is not so. They don't have other
 //! members' keys.
 
+use weft_protocol::claim::Portion;
 use weft_protocol::content::TreePath;
 use weft_protocol::election::Claim;
 use weft_protocol::fact::{Body, Delivery, Fact, Outcomes, Removal, Revocation};
@@ -11,7 +12,7 @@ use weft_protocol::job::task::TaskKey;
 use weft_protocol::membership::{Liveness, Update};
 use weft_protocol::sign::Signer;
 use weft_protocol::time::Unix;
-use weft_protocol::wire::control::{AttemptKey, Lease, Message, Phase, Report, Sync};
+use weft_protocol::wire::control::{AttemptKey, Claimed, Lease, Message, Phase, Report, Sync};
 use weft_protocol::wire::gossip;
 
 use super::clock::SECOND;
@@ -190,7 +191,8 @@ impl World {
         let Some((job, task)) = open else { return };
         let term = known.saturating_sub(self.random.next() % 3);
         let attempt = AttemptKey { job, task, generation: 0, attempt: 1 };
-        let lease = Lease { attempt, cores: 1, ram: 1, gpus: Vec::new() };
+        let cores = [1, 2, 4, 1000][self.random.below(4)];
+        let lease = Lease { attempt, cores, ram: 1, gpus: Vec::new() };
         let providers = vec![self.nodes[liar].id];
         let seq = self.random.next() % 100;
         self.send(liar, victim, &Message::Assign { term, seq, lease, providers });
@@ -203,8 +205,14 @@ impl World {
             let task = TaskKey::frame(frame);
             (AttemptKey { job, task, generation: 0, attempt: 1 }, 1, Phase::Rendering(999))
         });
+        let seq = self.random.next() % 10_000;
+        let claim = Portion { cores: u32::MAX, ram: u64::MAX, gpus: (0..50).collect() };
+        let of = vec![0, 0, 1, 4, 5, u32::MAX];
+        let claims =
+            vec![Claimed { claim, of }, Claimed { claim: Portion::default(), of: vec![2] }];
+        self.send(liar, victim, &Message::Claims(seq, claims));
         let report = Report {
-            seq: self.random.next() % 10_000,
+            seq,
             assigned: self.random.next() % 100,
             running: running.collect(),
             held: vec![BlobId([3; 32]); 10],

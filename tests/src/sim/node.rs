@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use weft_protocol::certificate::{Chain, Role};
 use weft_protocol::fact::Fact;
-use weft_protocol::hardware::Hardware;
+use weft_protocol::hardware::{Gpu, Hardware};
 use weft_protocol::ids::NodeId;
 use weft_protocol::machine::{Input, Machine};
 use weft_protocol::sign::Signer as _;
@@ -19,12 +19,19 @@ use super::keys::Keys;
 /// The engine that every machine that renders has.
 pub(super) const ENGINE: &str = "demo";
 
+/// What every machine has.
+#[must_use]
+pub fn hardware() -> Hardware {
+    let card = Gpu { model: "RTX".into(), memory: 1 << 34 };
+    Hardware { cpu_cores: 4, ram: 1 << 34, gpus: vec![card; 2], ..Hardware::default() }
+}
+
 /// An engine that runs.
 #[derive(Clone, Debug)]
 pub struct Run {
     pub(super) number: u64,
     /// Names its process, which may render several frames.
-    pub(super) process: AttemptKey,
+    pub process: AttemptKey,
     /// What it was leased.
     pub lease: Lease,
     /// The frames that the process renders after this one.
@@ -81,6 +88,8 @@ pub struct Node {
     pub(super) price: u32,
     /// In which term each attempt was really assigned, where a planted bug hides it.
     pub(super) real_terms: BTreeMap<AttemptKey, u64>,
+    /// What each attempt was really leased, where a planted bug forgets it.
+    pub(super) real_leases: BTreeMap<AttemptKey, Lease>,
     /// Facts in the order in which they came, where a planted bug goes by that.
     pub(super) arrived: Vec<Fact>,
 }
@@ -109,6 +118,7 @@ impl Node {
             known: BTreeSet::new(),
             price,
             real_terms: BTreeMap::new(),
+            real_leases: BTreeMap::new(),
             arrived: Vec::new(),
         }
     }
@@ -144,7 +154,7 @@ impl Node {
             role: self.role(),
             revision: (self.clock.wall(now).0, 0),
             release: if self.newer { "0.2.0" } else { "0.1.0" }.to_owned(),
-            hardware: Hardware { cpu_cores: 4, ram: 1 << 34, ..Hardware::default() },
+            hardware: hardware(),
             engines: std::iter::once(engine).collect(),
             tags: BTreeSet::new(),
             price: self.price,
@@ -162,6 +172,7 @@ impl Node {
         self.links.clear();
         self.early.clear();
         self.real_terms.clear();
+        self.real_leases.clear();
         self.arrived.clear();
     }
 

@@ -157,6 +157,14 @@ impl World {
         };
         let owner = PEOPLE[self.random.below(PEOPLE.len())];
         let priority = [50, 50, 50, 20, 80][self.random.below(5)];
+        // Some claim shares of nodes, from a core with nothing to three cores, 12 GiB and both cards.
+        let share = nonce[2].is_multiple_of(3);
+        let needs = Needs {
+            cores: u32::from(nonce[3] % 4),
+            ram: u64::from(nonce[4] % 4) << 32,
+            gpus: u32::from(nonce[5] % 8).saturating_sub(5),
+            ..Needs::default()
+        };
         JobSpec {
             nonce,
             name: "shot".into(),
@@ -166,12 +174,13 @@ impl World {
             steps,
             test_frames,
             after_test,
-            needs: Needs::default(),
+            needs: if share { needs } else { Needs::default() },
             priority,
             retries: u32::try_from(self.random.below(4)).unwrap_or(0),
             timeout: 0,
             fresh: false,
             check: 0,
+            share,
         }
     }
 

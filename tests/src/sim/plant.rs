@@ -5,11 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use weft_protocol::fact::{Body, Fact};
 use weft_protocol::job::control::Action;
 use weft_protocol::job::table::Jobs;
+use weft_protocol::wire::control::{AttemptKey, Lease};
 
 use super::planted::Planted;
 use super::world::World;
 
 impl World {
+    /// An attempt claims nothing, as its machine sees it; its engine takes what was leased all the same.
+    pub(super) fn forget_claim(&mut self, number: usize, lease: &mut Lease, more: &[AttemptKey]) {
+        let nothing = Lease { cores: 0, ram: 0, gpus: Vec::new(), attempt: lease.attempt };
+        let real = std::mem::replace(lease, nothing);
+        for attempt in more.iter().chain([&real.attempt]) {
+            let real = Lease { attempt: *attempt, ..real.clone() };
+            self.nodes[number].real_leases.insert(*attempt, real);
+        }
+    }
+
     /// Facts count although they are not on the disk.
     pub(super) fn join_early(&mut self, number: usize, facts: &[Vec<u8>]) {
         let check = self.check;

@@ -61,6 +61,8 @@ planted! {
     CancelForgets = "cancel-forgets",
     /// A term is used before it is written.
     TermUsedEarly = "term-used-early",
+    /// A worker forgets what its attempts have claimed of it.
+    ClaimsForgotten = "claims-forgotten",
     /// What is on one disk alone stays there.
     NeverMadeGood = "never-made-good",
 }

@@ -50,6 +50,12 @@ impl World {
                     self.nodes[to].real_terms.entry(attempt).or_insert(real);
                 }
             }
+            (Some(Planted::ClaimsForgotten), Message::Assign { lease, .. }) => {
+                self.forget_claim(to, lease, &[]);
+            }
+            (Some(Planted::ClaimsForgotten), Message::AssignRun { lease, more, .. }) => {
+                self.forget_claim(to, lease, more);
+            }
             (Some(Planted::KeptBeforeFetched), Message::Keep { token, .. }) => {
                 let kept = Message::Kept(*token, Ok(()));
                 self.send(to, from, &kept);

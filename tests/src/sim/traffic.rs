@@ -88,5 +88,6 @@ const fn name(message: &Message) -> &'static str {
         Message::Standing(_) => "Standing",
         Message::Sought(..) => "Sought",
         Message::Clock(_) => "Clock",
+        Message::Claims(..) => "Claims",
     }
 }

@@ -159,6 +159,7 @@ impl World {
             return;
         }
         let term = self.nodes[number].real_terms.get(&attempt).copied().unwrap_or(term);
+        let lease = self.nodes[number].real_leases.get(&attempt).cloned().unwrap_or(lease);
         self.begin_frame(number, process, lease.clone(), more);
         self.notices.push(Notice::Started { node: number, lease: Box::new(lease), term });
     }

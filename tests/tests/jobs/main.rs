@@ -20,6 +20,7 @@ mod reuse;
 mod runs;
 mod seconds;
 mod shared_roots;
+mod shares;
 mod silence;
 mod test_frames;
 mod warnings;

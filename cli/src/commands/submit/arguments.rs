@@ -182,6 +182,7 @@ mod tests {
             "y",
             "--chunk-size",
             "4",
+            "--share",
             "--priority",
             "high",
             "--timeout",
@@ -198,12 +199,20 @@ mod tests {
         assert_eq!(request["tags"], serde_json::json!(["x", "y"]));
         assert_eq!(request["hardware"], "standard");
         assert_eq!(request["frames_per_task"], 4);
-        assert_eq!(request["priority"], 75);
+        assert_eq!((&request["priority"], &request["share"]), (&75.into(), &true.into()));
         assert_eq!(request["timeout_seconds"], 600);
         assert_eq!(request["keep"], 30 * 86_400);
         // The node takes exactly these fields, and no others.
         let typed: weft_node::submit::SubmitRequest = serde_json::from_value(request).unwrap();
         assert!(typed.output.unwrap().is_absolute() && typed.scene.is_absolute());
+    }
+
+    #[test]
+    fn whether_tasks_take_shares_is_said_or_left_to_the_engine() {
+        let share = |rest: &[&str]| request(rest).unwrap()["share"].clone();
+        assert_eq!(share(&[]), Value::Null);
+        assert_eq!((share(&["--share"]), share(&["--share=false"])), (true.into(), false.into()));
+        assert!(request(&["--share=some"]).is_err());
     }
 
     #[test]

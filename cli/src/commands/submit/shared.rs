@@ -76,6 +76,17 @@ pub(crate) struct Shared {
     /// A part of those cards' model
     #[arg(long, value_name = "TEXT", help_heading = "Where to render")]
     gpu_model: Option<String>,
+    /// Each task takes just that of its node; as many run as fit
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        hide_possible_values = true,
+        help_heading = "Where to render"
+    )]
+    share: Option<bool>,
     /// A tag that the node must carry
     #[arg(long = "tag", value_name = "T", help_heading = "Where to render")]
     tags: Vec<String>,
@@ -158,6 +169,7 @@ impl Shared {
             "cores": self.cores,
             "gpus": self.gpus,
             "gpu_model": self.gpu_model,
+            "share": self.share,
             "tags": self.tags,
             "priority": self.priority,
             "retries": self.retries,

@@ -11,7 +11,7 @@ fn nearly_done(left: &[i32]) -> (Jobs, JobId, View) {
     let outcomes =
         others.map(|n| Outcome { render_ms: 10_000, ..outcome(n, 0, 1, done()) }).collect();
     jobs.apply(fact(99), node(1), &Body::Outcomes(Outcomes { job, outcomes }));
-    let busy = NodeView { idle: false, ..machine(16) };
+    let busy = NodeView { room: Room::Nothing, ..machine(16) };
     let mut view = view([(1, busy), (2, machine(16))]);
     view.leased.insert(job, left.iter().map(|n| (TaskKey::frame(*n), node(1))).collect());
     (jobs, job, view)

@@ -9,7 +9,8 @@ use toml::Spanned;
 
 use super::super::ability::Ability;
 use super::super::table::{
-    AbilityTable, File, FormatTable, FramesPerRunTable, OptionTable, RegionsTable, Table, Text,
+    AbilityTable, ClaimTable, File, FormatTable, FramesPerRunTable, OptionTable, RegionsTable,
+    Table, Text,
 };
 use super::super::template::is_argument_name;
 use super::*;
@@ -185,6 +186,7 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
         display: table.display.unwrap_or(false),
         devices: table.devices.unwrap_or_default(),
         reuse: table.reuse.unwrap_or(true),
+        shares: matches!(table.claim, Some(ClaimTable::Share)),
         readable: places(table.readable)?,
         writable: places(table.writable)?,
         pass_environment: variables(table.pass_environment)?,

@@ -182,6 +182,20 @@ fn commands_of_ones_own_take_the_whole_command_line() {
 }
 
 #[test]
+fn an_engine_may_claim_shares_where_the_job_says_nothing() {
+    let with = |line: &str| parse(&format!("[engine.x]\nexecutables = ['x']\n{line}\n"), "t");
+    let shares = |line| with(line).unwrap()["x"].shares;
+    assert_eq!(
+        [shares("claim = 'share'"), shares("claim = 'node'"), shares("")],
+        [true, false, false]
+    );
+    assert!(with("claim = 'half'").unwrap_err().to_string().contains("half"));
+    let based = "[engine.y]\nbase = 'x'\n[engine.x]\nexecutables = ['x']\nclaim = 'share'\n";
+    assert!(parse(based, "t").unwrap()["y"].shares);
+    assert!(shipped().values().all(|engine| !engine.shares));
+}
+
+#[test]
 fn what_lies_in_the_work_folder_is_collected_or_named() {
     let both = "[engine.x]\nexecutables = ['x']\nargs = ['{output}']\ncollect = true\n";
     assert!(parse(both, "t").unwrap_err().to_string().contains("collect"));

@@ -1,0 +1,140 @@
+//! What a leader knows, as the scheduler sees it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::Leader;
+use super::held::{Held, Share, Shares};
+use crate::claim::Portion;
+use crate::ids::NodeId;
+use crate::job::trouble::benched;
+use crate::ledger::Ledger;
+use crate::schedule::{NodeView, Process, Rendering, Room, View};
+use crate::time::Time;
+use crate::wire::control::{Advert, AttemptKey, Closed, Phase};
+
+impl Leader {
+    /// Which nodes some attempt has whole; and the processes that have shares of others, each with one of its
+    /// attempts.
+    fn claimed(&self) -> (BTreeSet<NodeId>, Shares) {
+        let (mut busy, mut shares) = (BTreeSet::new(), Shares::new());
+        for held in self.leases() {
+            match &held.share {
+                None => _ = busy.insert(held.node),
+                Some(share) => {
+                    let of = shares.entry(held.node).or_default();
+                    of.insert(share.number, (held.attempt, Arc::clone(share)));
+                }
+            }
+        }
+        (busy, shares)
+    }
+
+    /// What is free of a node that has so much: what its tasks have claimed is not.
+    #[must_use]
+    pub fn free(&self, node: &NodeId, has: Portion) -> Portion {
+        let held = || self.leases().filter(|held| held.node == *node);
+        if held().any(|held| held.share.is_none()) {
+            return Portion::default();
+        }
+        let shares: BTreeMap<u64, &Portion> =
+            held().filter_map(|held| Some((held.share.as_ref()?.number, held.claim()?))).collect();
+        shares.into_values().fold(has, |left, claim| left.without(claim))
+    }
+
+    /// What the scheduler sees.
+    pub(super) fn view(
+        &mut self,
+        now: Time,
+        ledger: &Ledger,
+        adverts: &BTreeMap<NodeId, Advert>,
+        alive: &BTreeSet<NodeId>,
+    ) -> View {
+        let Ledger { jobs, settings, .. } = ledger;
+        let (busy, shares) = self.claimed();
+        if self.benched.0 != Some(ledger.revision()) {
+            let nodes = benched(jobs, settings).into_keys().collect();
+            self.benched = (Some(ledger.revision()), nodes);
+        }
+        let benched = &self.benched.1;
+        let absent = || self.absent.iter().filter(|(node, _)| !adverts.contains_key(*node));
+        let is_member = |node: &NodeId| !ledger.members.is_revoked(node);
+        let known = || adverts.iter().chain(absent()).filter(|(node, _)| is_member(node));
+        let mut nodes = std::mem::take(&mut self.views.1);
+        if self.views.0 != Some(ledger.settings_revision()) {
+            nodes.clear();
+        }
+        let mut count = 0;
+        for (node, advert) in known() {
+            count += 1;
+            let there = alive.contains(node);
+            let worker = self.workers.get(node);
+            let reports = self.hears(now, node);
+            let standing = worker.map(|worker| &worker.standing.0);
+            let room = match shares.get(node) {
+                _ if !there || !reports || busy.contains(node) => Room::Nothing,
+                None => Room::Whole,
+                Some(shares) => {
+                    let all = Portion::all(&advert.hardware);
+                    let left = shares.values().fold(all, |left, (_, s)| left.without(&s.claim));
+                    Room::Part(left)
+                }
+            };
+            // It says only which of those with room is taken.
+            let has_room = room != Room::Nothing;
+            let held = worker.map(|worker| &worker.held);
+            let held = held.filter(|held| has_room && !held.is_empty());
+            let holds = held
+                .into_iter()
+                .flat_map(|held| jobs.iter().filter(|(_, _, spec)| held.contains(&spec.inputs)));
+            if self.adverts.get(node) != Some(&advert.revision) {
+                self.adverts.insert(*node, advert.revision);
+                nodes.remove(node);
+            }
+            let view = nodes.entry(*node).or_insert_with(|| NodeView {
+                hardware: advert.hardware.clone(),
+                engines: advert.engines.clone(),
+                tags: advert.tags.clone(),
+                price: settings.price(advert),
+                renders: advert.role.renders(),
+                ..NodeView::default()
+            });
+            (view.off, view.room) = (!there, room);
+            view.closed = None
+                .or_else(|| settings.drained(node).map(|_| Closed::Drained))
+                .or_else(|| standing.and_then(|standing| standing.closed))
+                .or_else(|| benched.contains(node).then_some(Closed::Benched));
+            view.refused = standing.map(|standing| standing.refused.clone()).unwrap_or_default();
+            view.holds = holds.map(|(id, _, _)| id).collect();
+        }
+        self.views.0 = Some(ledger.settings_revision());
+        if nodes.len() > count {
+            let known: BTreeSet<&NodeId> = known().map(|(node, _)| node).collect();
+            nodes.retain(|node, _| known.contains(node));
+        }
+        let (limits, served) = (settings.limits(), std::mem::take(&mut self.served));
+        let mut view = View { nodes, limits, served, ..View::default() };
+        for (node, shares) in shares {
+            let process = |(at, share): (AttemptKey, Arc<Share>)| {
+                let (job, step, claim) = (at.job, at.task.step, share.claim.clone());
+                Process { node, job, step, claim }
+            };
+            view.processes.extend(shares.into_values().map(process));
+        }
+        view.sought = self.sought.iter().map(|(job, (_, tasks))| (*job, tasks.clone())).collect();
+        for ((job, task), held) in &self.leases {
+            view.leased.entry(*job).or_default().insert(*task, held.node);
+            let Held { node, attempt, phase, rendering, .. } = *held;
+            let doubled = self.seconds.contains_key(&(*job, *task))
+                || self.doubled.contains(&(*job, *task, attempt.generation));
+            if let (Phase::Rendering(progress), Some(since), false) = (phase, rendering, doubled) {
+                let elapsed = u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX);
+                view.rendering.push(Rendering { node, attempt, elapsed, progress });
+            }
+        }
+        for ((job, task), held) in &self.seconds {
+            view.seconds.entry(*job).or_default().insert(*task, held.node);
+        }
+        view
+    }
+}
