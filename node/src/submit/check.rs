@@ -1,5 +1,7 @@
 //! Checking: some frames are rendered a second time by another node, and compared.
 
+use std::collections::BTreeMap;
+
 use weft_protocol::job::spec::{COMPARE, JobSpec, Step};
 use weft_protocol::job::task::runs;
 use weft_scene::engine::Definition;
@@ -54,6 +56,8 @@ pub(super) fn add_steps(spec: &mut JobSpec) {
         name: "compare".into(),
         engine: COMPARE.into(),
         engine_version: String::new(),
+        // What the renderer is told, a format for one, says nothing to a comparison, which would refuse it.
+        arguments: BTreeMap::new(),
         after: vec![0, 1],
         ..again.clone()
     };

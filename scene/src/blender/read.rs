@@ -347,6 +347,7 @@ fn is_of_interest(name: &str) -> bool {
         name,
         "ImageTile"
             | "SceneRenderLayer"
+            | "SceneRenderView"
             | "ViewLayer"
             | "TimeMarker"
             | "Sequence"

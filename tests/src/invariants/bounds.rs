@@ -56,9 +56,14 @@ impl Invariant for Bounds {
                 }
             }
             let joined = machine.ledger.ids();
-            let left = node.disk.facts.keys().filter(|id| !joined.contains(*id)).count();
-            if left > 0 && node.disk.waiting() == 0 {
-                return Err(format!("node{number} has {left} facts on its disk that mean nothing"));
+            let left = || node.disk.facts.values().filter(|fact| !joined.contains(&fact.id()));
+            if let Some(first) = left().next()
+                && node.disk.waiting() == 0
+            {
+                let (count, kind) = (left().count(), first.kind());
+                let job = first.scope().map_or("no job".to_owned(), |job| job.short());
+                let what = format!("{count} facts on its disk that mean nothing");
+                return Err(format!("node{number} has {what}, the first of {kind:?} about {job}"));
             }
         }
         Ok(())

@@ -26,7 +26,11 @@ fn frames_that_differ_between_nodes_are_named_with_their_nodes() {
     let scene = farm.scene("ball", 24, 1);
     let job = farm.submit(1, &scene, &["-e", "traced", "-f", "1-6", "--check", "100"]);
     let document = farm.wait_for_end(&job, END);
-    assert_eq!((&document["status"], &document["frames_total"]), (&"completed".into(), &6.into()));
+    assert_eq!(
+        (&document["status"], &document["frames_total"]),
+        (&"completed".into(), &6.into()),
+        "{document:#}"
+    );
     assert_eq!(done(&document), (1..=6).collect());
     let liar = farm.node(3).id();
     let all = checks(&document);
