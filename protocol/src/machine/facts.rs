@@ -194,6 +194,10 @@ impl Machine {
     fn join(&mut self, now: Time, fact: &Fact) {
         let applied = self.ledger.apply(fact);
         self.catch_up.came(&fact.id());
+        if let (None, Some(job), false) = (applied.job, fact.scope(), applied.obsolete.is_empty()) {
+            // It was on its way to the disk while the job's removal was joined, or a better removal.
+            self.out.push(Command::Forget(job, applied.obsolete.clone()));
+        }
         if let Some(job) = applied.job {
             self.out.push(Command::Changed(job));
             if self.ledger.jobs.is_removed(&job) {

@@ -447,3 +447,25 @@ fn the_failure_of_a_second_attempt_does_not_end_what_is_tried_once() {
         assert_eq!(world.nodes[&worker].worker.running(), 0);
     }
 }
+
+#[test]
+fn of_two_removals_that_are_written_together_one_stays_on_the_disk() {
+    let mut world = World::new(1);
+    let only = world.all()[0];
+    world.run(Duration::from_secs(3));
+    let (job, _) = world.submit(only, spec(2));
+    world.run(Duration::from_secs(2));
+    let body = Body::Removal(crate::fact::Removal { job });
+    let other = KeyPair::from_secret(&[2; 32]);
+    let chain = world.chain(other.public());
+    world.nodes.get_mut(&only).unwrap().ledger.members.add(&chain);
+    let studio = world.studio;
+    let mut removals =
+        [&world.keys[&only], &other].map(|keys| crate::fact::Fact::sign(&studio, &body, keys));
+    // The better one first: what comes behind it means nothing by the time it is joined.
+    removals.sort_by_key(Fact::id);
+    let bytes = removals.iter().map(|fact| fact.as_bytes().to_vec()).collect();
+    world.give(only, Input::Message(other.public(), Message::Facts(None, bytes)));
+    let kept = world.disks[&only].1.values().filter(|fact| fact.scope() == Some(job));
+    assert_eq!(kept.map(Fact::id).collect::<Vec<_>>(), [removals[0].id()]);
+}
