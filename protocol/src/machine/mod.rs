@@ -539,7 +539,14 @@ impl Machine {
             }
             Message::AskLost(term) => {
                 let events = self.election.asked(now, from, term);
+                let sees_one = events
+                    .iter()
+                    .any(|event| matches!(event, election::Event::Send(_, Message::Claim(_))));
                 self.election_events(now, events);
+                if sees_one {
+                    // Who asks may have lost it for not knowing where it is: that comes with this.
+                    self.hello(from);
+                }
             }
             Message::Lost(term, lost, highest) => {
                 let events = self.election.answered(now, from, term, lost, highest);

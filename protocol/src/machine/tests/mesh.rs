@@ -89,3 +89,18 @@ fn who_is_heard_of_only_counts_as_there_in_a_large_studio() {
     small.hear_of(now, stranger.public());
     assert_eq!(small.membership.liveness(&stranger.public()), Liveness::Dead);
 }
+
+#[test]
+fn who_has_lost_a_leader_that_others_see_is_told_where_it_is() {
+    let mut world = World::new(3);
+    world.run(Duration::from_secs(5));
+    let leader = world.leader();
+    let [asks, sees] = world.others(leader)[..] else { panic!("three nodes") };
+    let machine = world.nodes.get_mut(&asks).unwrap();
+    machine.contacts.remove(&leader);
+    machine.connected.remove(&leader);
+    let term = machine.election.claim().expect("it follows").term;
+    world.give(sees, Input::Message(asks, Message::AskLost(term)));
+    assert!(world.nodes[&asks].contacts.contains_key(&leader));
+    assert!(dialled(&mut world, asks).contains(&leader));
+}
