@@ -66,7 +66,7 @@ pub(super) fn find(node: &Shared, text: &str) -> Result<JobId, ApiError> {
 pub(super) async fn live(node: &Shared, job: &JobId) -> Live {
     let leader = {
         let machine = node.machine();
-        let leader = machine.election.claim().map(|claim| claim.leader);
+        let leader = machine.election.leader();
         let over = machine
             .ledger
             .jobs

@@ -18,7 +18,7 @@ use crate::node::Shared;
 /// How many tasks run of each engine, as the leader knows; as far as this node knows where it can't be
 /// asked.
 async fn running(node: &Shared) -> BTreeMap<String, u64> {
-    let leader = node.machine().election.claim().map(|claim| claim.leader);
+    let leader = node.machine().election.leader();
     if let Some(leader) = leader.filter(|leader| *leader != node.me)
         && let Ok(Value::Array(seen)) = ask(node, &leader, "/v1/limits").await
     {

@@ -161,7 +161,7 @@ fn node_document(
     let machine = node.machine();
     let me = advert.node == node.me;
     let liveness = machine.membership.liveness(&advert.node);
-    let leader = machine.election.claim().is_some_and(|claim| claim.leader == advert.node);
+    let leader = machine.election.leader() == Some(advert.node);
     let own = machine.worker.running();
     let standing = Standing::of(&machine, &advert.node, node.now(), benched);
     let price = machine.ledger.settings.price(advert);
@@ -230,7 +230,7 @@ pub(super) async fn nodes(node: State, Query(query): Query<NodesQuery>) -> Json<
     // The leader knows what everyone works on; its own document of each node is the better one.
     let mut counts = running(&node);
     let mut standings = BTreeMap::new();
-    let leader = node.machine().election.claim().map(|claim| claim.leader);
+    let leader = node.machine().election.leader();
     if let Some(leader) = leader.filter(|leader| *leader != node.me)
         && let Ok(Value::Array(seen)) = ask(&node, &leader, "/v1/nodes").await
     {

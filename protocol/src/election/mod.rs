@@ -158,6 +158,12 @@ impl Election {
         }
     }
 
+    /// Who is followed, or this node where it leads.
+    #[must_use]
+    pub fn leader(&self) -> Option<NodeId> {
+        self.claim().map(|claim| claim.leader)
+    }
+
     /// Whether this node leads.
     #[must_use]
     pub const fn leads(&self) -> bool {

@@ -25,15 +25,21 @@ impl Machine {
     /// Joins this node's own certificate, so that others can tell who it is.
     pub fn introduce(&mut self, chain: &crate::certificate::Chain) -> Vec<Command> {
         if self.ledger.members.chain(&self.me) != Some(chain) {
-            let body = Body::Certificate(Box::new(chain.clone()));
-            let fact = self.sign(&body);
-            self.write(AfterWrite { facts: vec![fact], tell: true, ..AfterWrite::nothing() });
+            self.publish(&[Body::Certificate(Box::new(chain.clone()))]);
         }
         std::mem::take(&mut self.out)
     }
 
     pub(super) fn sign(&self, body: &Body) -> Fact {
         Fact::sign(self.ledger.studio(), body, self.signer.as_ref())
+    }
+
+    /// Signs what nobody waits for, writes it down and tells everybody.
+    pub(super) fn publish(&mut self, bodies: &[Body]) {
+        if !bodies.is_empty() {
+            let facts = bodies.iter().map(|body| self.sign(body)).collect();
+            self.write(AfterWrite { facts, tell: true, ..AfterWrite::nothing() });
+        }
     }
 
     pub(super) fn write(&mut self, after: AfterWrite) {
@@ -46,7 +52,12 @@ impl Machine {
     fn sift(&mut self, from: NodeId, facts: Vec<Fact>) -> (Vec<Fact>, bool) {
         let (mut new, mut whole) = (Vec::new(), true);
         for fact in facts {
-            match self.ledger.check(&fact, self.verifier.as_ref()) {
+            let verdict = self.ledger.check(&fact, self.verifier.as_ref());
+            // A new one has come when it is on the disk: until then it must not be asked for again.
+            if !matches!(verdict, Verdict::New) {
+                self.catch_up.came(&fact.id());
+            }
+            match verdict {
                 Verdict::New => {
                     // It proves itself: what its subject signed may stand right behind it.
                     if let Ok(Some(Body::Certificate(chain))) = fact.body() {
@@ -54,9 +65,8 @@ impl Machine {
                     }
                     new.push(fact);
                 }
-                Verdict::Known => self.catch_up.came(&fact.id()),
+                Verdict::Known => {}
                 Verdict::UnknownAuthor => {
-                    self.catch_up.came(&fact.id());
                     whole = false;
                     if self.deferred.len() >= MAX_DEFERRED {
                         self.deferred.pop_front();
@@ -64,7 +74,6 @@ impl Machine {
                     self.deferred.push_back(fact);
                 }
                 Verdict::Invalid(why) => {
-                    self.catch_up.came(&fact.id());
                     whole = false;
                     self.out.push(Command::Close(from, why));
                 }
@@ -194,15 +203,8 @@ impl Machine {
     fn join(&mut self, now: Time, fact: &Fact) {
         let applied = self.ledger.apply(fact);
         self.catch_up.came(&fact.id());
-        if let (None, Some(job), false) = (applied.job, fact.scope(), applied.obsolete.is_empty()) {
-            // It was on its way to the disk while the job's removal was joined, or a better removal.
-            self.out.push(Command::Forget(job, applied.obsolete.clone()));
-        }
         if let Some(job) = applied.job {
             self.out.push(Command::Changed(job));
-            if self.ledger.jobs.is_removed(&job) {
-                self.out.push(Command::Forget(job, applied.obsolete));
-            }
             if let Some(leader) = &mut self.leader {
                 leader.touch();
             }
@@ -210,6 +212,10 @@ impl Machine {
             if matches!(fact.kind(), Kind::SPEC | Kind::CONTROL) {
                 self.seek(now, job);
             }
+        }
+        if let Some(job) = fact.scope().filter(|job| self.ledger.jobs.is_removed(job)) {
+            // Also where the removal, or a better one, was joined while this was on its way to the disk.
+            self.out.push(Command::Forget(job, applied.obsolete));
         }
         if applied.set {
             self.settle_standing();
@@ -257,7 +263,7 @@ impl Machine {
     /// Whom to ask to keep something for a job: who will write its frames first, then the leader,
     /// then anybody.
     pub(super) fn keepers(&mut self, job: &JobId) -> Vec<NodeId> {
-        let leader = self.election.claim().map(|claim| claim.leader);
+        let leader = self.election.leader();
         let deliveries: Vec<NodeId> = self
             .ledger
             .jobs

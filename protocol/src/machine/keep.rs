@@ -1,6 +1,6 @@
 //! Jobs that are over go once their time has come.
 
-use super::{AfterWrite, Machine};
+use super::Machine;
 use crate::clocks::Agreed;
 use crate::fact::{Body, Removal};
 use crate::ids::{JobId, NodeId};
@@ -46,7 +46,7 @@ impl Machine {
         }
         if self.leader.is_some() {
             self.let_go(now);
-        } else if let Some(leader) = self.election.claim().map(|claim| claim.leader) {
+        } else if let Some(leader) = self.election.leader() {
             self.send(leader, Message::Clock(clock));
         }
     }
@@ -79,7 +79,7 @@ impl Machine {
                 break;
             }
         }
-        self.write_bodies(&bodies);
+        self.publish(&bodies);
     }
 
     fn is_idle(&self, job: &JobId) -> bool {
@@ -91,14 +91,7 @@ impl Machine {
     /// All files that this node was to write of a job's round are in their places.
     pub(super) fn delivered(&mut self, job: JobId, round: Round) {
         if self.owes(&job) == Some(round) {
-            self.write_bodies(&[Body::End(End { job, round, ended: Ended::Delivered })]);
-        }
-    }
-
-    fn write_bodies(&mut self, bodies: &[Body]) {
-        if !bodies.is_empty() {
-            let facts = bodies.iter().map(|body| self.sign(body)).collect();
-            self.write(AfterWrite { facts, tell: true, ..AfterWrite::nothing() });
+            self.publish(&[Body::End(End { job, round, ended: Ended::Delivered })]);
         }
     }
 }

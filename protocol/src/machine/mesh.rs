@@ -59,7 +59,7 @@ impl Machine {
     /// The leader, as many others as are missing, and one of those that seem to be off: where a studio was in two
     /// parts, each is content with itself, and takes the other for dead.
     fn some_of(&mut self, free: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
-        let leader = self.election.claim().map(|claim| claim.leader);
+        let leader = self.election.leader();
         let mut sought: BTreeSet<NodeId> =
             leader.filter(|leader| free.contains(leader)).into_iter().collect();
         let missing = self.mesh.neighbours.saturating_sub(self.connected.len());
@@ -111,7 +111,7 @@ impl Machine {
     /// Whom to name to a peer: the peer itself, so that it can tell whether it has to introduce itself, the
     /// leader, and of the others that are there as many as fit, each time others.
     pub(super) fn acquaintances(&mut self, peer: NodeId) -> Vec<(NodeId, Vec<String>)> {
-        let leader = self.election.claim().map(|claim| claim.leader).filter(|l| *l != peer);
+        let leader = self.election.leader().filter(|l| *l != peer);
         let introduced = self.adverts.contains_key(&peer).then_some(peer);
         let first: Vec<NodeId> = introduced.into_iter().chain(leader).collect();
         let others = self.contacts.keys().filter(|node| {

@@ -211,6 +211,7 @@ pub struct Machine {
     pub contacts: BTreeMap<NodeId, Vec<String>>,
     connected: BTreeSet<NodeId>,
     mesh: Mesh,
+    /// How often facts were compared: now and then a peer is told of others with that.
     rounds: u32,
     replicator: Replicator,
     orders: BTreeMap<u64, Order>,
@@ -459,7 +460,7 @@ impl Machine {
     }
 
     fn tick(&mut self, now: Time) {
-        let leader = self.election.claim().map(|claim| claim.leader);
+        let leader = self.election.leader();
         let reach = Reach { connected: &self.connected, leader, large: self.is_large() };
         let events = self.membership.tick(now, reach, &mut self.random);
         self.membership_events(now, events);
@@ -583,7 +584,7 @@ impl Machine {
             }
             Message::Sync(sync) => self.sync(now, from, sync),
             Message::Sought(job, None) => {
-                let leads = self.election.claim().is_some_and(|claim| claim.leader == from);
+                let leads = self.election.leader() == Some(from);
                 if leads {
                     self.out.push(Command::Seek(job));
                 }

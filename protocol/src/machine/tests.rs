@@ -252,7 +252,7 @@ impl World {
     }
 
     fn leaders(&self) -> BTreeSet<Option<NodeId>> {
-        self.nodes.values().map(|machine| machine.election.claim().map(|c| c.leader)).collect()
+        self.nodes.values().map(|machine| machine.election.leader()).collect()
     }
 
     fn leader(&self) -> NodeId {

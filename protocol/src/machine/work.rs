@@ -217,7 +217,7 @@ impl Machine {
     /// Hands the outcomes of attempts in to the leader. They are over once it has them on its disk:
     /// were they gone from a report before that, it would take them for dropped.
     pub(super) fn hand_in(&mut self, now: Time, facts: &[Fact], over: Vec<AttemptKey>) {
-        let leader = self.election.claim().map(|claim| claim.leader);
+        let leader = self.election.leader();
         let token = self.token();
         match leader.filter(|leader| self.connected.contains(leader)) {
             Some(leader) => {
@@ -294,7 +294,7 @@ impl Machine {
         match &mut self.leader {
             Some(leader) => leader.sought(now, job, bringing),
             None => {
-                if let Some(leader) = self.election.claim().map(|claim| claim.leader) {
+                if let Some(leader) = self.election.leader() {
                     let bringing = bringing.into_iter().take(MAX_SOUGHT).collect();
                     self.send(leader, Message::Sought(job, Some(bringing)));
                 }
@@ -340,14 +340,10 @@ impl Machine {
         if holder.is_none() && !blobs.is_empty() {
             self.lonely.push_back((job, Goods { blobs, ..Goods::default() }));
         }
-        let mut facts = Vec::new();
-        for outcomes in batches(results) {
-            facts.push(self.sign(&Body::Outcomes(Outcomes { job, outcomes })));
-        }
-        for notes in batches(notes) {
-            facts.push(self.sign(&Body::Notes(Notes { job, notes })));
-        }
-        self.write(AfterWrite { facts, tell: true, ..AfterWrite::nothing() });
+        let outcomes = batches(results).into_iter();
+        let outcomes = outcomes.map(|outcomes| Body::Outcomes(Outcomes { job, outcomes }));
+        let notes = batches(notes).into_iter().map(|notes| Body::Notes(Notes { job, notes }));
+        self.publish(&outcomes.chain(notes).collect::<Vec<_>>());
     }
 
     /// Signs what has ended since the last write of outcomes began, unless that is under way still: the

@@ -189,15 +189,13 @@ impl Membership {
             Liveness::Suspect | Liveness::Dead => {
                 let update =
                     Update { node, liveness: Liveness::Alive, incarnation: peer.incarnation };
-                let incarnation = peer.incarnation;
                 self.spread(update);
                 let mut events = vec![Event::Changed(node, Liveness::Alive)];
                 if self.large {
                     // Those that aren't connected to it believe nobody but itself that it is back: it has to hear
                     // what went round about it.
                     self.seq += 1;
-                    let ping =
-                        Message::Ping(self.seq, vec![Update { node, liveness: was, incarnation }]);
+                    let ping = Message::Ping(self.seq, vec![Update { liveness: was, ..update }]);
                     events.push(Event::Send(node, ping));
                 }
                 events

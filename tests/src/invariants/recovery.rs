@@ -36,10 +36,8 @@ pub(super) struct Recovery {
 
 impl Recovery {
     fn one_leader(world: &World) -> Result<(), String> {
-        let leaders: BTreeSet<Option<NodeId>> = world
-            .up()
-            .map(|(_, _, machine)| machine.election.claim().map(|claim| claim.leader))
-            .collect();
+        let leaders: BTreeSet<Option<NodeId>> =
+            world.up().map(|(_, _, machine)| machine.election.leader()).collect();
         let leads = world.up().filter(|(.., machine)| machine.election.leads()).count();
         match leaders.len() == 1 && leads == 1 {
             true => Ok(()),
