@@ -300,13 +300,12 @@ impl Shared {
     fn place(&self, node: &NodeId) -> Vec<Multiaddr> {
         let machine = self.machine();
         let known = machine.contacts.get(node).filter(|_| machine.is_large());
-        known.into_iter().flatten().filter_map(|address| address.parse().ok()).collect()
+        known.map(|addresses| readable(addresses)).unwrap_or_default()
     }
 
     /// Dials a node.
     pub(crate) fn dial(&self, node: Option<NodeId>, addresses: &[String]) {
-        let addresses: Vec<Multiaddr> =
-            addresses.iter().filter_map(|address| address.parse().ok()).collect();
+        let addresses = readable(addresses);
         if !addresses.is_empty() {
             self.network.dial(node, addresses);
         }
@@ -489,6 +488,11 @@ pub async fn run(
     }
     api::clean_up(&home);
     Ok(())
+}
+
+/// Those of a node's addresses that are some.
+fn readable(addresses: &[String]) -> Vec<Multiaddr> {
+    addresses.iter().filter_map(|address| address.parse().ok()).collect()
 }
 
 fn open_store(home: &Home) -> Result<Arc<Store>, RunError> {

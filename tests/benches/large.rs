@@ -10,8 +10,8 @@ use weft_tests::bench::figures::{Verdict, given, option};
 use weft_tests::bench::usage;
 use weft_tests::sim::{Large, Traffic};
 
-/// How often gossipsub carries a message to each node: at most to as many others as its mesh has at most
-/// (`mesh_n_high`), which each node passes it on to. What was measured is in `docs/decisions.md`.
+/// How often a node passes a message of gossip on: to as many others as gossipsub's mesh has at most (`mesh_n_high`). A
+/// bound, and not measured.
 const COPIES: f64 = 12.0;
 
 fn main() {

@@ -178,17 +178,17 @@ pub(super) async fn watch(axum::extract::State(node): State, Path(job): Path<Str
     tokio::spawn(async move {
         let mut last = Value::Null;
         loop {
-            let begun = Instant::now();
             let live = live(&node, &id).await;
+            let begun = Instant::now();
             let Some(document) = documents::job(&node, &id, &live) else {
                 return;
             };
             let over = ["completed", "failed", "cancelled"]
                 .iter()
                 .any(|status| document["status"] == *status);
-            if document != last {
-                let mut line = document.to_string();
-                line.push('\n');
+            let line = (document != last).then(|| format!("{document}\n"));
+            let took = begun.elapsed();
+            if let Some(line) = line {
                 if sender.send(Ok(line.into())).await.is_err() {
                     return;
                 }
@@ -197,7 +197,6 @@ pub(super) async fn watch(axum::extract::State(node): State, Path(job): Path<Str
             if over {
                 return;
             }
-            let took = begun.elapsed();
             changed(&mut changes, &id).await;
             // Whoever watches takes a fifth of a core at most, however large the job and however quick its tasks.
             tokio::time::sleep((took * 4).max(REST)).await;

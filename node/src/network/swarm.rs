@@ -24,10 +24,10 @@ use super::streams;
 
 /// The most connections that a node keeps, and with one peer (both may dial at the same moment).
 const MAX_CONNECTIONS: u32 = 4096;
+const MAX_PER_PEER: u32 = 4;
 /// How many connections a node has at least before it dials nobody any more only because mDNS told of them: in
 /// a large studio all hear of all.
 const DIAL_ANNOUNCED: usize = 32;
-const MAX_PER_PEER: u32 = 4;
 /// The most announcements of strangers that are followed up within [`MDNS_WINDOW`].
 const MAX_ANNOUNCED: usize = 256;
 const MDNS_WINDOW: Duration = Duration::from_secs(60);
@@ -268,9 +268,9 @@ fn digest(
         }
         SwarmEvent::Behaviour(BehaviourEvent::Mdns(mdns::Event::Discovered(found))) => {
             announced.retain(|_, at| at.elapsed() < MDNS_WINDOW);
+            let few = swarm.connected_peers().count() < DIAL_ANNOUNCED;
             for (peer, address) in found {
                 let fresh = !announced.contains_key(&peer) && announced.len() < MAX_ANNOUNCED;
-                let few = swarm.connected_peers().count() < DIAL_ANNOUNCED;
                 if fresh && few && !swarm.is_connected(&peer) {
                     announced.insert(peer, tokio::time::Instant::now());
                     let options = DialOpts::peer_id(peer).addresses(vec![address]).build();

@@ -201,7 +201,7 @@ impl<'a> Index<'a> {
         avoided: &BTreeSet<NodeId>,
         also: impl Fn(&NodeId) -> bool,
     ) -> Option<(NodeId, Portion)> {
-        let offer = |at: usize| rooms.offer(at, fit.shapes[self.roomy[at].2].as_ref()?);
+        let offer = |at: usize| rooms.offer(at, self.demand(fit, at)?);
         let mut next = fit.next;
         while fit.order.get(next).is_some_and(|(.., at)| offer(*at).is_none()) {
             next += 1;
@@ -214,9 +214,8 @@ impl<'a> Index<'a> {
         });
         fit.next = next;
         let (at, claim) = taken?;
-        let (node, _, shape) = self.roomy[at];
-        rooms.take(at, fit.shapes[shape].as_ref()?, &claim);
-        Some((node, claim))
+        rooms.take(at, self.demand(fit, at)?, &claim);
+        Some((self.roomy[at].0, claim))
     }
 
     /// Keeps for a task that goes before others, and fits nowhere yet, what there is of what it takes on the
@@ -229,15 +228,10 @@ impl<'a> Index<'a> {
         avoided: &BTreeSet<NodeId>,
     ) -> Option<(NodeId, Portion)> {
         let spared = self.spared(fit, avoided);
-        let all = fit.order.iter().filter(|(.., at)| rooms.can_be_kept(*at));
-        let all = all.filter(|(.., at)| !spared.contains(&self.roomy[*at].0));
-        let nearest = all.filter_map(|(price, .., at)| {
-            let demand = fit.shapes[self.roomy[*at].2].as_ref()?;
-            Some((rooms.missing(*at, demand)?, *price, *at))
-        });
-        let (.., at) = nearest.min()?;
-        let (node, view, shape) = self.roomy[at];
-        let demand = fit.shapes[shape].as_ref()?;
+        let may = |at: usize| rooms.can_be_kept(at) && !spared.contains(&self.roomy[at].0);
+        let at = self.nearest(rooms, fit, may)?;
+        let (node, view, _) = self.roomy[at];
+        let demand = self.demand(fit, at)?;
         rooms.keep(at, demand);
         let all = Portion::all(&view.hardware);
         let claim = match demand {
@@ -249,19 +243,29 @@ impl<'a> Index<'a> {
 
     /// The node with room in parts where least is missing for a task that found no place.
     pub(super) fn closest(&self, rooms: &Rooms<'_>, fit: &Fit) -> Option<Closest> {
-        let nearest = fit.order.iter().filter_map(|(price, .., at)| {
-            let demand = fit.shapes[self.roomy[*at].2].as_ref()?;
-            Some((rooms.missing(*at, demand)?, *price, *at))
-        });
-        let (.., at) = nearest.min()?;
-        let (node, view, shape) = self.roomy[at];
+        let at = self.nearest(rooms, fit, |_| true)?;
+        let (node, view, _) = self.roomy[at];
         Some(Closest {
             node,
-            wants: fit.shapes[shape].clone()?,
+            wants: self.demand(fit, at)?.clone(),
             has: Portion::all(&view.hardware),
             free: rooms.free(at)?.clone(),
             kept: rooms.is_kept(at),
         })
+    }
+
+    /// What a step takes of a node with room; none where it doesn't fit there.
+    fn demand<'f>(&self, fit: &'f Fit, at: usize) -> Option<&'f Demand> {
+        fit.shapes[self.roomy[at].2].as_ref()
+    }
+
+    /// Of the nodes with room in parts that `may` lets pass the one where least is missing, of equal ones the cheapest.
+    fn nearest(&self, rooms: &Rooms<'_>, fit: &Fit, may: impl Fn(usize) -> bool) -> Option<usize> {
+        let all = fit.order.iter().filter(|(.., at)| may(*at));
+        let missing = all.filter_map(|(price, .., at)| {
+            Some((rooms.missing(*at, self.demand(fit, *at)?)?, *price, *at))
+        });
+        missing.min().map(|(.., at)| at)
     }
 
     /// The nodes that leave a task to others: those to be `avoided`, where somebody else fits.

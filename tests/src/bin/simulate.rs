@@ -52,10 +52,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
                 setup.span = Duration::try_from_secs_f64(hours * 3600.0)
                     .map_err(|error| format!("--hours: {error}"))?;
             }
-            "--seed" => {
-                let seed = number(&value()?)?;
-                (setup.seed, setup.mesh, arguments.one) = (seed, Setup::new(seed).mesh, true);
-            }
+            "--seed" => (setup.seed, arguments.one) = (number(&value()?)?, true),
             "--print" => setup.print = true,
             "--real-signatures" => setup.real_signatures = true,
             "--planted" => {
@@ -119,8 +116,7 @@ fn many(arguments: &Arguments) -> ExitCode {
                         return;
                     }
                     let seed = arguments.first + at;
-                    let mesh = Setup::new(seed).mesh;
-                    let outcome = run(&Setup { seed, mesh, ..arguments.setup.clone() });
+                    let outcome = run(&Setup { seed, ..arguments.setup.clone() });
                     if outcome.broken.is_some() {
                         tell(seed, &outcome);
                     }

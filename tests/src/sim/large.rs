@@ -48,8 +48,11 @@ impl Large {
     /// # Errors
     /// When that takes more than five minutes of the world's time.
     pub fn found(nodes: usize, seed: u64) -> Result<Self, String> {
-        let world =
-            World::new(&Setup { nodes: nodes..=nodes, mesh: Mesh::default(), ..Setup::new(seed) });
+        let world = World::new(&Setup {
+            nodes: nodes..=nodes,
+            mesh: Some(Mesh::default()),
+            ..Setup::new(seed)
+        });
         let mut large = Self { world, starts: BTreeMap::new() };
         while large.agreed() < nodes {
             large.pass(SECOND);
@@ -163,9 +166,8 @@ impl Large {
     /// How many of its tasks are done and have failed, as a machine tells.
     fn counted(&self, job: JobId, node: usize) -> Option<(usize, usize)> {
         let machine = self.world.nodes[node].machine.as_ref()?;
-        let known = machine.ledger.jobs.get(&job)?;
-        let done = known.tasks().filter(|(_, task)| task.done().is_some()).count();
-        Some((done, known.failed().count()))
+        let (_, done, failed) = machine.ledger.jobs.get(&job)?.frame_counts();
+        Some((done, failed))
     }
 }
 

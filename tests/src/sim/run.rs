@@ -20,8 +20,8 @@ pub struct Setup {
     pub nodes: RangeInclusive<usize>,
     /// How long it lasts in the world's time, before what is left must come to its end.
     pub span: Duration,
-    /// How many connections machines look for.
-    pub mesh: Mesh,
+    /// How many connections machines look for; by the seed where nothing is said.
+    pub mesh: Option<Mesh>,
     /// A bug that is planted.
     pub planted: Option<Planted>,
     /// Whether signatures are real ones.
@@ -40,16 +40,22 @@ impl Setup {
             seed,
             nodes: 3..=9,
             span: Duration::from_secs(3600),
-            mesh: match seed % 4 {
-                // As in a studio of which nobody knows all, in small.
-                0 => Mesh { full: 3, neighbours: 4 },
-                _ => Mesh { full: 32, neighbours: 16 },
-            },
+            mesh: None,
             planted: None,
             real_signatures: false,
             lines: false,
             print: false,
         }
+    }
+
+    /// How many connections machines look for.
+    pub(super) fn mesh(&self) -> Mesh {
+        // In every fourth seed as in a studio of which nobody knows all, in small.
+        let by_seed = match self.seed % 4 {
+            0 => Mesh { full: 3, neighbours: 4 },
+            _ => Mesh::default(),
+        };
+        self.mesh.unwrap_or(by_seed)
     }
 }
 

@@ -247,7 +247,7 @@ impl World {
             node.disk.term,
             seed,
         )
-        .meshed(self.setup.mesh);
+        .meshed(self.setup.mesh());
         machine.load(node.disk.facts.values().cloned());
         let commands = machine.introduce(&node.chain.clone());
         node.machine = Some(machine);
