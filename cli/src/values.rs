@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use weft_node::keep::{KeepFor, Word};
 use weft_scene::frames;
 
 /// The longest text that is checked here, in bytes: an error of the command line's repeats it.
@@ -136,31 +137,15 @@ pub(crate) fn or_none(text: &str) -> Result<OrDefault<u32>, String> {
     }
 }
 
-/// How long a job is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeepFor {
-    /// Until somebody removes it.
-    Ever,
-    /// So long after it is over.
-    Time(Duration),
-}
-
-impl KeepFor {
-    /// As requests say it.
-    pub(crate) fn request(&self) -> serde_json::Value {
-        match self {
-            Self::Ever => "forever".into(),
-            Self::Time(time) => time.as_secs().into(),
-        }
-    }
-}
-
-/// A duration, or `forever`.
+/// How long a job is kept: a duration, or `forever`.
 pub(crate) fn keep(text: &str) -> Result<KeepFor, String> {
-    match text {
-        "forever" => Ok(KeepFor::Ever),
-        _ => duration(text).map(KeepFor::Time),
+    if text == "forever" {
+        return Ok(KeepFor::Word(Word::Forever));
     }
+    let seconds = u32::try_from(duration(text)?.as_secs());
+    seconds
+        .map(KeepFor::Seconds)
+        .map_err(|_| format!("'{text}' is longer than can be said; write forever"))
 }
 
 /// The same, or `default`.
@@ -234,7 +219,7 @@ mod tests {
         assert_eq!(gib_or_none("0"), Ok(0.0));
         assert!(gib_or_none("-1").is_err() && or_none("-1").is_err() && or_none("").is_err());
         assert_eq!((or_none("none"), or_none("0")), (Ok(OrDefault(None)), Ok(OrDefault(Some(0)))));
-        assert_eq!(keep("forever"), Ok(KeepFor::Ever));
+        assert_eq!(keep("forever"), Ok(KeepFor::Word(Word::Forever)));
         assert_eq!(keep_or_default("default"), Ok(OrDefault(None)));
         assert!(keep("0d").is_err() && keep("default").is_err() && keep_or_default("x").is_err());
         assert!(gib("0").is_err() && gib("NaN").is_err() && gib("-1").is_err());

@@ -1,12 +1,13 @@
 //! `weft retention` and `weft keep`: how long jobs are kept once they are over.
 
 use serde_json::{Value, json};
+use weft_node::keep::{KeepFor, Word};
 
 use super::control;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::output::units;
-use crate::values::{self, KeepFor};
+use crate::values;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -29,21 +30,20 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let client = context.client().await?;
     let document = match &args.keep {
         None => client.get("retention").await?,
-        Some(keep) => client.post("retention", Some(json!({ "keep": keep.request() }))).await?,
+        Some(keep) => client.post("retention", Some(json!({ "keep": keep }))).await?,
     };
     context.answer(&document, |_| words(&document))
 }
 
 pub(crate) async fn keep(args: &KeepArgs, context: &Context) -> Result<(), Failure> {
-    let request = args.keep.0.as_ref().map(KeepFor::request);
-    let done = match &args.keep.0 {
+    let done = match args.keep.0 {
         None => "is kept as the studio is set".to_owned(),
-        Some(KeepFor::Ever) => "is kept until somebody removes it".to_owned(),
-        Some(KeepFor::Time(time)) => {
-            format!("is kept for {} once it is over", units::duration(time.as_secs_f64()))
+        Some(KeepFor::Word(Word::Forever)) => "is kept until somebody removes it".to_owned(),
+        Some(KeepFor::Seconds(seconds)) => {
+            format!("is kept for {} once it is over", units::duration(seconds.into()))
         }
     };
-    control::post(context, &args.job, "keep", json!({ "keep": request }), &done).await
+    control::post(context, &args.job, "keep", json!({ "keep": args.keep.0 }), &done).await
 }
 
 fn words(document: &Value) -> String {

@@ -241,18 +241,22 @@ fn blender_renders_what_is_expected() {
     }
 }
 
-/// The formats that studios use, with the extensions that the definition names.
-#[test]
-fn blender_names_files_by_their_format() {
+/// A job over a scene of the shared ones; none where these, or Blender, aren't here.
+fn cube() -> Option<Job> {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/scenes/cube/cube.blend");
     if !shared.is_file() {
         println!("skipped: there are no scenes here");
-        return;
+        return None;
     }
-    let Some(job) = Job::new("blender", "cube.blend") else {
-        return;
-    };
+    let job = Job::new("blender", "cube.blend")?;
     std::fs::copy(shared, &job.scene).unwrap();
+    Some(job)
+}
+
+/// The formats that studios use, with the extensions that the definition names.
+#[test]
+fn blender_names_files_by_their_format() {
+    let Some(job) = cube() else { return };
     for name in ["JPEG", "EXR", "OPEN_EXR_MULTILAYER", "TIFF"] {
         job.clear();
         job.render(&Invocation {
@@ -267,16 +271,8 @@ fn blender_names_files_by_their_format() {
 /// four of them; what would leave such a file all the same is looked after before and while it renders.
 #[test]
 fn blender_fails_in_seven_ways_and_ends_with_0() {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/scenes/cube/cube.blend");
-    if !shared.is_file() {
-        println!("skipped: there are no scenes here");
-        return;
-    }
     // Its texture isn't there: of that Blender says nothing.
-    let Some(job) = Job::new("blender", "cube.blend") else {
-        return;
-    };
-    std::fs::copy(shared, &job.scene).unwrap();
+    let Some(job) = cube() else { return };
     let wrong = "import bpy; bpy.context.scene.render.resolution_x = 'wide'";
     let ways: [(&str, &[&str], &[&str], bool); 7] = [
         ("a texture that isn't there", &[], &["-f", "1"], true),

@@ -10,7 +10,7 @@ use weft_tests::{Farm, installed};
 use crate::by_hand::run;
 use crate::jobs::Submission;
 use crate::pictures::picture;
-use crate::sources::{cube, folder};
+use crate::sources::{cube, folder, make};
 use crate::tiles::{change, channels};
 
 /// A stereo pair in EXR files, and two passes of which one lies in a folder of this machine's.
@@ -65,10 +65,8 @@ fn everything_that_blender_writes_of_a_frame_is_its_result() {
     let (source, by_hand) = (folder(), tempfile::tempdir().expect("there is room"));
     let scene = source.path().join("shots/pair.blend");
     std::fs::create_dir(source.path().join("shots")).unwrap();
-    let make = MAKE.replace("FAR", &format!("{:?}", by_hand.path().display().to_string()));
-    let mut blender = Command::new("blender");
-    blender.args(["--factory-startup", "-b", "--python-exit-code", "1", "--python-expr", &make]);
-    run(blender.arg("--").arg(&scene));
+    let far = format!("{:?}", by_hand.path().display().to_string());
+    make(&MAKE.replace("FAR", &far), &scene);
     let mut blender = Command::new("blender");
     blender.args(["--factory-startup", "-b"]).arg(&scene).arg("-o");
     blender.arg(by_hand.path().join("pair_####"));

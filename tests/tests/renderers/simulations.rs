@@ -9,7 +9,7 @@ use weft_tests::{Farm, installed};
 use crate::by_hand::{blender_by_hand, run};
 use crate::jobs::{Submission, workers};
 use crate::pictures::{Picture, assert_same, pictures};
-use crate::sources::folder;
+use crate::sources::{folder, make};
 
 /// A cloth that falls onto a cube.
 const MAKE: &str = r#"
@@ -56,9 +56,7 @@ bpy.ops.wm.save_as_mainfile(filepath=sys.argv[-1])
 
 fn made(script: &str, name: &str) -> TempDir {
     let folder = folder();
-    let mut blender = Command::new("blender");
-    blender.args(["--factory-startup", "-b", "--python-exit-code", "1", "--python-expr", script]);
-    run(blender.arg("--").arg(folder.path().join(name)));
+    make(script, &folder.path().join(name));
     folder
 }
 

@@ -30,6 +30,13 @@ pub(crate) fn cube(scene: &str) -> Option<TempDir> {
     Some(folder)
 }
 
+/// Has Blender make a scene by a script, whose last argument is where to save it.
+pub(crate) fn make(script: &str, scene: &Path) {
+    let mut blender = Command::new("blender");
+    blender.args(["--factory-startup", "-b", "--python-exit-code", "1", "--python-expr", script]);
+    run(blender.arg("--").arg(scene));
+}
+
 /// A folder with the scene that links a library, tiles and a sequence, which Blender makes.
 pub(crate) fn linked(absolute: bool) -> TempDir {
     let folder = folder();

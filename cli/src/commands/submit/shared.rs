@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use weft_node::keep::KeepFor;
 
 use super::absolute;
 use crate::error::Failure;
@@ -122,7 +123,7 @@ pub(crate) struct Shared {
         value_parser = values::keep,
         help_heading = "How to render"
     )]
-    keep: Option<values::KeepFor>,
+    keep: Option<KeepFor>,
 }
 
 impl Basics {
@@ -173,7 +174,7 @@ impl Shared {
             "tags": self.tags,
             "priority": self.priority,
             "retries": self.retries,
-            "keep": self.keep.map(|keep| keep.request()),
+            "keep": self.keep,
             "timeout_seconds": self.timeout.map(|timeout| timeout.as_secs()),
         }))
     }

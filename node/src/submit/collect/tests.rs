@@ -1,0 +1,271 @@
+//! Scenes and files on the disk, and what of them goes along.
+
+use super::*;
+
+fn gather_all(
+    scene: Option<&Path>,
+    analysis: Option<&Analysis>,
+    engine: Option<&Definition>,
+    assets: &[PathBuf],
+    project: Option<&Path>,
+) -> Result<Gathered, ApiError> {
+    gather_beside(&SharedRoots::default(), scene, analysis, engine, assets, project)
+}
+
+fn gather_beside(
+    shared: &SharedRoots,
+    scene: Option<&Path>,
+    analysis: Option<&Analysis>,
+    engine: Option<&Definition>,
+    assets: &[PathBuf],
+    project: Option<&Path>,
+) -> Result<Gathered, ApiError> {
+    let scratch = &std::env::temp_dir();
+    gather(&Inputs { scene, analysis, engine, assets, project, shared, scratch })
+}
+
+/// Makes files that nobody reads.
+fn lay(base: &Path, files: &[&str]) {
+    for file in files {
+        let file = base.join(file);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, "x").unwrap();
+    }
+}
+
+#[test]
+fn files_keep_their_places_relative_to_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().canonicalize().unwrap();
+    lay(&base, &["shots/a/scene.pov", "lib/tex/wood.png", "lib/tex/deep/x.png"]);
+    let scene = base.join("shots/a/scene.pov");
+    let gathered = gather_all(Some(&scene), None, None, &[base.join("lib/tex")], None).unwrap();
+    let paths: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(paths, ["lib/tex/deep/x.png", "lib/tex/wood.png", "shots/a/scene.pov"]);
+    assert_eq!(gathered.scene.as_str(), "shots/a/scene.pov");
+    let outside =
+        gather_all(Some(&scene), None, None, &[base.join("lib")], Some(&base.join("shots")));
+    assert!(outside.unwrap_err().message.contains("outside the project"));
+    assert!(gather_all(Some(&scene), None, None, &[base.join("nowhere")], None).is_err());
+    // Without a scene what is named is found under its name.
+    let gathered = gather_all(None, None, None, &[base.join("lib/tex")], None).unwrap();
+    let paths: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(paths, ["tex/deep/x.png", "tex/wood.png"]);
+    assert!(gather_all(None, None, None, &[], None).unwrap().files.is_empty());
+}
+
+#[test]
+fn files_of_a_maya_sequence_carry_their_frames() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().canonicalize().unwrap();
+    let scene = base.join("scenes/shot.ma");
+    std::fs::create_dir_all(base.join("sourceimages")).unwrap();
+    std::fs::create_dir_all(base.join("scenes")).unwrap();
+    let text = "//Maya ASCII 2024 scene\n\
+        createNode file -n \"run\"; setAttr \".ufe\" yes;\n\
+        setAttr \".ftn\" -type \"string\" \"sourceimages/f.0001.png\";\n\
+        createNode expression -n \"e\"; setAttr \".ixp\" -type \"string\" \".O[0]=frame\";\n\
+        select -ne :defaultRenderGlobals; setAttr \".an\" yes; setAttr \".fs\" 1; setAttr \".ef\" 3;\n\
+        connectAttr \"e.out[0]\" \"run.fe\";\n// End of shot.ma\n";
+    std::fs::write(&scene, text).unwrap();
+    for number in [1, 3] {
+        std::fs::write(base.join(format!("sourceimages/f.000{number}.png")), "x").unwrap();
+    }
+    let analysis = analyse(&scene, None, None, None, false).unwrap().unwrap();
+    let missing = |frame: i32| -> Vec<String> {
+        analysis.missing_for(&[frame]).map(|one| one.path.clone()).collect()
+    };
+    assert_eq!(missing(1), Vec::<String>::new());
+    assert_eq!(missing(2), ["sourceimages/f.0002.png"]);
+    let gathered = gather_all(Some(&scene), Some(&analysis), None, &[], None).unwrap();
+    let files: Vec<_> = gathered
+        .files
+        .iter()
+        .map(|file| {
+            (file.path.as_str(), file.frames.as_ref().map(|runs| (runs[0].start, runs[0].end)))
+        })
+        .collect();
+    assert_eq!(
+        files,
+        [
+            ("scenes/shot.ma", None),
+            ("sourceimages/f.0001.png", Some((0, 2))),
+            ("sourceimages/f.0003.png", Some((2, 4))),
+        ]
+    );
+}
+
+/// Whatever way a text scene spells its files, its copy leads to them.
+#[test]
+fn paths_in_text_scenes_lead_to_what_travels() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().canonicalize().unwrap();
+    lay(&base, &["lib/Wood.PNG", "lib/a.png", "shots/near.png"]);
+    let scene = base.join("shots/a.pov");
+    let text = format!(
+        "image_map {{ png \"../LIB/wood.png\" }}\nimage_map {{ png \"{}/lib/a.png\" }}\n\
+         image_map {{ png \"..\\lib\\a.png\" }}\nimage_map {{ png \"near.png\" }}\n",
+        base.display()
+    );
+    std::fs::write(&scene, text).unwrap();
+    let engine = weft_scene::engine::shipped().remove("povray").unwrap();
+    let analysis = analyse(&scene, None, None, Some(&engine), false).unwrap().unwrap();
+    assert!(analysis.missing.is_empty(), "{:?}", analysis.missing);
+    let gathered = gather_all(Some(&scene), Some(&analysis), Some(&engine), &[], None).unwrap();
+    let paths: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(paths, ["lib/Wood.PNG", "lib/a.png", "shots/a.pov", "shots/near.png"]);
+    let copy = gathered.files[2].rewritten.as_ref().unwrap();
+    assert_eq!(
+        std::fs::read_to_string(copy).unwrap(),
+        "image_map { png \"../lib/Wood.PNG\" }\nimage_map { png \"../lib/a.png\" }\n\
+         image_map { png \"../lib/a.png\" }\nimage_map { png \"near.png\" }\n"
+    );
+    assert_eq!(gathered.warnings.len(), 1);
+}
+
+/// Whatever way a Maya scene spells its files, its copy names them as they lie in the project.
+#[test]
+fn paths_in_maya_scenes_lead_to_what_travels() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().canonicalize().unwrap();
+    let show = base.join("show");
+    lay(
+        &base,
+        &["show/tex/wood.1001.exr", "show/tex/wood.1002.exr", "lib/Rust.png", "lib/plain.png"],
+    );
+    std::fs::create_dir_all(show.join("scenes")).unwrap();
+    std::fs::write(show.join("workspace.mel"), "").unwrap();
+    let texture = |name: &str, path: &str| {
+        format!("createNode file -n \"{name}\";\n\tsetAttr \".ftn\" -type \"string\" \"{path}\";\n")
+    };
+    let head = "//Maya ASCII 2024 scene\n";
+    let set =
+        format!("{head}{}// End of set.ma\n", texture("rust", "Z:/old/show//../lib/rust.PNG"));
+    std::fs::write(show.join("scenes/set.ma"), &set).unwrap();
+    let shot = format!(
+        "{head}file -r -ns \"set\" -rfn \"setRN\" -typ \"mayaAscii\" \"{0}/scenes/set.ma\";\n{1}{2}{3}// End of shot.ma\n",
+        show.display(),
+        texture("wood", &format!("{}//tex/wood.<UDIM>.exr", show.display())),
+        texture("plain", &format!("{}/lib/plain.png", base.display()).replace('/', "\\\\")),
+        texture("near", "tex/wood.1001.exr"),
+    );
+    let scene = show.join("scenes/shot.ma");
+    std::fs::write(&scene, &shot).unwrap();
+    let analysis = analyse(&scene, None, None, None, false).unwrap().unwrap();
+    assert!(analysis.missing.is_empty(), "{:?}", analysis.missing);
+    let gathered = gather_all(Some(&scene), Some(&analysis), None, &[], None).unwrap();
+    let copy = |path: &str| {
+        let file = gathered.files.iter().find(|file| file.path.as_str() == path).unwrap();
+        std::fs::read_to_string(file.rewritten.as_ref().unwrap()).unwrap()
+    };
+    let set = format!("{head}{}// End of set.ma\n", texture("rust", "lib/Rust.png"));
+    assert_eq!(copy("show/scenes/set.ma"), set);
+    let shot = format!(
+        "{head}file -r -ns \"set\" -rfn \"setRN\" -typ \"mayaAscii\" \"show/scenes/set.ma\";\n{}{}{}// End of shot.ma\n",
+        texture("wood", "show/tex/wood.<UDIM>.exr"),
+        texture("plain", "lib/plain.png"),
+        texture("near", "show/tex/wood.1001.exr"),
+    );
+    assert_eq!(copy("show/scenes/shot.ma"), shot);
+    // In the project's own folder a path that counts from it stays.
+    let near = format!("{head}{}// End of near.ma\n", texture("near", "tex/wood.1001.exr"));
+    std::fs::write(&scene, &near).unwrap();
+    let analysis = analyse(&scene, None, None, None, false).unwrap().unwrap();
+    let gathered = gather_all(Some(&scene), Some(&analysis), None, &[], Some(&show)).unwrap();
+    assert!(gathered.files.iter().all(|file| file.rewritten.is_none()));
+}
+
+/// Drives and shares of other machines, in a scene, in one that it references, and in pieces.
+#[test]
+fn maya_scenes_find_what_lies_on_other_machines_drives() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().canonicalize().unwrap();
+    lay(&base, &["p/Show/tex/wood.1001.exr", "p/Show/tex/wood.1002.exr", "srv/lib/rust.png"]);
+    let texture = |name: &str, path: &str| {
+        format!("createNode file -n \"{name}\";\n\tsetAttr \".ftn\" -type \"string\" {path};\n")
+    };
+    let head = "//Maya ASCII 2024 scene\n";
+    let set = |rust: &str| format!("{head}{}// End of set.ma\n", texture("rust", rust));
+    std::fs::write(base.join("p/Show/set.ma"), set("\"//SRV01/lib/rust.png\"")).unwrap();
+    let shot = |reference: &str, wood: &str, gone: &str| {
+        format!(
+            "{head}file -r -ns \"set\" -rfn \"setRN\" -typ \"mayaAscii\" {reference};\n{}{}// End of \
+             shot.ma\n",
+            texture("wood", wood),
+            texture("gone", gone)
+        )
+    };
+    let scene = base.join("work/shot.ma");
+    std::fs::create_dir_all(scene.parent().unwrap()).unwrap();
+    let gone = "\"q:/tex/gone.png\"";
+    let spelled =
+        shot("\"P:/show/set.ma\"", "( \"p:/SHOW\" \n\t\t+ \"/tex/wood.<UDIM>.exr\" )", gone);
+    std::fs::write(&scene, spelled).unwrap();
+    let engine = format!(
+        "[engine.maya]\nexecutables = [\"Render\"]\nextensions = [\"ma\"]\nargs = [\"{{scene}}\"]\n\
+         [engine.maya.paths]\n'P:\\' = '{0}/p'\n'\\\\srv01' = '{0}/srv'\n'Q:\\' = '{0}/q'\n'R:\\' = '/r'\n",
+        base.display()
+    );
+    let engine = weft_scene::engine::parse(&engine, "test").unwrap().remove("maya").unwrap();
+    assert_eq!(reader(&BTreeMap::from([("maya".into(), engine.clone())]), "A.MA"), Some(&engine));
+    let analysis = analyse(&scene, None, None, Some(&engine), false).unwrap().unwrap();
+    let missing: Vec<&str> = analysis.missing.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(missing, ["q:/tex/gone.png"]);
+    let mapped = |from: &str, to: &str, exists, paths, found| Mapped {
+        from: from.into(),
+        to: base.join(to),
+        exists,
+        paths,
+        found,
+    };
+    let told = [
+        mapped("//srv01", "srv", true, 1, 1),
+        mapped("p:", "p", true, 2, 2),
+        mapped("q:", "q", false, 1, 0),
+    ];
+    assert_eq!(analysis.mapped, told);
+    assert!(
+        analysis.warnings.iter().any(|said| said.contains("q:") && said.contains("isn't there")),
+        "{:?}",
+        analysis.warnings
+    );
+    let gathered = gather_all(Some(&scene), Some(&analysis), Some(&engine), &[], None).unwrap();
+    let copy = |path: &str| {
+        let file = gathered.files.iter().find(|file| file.path.as_str() == path).unwrap();
+        std::fs::read_to_string(file.rewritten.as_ref().unwrap()).unwrap()
+    };
+    assert_eq!(gathered.files.len(), 5);
+    assert_eq!(
+        copy("work/shot.ma"),
+        shot("\"p/Show/set.ma\"", "(\"p/Show/tex/wood.<UDIM>.exr\")", gone)
+    );
+    assert_eq!(copy("p/Show/set.ma"), set("\"srv/lib/rust.png\""));
+}
+
+/// What lies on the studio's file server stays there, and the copy of the scene leads to it.
+#[test]
+fn files_in_a_shared_root_are_referred_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().canonicalize().unwrap();
+    lay(&base, &["mnt/lib/wood.png", "mnt/shots/near.png", "local/own.png", "mnt/shots/named.png"]);
+    let scene = base.join("mnt/shots/a.pov");
+    let text = |wood: &str, near: &str, own: &str| {
+        let line = |path: &str| format!("image_map {{ png \"{path}\" }}\n");
+        [wood, near, own, "named.png"].map(line).concat()
+    };
+    let own = format!("{}/local/own.png", base.display());
+    std::fs::write(&scene, text("../lib/wood.png", "near.png", &own)).unwrap();
+    let engine = weft_scene::engine::shipped().remove("povray").unwrap();
+    let analysis = analyse(&scene, None, None, Some(&engine), false).unwrap().unwrap();
+    let roots = BTreeMap::from([("projects".to_owned(), base.join("mnt"))]);
+    let roots = SharedRoots::try_from(roots).unwrap();
+    let named = [base.join("mnt/shots/named.png")];
+    let gathered =
+        gather_beside(&roots, Some(&scene), Some(&analysis), Some(&engine), &named, None).unwrap();
+    let paths: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(paths, ["local/own.png", "mnt/shots/a.pov", "mnt/shots/named.png"]);
+    assert_eq!(gathered.shared, BTreeSet::from(["projects".to_owned()]));
+    let copy = std::fs::read_to_string(gathered.files[1].rewritten.as_ref().unwrap()).unwrap();
+    let way = |inner: &str| format!("../../.weft-shared/projects/{inner}");
+    assert_eq!(copy, text(&way("lib/wood.png"), &way("shots/near.png"), "../../local/own.png"));
+}
