@@ -1,9 +1,11 @@
 //! One node's decisions, put together: what comes in from network, disk, processes and people, and
 //! what is to be done about it. The daemon and the simulator drive this very type.
 
+mod events;
 mod facts;
 mod keep;
 mod mesh;
+mod messages;
 mod peers;
 mod work;
 
@@ -13,7 +15,7 @@ use std::time::Duration;
 use crate::catch_up::CatchUp;
 use crate::certificate::Chain;
 use crate::clocks::Clocks;
-use crate::election::{self, Election};
+use crate::election::Election;
 use crate::fact::{Body, Fact};
 use crate::ids::{BlobId, FactId, JobId, NodeId, StudioId};
 use crate::job::keep::Round;
@@ -22,15 +24,15 @@ use crate::job::outcome::Outcome;
 use crate::job::task::TaskKey;
 use crate::leader::Leader;
 use crate::ledger::Ledger;
-use crate::membership::{self, Liveness, Membership, Reach};
+use crate::membership::{Membership, Reach};
 use crate::random::Random;
-use crate::replicate::{self, Goods, Replicator};
+use crate::replicate::{Goods, Replicator};
 use crate::settings::OnReturn;
 use crate::sign::{Signer, Verifier};
 use crate::time::{Time, Unix};
 use crate::wire::control::{Advert, AttemptKey, Message};
 use crate::wire::gossip;
-use crate::worker::{self, Grant, Worker};
+use crate::worker::{self, Worker};
 
 pub use mesh::Mesh;
 
@@ -514,218 +516,6 @@ impl Machine {
         if let Some(leader) = &mut self.leader {
             // Reports age and leases end without anything else happening.
             leader.touch();
-        }
-    }
-
-    fn message(&mut self, now: Time, from: NodeId, message: Message) {
-        match message {
-            Message::Hello { advert, claim, known } => {
-                _ = self.learn_advert(from, *advert, true);
-                // Where an old connection outlives its node, or a message is lost, what this node
-                // said of itself never came.
-                if known.iter().all(|(node, _)| *node != self.me) {
-                    self.hello(from);
-                }
-                for (node, addresses) in known.into_iter().take(peers::MAX_KNOWN) {
-                    self.learn_contact(node, addresses);
-                    self.hear_of(now, node);
-                }
-                if let Some(claim) = claim {
-                    self.claimed(now, claim);
-                }
-            }
-            Message::Ping(..) | Message::Ack(..) | Message::PingFor(..) | Message::AckFor(..) => {
-                let events = self.membership.message(now, from, &message);
-                self.membership_events(now, events);
-            }
-            Message::AskLost(term) => {
-                let events = self.election.asked(now, from, term);
-                let sees_one = events
-                    .iter()
-                    .any(|event| matches!(event, election::Event::Send(_, Message::Claim(_))));
-                self.election_events(now, events);
-                if sees_one {
-                    // Who asks may have lost it for not knowing where it is: that comes with this.
-                    self.hello(from);
-                }
-            }
-            Message::Lost(term, lost, highest) => {
-                let events = self.election.answered(now, from, term, lost, highest);
-                self.election_events(now, events);
-            }
-            Message::Claim(claim) => self.claimed(now, claim),
-            Message::Report(report) => self.take_report(now, from, &report),
-            Message::Reported(term, _) => {
-                self.election.heard_leader(now, &from, term);
-                if self.election.obeys(&from, term) {
-                    let events = self.worker.adopted(now, term, &self.ledger.jobs);
-                    self.worker_events(now, events);
-                }
-            }
-            Message::Assign { term, seq, lease, providers } => {
-                self.assigned(now, from, Grant { term, seq, lease, more: Vec::new(), providers });
-            }
-            Message::AssignRun { term, seq, lease, more, providers } => {
-                self.assigned(now, from, Grant { term, seq, lease, more, providers });
-            }
-            Message::Facts(token, facts) => self.take_facts(from, token, facts),
-            Message::FactsStored(token) => {
-                if self.reported.get(&token).is_some_and(|(leader, ..)| *leader == from) {
-                    self.settle(now, token);
-                }
-            }
-            Message::Keep { token, blobs, trees, job, facts } => {
-                self.asked_to_keep(now, from, token, job, Goods { blobs, trees, facts });
-            }
-            Message::Keeping(token) => self.replicator.keeping(now, from, token),
-            Message::Kept(token, kept) => {
-                let events = self.replicator.kept(now, from, token, kept.is_ok());
-                self.replicator_events(events);
-            }
-            Message::Sync(sync) => self.sync(now, from, sync),
-            Message::Sought(job, None) => {
-                let leads = self.election.leader() == Some(from);
-                if leads {
-                    self.out.push(Command::Seek(job));
-                }
-            }
-            Message::Sought(job, Some(bringing)) => {
-                self.sought(now, job, bringing.into_iter().collect());
-            }
-            Message::Clock(clock) => self.clocks.heard(now, from, clock),
-            Message::Claims(report, claims) => {
-                if let Some(leader) = &mut self.leader {
-                    leader.claims(from, report, claims);
-                }
-            }
-            Message::Standing(standing) => {
-                if let Some(leader) = &mut self.leader {
-                    leader.standing(from, standing);
-                }
-            }
-        }
-    }
-
-    fn gossip(&mut self, now: Time, from: NodeId, message: gossip::Message) {
-        match message {
-            gossip::Message::Facts(facts) => self.take_facts(from, None, facts),
-            gossip::Message::Announce(holder, ids) => {
-                let missing: Vec<FactId> =
-                    ids.into_iter().filter(|id| !self.ledger.ids().contains(id)).collect();
-                if !missing.is_empty() {
-                    self.send(holder, Message::Sync(crate::wire::control::Sync::Want(missing)));
-                }
-            }
-            gossip::Message::Claim(claim) => self.claimed(now, claim),
-            gossip::Message::Advert(advert) => {
-                let news = self.learn_advert(from, *advert, false);
-                self.show_itself(now, from, news);
-            }
-        }
-    }
-
-    fn claimed(&mut self, now: Time, claim: election::Claim) {
-        // Only a member that may render or steer leads: its certificate must be known here.
-        if self.ledger.members.get(&claim.leader).is_some() {
-            let events = self.election.claimed(now, claim, self.verifier.as_ref());
-            self.election_events(now, events);
-        }
-    }
-
-    fn membership_events(&mut self, now: Time, events: Vec<membership::Event>) {
-        for event in events {
-            match event {
-                membership::Event::Send(to, message) => self.send(to, message),
-                membership::Event::Changed(node, Liveness::Dead) => {
-                    if let Some(leader) = &mut self.leader {
-                        leader.lose(&node);
-                    }
-                    if self.connected.contains(&node) {
-                        self.out.push(Command::Close(node, "it has been silent for too long"));
-                    }
-                    let events = self.replicator.disconnected(now, &node);
-                    self.replicator_events(events);
-                }
-                membership::Event::Changed(..) => {
-                    if let Some(leader) = &mut self.leader {
-                        leader.touch();
-                    }
-                }
-            }
-        }
-    }
-
-    fn election_events(&mut self, now: Time, events: Vec<election::Event>) {
-        for event in events {
-            match event {
-                election::Event::Send(to, message) => self.send(to, message),
-                election::Event::Write(term) => {
-                    let token = self.token();
-                    let after = AfterWrite { term: Some(term), ..AfterWrite::nothing() };
-                    self.writes.insert(token, after);
-                    self.out.push(Command::Write { token, term: Some(term), facts: Vec::new() });
-                }
-                election::Event::Lead(claim) => {
-                    let leader = Leader::new(claim.term, now).knowing(&self.absent);
-                    self.leader = Some(leader.after(self.led.replace(claim.leader)));
-                    let jobs: Vec<JobId> = self.ledger.jobs.iter().map(|(id, ..)| id).collect();
-                    for job in jobs {
-                        self.seek(now, job);
-                    }
-                    for node in self.connected.clone() {
-                        self.send(node, Message::Claim(claim.clone()));
-                    }
-                    self.out.push(Command::Gossip(gossip::Message::Claim(claim.clone())));
-                    self.show_to_all();
-                    self.followed(now, claim.term);
-                }
-                election::Event::Follow(claim) => {
-                    self.leader = None;
-                    self.led = Some(claim.leader);
-                    self.followed(now, claim.term);
-                }
-                election::Event::Lost => {
-                    self.leader = None;
-                    self.out.push(Command::LeaderChanged);
-                }
-            }
-        }
-    }
-
-    fn followed(&mut self, now: Time, term: u64) {
-        // Who lost its leader for a moment and found it again has followed it all along.
-        if self.follows.is_none_or(|(of, _)| of != term) {
-            self.follows = Some((term, now));
-        }
-        self.worker.follow(term);
-        self.out.push(Command::LeaderChanged);
-        self.report(now);
-    }
-
-    fn replicator_events(&mut self, events: Vec<replicate::Event>) {
-        for event in events {
-            match event {
-                replicate::Event::Send(to, message) => self.send(to, message),
-                replicate::Event::Over(token, holder) => match self.orders.remove(&token) {
-                    Some(Order::Request(request, job, goods)) => {
-                        if holder.is_none() {
-                            self.lonely.push_back((job, goods));
-                        }
-                        let copies = std::iter::once(self.me).chain(holder).collect();
-                        self.out.push(Command::Answer(request, Ok(copies)));
-                    }
-                    Some(Order::Outcome(attempt, outcome)) => {
-                        self.conclude(attempt, *outcome, holder);
-                    }
-                    Some(Order::TakenOver(job, results, notes, blobs)) => {
-                        self.take_over(job, results, notes, blobs, holder);
-                    }
-                    Some(Order::MakeGood(job, goods)) if holder.is_none() => {
-                        self.lonely.push_back((job, goods));
-                    }
-                    Some(Order::MakeGood(..)) | None => {}
-                },
-            }
         }
     }
 }

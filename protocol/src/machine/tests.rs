@@ -11,6 +11,7 @@ use crate::job::samples::{control, done, failed, outcome, spec};
 use crate::job::spec::JobSpec;
 use crate::job::status::{self, Status, status};
 use crate::job::task::TaskKey;
+use crate::membership::Liveness;
 use crate::sign::{Ed25519, KeyPair};
 use crate::time::Unix;
 use crate::wire::control::{AttemptKey, Lease};
