@@ -76,7 +76,7 @@ impl Driver {
             tokio::select! {
                 _ = ticks.tick() => {
                     self.step(Input::Tick).await;
-                    self.retry_early().await;
+                    self.retry_early(|_| true);
                     self.keep_standing().await;
                     self.tell_clock().await;
                     self.dial();
@@ -157,7 +157,10 @@ impl Driver {
                 Command::Work(event) => self.work(tokio::time::Instant::now(), event),
                 Command::Store { from, token, goods, job } => self.keep(from, token, goods, job),
                 Command::Answer(request, answer) => self.node.answer(request, answer),
-                Command::Changed(job) => self.node.changed(job),
+                Command::Changed(job) => {
+                    self.node.changed(job);
+                    self.retry_early(|event| event.job() == job);
+                }
                 Command::Seek(job) => drop(tokio::spawn(reuse::seek(Arc::clone(&self.node), job))),
                 Command::LeaderChanged => {
                     self.node.leader_changed();
@@ -178,12 +181,7 @@ impl Driver {
 
     /// Does what the worker's machine asks; `since` is when it asked.
     fn work(&mut self, since: tokio::time::Instant, event: Event) {
-        let job = match &event {
-            Event::Prepare { attempt, .. } | Event::Kill(attempt) | Event::Stop(attempt) => {
-                attempt.job
-            }
-            Event::Start { lease, .. } => lease.attempt.job,
-        };
+        let job = event.job();
         let spec = self.node.spec(&job);
         if spec.is_none() && !matches!(event, Event::Kill(_) | Event::Stop(_)) {
             self.early.push_back((since, event));
@@ -203,10 +201,15 @@ impl Driver {
         self.node.renderer.act(event, spec, sources, peers);
     }
 
-    async fn retry_early(&mut self) {
+    /// Tries again what came before its facts. An assignment may overtake its job's spec by less than
+    /// a millisecond: that it is tried as soon as they are here, and not at the next tick, is what
+    /// keeps a first task from waiting for one.
+    fn retry_early(&mut self, of: impl Fn(&Event) -> bool) {
         for (since, event) in std::mem::take(&mut self.early) {
-            // The machine has handed the attempt back by then.
-            if since.elapsed() < PATIENCE {
+            if !of(&event) {
+                self.early.push_back((since, event));
+            } else if since.elapsed() < PATIENCE {
+                // The machine has handed the attempt back after that.
                 self.work(since, event);
             }
         }

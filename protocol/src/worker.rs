@@ -60,6 +60,19 @@ pub enum Event {
     Stop(AttemptKey),
 }
 
+impl Event {
+    /// The job that it is about.
+    #[must_use]
+    pub const fn job(&self) -> JobId {
+        match self {
+            Self::Prepare { attempt: of, .. }
+            | Self::Start { lease: Lease { attempt: of, .. }, .. }
+            | Self::Kill(of)
+            | Self::Stop(of) => of.job,
+        }
+    }
+}
+
 /// What a leader grants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
