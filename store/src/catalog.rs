@@ -23,7 +23,7 @@ const FILE: &str = "catalog.redb";
 const UNFINISHED: &str = "tmp/catalog";
 
 /// How much memory the database may use for pages, in bytes. Its own default is 1 GiB.
-pub(crate) const CACHE: usize = 64 << 20;
+pub(crate) const CACHE: usize = 32 << 20;
 
 type Bytes = &'static [u8];
 
