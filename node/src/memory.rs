@@ -2,7 +2,7 @@
 
 /// How many arenas the GNU C library may allocate from. It makes up to eight for each core, and each keeps what was
 /// freed in it: a node that led and handed out a million tasks held 490 MiB, of which its tables had 190.
-/// With two it holds what it uses, and no figure of the benchmarks is lower.
+/// With two it holds what it uses: docs/decisions.md 43.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const ARENAS: i32 = 2;
 
