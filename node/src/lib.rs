@@ -20,7 +20,7 @@ pub mod home;
 pub mod invite;
 pub mod keep;
 pub mod mayapy;
-pub mod memory;
+mod memory;
 pub mod network;
 mod node;
 mod notes;

@@ -6,18 +6,15 @@
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const ARENAS: i32 = 2;
 
-/// Has freed memory be used again, by whatever thread. To be called before there are many threads; other systems' allocators
-/// need nothing.
-pub fn share() {
+/// Has freed memory be used again, by whatever thread. To be called before there are many threads. Where it has no
+/// effect more is held, and nothing else changes; other systems' allocators need nothing.
+pub(crate) fn share() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     #[expect(
         unsafe_code,
         reason = "it is given no pointer, and the C library takes it at any time"
     )]
-    let set = unsafe { libc::mallopt(libc::M_ARENA_MAX, ARENAS) } == 1;
-    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-    let set = true;
-    if !set {
-        tracing::debug!("the number of the allocator's arenas could not be set");
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, ARENAS);
     }
 }

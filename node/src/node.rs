@@ -379,6 +379,7 @@ pub async fn run(
     ready: impl FnOnce(&Ready),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
+    crate::memory::share();
     let membership = home.membership()?;
     let config = Config::load(&home.config())?;
     let store = open_store(&home)?;

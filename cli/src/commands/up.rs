@@ -32,7 +32,6 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
-    weft_node::memory::share();
     let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
     let colours = Style::of_terminal(std::io::stderr().is_terminal()) != Style::default();
     tracing_subscriber::fmt()
