@@ -9,17 +9,7 @@ fn gather_all(
     assets: &[PathBuf],
     project: Option<&Path>,
 ) -> Result<Gathered, ApiError> {
-    gather_beside(&SharedRoots::default(), scene, analysis, engine, assets, project)
-}
-
-fn gather_beside(
-    shared: &SharedRoots,
-    scene: Option<&Path>,
-    analysis: Option<&Analysis>,
-    engine: Option<&Definition>,
-    assets: &[PathBuf],
-    project: Option<&Path>,
-) -> Result<Gathered, ApiError> {
+    let shared = &SharedRoots::default();
     let scratch = &std::env::temp_dir();
     gather(&Inputs { scene, analysis, engine, assets, project, shared, scratch })
 }
@@ -260,8 +250,16 @@ fn files_in_a_shared_root_are_referred_to() {
     let roots = BTreeMap::from([("projects".to_owned(), base.join("mnt"))]);
     let roots = SharedRoots::try_from(roots).unwrap();
     let named = [base.join("mnt/shots/named.png")];
-    let gathered =
-        gather_beside(&roots, Some(&scene), Some(&analysis), Some(&engine), &named, None).unwrap();
+    let gathered = gather(&Inputs {
+        scene: Some(&scene),
+        analysis: Some(&analysis),
+        engine: Some(&engine),
+        assets: &named,
+        project: None,
+        shared: &roots,
+        scratch: &std::env::temp_dir(),
+    })
+    .unwrap();
     let paths: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
     assert_eq!(paths, ["local/own.png", "mnt/shots/a.pov", "mnt/shots/named.png"]);
     assert_eq!(gathered.shared, BTreeSet::from(["projects".to_owned()]));
