@@ -1,6 +1,5 @@
 //! The one loop: what happens goes into the machine, and its commands become effects.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use weft_protocol::ids::{FactId, JobId, NodeId};
 use weft_protocol::machine::{Command, Input, TICK};
 use weft_protocol::replicate::Goods;
 use weft_protocol::wire::control::{FACT_BATCH, Message};
-use weft_protocol::worker::{Event, PATIENCE};
+use weft_protocol::worker::Event;
 use weft_store::Batch;
 
 use crate::clock::{local_minute, unix_now};
@@ -36,8 +35,6 @@ struct Write {
 pub(crate) struct Driver {
     node: Arc<Shared>,
     writes: mpsc::Sender<Write>,
-    /// What the worker's machine asked before the facts that it takes were here.
-    early: VecDeque<(tokio::time::Instant, Event)>,
     next_dial: tokio::time::Instant,
     next_clock: tokio::time::Instant,
     /// Something was set that this node's advert may have to say.
@@ -51,15 +48,7 @@ impl Driver {
         let writer = Arc::clone(&node);
         tokio::task::spawn_blocking(move || write_all(&writer, queue));
         let next_dial = tokio::time::Instant::now();
-        Self {
-            node,
-            writes,
-            early: VecDeque::new(),
-            next_dial,
-            next_clock: next_dial,
-            set: false,
-            within_hours: true,
-        }
+        Self { node, writes, next_dial, next_clock: next_dial, set: false, within_hours: true }
     }
 
     /// Runs until `inputs` closes.
@@ -76,7 +65,6 @@ impl Driver {
             tokio::select! {
                 _ = ticks.tick() => {
                     self.step(Input::Tick).await;
-                    self.retry_early(|_| true);
                     self.keep_standing().await;
                     self.tell_clock().await;
                     self.dial();
@@ -154,13 +142,10 @@ impl Driver {
                     let _ = self.writes.send(Write { token, term, facts }).await;
                 }
                 Command::Forget(job, obsolete) => self.forget(job, obsolete),
-                Command::Work(event) => self.work(tokio::time::Instant::now(), event),
+                Command::Work(event) => self.work(event),
                 Command::Store { from, token, goods, job } => self.keep(from, token, goods, job),
                 Command::Answer(request, answer) => self.node.answer(request, answer),
-                Command::Changed(job) => {
-                    self.node.changed(job);
-                    self.retry_early(|event| event.job() == job);
-                }
+                Command::Changed(job) => self.node.changed(job),
                 Command::Seek(job) => drop(tokio::spawn(reuse::seek(Arc::clone(&self.node), job))),
                 Command::LeaderChanged => {
                     self.node.leader_changed();
@@ -179,40 +164,17 @@ impl Driver {
         }
     }
 
-    /// Does what the worker's machine asks; `since` is when it asked.
-    fn work(&mut self, since: tokio::time::Instant, event: Event) {
+    /// Does what the worker's machine asks. What an attempt works on is known by then.
+    fn work(&self, event: Event) {
         let job = event.job();
-        let spec = self.node.spec(&job);
-        if spec.is_none() && !matches!(event, Event::Kill(_) | Event::Stop(_)) {
-            self.early.push_back((since, event));
-            return;
-        }
         let task = match &event {
             Event::Prepare { attempt, .. } => Some(attempt.task),
             Event::Start { lease, .. } => Some(lease.attempt.task),
             Event::Kill(_) | Event::Stop(_) => None,
         };
-        let sources = task.map_or_else(|| Some(Vec::new()), |task| self.node.sources(&job, &task));
-        let Some(sources) = sources else {
-            self.early.push_back((since, event));
-            return;
-        };
+        let sources = task.and_then(|task| self.node.sources(&job, &task)).unwrap_or_default();
         let peers = self.node.connected();
-        self.node.renderer.act(event, spec, sources, peers);
-    }
-
-    /// Tries again what came before its facts. An assignment may overtake its job's spec by less than
-    /// a millisecond: that it is tried as soon as they are here, and not at the next tick, is what
-    /// keeps a first task from waiting for one.
-    fn retry_early(&mut self, of: impl Fn(&Event) -> bool) {
-        for (since, event) in std::mem::take(&mut self.early) {
-            if !of(&event) {
-                self.early.push_back((since, event));
-            } else if since.elapsed() < PATIENCE {
-                // The machine has handed the attempt back after that.
-                self.work(since, event);
-            }
-        }
+        self.node.renderer.act(event, self.node.spec(&job), sources, peers);
     }
 
     fn send_facts(&self, to: NodeId, ids: Vec<FactId>) {

@@ -9,6 +9,9 @@
 //! Frames of a run share a process of the engine, which is named by the run's first attempt; each
 //! is an attempt of its own, and ends on its own.
 //!
+//! An assignment may overtake its job's spec, or the outcomes that it builds on. Its inputs are asked for once
+//! those are known here, and not before.
+//!
 //! A run claims what its lease says, from when it is taken on until its engine has ended. What doesn't fit
 //! into what others leave of the machine is not taken on, whoever assigns it: the next report says so.
 
@@ -32,9 +35,9 @@ pub const MAX_HELD: usize = 64;
 /// What the machine asks its shell to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Bring the inputs of the job here.
+    /// Bring the inputs of a run here: the facts that name them are known.
     Prepare {
-        /// The attempt.
+        /// Names the run: its first attempt.
         attempt: AttemptKey,
         /// The attempts that follow it in its run.
         more: Vec<AttemptKey>,
@@ -107,6 +110,8 @@ struct Attempt {
 #[derive(Clone, Debug, Default)]
 pub struct Worker {
     attempts: BTreeMap<AttemptKey, Attempt>,
+    /// Runs whose inputs are not asked for yet, and who holds them.
+    unasked: BTreeMap<AttemptKey, Vec<NodeId>>,
     /// Runs whose engine goes on for some frames, and comes to others then that nobody waits for.
     wasting: BTreeSet<AttemptKey>,
     held: Vec<BlobId>,
@@ -127,6 +132,7 @@ impl Worker {
     pub const fn new() -> Self {
         Self {
             attempts: BTreeMap::new(),
+            unasked: BTreeMap::new(),
             wasting: BTreeSet::new(),
             held: Vec::new(),
             reports: 0,
@@ -210,7 +216,7 @@ impl Worker {
 
     /// The leader that is followed assigned something; the caller has checked that it is obeyed. The machine
     /// `has` so much: what doesn't fit into what is left of that is not taken on.
-    pub fn assign(&mut self, now: Time, grant: Grant, has: &Portion) -> Vec<Event> {
+    pub fn assign(&mut self, now: Time, grant: Grant, has: &Portion, jobs: &Jobs) -> Vec<Event> {
         let Grant { term, seq, lease, more, providers } = grant;
         self.follow(term);
         self.assigned.1 = self.assigned.1.max(seq);
@@ -233,7 +239,26 @@ impl Worker {
                 Attempt { run, lease, term, phase, taken: now, ready: None, stopping: false };
             self.attempts.insert(*attempt, taken);
         }
-        vec![Event::Prepare { attempt: run, more: keys.split_off(1), term, providers }]
+        self.unasked.insert(run, providers);
+        self.review(now, jobs)
+    }
+
+    /// Asks for the inputs of runs of which all is known by now that names them.
+    fn ask(&mut self, jobs: &Jobs) -> Vec<Event> {
+        let mut events = Vec::new();
+        for (run, providers) in std::mem::take(&mut self.unasked) {
+            let of_run = self.attempts.iter().filter(|(_, attempt)| attempt.run == run);
+            let Some(term) = of_run.clone().map(|(_, attempt)| attempt.term).next() else {
+                continue;
+            };
+            if of_run.clone().all(|(key, _)| is_known(jobs, key)) {
+                let more = of_run.map(|(key, _)| *key).filter(|key| *key != run).collect();
+                events.push(Event::Prepare { attempt: run, more, term, providers });
+            } else {
+                self.unasked.insert(run, providers);
+            }
+        }
+        events
     }
 
     /// What a run needs is here: the whole tree of its job's inputs, where it needed that.
@@ -257,10 +282,11 @@ impl Worker {
         self.review(now, jobs)
     }
 
-    /// Facts changed or time passed: starts what may start, ends what was cancelled, and hands
-    /// back what waits in vain.
+    /// Facts changed or time passed: asks for inputs, starts what may start, ends what was cancelled, and
+    /// hands back what waits in vain.
     pub fn review(&mut self, now: Time, jobs: &Jobs) -> Vec<Event> {
         let mut events = self.drop_ended(now, jobs);
+        events.extend(self.ask(jobs));
         let mut frames: BTreeMap<AttemptKey, usize> = BTreeMap::new();
         for attempt in self.attempts.values() {
             if matches!(attempt.phase, Phase::Rendering(_)) {
@@ -335,8 +361,7 @@ impl Worker {
                 || task.is_some_and(late)
                 || (self.yields && matches!(attempt.phase, Phase::Rendering(_)));
             // A node that can't take facts in, its disk being full, must not hold what others can do.
-            let unknown =
-                attempt.phase == Phase::Preparing && job.is_none_or(|job| waits(job, &key.task));
+            let unknown = attempt.phase == Phase::Preparing && !is_known(jobs, key);
             if ended && attempt.phase != Phase::Finishing {
                 runs.insert(attempt.run);
                 dropped.push(*key);
@@ -373,14 +398,19 @@ impl Worker {
 
     /// An attempt's engine has ended, or come to the next frame of its run.
     pub fn finishing(&mut self, key: &AttemptKey) -> Vec<Event> {
-        let Some(attempt) = self.attempts.get_mut(key) else { return Vec::new() };
-        let before = std::mem::replace(&mut attempt.phase, Phase::Finishing);
-        if before == Phase::Preparing {
-            // Its inputs could not be brought here: those of its run go out again.
-            let run = attempt.run;
-            self.attempts.retain(|_, other| other.run != run || other.phase != Phase::Preparing);
+        if let Some(attempt) = self.attempts.get_mut(key) {
+            let before = std::mem::replace(&mut attempt.phase, Phase::Finishing);
+            if before == Phase::Preparing {
+                let run = attempt.run;
+                self.unprepared(&run);
+            }
         }
         self.end_waste()
+    }
+
+    /// The inputs of a run could not be brought here: what waits for them goes out again.
+    pub fn unprepared(&mut self, run: &AttemptKey) {
+        self.attempts.retain(|_, other| other.run != *run || other.phase != Phase::Preparing);
     }
 
     /// An attempt is over: its outcome is a fact, or it was handed back.
@@ -418,6 +448,11 @@ impl Worker {
             held: self.held.clone(),
         }
     }
+}
+
+/// Whether the facts are here that say what an attempt works on.
+fn is_known(jobs: &Jobs, key: &AttemptKey) -> bool {
+    jobs.get(&key.job).is_some_and(|job| job.spec().is_some() && !waits(job, &key.task))
 }
 
 #[cfg(test)]

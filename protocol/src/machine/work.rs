@@ -160,7 +160,7 @@ impl Machine {
                 // Its spec is on its way, or was missed: comparing facts brings it.
                 self.send_root(from);
             }
-            let events = self.worker.assign(now, grant, &self.has());
+            let events = self.worker.assign(now, grant, &self.has(), &self.ledger.jobs);
             self.worker_events(now, events);
         }
     }
@@ -192,6 +192,8 @@ impl Machine {
     /// An attempt's engine ended: what it made goes to a second node, then its outcome is signed.
     pub(super) fn ended(&mut self, now: Time, attempt: AttemptKey, mut outcome: Box<Outcome>) {
         let Some(term) = self.worker.term_of(&attempt) else {
+            // Nobody waits for it any more; others of its run may wait for the same inputs in vain.
+            self.worker.unprepared(&attempt);
             return;
         };
         if !outcome.is_done() && self.is_to_spare(&attempt) {

@@ -9,7 +9,6 @@ use weft_protocol::ids::NodeId;
 use weft_protocol::machine::{Input, Machine};
 use weft_protocol::sign::Signer as _;
 use weft_protocol::wire::control::{Advert, AttemptKey, Lease};
-use weft_protocol::worker;
 
 use super::clock::{Clock, MILLI, Moment};
 use super::disk::Disk;
@@ -81,8 +80,6 @@ pub struct Node {
     pub(super) lag: Moment,
     pub(super) inbox: VecDeque<Event>,
     pub(super) links: BTreeMap<usize, BTreeSet<u64>>,
-    /// What the worker's machine asked before the job's spec was here, and when.
-    pub(super) early: VecDeque<(Moment, worker::Event)>,
     /// Machines that its configuration or its last life names.
     pub(super) known: BTreeSet<usize>,
     pub(super) price: u32,
@@ -114,7 +111,6 @@ impl Node {
             lag: MILLI,
             inbox: VecDeque::new(),
             links: BTreeMap::new(),
-            early: VecDeque::new(),
             known: BTreeSet::new(),
             price,
             real_terms: BTreeMap::new(),
@@ -170,7 +166,6 @@ impl Node {
         self.runs.clear();
         self.inbox.clear();
         self.links.clear();
-        self.early.clear();
         self.real_terms.clear();
         self.real_leases.clear();
         self.arrived.clear();

@@ -109,7 +109,7 @@ impl World {
                 }
                 Command::Write { token, term, facts } => self.write(number, token, term, facts),
                 Command::Forget(job, ids) => self.forget(number, job, ids),
-                Command::Work(event) => self.work(number, self.now, event),
+                Command::Work(event) => self.work(number, event),
                 Command::Store { from, token, goods, job: _ } => {
                     let blobs = goods.trees.iter().chain(&goods.blobs).copied().collect();
                     self.keep(number, from, token, blobs);
@@ -300,7 +300,6 @@ impl World {
         self.ticking = true;
         self.tell(number, Input::Tick);
         self.ticking = false;
-        self.retry_early(number);
         let lag = self.nodes[number].lag;
         let late = self.between(0, lag);
         self.chore(micros(TICK) + late, number, Chore::Tick);

@@ -5,9 +5,9 @@ use weft_protocol::ids::{BlobId, NodeId};
 use weft_protocol::job::outcome::{Ending, FailureKind, Outcome, OutputFile};
 use weft_protocol::machine::Input;
 use weft_protocol::wire::control::{AttemptKey, Lease};
-use weft_protocol::worker::{Event, PATIENCE};
+use weft_protocol::worker::Event;
 
-use super::clock::{MILLI, Moment, SECOND, micros};
+use super::clock::{MILLI, Moment, SECOND};
 use super::node::{Chore, Run};
 use super::planted::Planted;
 use super::record::Notice;
@@ -44,17 +44,8 @@ fn fate(attempt: &AttemptKey, what: u8, node: Option<&NodeId>) -> u64 {
 }
 
 impl World {
-    /// Does what the worker's machine asks; `since` is when it asked.
-    pub(super) fn work(&mut self, number: usize, since: Moment, event: Event) {
-        let known = match &event {
-            Event::Prepare { attempt, .. } => self.inputs(number, attempt).is_some(),
-            Event::Start { lease, .. } => self.inputs(number, &lease.attempt).is_some(),
-            Event::Kill(_) | Event::Stop(_) => true,
-        };
-        if !known {
-            self.nodes[number].early.push_back((since, event));
-            return;
-        }
+    /// Does what the worker's machine asks.
+    pub(super) fn work(&mut self, number: usize, event: Event) {
         match event {
             Event::Prepare { attempt, more: _, term: _, providers } => {
                 self.bring(number, attempt, providers, 1)
@@ -74,14 +65,6 @@ impl World {
                 {
                     run.stop = true;
                 }
-            }
-        }
-    }
-
-    pub(super) fn retry_early(&mut self, number: usize) {
-        for (since, event) in std::mem::take(&mut self.nodes[number].early) {
-            if self.now - since < micros(PATIENCE) {
-                self.work(number, since, event);
             }
         }
     }
