@@ -228,6 +228,7 @@ impl World {
             Command::Work(worker::Event::Kill(_) | worker::Event::Stop(_))
             | Command::Changed(_)
             | Command::LeaderChanged
+            | Command::LetGo(_)
             | Command::Set => {}
         }
     }

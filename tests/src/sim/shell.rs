@@ -116,6 +116,7 @@ impl World {
                 }
                 Command::Answer(request, answer) => self.answered(number, request, answer),
                 Command::Changed(job) => self.notices.push(Notice::Changed(number, job)),
+                Command::LetGo(_) => {}
                 // Every frame of the simulator's is rendered: what it compares is who rendered it.
                 Command::Seek(job) => {
                     let nothing = Box::new(Input::Sought(job, BTreeSet::new()));
