@@ -43,13 +43,15 @@ pub struct LongJob {
 }
 
 impl Large {
-    /// Founds it, and waits until everybody follows one leader and is connected to it.
+    /// Founds it, and waits until everybody follows one leader and is connected to it. Its frames leave `files`,
+    /// or none.
     ///
     /// # Errors
     /// When that takes more than five minutes of the world's time.
-    pub fn found(nodes: usize, seed: u64) -> Result<Self, String> {
+    pub fn found(nodes: usize, seed: u64, files: bool) -> Result<Self, String> {
         let world = World::new(&Setup {
             nodes: nodes..=nodes,
+            files,
             mesh: Some(Mesh::default()),
             ..Setup::new(seed)
         });

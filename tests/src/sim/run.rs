@@ -24,6 +24,8 @@ pub struct Setup {
     pub mesh: Option<Mesh>,
     /// A bug that is planted.
     pub planted: Option<Planted>,
+    /// Whether frames leave files and logs: what is known of those is most of what a large studio keeps.
+    pub files: bool,
     /// Whether signatures are real ones.
     pub real_signatures: bool,
     /// Whether the last lines are kept in words.
@@ -42,6 +44,7 @@ impl Setup {
             span: Duration::from_secs(3600),
             mesh: None,
             planted: None,
+            files: true,
             real_signatures: false,
             lines: false,
             print: false,

@@ -181,6 +181,7 @@ impl World {
     }
 
     pub(super) fn engine_ends(&mut self, number: usize, attempt: AttemptKey, run: u64) {
+        let leaves_files = self.setup.files;
         let node = &mut self.nodes[number];
         if node.runs.get(&attempt).is_none_or(|running| running.number != run) {
             return;
@@ -201,6 +202,7 @@ impl World {
                 (failed(FailureKind::MissingOutput, "its results could not be kept"), None)
             }
             _ if broken || unlucky => (failed(FailureKind::ExitCode(1), "it broke"), Some(log)),
+            Ok(_) if !leaves_files => (Ending::Done(Vec::new()), None),
             Ok(path) => {
                 let file = OutputFile { path, blob: picture, size: 1, md5: [0; 16], xxh64: 0 };
                 (Ending::Done(vec![file]), Some(log))
