@@ -14,6 +14,7 @@ mod fencing;
 mod joins;
 mod recovery;
 mod releases;
+mod retention;
 mod terms;
 mod test_frames;
 
@@ -103,6 +104,7 @@ impl Invariants {
             Box::<counts::Counts>::default(),
             Box::<bounds::Bounds>::default(),
             Box::<releases::Releases>::default(),
+            Box::<retention::Retention>::default(),
             Box::<recovery::Recovery>::default(),
         ])
     }

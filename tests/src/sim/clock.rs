@@ -28,18 +28,21 @@ pub(super) struct Clock {
     rate: u64,
     /// What the wall clock showed when the world began, in milliseconds since 1970.
     wall: u64,
+    /// Whether the wall clock is kept right.
+    right: bool,
 }
 
 impl Clock {
-    /// A clock that started at another moment, and goes up to one part in a thousand wrong;
-    /// its wall clock is up to a day off.
+    /// A clock that started at another moment, and goes up to one part in a thousand wrong; its wall clock
+    /// is up to a day off, or two seconds where it is kept right.
     #[must_use]
-    pub(super) fn new(random: &mut Random) -> Self {
-        let day = 24 * 3_600_000;
+    pub(super) fn new(random: &mut Random, right: bool) -> Self {
+        let off = if right { 2000 } else { 24 * 3_600_000 };
         Self {
             offset: random.next() % 10_000_000,
             rate: SECOND - 1000 + random.next() % 2001,
-            wall: 1_700_000_000_000 - day + random.next() % (2 * day),
+            wall: 1_700_000_000_000 - off + random.next() % (2 * off),
+            right,
         }
     }
 
@@ -55,8 +58,10 @@ impl Clock {
         Unix(self.wall + now / 1000 * self.rate / SECOND)
     }
 
-    /// Somebody sets the wall clock, up to an hour forwards or backwards.
+    /// Somebody sets the wall clock, up to an hour forwards or backwards, unless it is kept right.
     pub(super) fn set(&mut self, random: &mut Random) {
-        self.wall = self.wall + random.next() % 7_200_000 - 3_600_000;
+        if !self.right {
+            self.wall = self.wall + random.next() % 7_200_000 - 3_600_000;
+        }
     }
 }

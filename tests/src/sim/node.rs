@@ -8,6 +8,7 @@ use weft_protocol::hardware::{Gpu, Hardware};
 use weft_protocol::ids::NodeId;
 use weft_protocol::machine::{Input, Machine};
 use weft_protocol::sign::Signer as _;
+use weft_protocol::time::Unix;
 use weft_protocol::wire::control::{Advert, AttemptKey, Lease};
 
 use super::clock::{Clock, MILLI, Moment};
@@ -72,6 +73,8 @@ pub struct Node {
     pub runs: BTreeMap<AttemptKey, Run>,
     pub(super) keys: Keys,
     pub(super) clock: Clock,
+    /// When its machine is told next what the wall clock shows.
+    pub(super) next_clock: Moment,
     /// Counts the daemon's lives: what an earlier one began is nothing to this one.
     pub(super) life: u64,
     /// How many times as long its engines take as the fastest machine's, in tenths.
@@ -106,6 +109,7 @@ impl Node {
             runs: BTreeMap::new(),
             keys,
             clock,
+            next_clock: 0,
             life: 0,
             slowness,
             lag: MILLI,
@@ -134,6 +138,12 @@ impl Node {
     #[must_use]
     pub const fn is_member(&self) -> bool {
         !self.gone && !self.revoked
+    }
+
+    /// What its wall clock shows.
+    #[must_use]
+    pub const fn wall(&self, now: Moment) -> Unix {
+        self.clock.wall(now)
     }
 
     /// What its certificate lets it do.

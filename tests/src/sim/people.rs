@@ -7,6 +7,7 @@ use weft_protocol::fact::{Body, Delivery, Fact, Removal, Revocation};
 use weft_protocol::hardware::Needs;
 use weft_protocol::ids::{BlobId, JobId};
 use weft_protocol::job::control::{Action, Control};
+use weft_protocol::job::keep::Keep;
 use weft_protocol::job::spec::{AfterTest, JobSpec, Step};
 use weft_protocol::job::status::{Activity, Status, check_control, status};
 use weft_protocol::job::task::FrameRun;
@@ -89,6 +90,11 @@ impl World {
         self.record.longest.insert(job, 4 + self.random.next() % 50);
         self.trace.say(self.now, || format!("node{number} submits {}", job.short()));
         let goods = Goods { trees: vec![spec.inputs], ..Goods::default() };
+        let keep = self.random.below(5) == 0;
+        let action = Action::Keep(self.some_time());
+        let at = self.nodes[number].clock.wall(self.now);
+        let control = Control { job, version: 1, at, by: "ada".into(), action };
+        let keep = keep.then_some(Body::Control(control));
         let body = Body::Spec(Box::new(spec));
         let fact = Fact::sign(&self.studio, &body, &self.nodes[number].keys);
         let again = self.random.below(6) == 0;
@@ -106,10 +112,13 @@ impl World {
             1 => {
                 let node = self.nodes[number].id;
                 let delivery = Delivery { job, node, folder: "/out".into() };
-                let bodies = vec![body, Body::Delivery(delivery)];
+                let bodies = [body, Body::Delivery(delivery)].into_iter().chain(keep).collect();
                 self.ask(number, Some(job), bodies, Vec::new(), goods);
             }
-            _ => self.ask(number, Some(job), vec![body], Vec::new(), goods),
+            _ => {
+                let bodies = std::iter::once(body).chain(keep).collect();
+                self.ask(number, Some(job), bodies, Vec::new(), goods);
+            }
         }
     }
 
@@ -184,6 +193,12 @@ impl World {
         }
     }
 
+    /// How long a job stays, in somebody's mind.
+    fn some_time(&mut self) -> Keep {
+        let seconds = 30 + u32::try_from(self.random.below(600)).unwrap_or(0);
+        [Keep::AsSet, Keep::ForEver, Keep::For(seconds)][self.random.below(9).min(2)]
+    }
+
     /// A job that this node knows.
     fn some_job(&mut self, number: usize, want: impl Fn(Status) -> bool) -> Option<JobId> {
         let machine = self.nodes[number].machine.as_ref()?;
@@ -200,6 +215,7 @@ impl World {
 
     fn steer(&mut self, number: usize) {
         let (draw, small) = (self.random.below(100), self.random.below(20));
+        let keep = self.some_time();
         let wanted = |status: Status| match draw {
             0..25 => status == Status::AwaitingApproval,
             25..50 => status == Status::Paused,
@@ -223,7 +239,8 @@ impl World {
             }
             62..74 => Action::Pause,
             74..80 => Action::Cancel,
-            80..90 => Action::Priority(u8::try_from(small * 5).unwrap_or(50)),
+            80..83 => Action::Keep(keep),
+            83..90 => Action::Priority(u8::try_from(small * 5).unwrap_or(50)),
             _ => {
                 let frames = vec![FrameRun { start: 20 + frame, end: 21 + frame, step: 1 }];
                 Action::Extend { step: 0, frames }

@@ -63,6 +63,8 @@ planted! {
     TermUsedEarly = "term-used-early",
     /// A worker forgets what its attempts have claimed of it.
     ClaimsForgotten = "claims-forgotten",
+    /// Clocks go twenty times as fast as they should.
+    ClocksRace = "clocks-race",
     /// What is on one disk alone stays there.
     NeverMadeGood = "never-made-good",
 }

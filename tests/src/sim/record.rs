@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use weft_protocol::fact::Fact;
+use weft_protocol::fact::{Body, Fact};
 use weft_protocol::ids::{BlobId, FactId, JobId, NodeId};
 use weft_protocol::wire::control::{AttemptKey, Lease};
 
@@ -100,6 +100,13 @@ pub enum Notice {
         node: usize,
         /// Which.
         attempt: AttemptKey,
+    },
+    /// A node says by itself, asked by nobody, that a job is over, or that it goes.
+    ByItself {
+        /// Who.
+        node: usize,
+        /// What.
+        body: Box<Body>,
     },
     /// Somebody was told that something is safe: the number of the promise.
     Promised(usize),

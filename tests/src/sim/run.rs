@@ -51,6 +51,12 @@ impl Setup {
         }
     }
 
+    /// Whether wall clocks are right, but for some seconds: in half of all seeds, whatever their mesh.
+    #[must_use]
+    pub const fn clocks_are_right(&self) -> bool {
+        (self.seed / 4).is_multiple_of(2)
+    }
+
     /// How many connections machines look for.
     pub(super) fn mesh(&self) -> Mesh {
         // In every fourth seed as in a studio of which nobody knows all, in small.

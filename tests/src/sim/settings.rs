@@ -19,8 +19,10 @@ impl World {
         let other = self.nodes[self.random.below(self.nodes.len())].id;
         let small = u32::try_from(self.random.below(4)).unwrap_or(0);
         let some = (small > 0).then_some(small);
-        let change = match self.random.below(12) {
+        let seconds = 60 + u32::try_from(self.random.below(1200)).unwrap_or(0);
+        let change = match self.random.below(14) {
             10 | 11 => return self.somebody_returns(),
+            12 | 13 => Change::Keep((small > 0).then_some(seconds)),
             0..3 => Change::Node(other, NodeChange::Drained(true)),
             3..6 => Change::Node(other, NodeChange::Drained(false)),
             6 => Change::Node(other, NodeChange::Price(some)),

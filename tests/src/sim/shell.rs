@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use weft_protocol::clocks;
 use weft_protocol::fact::{Body, Fact};
 use weft_protocol::ids::{BlobId, FactId, JobId, NodeId};
 use weft_protocol::machine::{Command, Input, TICK};
@@ -185,7 +186,20 @@ impl World {
         }
     }
 
+    /// Notes what a node says by itself of the end of jobs.
+    fn note_ends(&mut self, number: usize, facts: &[Fact]) {
+        let id = self.nodes[number].id;
+        for fact in facts.iter().filter(|fact| fact.author() == id) {
+            let Ok(Some(body @ (Body::End(_) | Body::Removal(_)))) = fact.body() else { continue };
+            if !self.record.asked.values().any(|asked| asked.signed.contains(&fact.id())) {
+                let body = Box::new(body);
+                self.notices.push(Notice::ByItself { node: number, body });
+            }
+        }
+    }
+
     fn write(&mut self, number: usize, token: u64, term: Option<u64>, facts: Vec<Fact>) {
+        self.note_ends(number, &facts);
         let early = match self.planted {
             Some(Planted::AckBeforeSync) => true,
             Some(Planted::TermUsedEarly) => term.is_some(),
@@ -301,9 +315,35 @@ impl World {
         self.ticking = true;
         self.tell(number, Input::Tick);
         self.ticking = false;
+        self.tell_clock(number);
         let lag = self.nodes[number].lag;
         let late = self.between(0, lag);
         self.chore(micros(TICK) + late, number, Chore::Tick);
+    }
+
+    /// Tells a machine what its wall clock shows, now and then, and that what it was to deliver is where it
+    /// should be.
+    fn tell_clock(&mut self, number: usize) {
+        if self.now < self.nodes[number].next_clock {
+            return;
+        }
+        self.nodes[number].next_clock = self.now + micros(clocks::PERIOD);
+        let delivers = self.random.below(2) == 0;
+        let machine = self.nodes[number].machine.as_ref().filter(|_| delivers);
+        let owed: Vec<_> = machine
+            .into_iter()
+            .flat_map(|machine| machine.ledger.jobs.iter().map(move |(id, ..)| (machine, id)))
+            .filter_map(|(machine, id)| Some((id, machine.owes(&id)?)))
+            .collect();
+        for (job, round) in owed {
+            self.tell(number, Input::Delivered(job, round));
+        }
+        let mut clock = self.nodes[number].clock.wall(self.now);
+        if self.planted == Some(Planted::ClocksRace) {
+            clock.0 += self.now / MILLI * 19;
+        }
+        // The last of this moment: what comes of it is looked at as it stands then.
+        self.tell(number, Input::Clock(clock));
     }
 
     fn send_facts(&mut self, number: usize, to: usize, ids: &[FactId]) {

@@ -50,7 +50,8 @@ pub struct World {
     pub(super) network: Network,
     pub(super) notices: Vec<Notice>,
     pub(super) planted: Option<Planted>,
-    pub(super) setup: Setup,
+    /// What is run.
+    pub setup: Setup,
     /// Whether what a machine asks for now comes of a tick.
     pub(super) ticking: bool,
     queue: Queue<Event>,
@@ -106,7 +107,7 @@ impl World {
             _ => Role::Worker,
         };
         let chain = self.certify(keys.author(), role, number);
-        let clock = Clock::new(&mut self.random);
+        let clock = Clock::new(&mut self.random, self.setup.clocks_are_right());
         let slowness = 10 + self.random.next() % 15;
         let price = u32::try_from(self.random.next() % 3).unwrap_or(0);
         let mut node = Node::new(keys, chain, clock, slowness, price);
