@@ -13,7 +13,7 @@ use weft_protocol::machine::Input;
 use weft_scene::engine::{Ability, Definition};
 
 use crate::engines::Found;
-use crate::node::Shared;
+use crate::shared::Shared;
 
 /// How long after its start a node begins to try, where nothing else is set: whoever starts one wants it to render
 /// first.

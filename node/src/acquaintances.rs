@@ -11,7 +11,7 @@ use weft_protocol::wire::control::Advert;
 use weft_protocol::wire::gossip::{MAX_MESSAGE, Message};
 use weft_store::{Batch, Store};
 
-use crate::node::Shared;
+use crate::shared::Shared;
 
 /// How often it is looked whether somebody told something new.
 const LOOK: Duration = Duration::from_secs(2);

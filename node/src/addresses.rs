@@ -8,7 +8,7 @@ use weft_protocol::ids::NodeId;
 
 use crate::home::Home;
 use crate::network::swarm::NetworkError;
-use crate::node::Shared;
+use crate::shared::Shared;
 
 /// The port that a node listens on where it is free and nothing else was asked for.
 pub const DEFAULT_PORT: u16 = 7920;

@@ -37,7 +37,7 @@ use axum::routing::{get, post};
 use serde_json::json;
 
 use crate::error::{ApiError, Code};
-use crate::node::Shared;
+use crate::shared::Shared;
 
 pub(crate) use access::Access;
 pub(crate) use forward::PEER_HEADER;

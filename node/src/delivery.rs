@@ -12,7 +12,7 @@ use weft_protocol::job::outcome::OutputFile;
 use weft_protocol::job::task::TaskKey;
 use weft_protocol::machine::{Input, Machine};
 
-use crate::node::Shared;
+use crate::shared::Shared;
 
 /// How often everything is looked through, whether or not something changed: files that could not
 /// be written are tried again then.

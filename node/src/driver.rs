@@ -16,8 +16,8 @@ use weft_store::Batch;
 use crate::clock::{local_minute, unix_now};
 use crate::network::News;
 use crate::network::swarm::SwarmNews;
-use crate::node::Shared;
 use crate::reuse;
+use crate::shared::Shared;
 
 /// The name under which the highest term is kept in the catalog.
 pub(crate) const TERM: &str = "term";

@@ -33,6 +33,7 @@ mod renewal;
 mod reuse;
 pub mod sandbox;
 pub mod setup;
+mod shared;
 pub mod shared_roots;
 pub mod studio;
 pub mod submit;

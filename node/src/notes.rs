@@ -25,7 +25,7 @@ use weft_protocol::replicate::Goods;
 use weft_scene::engine::{Definition, LogEvent, LogReader};
 use weft_store::{Batch, Store};
 
-use crate::node::Shared;
+use crate::shared::Shared;
 use crate::{picture, reuse};
 
 /// How many results may wait for their notes; of further ones nothing is noted.

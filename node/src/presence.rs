@@ -8,7 +8,7 @@ use tokio::process::Command;
 use weft_protocol::machine::Input;
 use weft_protocol::settings::OnReturn;
 
-use crate::node::Shared;
+use crate::shared::Shared;
 
 /// How often it is looked, where that matters at all.
 const LOOK: Duration = Duration::from_secs(2);

@@ -13,7 +13,7 @@ use weft_protocol::sign::Ed25519;
 use crate::clock::unix_now;
 use crate::network::gate::node_of;
 use crate::network::{RENEW, frames};
-use crate::node::Shared;
+use crate::shared::Shared;
 use crate::studio::certify;
 
 /// How often a node looks whether it is time.

@@ -20,7 +20,7 @@ use weft_protocol::schedule::{NodeView, feasible};
 use weft_protocol::wire::control::{Advert, AttemptKey};
 
 use crate::clock::unix_now;
-use crate::node::Shared;
+use crate::shared::Shared;
 
 /// How long the list of a job's files may take to come here.
 const LISTED: Duration = Duration::from_secs(5);

@@ -10,8 +10,8 @@ use weft_protocol::retention;
 use weft_store::{BlobInfo, CatalogError, CollectError, Lost, Mended, Plan, ReadError, Store};
 
 use crate::clock::unix_now;
-use crate::node::Shared;
 use crate::pins;
+use crate::shared::Shared;
 
 /// How often the daemon looks at its disk.
 const PERIOD: Duration = Duration::from_secs(60);

@@ -12,7 +12,7 @@ use super::studio::refusals;
 use super::{State, documents};
 use crate::clock::unix_now;
 use crate::doctor::{Daemon, Facts, Level, Up, judge};
-use crate::node::Shared;
+use crate::shared::Shared;
 
 /// How many peers are asked for the time.
 const CLOCKS: usize = 16;

@@ -17,7 +17,7 @@ use weft_protocol::machine::Machine;
 use weft_protocol::wire::control::Phase;
 use weft_store::md5_hex;
 
-use crate::node::Shared;
+use crate::shared::Shared;
 
 /// What runs of a job just now, as the leader knows it.
 #[derive(Clone, Debug, Default)]

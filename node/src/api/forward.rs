@@ -13,7 +13,7 @@ use weft_protocol::ids::NodeId;
 use super::Access;
 use crate::error::{ApiError, Code};
 use crate::network::{API, Network};
-use crate::node::Shared;
+use crate::shared::Shared;
 
 /// The header that names the node to ask.
 pub(crate) const PEER_HEADER: &str = "x-weft-peer";

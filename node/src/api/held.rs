@@ -15,7 +15,7 @@ use super::nodes::ask;
 use super::store::{blocking, failed};
 use super::{Answer, State};
 use crate::error::{ApiError, Code};
-use crate::node::Shared;
+use crate::shared::Shared;
 
 /// How much is in this node's store.
 pub(super) async fn here(node: State) -> Answer {

@@ -22,7 +22,7 @@ use super::nodes::ask;
 use super::{Access, Answer, State, held, stream};
 use crate::clock::unix_now;
 use crate::error::{ApiError, Code};
-use crate::node::Shared;
+use crate::shared::Shared;
 
 /// How often a watched job is looked at when nothing is said to have changed: progress inside
 /// frames is no fact.

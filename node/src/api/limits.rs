@@ -13,7 +13,7 @@ use super::nodes::ask;
 use super::settings::set;
 use super::{Access, Answer, State};
 use crate::error::{ApiError, Code};
-use crate::node::Shared;
+use crate::shared::Shared;
 
 /// How many tasks run of each engine, as the leader knows; as far as this node knows where it can't be
 /// asked.

@@ -18,7 +18,7 @@ use super::router;
 use crate::home::Home;
 use crate::network::API;
 use crate::network::gate::node_of;
-use crate::node::Shared;
+use crate::shared::Shared;
 
 /// The longest path of a socket that every Unix takes, in bytes.
 const MAX_SOCKET_PATH: usize = 100;

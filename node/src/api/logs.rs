@@ -16,8 +16,8 @@ use super::documents::Live;
 use super::jobs::{changed, find, live};
 use super::{Answer, State, stream};
 use crate::error::{ApiError, Code};
-use crate::node::Shared;
 use crate::render::LiveLog;
+use crate::shared::Shared;
 
 #[derive(Deserialize, Default)]
 pub(super) struct LogQuery {

@@ -21,7 +21,7 @@ use weft_protocol::wire::control::{Advert, AttemptKey, Closed, Phase};
 use super::forward::resolve;
 use super::{Answer, State, documents, held};
 use crate::error::{ApiError, Code};
-use crate::node::Shared;
+use crate::shared::Shared;
 
 /// The fields of a node's document that its leader alone knows for sure.
 const TOLD_TO_THE_LEADER: [&str; 4] = ["closed", "licences_refused", "free", "tasks"];

@@ -13,7 +13,7 @@ use weft_protocol::settings::{Change, Profile};
 use super::settings::{set, thousandths};
 use super::{Access, Answer, State};
 use crate::error::{ApiError, Code};
-use crate::node::Shared;
+use crate::shared::Shared;
 use crate::submit::bytes_of;
 
 fn document(node: &Shared, name: &str, profile: &Profile) -> Value {

@@ -8,8 +8,8 @@ use weft_protocol::content::tree::MAX_ENCODED as MAX_TREE;
 use weft_protocol::ids::BlobId;
 use weft_store::{Batch, CatalogError, Store};
 
-use crate::node::Shared;
 use crate::pins;
+use crate::shared::Shared;
 
 /// Under which name the catalog remembers what a user added: its path, and who did.
 fn added(blob: &BlobId) -> String {

@@ -18,7 +18,7 @@ use super::jobs::by;
 use super::{Access, Answer, State};
 use crate::clock::unix_now;
 use crate::error::{ApiError, Code};
-use crate::node::Shared;
+use crate::shared::Shared;
 
 /// Makes settings known; says on how many nodes they are.
 pub(super) async fn set(

@@ -15,7 +15,7 @@ use weft_store::{AddOptions, Batch, md5_hex};
 
 use super::{Access, Answer, State, references, stream};
 use crate::error::{ApiError, Code};
-use crate::node::Shared;
+use crate::shared::Shared;
 
 pub(super) fn failed(error: impl std::fmt::Display) -> ApiError {
     ApiError::new(Code::Failed, error.to_string())

@@ -19,7 +19,7 @@ use crate::admission::{self, InviteError};
 use crate::clock::unix_now;
 use crate::error::{ApiError, Code};
 use crate::home::Membership;
-use crate::node::Shared;
+use crate::shared::Shared;
 
 pub(super) async fn health(node: State) -> Json<Value> {
     Json(json!({

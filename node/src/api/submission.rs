@@ -19,7 +19,7 @@ use weft_protocol::sign::Ed25519;
 use super::stream::{self, Pieces};
 use super::{Access, Answer, State};
 use crate::error::{ApiError, Code};
-use crate::node::Shared;
+use crate::shared::Shared;
 use crate::submit::{self, Offered, Prepared, SubmitRequest};
 
 #[derive(Deserialize)]

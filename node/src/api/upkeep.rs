@@ -16,7 +16,7 @@ use super::store::{blocking, failed, look_up};
 use super::stream::{self, Pieces};
 use super::{Access, Answer, State};
 use crate::error::{ApiError, Code};
-use crate::node::Shared;
+use crate::shared::Shared;
 use crate::transfer::FetchError;
 use crate::{pins, upkeep};
 

@@ -1,8 +1,10 @@
 //! One node's decisions, put together: what comes in from network, disk, processes and people, and
 //! what is to be done about it. The daemon and the simulator drive this very type.
 
+mod command;
 mod events;
 mod facts;
+mod input;
 mod keep;
 mod mesh;
 mod messages;
@@ -13,15 +15,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::catch_up::CatchUp;
-use crate::certificate::Chain;
 use crate::clocks::Clocks;
 use crate::election::Election;
-use crate::fact::{Body, Fact};
-use crate::ids::{BlobId, FactId, JobId, NodeId, StudioId};
-use crate::job::keep::Round;
+use crate::fact::Fact;
+use crate::ids::{BlobId, JobId, NodeId, StudioId};
 use crate::job::note::Note;
 use crate::job::outcome::Outcome;
-use crate::job::task::TaskKey;
 use crate::leader::Leader;
 use crate::ledger::Ledger;
 use crate::membership::{Membership, Reach};
@@ -29,11 +28,12 @@ use crate::random::Random;
 use crate::replicate::{Goods, Replicator};
 use crate::settings::OnReturn;
 use crate::sign::{Signer, Verifier};
-use crate::time::{Time, Unix};
+use crate::time::Time;
 use crate::wire::control::{Advert, AttemptKey, Message};
-use crate::wire::gossip;
-use crate::worker::{self, Worker};
+use crate::worker::Worker;
 
+pub use command::Command;
+pub use input::Input;
 pub use mesh::Mesh;
 
 /// How often the shell must call with [`Input::Tick`] at least.
@@ -44,126 +44,6 @@ pub const MAKE_GOOD_PERIOD: Duration = Duration::from_secs(2);
 pub const SYNC_PERIOD: Duration = Duration::from_secs(2);
 /// How many of a leader's reminders of its claim also go to those who report to it: one of so many.
 const REMIND_ALL: u32 = 3;
-
-/// What happens to a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Input {
-    /// Time has passed.
-    Tick,
-    /// A peer that showed a valid certificate is connected.
-    Connected(Box<Chain>),
-    /// The last connection to a peer was closed.
-    Disconnected(NodeId),
-    /// A message came from a connected peer.
-    Message(NodeId, Message),
-    /// A message came by gossip, whose author was checked.
-    Gossip(NodeId, gossip::Message),
-    /// What [`Command::Write`] named is on disk.
-    Written(u64),
-    /// It could not be written, and why: nothing of it took effect.
-    WriteFailed(u64, String),
-    /// This node's own advert changed.
-    Advert(Box<Advert>),
-    /// Somebody here wants facts to be known, with the blobs that they name.
-    Author {
-        /// Names the request.
-        request: u64,
-        /// Facts that this node signs.
-        bodies: Vec<Body>,
-        /// Facts that somebody else signed.
-        signed: Vec<Fact>,
-        /// The blobs, which are on this node's disk.
-        goods: Goods,
-    },
-    /// What an attempt needs is here: the whole tree of its job's inputs, where it needed that.
-    Prepared(AttemptKey, Option<BlobId>),
-    /// How far an attempt's engine is, in thousandths.
-    Progress(AttemptKey, u16),
-    /// An attempt is handed back, and that is no failure: the engine was refused a licence. The engine,
-    /// and what it said.
-    LicenceRefused(AttemptKey, String, String),
-    /// For these tasks of a job, which was to be sought, stored results are being brought to this disk; for
-    /// none where that is over.
-    Sought(JobId, BTreeSet<TaskKey>),
-    /// Stored results of other jobs, for a job's tasks: everything that they name is on this node's disk.
-    TakenOver {
-        /// The job.
-        job: JobId,
-        /// The results. Their term and holders are filled in by the machine.
-        results: Vec<Outcome>,
-        /// What is to be known of them.
-        notes: Vec<Note>,
-        /// The blobs that results and notes name.
-        blobs: Vec<BlobId>,
-    },
-    /// What this node's wall clock says, each [`PERIOD`](crate::clocks::PERIOD).
-    Clock(Unix),
-    /// All files of a round of a job that this node was to write are in their places
-    /// ([`Machine::owes`]).
-    Delivered(JobId, Round),
-    /// Whether this node is within its hours, by its local time.
-    WithinHours(bool),
-    /// What this node does while somebody uses its machine; none where nobody does, or nobody can tell.
-    InUse(Option<OnReturn>),
-    /// An attempt's engine ended; everything that the outcome names is on this node's disk. Its
-    /// term and holders are filled in by the machine.
-    Ended(AttemptKey, Box<Outcome>),
-    /// These attempts' engine ended before it came to them: nothing became of them.
-    Undone(Vec<AttemptKey>),
-    /// What a peer asked to keep under this token is on this node's disk, or why not.
-    Stored(NodeId, u64, Result<(), String>),
-}
-
-/// What a node does about it. A send that promises something is only issued once the write that it
-/// depends on was confirmed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Send a message to a peer.
-    Send(NodeId, Message),
-    /// Read facts from disk and send them to a peer.
-    SendFacts(NodeId, Vec<FactId>),
-    /// Tell everybody.
-    Gossip(gossip::Message),
-    /// Write durably, then answer with [`Input::Written`].
-    Write {
-        /// Names the write.
-        token: u64,
-        /// A term.
-        term: Option<u64>,
-        /// Facts.
-        facts: Vec<Fact>,
-    },
-    /// Delete facts that mean nothing any more; what pins blobs for this job ends as well.
-    Forget(JobId, Vec<FactId>),
-    /// A command of the worker's.
-    Work(worker::Event),
-    /// Fetch and pin blobs for a peer, then answer with [`Input::Stored`].
-    Store {
-        /// Who asks, and has them.
-        from: NodeId,
-        /// Its token.
-        token: u64,
-        /// What.
-        goods: Goods,
-        /// For whose sake.
-        job: JobId,
-    },
-    /// Answer a request: the nodes on whose disks it is, this one first; or why it failed.
-    Answer(u64, Result<Vec<NodeId>, String>),
-    /// Something about a job changed.
-    Changed(JobId),
-    /// These jobs are removed by nobody's wish, since their time has come: for the log.
-    LetGo(Vec<JobId>),
-    /// Seek results of other jobs that are a job's as well, then answer with [`Input::Sought`] and
-    /// [`Input::TakenOver`].
-    Seek(JobId),
-    /// Something about the leadership changed.
-    LeaderChanged,
-    /// Something was set: this node's own advert may have to say so.
-    Set,
-    /// Close the connections to a node, and say why.
-    Close(NodeId, &'static str),
-}
 
 /// What to do once a write is on disk.
 #[derive(Clone, Debug)]

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::*;
-use crate::certificate::{Certificate, Role, Statement};
+use crate::certificate::{Certificate, Chain, Role, Statement};
 use crate::fact::Body;
 use crate::hardware::{Hardware, Needs};
+use crate::ids::FactId;
 use crate::job::control::Action;
 use crate::job::samples::{control, done, failed, outcome, spec};
 use crate::job::spec::JobSpec;
@@ -15,6 +16,7 @@ use crate::membership::Liveness;
 use crate::sign::{Ed25519, KeyPair};
 use crate::time::Unix;
 use crate::wire::control::{AttemptKey, Lease};
+use crate::worker;
 
 mod keep;
 mod mesh;
