@@ -2,6 +2,7 @@
 //! authority: whatever it forgets or gets wrong costs duplicate work, not a result.
 
 mod held;
+mod leases;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,8 @@ use crate::schedule::{NodeView, Waiting};
 use crate::time::Time;
 use crate::wire::control::{Advert, AttemptKey, Claimed, Lease, Message, Phase, Report, Standing};
 use crate::worker::MAX_ATTEMPTS;
-use held::{Leases, Share, of_job};
+use held::Share;
+use leases::{Key, Leases};
 
 pub use held::Held;
 
@@ -101,8 +103,8 @@ impl Leader {
             term,
             since: now,
             workers: BTreeMap::new(),
-            leases: BTreeMap::new(),
-            seconds: BTreeMap::new(),
+            leases: Leases::new(),
+            seconds: Leases::new(),
             doubled: BTreeSet::new(),
             waiting: BTreeMap::new(),
             sought: BTreeMap::new(),
@@ -131,17 +133,17 @@ impl Leader {
 
     /// The leases of a job, one a task.
     pub fn leases_of(&self, job: &JobId) -> impl Iterator<Item = &Held> {
-        of_job(&self.leases, job)
+        self.leases.of_job(job)
     }
 
     /// The second attempts at tasks of a job.
     pub fn seconds_of(&self, job: &JobId) -> impl Iterator<Item = &Held> {
-        of_job(&self.seconds, job)
+        self.seconds.of_job(job)
     }
 
     /// All leases, those of second attempts included.
     pub fn leases(&self) -> impl Iterator<Item = &Held> {
-        self.leases.values().chain(self.seconds.values())
+        self.leases.iter().chain(self.seconds.iter()).map(|(_, held)| held)
     }
 
     /// Why jobs wait that could go on.
@@ -150,9 +152,15 @@ impl Leader {
         &self.waiting
     }
 
-    /// Facts or nodes changed: the next tick plans anew.
+    /// Facts or nodes changed, or time passed: the next tick plans anew.
     pub fn touch(&mut self) {
         self.dirty = true;
+    }
+
+    /// Whether anything happened since it planned last.
+    #[must_use]
+    pub const fn is_touched(&self) -> bool {
+        self.dirty
     }
 
     /// Stored results of a job are sought from now on: nothing of it is handed out before it is known for
@@ -234,14 +242,14 @@ impl Leader {
             let told = Told { attempt: *attempt, phase: *phase, share };
             ((attempt.job, attempt.task), (told, alone.unwrap_or(whole)))
         });
-        let running: BTreeMap<(JobId, TaskKey), (Told, bool)> = running.collect();
-        self.keep(|key, held| {
+        let running: BTreeMap<Key, (Told, bool)> = running.collect();
+        self.end(Some(&from), |key, held| {
             let untaken = held.seq > report.assigned && now.since(held.granted) < UNTAKEN;
-            held.node != from || running.contains_key(key) || untaken
+            !running.contains_key(key) && !untaken
         });
         for (key, (Told { attempt, phase, share }, alone)) in running {
-            let known = [self.leases.get_mut(&key), self.seconds.get_mut(&key)];
-            if let Some(held) = known.into_iter().flatten().find(|held| held.node == from) {
+            let first = self.leases.held_by(&from, &key);
+            if let Some(held) = first.or_else(|| self.seconds.held_by(&from, &key)) {
                 let claim = share.as_ref().map(|share| &share.claim);
                 self.dirty |= held.claim() != claim;
                 held.share = share;
@@ -252,9 +260,10 @@ impl Leader {
             held.share = share;
             held.tell(now, attempt, phase, alone);
             // Two nodes on one task: the join decides. Nobody is disturbed, and no third one begins.
-            match self.leases.contains_key(&key) {
-                true => _ = self.seconds.entry(key).or_insert(held),
-                false => _ = self.leases.insert(key, held),
+            match self.leases.contains(&key) {
+                true if self.seconds.contains(&key) => {}
+                true => self.seconds.insert(key, held),
+                false => self.leases.insert(key, held),
             }
             self.dirty = true;
         }
@@ -263,32 +272,37 @@ impl Leader {
     /// A node is dead, or left: what it held is free.
     pub fn lose(&mut self, node: &NodeId) {
         self.workers.remove(node);
-        self.keep(|_, held| held.node != *node);
+        self.end(Some(node), |_, _| true);
         self.dirty = true;
     }
 
-    /// Ends all leases but some. Where a first attempt ends, the second is the one that is left.
-    fn keep(&mut self, stays: impl Fn(&(JobId, TaskKey), &Held) -> bool) {
-        let before = self.leases.len() + self.seconds.len();
-        self.leases.retain(|key, held| stays(key, held));
-        self.seconds.retain(|key, held| stays(key, held));
-        self.dirty |= before != self.leases.len() + self.seconds.len();
-        let left = |key: &(JobId, TaskKey), _: &mut Held| !self.leases.contains_key(key);
-        let left: Vec<_> = self.seconds.extract_if(.., left).collect();
-        self.leases.extend(left);
+    /// Ends leases that are over, of one node or of all. Where a first attempt ends, the second is the one that
+    /// is left.
+    fn end(&mut self, of: Option<&NodeId>, over: impl Fn(&Key, &Held) -> bool) {
+        let ended = self.leases.end(of, &over);
+        if self.seconds.end(of, &over) | ended {
+            self.dirty = true;
+            let keys = self.seconds.iter().map(|(key, _)| *key);
+            let left: Vec<Key> = keys.filter(|key| !self.leases.contains(key)).collect();
+            for key in left {
+                if let Some(held) = self.seconds.remove(&key) {
+                    self.leases.insert(key, held);
+                }
+            }
+        }
     }
 
     /// Ends leases whose holders are silent, and those of attempts that have ended. What another
     /// attempt has done meanwhile stays leased until its holder has let go of it: it is busy until then.
     fn expire(&mut self, now: Time, jobs: &Jobs) {
         let (since, workers) = (self.since, std::mem::take(&mut self.workers));
-        self.keep(|(job, task), held| {
+        self.end(None, |(job, task), held| {
             let seen = workers.get(&held.node).and_then(|worker| worker.last_report);
             let silent = now.since(seen.unwrap_or(since).max(held.granted)) >= LEASE;
             let AttemptKey { generation, attempt, .. } = held.attempt;
             let task = jobs.get(job).and_then(|job| job.task(task));
             let over = task.is_none_or(|task| task.has_ended(generation, attempt, &held.node));
-            !(silent || over)
+            silent || over
         });
         self.workers = workers;
         self.doubled.retain(|(job, task, generation)| {
@@ -300,7 +314,8 @@ impl Leader {
         });
     }
 
-    /// Time has passed, or something changed: hands out what can be handed out.
+    /// Time has passed, or something changed: hands out what can be handed out. Who wasn't
+    /// [touched](Self::touch) has nothing to do.
     pub fn tick(
         &mut self,
         now: Time,
@@ -308,11 +323,12 @@ impl Leader {
         adverts: &BTreeMap<NodeId, Advert>,
         alive: &BTreeSet<NodeId>,
     ) -> Vec<(NodeId, Message)> {
+        if !self.dirty {
+            return Vec::new();
+        }
         let jobs = &ledger.jobs;
         self.expire(now, jobs);
-        let before = self.sought.len();
         self.sought.retain(|_, (told, _)| now.since(*told) < SEEK);
-        self.dirty |= before != self.sought.len();
         let reported = |node: &NodeId| {
             self.workers.get(node).is_some_and(|worker| worker.last_report.is_some())
         };
@@ -323,9 +339,7 @@ impl Leader {
         if alive.iter().any(|node| now.since(self.since) < grace(node) && !reported(node)) {
             return Vec::new();
         }
-        if !std::mem::take(&mut self.dirty) {
-            return Vec::new();
-        }
+        self.dirty = false;
         let view = self.view(now, ledger, adverts, alive);
         let plan = plan(&view, jobs);
         self.views.1 = view.nodes;

@@ -1,11 +1,10 @@
-//! Leases, as a leader keeps them.
+//! One lease, as a leader keeps it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::claim::Portion;
-use crate::ids::{JobId, NodeId};
-use crate::job::task::TaskKey;
+use crate::ids::NodeId;
 use crate::time::Time;
 use crate::wire::control::{AttemptKey, Phase};
 
@@ -66,16 +65,3 @@ impl Held {
 
 /// The processes that have shares of nodes, by their numbers.
 pub(super) type Shares = BTreeMap<NodeId, BTreeMap<u64, (AttemptKey, Arc<Share>)>>;
-
-/// Leases, by what they are for.
-pub(super) type Leases = BTreeMap<(JobId, TaskKey), Held>;
-
-/// The leases of a job.
-pub(super) fn of_job<'a>(
-    leases: &'a Leases,
-    job: &JobId,
-) -> impl Iterator<Item = &'a Held> + use<'a> {
-    let job = *job;
-    let first = (job, TaskKey { frame: i32::MIN, ..TaskKey::default() });
-    leases.range(first..).take_while(move |((j, _), _)| *j == job).map(|(_, held)| held)
-}

@@ -33,7 +33,7 @@ impl Leader {
     /// What is free of a node that has so much: what its tasks have claimed is not.
     #[must_use]
     pub fn free(&self, node: &NodeId, has: Portion) -> Portion {
-        let held = || self.leases().filter(|held| held.node == *node);
+        let held = || self.leases.of_node(node).chain(self.seconds.of_node(node));
         if held().any(|held| held.share.is_none()) {
             return Portion::default();
         }
@@ -122,17 +122,17 @@ impl Leader {
             view.processes.extend(shares.into_values().map(process));
         }
         view.sought = self.sought.iter().map(|(job, (_, tasks))| (*job, tasks.clone())).collect();
-        for ((job, task), held) in &self.leases {
+        for ((job, task), held) in self.leases.iter() {
             view.leased.entry(*job).or_default().insert(*task, held.node);
             let Held { node, attempt, phase, rendering, .. } = *held;
-            let doubled = self.seconds.contains_key(&(*job, *task))
+            let doubled = self.seconds.contains(&(*job, *task))
                 || self.doubled.contains(&(*job, *task, attempt.generation));
             if let (Phase::Rendering(progress), Some(since), false) = (phase, rendering, doubled) {
                 let elapsed = u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX);
                 view.rendering.push(Rendering { node, attempt, elapsed, progress });
             }
         }
-        for ((job, task), held) in &self.seconds {
+        for ((job, task), held) in self.seconds.iter() {
             view.seconds.entry(*job).or_default().insert(*task, held.node);
         }
         view

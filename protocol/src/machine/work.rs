@@ -50,7 +50,7 @@ impl Machine {
     }
 
     pub(super) fn lead(&mut self, now: Time) {
-        let Some(mut leader) = self.leader.take() else {
+        let Some(mut leader) = self.leader.take_if(|leader| leader.is_touched()) else {
             return;
         };
         let reachable = self.reachable();
