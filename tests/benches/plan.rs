@@ -1,13 +1,15 @@
 //! How long the leader takes to plan: 1,000 nodes of 40 hardware shapes, 100,000 waiting tasks of 50
-//! jobs, with limits and locality. All at once, and after one event.
+//! jobs, with limits and locality. All at once, and after one event. Tasks take whole nodes, or with `--share`
+//! eight cores and what else they need of one, so that several are on each.
 //!
-//! `cargo bench -p weft-tests --bench plan -- [--nodes 1000] [--rounds 30] [--strict]`
+//! `cargo bench -p weft-tests --bench plan -- [--share] [--nodes 1000] [--rounds 30] [--strict]`
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use weft_protocol::certificate::Role;
+use weft_protocol::claim::Portion;
 use weft_protocol::content::TreePath;
 use weft_protocol::fact::{Body, Fact, Outcomes};
 use weft_protocol::hardware::{GIB, Gpu, Hardware, Needs};
@@ -20,7 +22,7 @@ use weft_protocol::ledger::Ledger;
 use weft_protocol::settings::{Change, Setting};
 use weft_protocol::sign::Signer;
 use weft_protocol::time::{Time, Unix};
-use weft_protocol::wire::control::{Advert, AttemptKey, Message, Phase, Report};
+use weft_protocol::wire::control::{Advert, AttemptKey, Claimed, Message, Phase, Report};
 use weft_tests::bench::figures::{Verdict, given, median, option};
 
 const SHAPES: usize = 40;
@@ -40,7 +42,8 @@ fn main() {
         studio.elect();
         full.push(studio.tick());
     }
-    println!("{} of {nodes} nodes got work in a full plan", studio.busy.len());
+    let tasks: usize = studio.busy.values().map(|(on, _)| on.len()).sum();
+    println!("{} of {nodes} nodes got work in a full plan: {tasks} tasks", studio.busy.len());
     figure(&mut verdict, "a full plan, ms", &full, 50.0);
     let mut event = Vec::new();
     for _ in 0..rounds * 10 {
@@ -81,7 +84,10 @@ struct Studio {
     now: u64,
     events: usize,
     seq: u64,
-    busy: BTreeMap<NodeId, (AttemptKey, u64)>,
+    /// What each works on, and the last assignment that it took.
+    busy: BTreeMap<NodeId, (Vec<(AttemptKey, Portion)>, u64)>,
+    /// Who is done with something next.
+    turns: Vec<NodeId>,
 }
 
 fn node(number: usize) -> NodeId {
@@ -156,7 +162,7 @@ fn spec(job: u64) -> JobSpec {
         timeout: 0,
         fresh: false,
         check: 0,
-        share: false,
+        share: given("--share"),
     }
 }
 
@@ -175,8 +181,8 @@ impl Studio {
             (0..nodes).map(|number| (node(number), advert(number))).collect();
         let alive = adverts.keys().copied().collect();
         let leader = Leader::new(1, Time(0));
-        let busy = BTreeMap::new();
-        Self { ledger, adverts, alive, leader, now: 0, events: 0, seq: 0, busy }
+        let (busy, turns) = (BTreeMap::new(), Vec::new());
+        Self { ledger, adverts, alive, leader, now: 0, events: 0, seq: 0, busy, turns }
     }
 
     /// What a node reports that holds the inputs of four jobs.
@@ -184,10 +190,16 @@ impl Studio {
         self.seq += 1;
         let first = u64::from(who.0[0]);
         let held = (0..4).map(|n| inputs((first + n * 11) % JOBS)).collect();
-        let running = self.busy.get(&who).map(|(key, _)| (*key, 1, Phase::Rendering(0)));
-        let assigned = self.busy.get(&who).map_or(0, |(_, seq)| *seq);
-        let report =
-            Report { seq: self.seq, assigned, running: running.into_iter().collect(), held };
+        let nothing = (Vec::new(), 0);
+        let (on, assigned) = self.busy.get(&who).unwrap_or(&nothing);
+        let running = on.iter().map(|(key, _)| (*key, 1, Phase::Rendering(0))).collect();
+        if given("--share") {
+            let claims = (0..)
+                .zip(on)
+                .map(|(at, (_, claim))| Claimed { claim: claim.clone(), of: vec![at] });
+            self.leader.claims(who, self.seq, claims.collect());
+        }
+        let report = Report { seq: self.seq, assigned: *assigned, running, held };
         self.leader.report(Time(self.now), who, &report);
     }
 
@@ -209,7 +221,9 @@ impl Studio {
         let took = begun.elapsed();
         for (to, message) in black_box(sends) {
             if let Message::Assign { lease, seq, .. } = message {
-                self.busy.insert(to, (lease.attempt, seq));
+                let (on, assigned) = self.busy.entry(to).or_default();
+                on.push((lease.attempt, lease.claim()));
+                *assigned = seq;
             }
         }
         took
@@ -218,8 +232,15 @@ impl Studio {
     /// A node is done with its frame, and gets the next.
     fn one_is_done(&mut self) -> Duration {
         self.now += 1;
-        let at = self.events * 7 % self.busy.len();
-        let (who, (attempt, _)) = self.busy.iter().nth(at).map(|(id, at)| (*id, *at)).expect("one");
+        if self.turns.is_empty() {
+            self.turns = self.busy.keys().copied().collect();
+        }
+        let first = self.events * 7;
+        let mut turns = (first..).map(|at| self.turns[at % self.turns.len()]);
+        let works = |who: &NodeId| self.busy.get(who).is_some_and(|(on, _)| !on.is_empty());
+        let who = turns.find(works).expect("somebody works");
+        let (on, _) = self.busy.get_mut(&who).expect("it works");
+        let (attempt, _) = on.remove(0);
         let outcome = Outcome {
             holders: vec![who],
             ..attempt.outcome(Ending::Done(Vec::new()), Unix(0), 60_000)
@@ -228,7 +249,6 @@ impl Studio {
         let job: JobId = attempt.job;
         let body = Body::Outcomes(Outcomes { job, outcomes: vec![outcome] });
         self.ledger.apply(&Fact::sign(&STUDIO, &body, &As(who)));
-        self.busy.remove(&who);
         self.report(who);
         self.tick()
     }
