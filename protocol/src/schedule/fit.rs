@@ -1,11 +1,12 @@
 //! Which nodes fit a step, and which of them have room. Many nodes have the same hardware and engines:
 //! those are looked at together, once a plan.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use super::rooms::Rooms;
 use super::{Busy, Closest, NodeView, Room, View, Waiting, feasible};
-use crate::claim::{Ask, Demand, Portion};
+use crate::claim::{Ask, Demand, Missing, Portion};
 use crate::hardware::Hardware;
 use crate::ids::{JobId, NodeId};
 use crate::job::spec::{JobSpec, Step};
@@ -86,6 +87,17 @@ pub(super) struct Fit {
     order: Vec<(u32, bool, bool, usize)>,
     /// All before this one in the order are full.
     next: usize,
+    /// Where room may be kept, once that was looked for.
+    nearest: Option<Nearest>,
+}
+
+/// Nodes that fit a step, by what is missing there: least first, of equal ones the cheapest.
+#[derive(Default)]
+struct Nearest {
+    /// What was missing when it was looked at: it may be more by now, and never less.
+    parts: BinaryHeap<Reverse<(Missing, u32, usize)>>,
+    /// Those that nobody else has a part of, yet: price and number.
+    whole: Vec<(u32, usize)>,
 }
 
 impl<'a> Index<'a> {
@@ -176,8 +188,9 @@ impl<'a> Index<'a> {
                 false => Demand::Node,
             });
         }
+        let (order, next, nearest) = (Vec::new(), 0, None);
         let mut fit =
-            Fit { shapes, counts, ram, only_benched, refused: said, order: Vec::new(), next: 0 };
+            Fit { shapes, counts, ram, only_benched, refused: said, order, next, nearest };
         let roomy = (0..).zip(&self.roomy).filter(|(_, (_, node, number))| {
             fit.shapes[*number].is_some() && fit.is_open(node) && refused(node).is_none()
         });
@@ -224,12 +237,16 @@ impl<'a> Index<'a> {
     pub(super) fn keep(
         &self,
         rooms: &mut Rooms<'_>,
-        fit: &Fit,
+        fit: &mut Fit,
         avoided: &BTreeSet<NodeId>,
     ) -> Option<(NodeId, Portion)> {
-        let spared = self.spared(fit, avoided);
-        let may = |at: usize| rooms.can_be_kept(at) && !spared.contains(&self.roomy[at].0);
-        let at = self.nearest(rooms, fit, may)?;
+        let mut nearest = fit.nearest.take().unwrap_or_else(|| Nearest {
+            whole: fit.order.iter().map(|(price, .., at)| (*price, *at)).collect(),
+            ..Nearest::default()
+        });
+        let at = self.nearest_to_keep(rooms, fit, &self.spared(fit, avoided), &mut nearest);
+        fit.nearest = Some(nearest);
+        let at = at?;
         let (node, view, _) = self.roomy[at];
         let demand = self.demand(fit, at)?;
         rooms.keep(at, demand);
@@ -241,9 +258,47 @@ impl<'a> Index<'a> {
         Some((node, claim))
     }
 
-    /// The node with room in parts where least is missing for a task that found no place.
+    /// The number of the node that is kept next, which then leaves `nearest`. Each is looked at again only
+    /// where it may be the one: many tasks of a step find no room, one after the other.
+    fn nearest_to_keep(
+        &self,
+        rooms: &Rooms<'_>,
+        fit: &Fit,
+        spared: &BTreeSet<&NodeId>,
+        nearest: &mut Nearest,
+    ) -> Option<usize> {
+        let missing = |at: usize| rooms.missing(at, self.demand(fit, at)?);
+        let Nearest { parts, whole } = nearest;
+        whole.retain(|(price, at)| match missing(*at) {
+            Some(missing) => {
+                parts.push(Reverse((missing, *price, *at)));
+                false
+            }
+            None => true,
+        });
+        let mut passed = Vec::new();
+        let found = loop {
+            let Some(Reverse((was, price, at))) = parts.pop() else { break None };
+            // Who is full or kept stays so.
+            let Some(now) = missing(at).filter(|_| rooms.can_be_kept(at)) else { continue };
+            if now > was {
+                parts.push(Reverse((now, price, at)));
+            } else if spared.contains(&self.roomy[at].0) {
+                passed.push(Reverse((now, price, at)));
+            } else {
+                break Some(at);
+            }
+        };
+        parts.extend(passed);
+        found
+    }
+
+    /// The node with room in parts where least is missing for a task that found no place, of equal ones the cheapest.
     pub(super) fn closest(&self, rooms: &Rooms<'_>, fit: &Fit) -> Option<Closest> {
-        let at = self.nearest(rooms, fit, |_| true)?;
+        let missing = fit.order.iter().filter_map(|(price, .., at)| {
+            Some((rooms.missing(*at, self.demand(fit, *at)?)?, *price, *at))
+        });
+        let (.., at) = missing.min()?;
         let (node, view, _) = self.roomy[at];
         Some(Closest {
             node,
@@ -257,15 +312,6 @@ impl<'a> Index<'a> {
     /// What a step takes of a node with room; none where it doesn't fit there.
     fn demand<'f>(&self, fit: &'f Fit, at: usize) -> Option<&'f Demand> {
         fit.shapes[self.roomy[at].2].as_ref()
-    }
-
-    /// Of the nodes with room in parts that `may` lets pass the one where least is missing, of equal ones the cheapest.
-    fn nearest(&self, rooms: &Rooms<'_>, fit: &Fit, may: impl Fn(usize) -> bool) -> Option<usize> {
-        let all = fit.order.iter().filter(|(.., at)| may(*at));
-        let missing = all.filter_map(|(price, .., at)| {
-            Some((rooms.missing(*at, self.demand(fit, *at)?)?, *price, *at))
-        });
-        missing.min().map(|(.., at)| at)
     }
 
     /// The nodes that leave a task to others: those to be `avoided`, where somebody else fits.

@@ -139,7 +139,8 @@ pub fn plan(view: &View, jobs: &Jobs) -> Plan {
             candidates.swap_remove(at);
             continue;
         };
-        let placed = place_one(&index, &mut rooms, &mut limits, candidate, key);
+        let told = plan.waiting.contains_key(&candidate.id);
+        let placed = place_one(&index, &mut rooms, &mut limits, candidate, key, told);
         if let Ok(Placed::Starts(Assignment { node, claim, .. }) | Placed::Waits(_, node, claim)) =
             &placed
         {
@@ -183,13 +184,14 @@ enum Placed {
     Waits(Waiting, NodeId, Portion),
 }
 
-/// Finds a place for a task.
+/// Finds a place for a task. Where it is `told` already why its job waits, that is not looked for again.
 fn place_one(
     index: &Index<'_>,
     rooms: &mut Rooms<'_>,
     limits: &mut Limits<'_>,
     candidate: &mut Candidate<'_>,
     key: TaskKey,
+    told: bool,
 ) -> Result<Placed, Waiting> {
     let Candidate { id, job, spec, fits, .. } = candidate;
     let Some((task, step)) = job.task(&key).zip(spec.steps.get(usize::from(key.step))) else {
@@ -209,7 +211,8 @@ fn place_one(
         let attempt = attempt_at(*id, key, task);
         return Ok(Placed::Starts(Assignment { node, attempt, more: Vec::new(), claim }));
     }
-    let waiting = match index.closest(rooms, fit) {
+    let closest = if told { None } else { index.closest(rooms, fit) };
+    let waiting = match closest {
         None => Waiting::Busy(fit.busy()),
         Some(closest) => Waiting::NoRoom(Box::new(closest), fit.busy()),
     };
