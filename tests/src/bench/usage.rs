@@ -14,23 +14,38 @@ pub struct Usage {
     pub peak: f64,
 }
 
+fn read(process: &str, file: &str) -> String {
+    std::fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default()
+}
+
+/// The fields of a process's `stat`, from the third on: the name in the second may hold blanks.
+fn stat(process: &str) -> Vec<u64> {
+    let stat = read(process, "stat");
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    fields.split_whitespace().map(|field| field.parse().unwrap_or(0)).collect()
+}
+
+/// Whether a process has others that it started.
+#[must_use]
+pub fn is_parent(process: u32) -> bool {
+    let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut names = all.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.any(|name| name.parse::<u32>().is_ok() && stat(&name).get(1) == Some(&u64::from(process)))
+}
+
 /// What a process uses; nothing where it is gone.
 #[must_use]
 pub fn of(process: u32) -> Usage {
-    let read =
-        |file: &str| std::fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default();
-    let status = read("status");
+    let process = process.to_string();
+    let status = read(&process, "status");
     let mib = |name: &str| {
         let line = status.lines().find(|line| line.starts_with(name)).unwrap_or_default();
         let kib = line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok());
         kib.unwrap_or(0.0) / 1024.0
     };
-    // The name in the second field may hold blanks; what comes after it is counted from its end.
-    let stat = read("stat");
-    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-    let ticks = fields.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u64>().ok());
     // A hundred ticks a second, on every system that Linux runs on today.
-    let cpu = Duration::from_millis(ticks.sum::<u64>() * 10);
+    let ticks: u64 = stat(&process).iter().skip(11).take(2).sum();
+    let cpu = Duration::from_millis(ticks * 10);
     Usage { cpu, rss: mib("VmRSS:"), peak: mib("VmHWM:") }
 }
 
