@@ -28,7 +28,7 @@ pub enum Input {
     Message(NodeId, Message),
     /// A message came by gossip, whose author was checked.
     Gossip(NodeId, gossip::Message),
-    /// What [`Command::Write`] named is on disk.
+    /// What [`Command::Write`](super::Command::Write) named is on disk.
     Written(u64),
     /// It could not be written, and why: nothing of it took effect.
     WriteFailed(u64, String),
