@@ -1,5 +1,5 @@
-//! After the faults stop: a leader that everyone follows within 10 s, equal replicas within 30 s,
-//! and every frame that can be rendered is, within a time that follows from what is left.
+//! After the faults stop: a leader that everyone follows within 10 s, to whom everyone reports and with equal
+//! replicas within 30 s, and every frame that can be rendered is, within a time that follows from what is left.
 //!
 //! Design, rule 1: "the leader optimises; it is never an authority"; "Repair: a node that slept
 //! for a week catches up by itself".
@@ -43,6 +43,18 @@ impl Recovery {
             true => Ok(()),
             false => Err(format!("{leads} lead, and these are followed: {leaders:?}")),
         }
+    }
+
+    /// Whoever stood still, or was away, reports again: a leader gives nothing to others.
+    fn all_report(world: &World) -> Result<(), String> {
+        for (number, node, machine) in world.up() {
+            let Some(leader) = &machine.leader else { continue };
+            let heard = |other: &Node| leader.hears(node.now(world.now), &other.id);
+            if let Some((silent, ..)) = world.up().find(|(_, other, _)| !heard(other)) {
+                return Err(format!("node{silent} doesn't report to node{number}, which leads"));
+            }
+        }
+        Ok(())
     }
 
     fn equal_replicas(world: &World) -> Result<(), String> {
@@ -127,6 +139,7 @@ impl Invariant for Recovery {
         }
         let settled = world.calm_for() > REPLICAS && world.now > world.record.stirred + REPLICAS;
         if settled && (world.now / SECOND).is_multiple_of(10) {
+            Self::all_report(world)?;
             Self::equal_replicas(world)?;
         }
         let neglected = (world.calm_for() > 0).then(|| Self::neglected(world)).flatten();

@@ -8,7 +8,7 @@ use weft_protocol::hardware::{Gpu, Hardware};
 use weft_protocol::ids::NodeId;
 use weft_protocol::machine::{Input, Machine};
 use weft_protocol::sign::Signer as _;
-use weft_protocol::time::Unix;
+use weft_protocol::time::{Time, Unix};
 use weft_protocol::wire::control::{Advert, AttemptKey, Lease};
 
 use super::clock::{Clock, MILLI, Moment};
@@ -138,6 +138,12 @@ impl Node {
     #[must_use]
     pub const fn is_member(&self) -> bool {
         !self.gone && !self.revoked
+    }
+
+    /// What its monotonic clock shows.
+    #[must_use]
+    pub const fn now(&self, now: Moment) -> Time {
+        self.clock.now(now)
     }
 
     /// What its wall clock shows.
