@@ -146,10 +146,8 @@ impl Driver {
                 Command::Store { from, token, goods, job } => self.keep(from, token, goods, job),
                 Command::Answer(request, answer) => self.node.answer(request, answer),
                 Command::Changed(job) => self.node.changed(job),
-                Command::LetGo(jobs) => {
-                    for job in jobs {
-                        tracing::info!(job = %job.short(), "a job that is over has been kept for as long as was set: it is removed");
-                    }
+                Command::LetGo(job) => {
+                    tracing::info!(job = %job.short(), "a job that is over has been kept for as long as was set: it is removed");
                 }
                 Command::Seek(job) => drop(tokio::spawn(reuse::seek(Arc::clone(&self.node), job))),
                 Command::LeaderChanged => {

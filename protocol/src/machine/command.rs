@@ -45,8 +45,8 @@ pub enum Command {
     Answer(u64, Result<Vec<NodeId>, String>),
     /// Something about a job changed.
     Changed(JobId),
-    /// These jobs are removed by nobody's wish, since their time has come: for the log.
-    LetGo(Vec<JobId>),
+    /// A job is removed by nobody's wish, since its time has come: for the log.
+    LetGo(JobId),
     /// Seek results of other jobs that are a job's as well, then answer with [`Input::Sought`](super::Input::Sought) and
     /// [`Input::TakenOver`](super::Input::TakenOver).
     Seek(JobId),

@@ -62,7 +62,7 @@ impl Machine {
     /// Says of jobs since when they are over, and removes those whose time has come.
     fn let_go(&mut self, now: Time) {
         let Some(time) = self.agreed(now) else { return };
-        let (mut bodies, mut gone) = (Vec::new(), Vec::new());
+        let mut bodies = Vec::new();
         for (id, job, _) in self.ledger.jobs.iter() {
             match self.stay(&id) {
                 Some(Stay::Unsaid) => {
@@ -72,16 +72,13 @@ impl Machine {
                 // A second attempt may still be on its way to being ended.
                 Some(Stay::Until(at)) if at <= time.earliest && self.is_idle(&id) => {
                     bodies.push(Body::Removal(Removal { job: id }));
-                    gone.push(id);
+                    self.out.push(Command::LetGo(id));
                 }
                 _ => {}
             }
             if bodies.len() == AT_ONCE {
                 break;
             }
-        }
-        if !gone.is_empty() {
-            self.out.push(Command::LetGo(gone));
         }
         self.publish(&bodies);
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use weft_protocol::clocks;
-use weft_protocol::fact::{Body, Fact};
+use weft_protocol::fact::{Body, Fact, Kind};
 use weft_protocol::ids::{BlobId, FactId, JobId, NodeId};
 use weft_protocol::machine::{Command, Input, TICK};
 use weft_protocol::wire::control::{FACT_BATCH, Message};
@@ -189,8 +189,9 @@ impl World {
     /// Notes what a node says by itself of the end of jobs.
     fn note_ends(&mut self, number: usize, facts: &[Fact]) {
         let id = self.nodes[number].id;
-        for fact in facts.iter().filter(|fact| fact.author() == id) {
-            let Ok(Some(body @ (Body::End(_) | Body::Removal(_)))) = fact.body() else { continue };
+        let tells = |fact: &&Fact| matches!(fact.kind(), Kind::END | Kind::REMOVAL);
+        for fact in facts.iter().filter(|fact| fact.author() == id).filter(tells) {
+            let Ok(Some(body)) = fact.body() else { continue };
             if !self.record.asked.values().any(|asked| asked.signed.contains(&fact.id())) {
                 let body = Box::new(body);
                 self.notices.push(Notice::ByItself { node: number, body });
