@@ -86,8 +86,6 @@ struct Studio {
     seq: u64,
     /// What each works on, and the last assignment that it took.
     busy: BTreeMap<NodeId, (Vec<(AttemptKey, Portion)>, u64)>,
-    /// Who is done with something next.
-    turns: Vec<NodeId>,
 }
 
 fn node(number: usize) -> NodeId {
@@ -181,8 +179,8 @@ impl Studio {
             (0..nodes).map(|number| (node(number), advert(number))).collect();
         let alive = adverts.keys().copied().collect();
         let leader = Leader::new(1, Time(0));
-        let (busy, turns) = (BTreeMap::new(), Vec::new());
-        Self { ledger, adverts, alive, leader, now: 0, events: 0, seq: 0, busy, turns }
+        let busy = BTreeMap::new();
+        Self { ledger, adverts, alive, leader, now: 0, events: 0, seq: 0, busy }
     }
 
     /// What a node reports that holds the inputs of four jobs.
@@ -232,13 +230,9 @@ impl Studio {
     /// A node is done with its frame, and gets the next.
     fn one_is_done(&mut self) -> Duration {
         self.now += 1;
-        if self.turns.is_empty() {
-            self.turns = self.busy.keys().copied().collect();
-        }
-        let first = self.events * 7;
-        let mut turns = (first..).map(|at| self.turns[at % self.turns.len()]);
-        let works = |who: &NodeId| self.busy.get(who).is_some_and(|(on, _)| !on.is_empty());
-        let who = turns.find(works).expect("somebody works");
+        let at = self.events * 7 % self.busy.len();
+        let mut turns = self.busy.iter().cycle().skip(at);
+        let who = *turns.find(|(_, (on, _))| !on.is_empty()).expect("somebody works").0;
         let (on, _) = self.busy.get_mut(&who).expect("it works");
         let (attempt, _) = on.remove(0);
         let outcome = Outcome {
