@@ -314,8 +314,8 @@ impl Leader {
         });
     }
 
-    /// Time has passed, or something changed: hands out what can be handed out. Who wasn't
-    /// [touched](Self::touch) has nothing to do.
+    /// Time has passed, or something changed: hands out what can be handed out. For one that isn't
+    /// [touched](Self::is_touched) that is nothing.
     pub fn tick(
         &mut self,
         now: Time,
@@ -323,9 +323,6 @@ impl Leader {
         adverts: &BTreeMap<NodeId, Advert>,
         alive: &BTreeSet<NodeId>,
     ) -> Vec<(NodeId, Message)> {
-        if !self.dirty {
-            return Vec::new();
-        }
         let jobs = &ledger.jobs;
         self.expire(now, jobs);
         self.sought.retain(|_, (told, _)| now.since(*told) < SEEK);
