@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use weft_scene::analysis::{AnalyseError, Analysis};
 use weft_scene::engine::Executable;
-use weft_scene::maya;
+use weft_scene::{PathMap, maya};
 
 use crate::engines::candidates;
 
@@ -41,11 +41,16 @@ fn find() -> Option<PathBuf> {
     })
 }
 
-/// What Maya tells of a scene. Blocking, for minutes at times.
+/// What Maya tells of a scene, on a machine on which drives and shares of others are where `paths` says. Blocking, for
+/// minutes at times.
 ///
 /// # Errors
 /// `Unsupported` where Maya isn't found, can't open the scene, or takes longer than 300 s.
-pub fn analyse(scene: &Path, project: Option<&Path>) -> Result<Analysis, AnalyseError> {
+pub fn analyse(
+    scene: &Path,
+    project: Option<&Path>,
+    paths: PathMap,
+) -> Result<Analysis, AnalyseError> {
     // A mistake in the path needs no Maya to be seen.
     File::open(scene).map_err(|error| AnalyseError::io(scene, error))?;
     let Some(mayapy) = find() else {
@@ -56,13 +61,14 @@ pub fn analyse(scene: &Path, project: Option<&Path>) -> Result<Analysis, Analyse
                 .to_owned(),
         ));
     };
-    ask(&mayapy, scene, project, LIMIT)
+    ask(&mayapy, scene, project, paths, LIMIT)
 }
 
 fn ask(
     mayapy: &Path,
     scene: &Path,
     project: Option<&Path>,
+    paths: PathMap,
     limit: Duration,
 ) -> Result<Analysis, AnalyseError> {
     let failed = |what: String| AnalyseError::Unsupported(format!("{}: {what}", mayapy.display()));
@@ -102,7 +108,7 @@ fn ask(
     if bytes.len() as u64 > MAX_ANSWER {
         return Err(AnalyseError::TooLarge("Maya's answer".to_owned()));
     }
-    maya::read_answer(&scene, project, &bytes)
+    maya::read_answer(&scene, project, paths, &bytes)
 }
 
 /// Waits for a process to end; `None` if it hasn't by then.
@@ -205,12 +211,12 @@ exec(compile(open(sys.argv[0]).read(), sys.argv[0], "exec"))
             &format!("#!/bin/sh\nexec python3 {} \"$@\"\n", stand_in.display()),
         );
         let (scene, bad) = (folder.path().join("shot.mb"), folder.path().join("bad.mb"));
-        let analysis = ask(&mayapy, &scene, None, LIMIT).unwrap();
+        let analysis = ask(&mayapy, &scene, None, PathMap::default(), LIMIT).unwrap();
         assert_eq!(analysis.scene_info.renderer, "arnold");
         assert_eq!(analysis.scene_info.own_frames(), Some((1, 3, 1)));
         assert_eq!(analysis.scene_info.render_cameras, ["cam"]);
         assert_eq!(analysis.missing[0].path, "tex/wöod.png");
-        let error = ask(&mayapy, &bad, None, LIMIT).unwrap_err().to_string();
+        let error = ask(&mayapy, &bad, None, PathMap::default(), LIMIT).unwrap_err().to_string();
         assert!(error.contains("Unrecognized file"), "{error}");
     }
 
@@ -219,13 +225,15 @@ exec(compile(open(sys.argv[0]).read(), sys.argv[0], "exec"))
         let folder = tempfile::tempdir().unwrap();
         let scene = folder.path().join("shot.mb");
         let mayapy = script(folder.path(), "#!/bin/sh\necho 'Fatal Error: no licence'\nexit 3\n");
-        let error = ask(&mayapy, &scene, None, LIMIT).unwrap_err().to_string();
+        let error = ask(&mayapy, &scene, None, PathMap::default(), LIMIT).unwrap_err().to_string();
         assert!(error.contains("no licence") && error.contains('3'), "{error}");
         let begun = Instant::now();
         let mayapy = script(folder.path(), "#!/bin/sh\nsleep 600 &\nwait\n");
-        let error = ask(&mayapy, &scene, None, Duration::from_millis(200)).unwrap_err().to_string();
+        let error = ask(&mayapy, &scene, None, PathMap::default(), Duration::from_millis(200))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("did not answer"), "{error}");
         assert!(begun.elapsed() < Duration::from_secs(60));
-        assert!(analyse(&folder.path().join("none.mb"), None).is_err());
+        assert!(analyse(&folder.path().join("none.mb"), None, PathMap::default()).is_err());
     }
 }

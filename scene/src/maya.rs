@@ -9,6 +9,7 @@ mod deep;
 mod edits;
 mod encoding;
 mod facts;
+mod folder_map;
 mod nodes;
 mod paths;
 mod pieces;
@@ -39,6 +40,7 @@ use facts::Facts;
 use paths::Places;
 
 pub use deep::{SCRIPT, read_answer};
+pub use folder_map::FolderMap;
 pub use rewrite::rewrite_paths;
 
 /// Settings, cameras and files of the Maya ASCII scene at `scene`, those of the scenes it references

@@ -15,6 +15,7 @@ use weft_scene::engine::Definition;
 use weft_scene::{Mapped, blender, demo, maya, text_scene};
 
 use super::invalid;
+use super::maya_paths;
 use super::rewrite::{Rewriter, Ways};
 use crate::error::ApiError;
 use crate::mayapy;
@@ -84,7 +85,7 @@ pub fn analyse(
     let mut analysed = match extension.as_str() {
         "blend" => blender::analyse_mapped(scene, scene_name, paths.clone()),
         "ma" if !deep => maya::analyse_mapped(scene, project, paths.clone()),
-        "ma" | "mb" => mayapy::analyse(scene, project),
+        "ma" | "mb" => mayapy::analyse(scene, project, paths.clone()),
         "weft" => demo::analyse(scene),
         _ => text_scene::analyse(scene, engine?)?,
     };
@@ -200,6 +201,16 @@ pub(super) fn gather(inputs: &Inputs<'_>) -> Result<Gathered, ApiError> {
         warnings.push(format!(
             "paths were made to lead to the files that travel in the copies of {rewrites} scene file(s); the files here are unchanged"
         ));
+    }
+    if let Some(map) = rewriter.as_ref().and_then(Rewriter::folder_map) {
+        if let Some(first) = map.left.first() {
+            warnings.push(format!(
+                "{} path(s) in Maya binary scenes won't lead to the files that travel ({first}): no folder leads there; \
+                 save the scenes as Maya ASCII",
+                map.left.len()
+            ));
+        }
+        files.extend(maya_paths::script(&map, scratch)?);
     }
     drop(rewriter);
     let scene = match scene {

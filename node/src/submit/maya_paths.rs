@@ -2,14 +2,24 @@
 //!
 //! Maya looks for what a relative path names in its project, wherever the scene that names it lies; a
 //! job's project is the folder of all files that travel. So the copies name every file by its way
-//! from there.
+//! from there. Binary scenes can't be rewritten; a script beside them tells Maya where their folders are.
 
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
 
+use tempfile::{NamedTempFile, TempPath};
+use weft_protocol::content::TreePath;
 use weft_scene::analysis::{Asset, AssetKind};
+use weft_scene::maya::FolderMap;
 
-use super::collect::canonical;
+use super::collect::{GatheredFile, canonical};
+use super::invalid;
 use super::rewrite::Ways;
+use crate::error::ApiError;
+
+/// Where the script lies in a job's folder: the definition of Maya names that folder.
+const SCRIPT: &str = ".weft-maya/userSetup.py";
 
 /// By the paths as the scenes spell them, those that have to be others.
 pub(super) fn moved<'a>(
@@ -35,6 +45,33 @@ pub(super) fn moved<'a>(
         moved.entry(asset.path.clone()).or_insert(way);
     }
     moved
+}
+
+/// The script that leads Maya to the files of binary scenes, as a file that travels; none where none is needed.
+///
+/// # Errors
+/// Where it can't be written.
+pub(super) fn script(map: &FolderMap, scratch: &Path) -> Result<Option<GatheredFile>, ApiError> {
+    let Some(text) = map.script() else { return Ok(None) };
+    let write = || -> std::io::Result<TempPath> {
+        let mut file = NamedTempFile::new_in(scratch)?;
+        file.write_all(text.as_bytes())?;
+        Ok(file.into_temp_path())
+    };
+    let said = |error: &dyn std::fmt::Display| {
+        invalid(format!(
+            "the map of Maya's folders can't be written: {error}; nothing was submitted"
+        ))
+    };
+    let file = write().map_err(|error| said(&error))?;
+    Ok(Some(GatheredFile {
+        source: file.to_path_buf(),
+        path: TreePath::new(SCRIPT).map_err(|error| said(&error))?,
+        size: text.len() as u64,
+        is_scene: false,
+        frames: None,
+        rewritten: Some(file),
+    }))
 }
 
 /// The way to the file at `place` in the tree; what stands for tiles and frames in the path as it was

@@ -12,6 +12,7 @@ use tempfile::{NamedTempFile, TempPath};
 use weft_protocol::content::TreePath;
 use weft_scene::analysis::{AnalyseError, Analysis};
 use weft_scene::engine::Definition;
+use weft_scene::maya::FolderMap;
 use weft_scene::{Disk, blender, maya, text_scene};
 
 use super::invalid;
@@ -74,7 +75,7 @@ impl<'a> Rewriter<'a> {
             folders: ways.files.keys().filter_map(|file| file.parent()).collect(),
             ways,
             spelled: assets().map(|asset| asset.path.as_str()).collect(),
-            maya: match has_ending(scene, "ma") {
+            maya: match is_maya(scene) {
                 true => maya_paths::moved(assets(), ways),
                 false => BTreeMap::new(),
             },
@@ -110,11 +111,19 @@ impl<'a> Rewriter<'a> {
         Ok((count > 0).then(|| copy.into_temp_path()))
     }
 
+    /// What leads Maya to the files that its binary scenes name, which can't be rewritten; none where none travels.
+    pub(super) fn folder_map(&self) -> Option<FolderMap> {
+        let binary = self.ways.files.keys().any(|file| has_ending(file, "mb"));
+        let paths = || self.maya.iter().map(|(spelled, place)| (spelled.as_str(), place.as_str()));
+        // A cache's folder is there twice, so that one who spells it with a slash is led as well.
+        binary.then(|| FolderMap::new(paths().filter(|(spelled, _)| !spelled.ends_with('/'))))
+    }
+
     fn format(&self, source: &Path) -> Option<Format<'a>> {
         if has_ending(source, "blend") {
             return Some(Format::Blend);
         }
-        if has_ending(source, "ma") && has_ending(self.scene, "ma") {
+        if has_ending(source, "ma") && is_maya(self.scene) {
             return Some(Format::Maya);
         }
         if ["ma", "mb", "weft"].iter().any(|ending| has_ending(source, ending)) {
@@ -176,6 +185,10 @@ impl Format<'_> {
             _ => way,
         }
     }
+}
+
+fn is_maya(scene: &Path) -> bool {
+    has_ending(scene, "ma") || has_ending(scene, "mb")
 }
 
 fn has_ending(path: &Path, ending: &str) -> bool {

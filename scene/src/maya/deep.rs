@@ -15,6 +15,7 @@ use super::{references, scene_info};
 use crate::analysis::{AnalyseError, Analysis, AssetKind};
 use crate::disk::Disk;
 use crate::named_files::Family;
+use crate::path_map::PathMap;
 
 /// The script for Maya's Python: `mayapy SCRIPT SCENE ANSWER`.
 pub const SCRIPT: &str = include_str!("deep.py");
@@ -68,14 +69,15 @@ struct Reference {
     loaded: bool,
 }
 
-/// The analysis of `scene` by what [`SCRIPT`] answered. Which frames read which file of a sequence isn't
-/// asked: every frame may read all of them.
+/// The analysis of `scene` by what [`SCRIPT`] answered, on a machine on which drives and shares of others are
+/// where `paths` says. Which frames read which file of a sequence isn't asked: every frame may read all of them.
 ///
 /// # Errors
 /// `Unsupported` with what Maya said, or if the answer can't be understood.
 pub fn read_answer(
     scene: &Path,
     project: Option<&Path>,
+    paths: PathMap,
     answer: &[u8],
 ) -> Result<Analysis, AnalyseError> {
     let answer: Answer = serde_json::from_slice(answer).map_err(|error| {
@@ -113,16 +115,27 @@ pub fn read_answer(
         closed: true,
         ..of_nodes(listed)
     };
+    let mut warnings = Vec::new();
     for Reference { node, path, loaded } in answer.references {
-        if !loaded {
+        // Maya knows nothing of the places of other machines: what lies there isn't loaded either.
+        let unknown =
+            paths.place(&path).is_some_and(|place| place.is_file()) && !Path::new(&path).exists();
+        if !loaded && !unknown {
             continue;
+        }
+        if !loaded {
+            warnings.push(format!(
+                "Maya could not load {path} (of {node}) here: it is sent, and what it needs in turn was not \
+                 looked for"
+            ));
         }
         let (kind, family) = (AssetKind::Reference, Family::One);
         facts.files.push(FileUse { node, path, kind, family, choice: None });
     }
     let mut analysis = Analysis { scene_info: scene_info(&facts), ..Analysis::default() };
     analysis.warnings.extend(answer.warning.map(|text| format!("Maya, opening the scene: {text}")));
-    let places = Places::new(scene, project, Disk::default());
+    analysis.warnings.extend(warnings);
+    let places = Places::new(scene, project, Disk::mapped(paths));
     references::collect(scene, places, facts, &mut analysis)?;
     Ok(analysis)
 }
@@ -156,7 +169,7 @@ mod tests {
                 {"node": "oldRN", "path": "old.mb", "loaded": false}],
             "warning": null}"#;
         let scene = folder.path().join("shot.mb");
-        let analysis = read_answer(&scene, None, answer.as_bytes()).unwrap();
+        let analysis = read_answer(&scene, None, PathMap::default(), answer.as_bytes()).unwrap();
         let info = &analysis.scene_info;
         assert_eq!(
             (info.renderer.as_str(), info.image_format.as_str(), info.fps, info.own_frames()),
@@ -179,9 +192,31 @@ mod tests {
     }
 
     #[test]
+    fn places_of_other_machines_are_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        for file in ["tex/a.png", "set.mb"] {
+            let file = folder.path().join(file);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "x").unwrap();
+        }
+        let answer = r#"{"version": "2024", "time_unit": "film",
+            "nodes": [{"type": "file", "name": "wood", "files": [["fileTextureName", "P:\\tex\\a.png"]]}],
+            "references": [{"node": "setRN", "path": "P:/set.mb", "loaded": false},
+                {"node": "offRN", "path": "P:/off.mb", "loaded": false}]}"#;
+        let paths = PathMap::new([("P:".to_owned(), folder.path().to_owned())]);
+        let read =
+            read_answer(&folder.path().join("a.mb"), None, paths, answer.as_bytes()).unwrap();
+        let found: Vec<_> = read.assets.iter().map(|a| (a.path.as_str(), a.files.len())).collect();
+        assert_eq!(found, [("P:\\tex\\a.png", 1), ("P:/set.mb", 1)]);
+        assert!(read.missing.is_empty() && read.warnings.iter().any(|text| text.contains("setRN")));
+    }
+
+    #[test]
     fn what_maya_says_is_shown() {
         let told = |answer: &str| {
-            read_answer(Path::new("/a.mb"), None, answer.as_bytes()).unwrap_err().to_string()
+            let answer = answer.as_bytes();
+            let analysed = read_answer(Path::new("/a.mb"), None, PathMap::default(), answer);
+            analysed.unwrap_err().to_string()
         };
         assert!(told("{\"error\": \"File not found\"}").contains("File not found"));
         assert!(told("nonsense").contains("can't be understood"));

@@ -232,6 +232,36 @@ fn maya_scenes_find_what_lies_on_other_machines_drives() {
     assert_eq!(copy("p/Show/set.ma"), set("\"srv/lib/rust.png\""));
 }
 
+/// Nobody but Maya writes binary scenes: a script that goes along tells it where their folders are.
+#[test]
+fn maya_is_told_of_the_folders_that_a_binary_scene_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().canonicalize().unwrap();
+    lay(&base, &["work/shot.mb", "p/tex/wood.png", "work/near.png", "p/tex/Odd.png"]);
+    let scene = base.join("work/shot.mb");
+    let paths = weft_scene::PathMap::new([("P:".to_owned(), base.join("p"))]);
+    let file = |name: &str, path: &str| {
+        format!(r#"{{"type": "file", "name": "{name}", "files": [["fileTextureName", "{path}"]]}}"#)
+    };
+    let answer = format!(
+        r#"{{"version": "2024", "time_unit": "film", "nodes": [{}, {}, {}]}}"#,
+        file("wood", "P:/tex/wood.png"),
+        file("odd", "P:/tex/odd.PNG"),
+        file("near", "work/near.png")
+    );
+    let answer = answer.as_bytes();
+    let analysis = maya::read_answer(&scene, Some(&base), paths, answer).unwrap();
+    assert!(analysis.missing.is_empty(), "{:?}", analysis.missing);
+    let gathered = gather_all(Some(&scene), Some(&analysis), None, &[], Some(&base)).unwrap();
+    let files: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
+    let script = ".weft-maya/userSetup.py";
+    assert_eq!(files, ["p/tex/Odd.png", "p/tex/wood.png", "work/near.png", "work/shot.mb", script]);
+    let said = std::fs::read_to_string(&gathered.files[4].source).unwrap();
+    assert!(said.contains(r#"{"P:/tex":"p/tex"}"#), "{said}");
+    let warned = |warning: &&String| warning.contains("1 path(s)") && warning.contains("odd.PNG");
+    assert_eq!(gathered.warnings.iter().filter(warned).count(), 1, "{:?}", gathered.warnings);
+}
+
 /// What lies on the studio's file server stays there, and the copy of the scene leads to it.
 #[test]
 fn files_in_a_shared_root_are_referred_to() {
