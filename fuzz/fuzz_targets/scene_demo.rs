@@ -1,4 +1,4 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|text: &str| {
-    _ = weft_scene::demo::Scene::parse(text);
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    (weft_tests::decoders::target("scene_demo").feed)(bytes);
 });

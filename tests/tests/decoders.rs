@@ -6,10 +6,13 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use weft_tests::Random;
-use weft_tests::decoders::{TARGETS, mutate, samples, target};
+use weft_tests::decoders::{READERS, TARGETS, Target, mutate, samples, target};
 
 /// How many mutations of its corpus each target gets.
 const MUTATIONS: u64 = 10_000;
+
+/// The same for what reads people's files, which takes longer, much of it to write them.
+const DAMAGED_FILES: u64 = 500;
 
 fn corpus() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus")
@@ -39,11 +42,37 @@ fn every_decoder_has_a_fuzz_target_and_a_corpus() {
     let manifest = std::fs::read_to_string(fuzz.join("Cargo.toml")).unwrap();
     let sampled: BTreeSet<_> = samples().into_iter().map(|(target, ..)| target).collect();
     for target in TARGETS {
+        assert!(sampled.contains(target.name), "{} has no corpus", target.name);
+    }
+    for target in TARGETS.into_iter().chain(READERS) {
         let name = target.name;
-        assert!(sampled.contains(name), "{name} has no corpus");
         assert!(manifest.contains(&format!("name = \"{name}\"\n")), "{name} is in no [[bin]]");
         let source = std::fs::read_to_string(fuzz.join(format!("fuzz_targets/{name}.rs"))).unwrap();
         assert!(source.contains(&format!("\"{name}\"")), "{name}.rs feeds another decoder");
+    }
+}
+
+/// The files in a target's folder.
+fn corpus_of(target: &Target) -> Vec<Vec<u8>> {
+    let files = std::fs::read_dir(corpus().join(target.name)).unwrap();
+    let mut inputs: Vec<_> =
+        files.map(|entry| std::fs::read(entry.unwrap().path()).unwrap()).collect();
+    inputs.sort();
+    inputs
+}
+
+#[test]
+fn the_files_of_the_corpus_and_what_becomes_of_them_are_read_or_refused() {
+    for target in READERS {
+        let inputs = corpus_of(&target);
+        for input in &inputs {
+            assert!((target.feed)(input), "a file of {} is not read", target.name);
+        }
+        let mut random = Random::seeded(11);
+        for _ in 0..DAMAGED_FILES {
+            let input = &inputs[random.below(inputs.len() as u64) as usize];
+            (target.feed)(&mutate(input, &mut random));
+        }
     }
 }
 
@@ -51,11 +80,7 @@ fn every_decoder_has_a_fuzz_target_and_a_corpus() {
 fn the_corpus_and_what_becomes_of_it_is_read_or_refused() {
     let samples = samples();
     for target in TARGETS {
-        let mut inputs: Vec<Vec<u8>> = Vec::new();
-        for entry in std::fs::read_dir(corpus().join(target.name)).unwrap() {
-            inputs.push(std::fs::read(entry.unwrap().path()).unwrap());
-        }
-        inputs.sort();
+        let mut inputs = corpus_of(&target);
         for input in &inputs {
             (target.feed)(input);
         }

@@ -8,6 +8,7 @@ mod mutate;
 /// The daemon's own file, without the daemon: all of libp2p would have to be built for fuzzing.
 #[path = "../../../node/src/transfer/pack.rs"]
 mod pack;
+mod readers;
 mod samples;
 
 use std::fmt::Debug;
@@ -25,6 +26,7 @@ use weft_protocol::wire::{self, control, gossip};
 use weft_store::TABLES;
 
 pub use mutate::mutate;
+pub use readers::READERS;
 pub use samples::samples;
 
 /// A decoder with its checks, which panic where they fail.
@@ -42,11 +44,11 @@ pub struct Target {
 /// When there is none.
 #[must_use]
 pub fn target(name: &str) -> Target {
-    let found = TARGETS.into_iter().find(|target| target.name == name);
+    let found = TARGETS.into_iter().chain(READERS).find(|target| target.name == name);
     found.unwrap_or_else(|| panic!("there is no decoder called '{name}'"))
 }
 
-/// All of them.
+/// All decoders of what is sent or stored; what reads people's files is in [`READERS`].
 pub const TARGETS: [Target; 40] = [
     Target {
         name: "control",
