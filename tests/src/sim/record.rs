@@ -60,6 +60,15 @@ pub struct Record {
     pub entrusted_to_liars: BTreeSet<BlobId>,
     pub(super) asked: BTreeMap<u64, Asked>,
     pub(super) requests: u64,
+    /// Each fact that was on a disk: all disks share its bytes, which take most of a large studio's memory.
+    facts: BTreeMap<FactId, Fact>,
+}
+
+impl Record {
+    /// The same fact, its bytes shared with all who wrote it.
+    pub(super) fn shared(&mut self, fact: Fact) -> Fact {
+        self.facts.entry(fact.id()).or_insert(fact).clone()
+    }
 }
 
 /// What the invariants are told of as it happens.

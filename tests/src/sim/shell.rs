@@ -210,6 +210,7 @@ impl World {
             Some(Planted::TermNotKept) if self.nodes[number].disk.waiting() > 0 => None,
             _ => term,
         };
+        let facts = facts.into_iter().map(|fact| self.record.shared(fact)).collect();
         if self.nodes[number].disk.queue(Write { token, term: kept_term, facts }) {
             self.sync_later(number);
         }
