@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use weft_protocol::fact::Body;
+use weft_protocol::hardware::Needs;
 use weft_protocol::ids::{BlobId, JobId};
-use weft_protocol::job::spec::JobSpec;
+use weft_protocol::job::spec::{AfterTest, JobSpec};
 use weft_protocol::job::status::{Activity, status};
 use weft_protocol::job::task::FrameRun;
 use weft_protocol::machine::Mesh;
@@ -85,8 +86,8 @@ impl Large {
         let until = self.world.now + span;
         while self.world.now < until && self.world.step() {
             for notice in std::mem::take(&mut self.world.notices) {
-                if let Notice::Started { lease, .. } = notice {
-                    *self.starts.entry(lease.attempt.task.frame).or_default() += 1;
+                if let Notice::Begun(attempt) = notice {
+                    *self.starts.entry(attempt.task.frame).or_default() += 1;
                 }
             }
         }
@@ -183,7 +184,8 @@ impl World {
         let step = &mut spec.steps[0];
         step.frames = vec![FrameRun { start: 1, end: frames, step: 1 }];
         (step.tiles, step.frames_per_task) = ((1, 1), together);
-        spec.test_frames = Vec::new();
+        (spec.test_frames, spec.after_test) = (Vec::new(), AfterTest::GoOn);
+        (spec.needs, spec.share) = (Needs::default(), false);
         spec.retries = 3;
         spec.inputs = BlobId([7; 32]);
         spec

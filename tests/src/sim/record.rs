@@ -103,6 +103,8 @@ pub enum Notice {
         /// The term in which it was leased.
         term: u64,
     },
+    /// A process has come to a frame: that for which it was started, or one after it.
+    Begun(AttemptKey),
     /// An attempt's engine was killed.
     Killed {
         /// Where.

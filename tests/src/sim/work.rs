@@ -178,6 +178,7 @@ impl World {
         let half = Input::Progress(attempt, 500);
         self.chore(takes / 2, number, Chore::Tell(Box::new(half)));
         self.nodes[number].runs.insert(attempt, run);
+        self.notices.push(Notice::Begun(attempt));
     }
 
     pub(super) fn engine_ends(&mut self, number: usize, attempt: AttemptKey, run: u64) {
