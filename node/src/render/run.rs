@@ -207,7 +207,7 @@ impl Renderer {
             folder: &self.attempt_folder(&run.name),
             sandbox: &self.inner.sandbox,
             limits: self.limits(&lease),
-            cards: super::visible(&lease.gpus, self.inner.allowed.cards),
+            cards: super::limits::visible(&lease.gpus, self.inner.allowed.cards),
             before,
             timeout: (spec.timeout > 0).then(|| Duration::from_secs(u64::from(spec.timeout))),
             stop: run.stopped.clone(),
