@@ -16,7 +16,7 @@ use weft_scene::{Mapped, blender, demo, maya, text_scene};
 
 use super::invalid;
 use super::maya_paths;
-use super::rewrite::{Rewriter, Ways};
+use super::rewrite::{Rewriter, Ways, has_ending};
 use crate::error::ApiError;
 use crate::mayapy;
 use crate::shared_roots::SharedRoots;
@@ -203,7 +203,9 @@ pub(super) fn gather(inputs: &Inputs<'_>) -> Result<Gathered, ApiError> {
         ));
     }
     if let Some(map) = rewriter.as_ref().and_then(Rewriter::folder_map) {
-        if let Some(first) = map.left.first() {
+        // What a scene in Maya's text format spells is rewritten, and leads there anyhow.
+        let binary = scene.as_ref().is_some_and(|scene| has_ending(scene, "mb"));
+        if let Some(first) = map.left.first().filter(|_| binary) {
             warnings.push(format!(
                 "{} path(s) in Maya binary scenes won't lead to the files that travel ({first}): no folder leads there; \
                  save the scenes as Maya ASCII",

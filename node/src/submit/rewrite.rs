@@ -191,7 +191,7 @@ fn is_maya(scene: &Path) -> bool {
     has_ending(scene, "ma") || has_ending(scene, "mb")
 }
 
-fn has_ending(path: &Path, ending: &str) -> bool {
+pub(super) fn has_ending(path: &Path, ending: &str) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(ending))
 }
 
