@@ -46,7 +46,7 @@ pub(crate) fn words(job: &Job, style: Style) -> String {
             ("each takes", claim(job)),
             ("status", job.status.clone()),
             ("why", job.error_message.clone().unwrap_or_default()),
-            ("waits for", job.waiting_for.clone().unwrap_or_default()),
+            ("waiting", job.waiting_for.clone().unwrap_or_default()),
             ("done", format!("{} of {} frames{failed}", job.frames_done, job.frames_total)),
             ("left", job.eta_seconds.map_or(String::new(), units::duration)),
             (

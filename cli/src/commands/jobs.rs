@@ -34,15 +34,7 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 
 fn words(jobs: &[Job], style: Style, empty: &str) -> String {
     let mut table = Table::new(&[
-        "job",
-        "name",
-        "status",
-        ">done",
-        "left",
-        "cost",
-        "priority",
-        "owner",
-        "waits for",
+        "job", "name", "status", ">done", "left", "cost", "priority", "owner", "waiting",
     ])
     .paint("status", Style::status)
     .paint("job", Style::faint);
@@ -83,7 +75,7 @@ mod tests {
         ]);
         let jobs: Vec<Job> = document::read(&document).unwrap();
         insta::assert_snapshot!(words(&jobs, Style::default(), ""), @r"
-        job         name      status                  done  left        cost                priority  owner    waits for
+        job         name      status                  done  left        cost                priority  owner    waiting
         0123456789  shot_010  rendering  20/100 (1 failed)  5 min 10 s  0.42 of about 2.10  50        ada@ws1
         fedcba9876  shot_020  queued                  0/10                                  50        ada@ws1  the 3 nodes that fit are busy
         ");

@@ -128,7 +128,7 @@ pub(crate) fn show(progress: &mut Progress, job: &Job) {
         notes.push(format!("{} failed", job.frames_failed));
     }
     match &job.waiting_for {
-        Some(what) => notes.push(format!("waits for {what}")),
+        Some(what) => notes.push(format!("waiting: {what}")),
         None => match live::at_work(job) {
             Some(who) => notes.push(who),
             None if job.frames_running > 0 => notes.push(format!("{} running", job.frames_running)),
