@@ -3,7 +3,8 @@
 //!
 //! `cargo bench -p weft-tests --bench large -- [--nodes 1000] [--seconds 120] [--frames 100000] [--together 10]
 //! [--seed 1] [--files] [--strict]`; `--frames 0` renders nothing. Frames leave no files unless `--files` is said: what a
-//! thousand machines know of a hundred thousand files is some 30 GiB, all of it in this process.
+//! thousand machines know of a hundred thousand frames is some 60 GiB without them, all of it in this process;
+//! `--nodes 1000 --frames 25000` takes 17.
 
 use std::time::{Duration, Instant};
 
