@@ -29,18 +29,9 @@ fn words(engine: &str, extension: &str) -> Vec<String> {
         work: "/work".into(),
         inputs: "/in".into(),
         threads: 4,
-        gpus: String::new(),
         name: "shot".into(),
-        format: None,
         camera: (engine != "nuke").then(|| "cam".to_owned()),
-        scene_name: None,
-        view_layer: None,
-        scale: None,
-        views: Vec::new(),
-        tile: None,
-        allow_scripts: false,
-        command: Vec::new(),
-        arguments: Default::default(),
+        ..Invocation::default()
     };
     command(&example(engine), &invocation).unwrap().args
 }

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use super::paths::is_absolute;
+
 /// The script that Maya runs at its start, without its list of folders: see there.
 const SCRIPT: &str = include_str!("folder_map.py");
 
@@ -47,8 +49,7 @@ impl FolderMap {
 /// The folder that a path names, and where that folder is; none where a folder alone doesn't lead there: Maya maps
 /// absolute paths only, and keeps names.
 fn folders<'a>(spelled: &'a str, place: &'a str) -> Option<(&'a str, &'a str)> {
-    let drive = spelled.as_bytes().get(1) == Some(&b':');
-    if !(drive || spelled.starts_with('/')) {
+    if !is_absolute(spelled) {
         return None;
     }
     let split = |path: &'a str| path.rsplit_once('/').unwrap_or(("", path));

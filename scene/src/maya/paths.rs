@@ -101,8 +101,7 @@ impl Places {
         let share = path.starts_with("//");
         let body = if share { &path[2..] } else { path };
         let plain = format!("{}{}", if share { "//" } else { "" }, body.replace("//", "/"));
-        let drive = path.as_bytes().get(1) == Some(&b':');
-        if path.starts_with('/') || drive {
+        if is_absolute(path) {
             candidates.push(PathBuf::from(&plain));
             if let Some(at) = body.rfind("//") {
                 relative_to_project.push(&body[at + 2..]);
@@ -124,6 +123,11 @@ impl Places {
         candidates.retain(|candidate| seen.insert(candidate.clone()));
         candidates
     }
+}
+
+/// Whether a path with slashes counts from a root, on any system: a drive's, a share's or the only one.
+pub(super) fn is_absolute(path: &str) -> bool {
+    path.starts_with('/') || path.as_bytes().get(1) == Some(&b':')
 }
 
 /// The nearest folder with a `workspace.mel`; failing that, the folder that holds `scenes`, if the
