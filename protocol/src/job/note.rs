@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::latest::smaller;
+use super::few::smaller;
 use super::reuse::Key;
 use super::task::TaskKey;
 use crate::ids::{BlobId, JobId, NodeId};

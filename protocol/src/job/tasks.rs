@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::latest::Latest;
+use super::few::Few;
 use super::note::{Note, Noted};
 use super::outcome::{FailureKind, Outcome, OutputFile};
 use super::task::{MAX_FRAMES, TaskKey};
@@ -14,6 +14,8 @@ use crate::time::Unix;
 
 /// The most failures that are kept of one task: more tell nothing new.
 const MAX_FAILURES: usize = 128;
+/// The most results of one task of which more is remembered: as many as are tried in a bad hour.
+const MAX_RESULTS: usize = 16;
 
 /// A result that counts, or did until a higher generation's came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,12 +173,13 @@ pub struct Task {
 /// What most tasks have nothing of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Rare {
-    failures: BTreeMap<FailureKey, Failure>,
+    failures: Few<FailureKey, Failure, MAX_FAILURES>,
     /// Results that another one replaced, or that came second: how long their engines ran, in milliseconds.
-    superseded: BTreeMap<(FailureKey, FactId), u32>,
-    notes: Latest<Noted>,
+    superseded: Few<(FailureKey, FactId), u32, MAX_FAILURES>,
+    /// By the round in which a node made a result, and that node.
+    notes: Few<(u32, NodeId), Noted, MAX_RESULTS>,
     /// What engines warned of while they made results, or failed to.
-    warnings: Latest<Vec<String>>,
+    warnings: Few<(u32, NodeId), Vec<String>, MAX_RESULTS>,
 }
 
 impl Task {
@@ -216,44 +219,44 @@ impl Task {
 
     /// A result that another one replaced, or that came second, and how long its engine ran.
     pub(super) fn supersede(&mut self, key: (FailureKey, FactId), ms: u32) {
-        let superseded = &mut self.rare().superseded;
-        superseded.insert(key, ms);
-        while superseded.len() > MAX_FAILURES {
-            superseded.pop_first();
-        }
+        self.rare().superseded.join(key, |_| ms);
     }
 
     /// Joins a failure. Of two under one name the smaller stays, whichever came first: a node signs two
     /// where two leaders had it try the same.
     pub(super) fn fail(&mut self, key: FailureKey, failure: Failure) {
-        let failures = &mut self.rare().failures;
-        if failures.get(&key).is_none_or(|known| failure.rank() < known.rank()) {
-            failures.insert(key, failure);
-        }
-        while failures.len() > MAX_FAILURES {
-            failures.pop_first();
-        }
+        self.rare().failures.join(key, |known| match known {
+            Some(known) if known.rank() <= failure.rank() => known,
+            _ => failure,
+        });
     }
 
     /// Joins a note.
     pub(super) fn note(&mut self, author: NodeId, note: &Note) {
-        self.rare().notes.join(note.generation, author, |noted| noted.add(note.what));
+        self.rare().notes.join((note.generation, author), |noted| {
+            let mut noted = noted.unwrap_or_default();
+            noted.add(note.what);
+            noted
+        });
     }
 
     /// Joins warnings.
     pub(super) fn warn(&mut self, author: NodeId, warned: &Warned) {
-        let join = |known: &mut Vec<String>| warning::join(known, &warned.texts);
-        self.rare().warnings.join(warned.generation, author, join);
+        self.rare().warnings.join((warned.generation, author), |known| {
+            let mut known = known.unwrap_or_default();
+            warning::join(&mut known, &warned.texts);
+            known
+        });
     }
 
     /// Attempts that failed.
     pub fn failures(&self) -> impl DoubleEndedIterator<Item = (&FailureKey, &Failure)> {
-        self.rare.iter().flat_map(|rare| &rare.failures)
+        self.rare.iter().flat_map(|rare| rare.failures.iter())
     }
 
     /// Results that do not count: by whom, and how long their engines ran, in milliseconds.
     pub(super) fn superseded(&self) -> impl Iterator<Item = (FailureKey, u32)> {
-        let all = self.rare.iter().flat_map(|rare| &rare.superseded);
+        let all = self.rare.iter().flat_map(|rare| rare.superseded.iter());
         all.map(|((key, _), ms)| (*key, *ms))
     }
 
@@ -262,7 +265,7 @@ impl Task {
     pub fn has_ended(&self, generation: u32, attempt: u32, node: &NodeId) -> bool {
         let key = (generation, attempt, *node);
         let done = self.done().is_some_and(|done| done.key().0 == key);
-        let failed = |rare: &Rare| rare.failures.contains_key(&key);
+        let failed = |rare: &Rare| rare.failures.get(&key).is_some();
         done || self.rare.as_deref().is_some_and(failed)
             || self.superseded().any(|(of, _)| of == key)
     }
@@ -270,7 +273,7 @@ impl Task {
     /// The attempts of the round that counts which failed.
     pub fn failures_now(&self) -> impl DoubleEndedIterator<Item = (&FailureKey, &Failure)> {
         let from = (self.generation, 0, NodeId([0; 32]));
-        let later = self.rare.iter().flat_map(move |rare| rare.failures.range(from..));
+        let later = self.rare.iter().flat_map(move |rare| rare.failures.from(&from));
         later.filter(|(key, _)| key.0 == self.generation)
     }
 
@@ -291,7 +294,7 @@ impl Task {
     pub fn noted(&self) -> Noted {
         let noted = self.signed.as_ref().zip(self.rare.as_ref());
         noted
-            .and_then(|(done, rare)| rare.notes.of(done.generation, done.author).copied())
+            .and_then(|(done, rare)| rare.notes.get(&(done.generation, done.author)).copied())
             .unwrap_or_default()
     }
 
@@ -310,7 +313,7 @@ impl Task {
     }
 
     fn warnings_of(&self, generation: u32, author: NodeId) -> &[String] {
-        let known = self.rare.as_ref().and_then(|rare| rare.warnings.of(generation, author));
+        let known = self.rare.as_ref().and_then(|rare| rare.warnings.get(&(generation, author)));
         known.map(Vec::as_slice).unwrap_or_default()
     }
 
