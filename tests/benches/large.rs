@@ -25,7 +25,9 @@ fn main() {
     let mut verdict = Verdict::default();
     let begun = Instant::now();
     let seed = u64::try_from(option("--seed", 1)).unwrap_or(1);
-    let mut studio = Large::found(nodes, seed, given("--files")).expect("a leader that all follow");
+    let unit = Duration::from_millis(option("--unit", 1000) as u64);
+    let studio = Large::found(nodes, seed, given("--files"), unit);
+    let mut studio = studio.expect("a leader that all follow");
     println!(
         "{nodes} machines agree after {:.0} s of their time, {:.0} s of ours; {:.1} GiB",
         studio.now().as_secs_f64(),
@@ -39,13 +41,14 @@ fn main() {
     println!("the leader: {most:.2} KiB/s; {:.0} s of ours so far", begun.elapsed().as_secs_f64());
     if frames > 0 {
         let (frames, together) = (i32::try_from(frames), u32::try_from(together));
-        let rendered = studio.render(frames.expect("few"), together.expect("few"), |ended| {
-            println!(
-                "{ended} ended, {:.0} s of ours, {:.1} GiB",
-                begun.elapsed().as_secs_f64(),
-                gib()
-            );
-        });
+        let rendered =
+            studio.render(frames.expect("few"), together.expect("few"), |ended, over| {
+                println!(
+                    "{ended} ended, {over} machines know it to be over; {:.0} s of ours, {:.1} GiB",
+                    begun.elapsed().as_secs_f64(),
+                    gib()
+                );
+            });
         let job = rendered.expect("a job that ends alike everywhere");
         println!(
             "done {}, failed {} everywhere after {:.0} s; {} facts on a disk; {:.0} s of ours, {:.1} GiB",
@@ -56,7 +59,13 @@ fn main() {
             begun.elapsed().as_secs_f64(),
             gib()
         );
-        verdict.at_most("starts that no failure asked for", f64::from(job.in_vain), 0.0);
+        let (mean, most) = told(&job.traffic, job.took);
+        println!("a machine sent {mean:.2} KiB/s in the mean; who sent most: {most:.2}");
+        println!("second attempts at frames that took long: {}", job.seconds);
+        for frame in job.in_vain.iter().take(5) {
+            println!("{frame}");
+        }
+        verdict.at_most("frames with starts that nothing asked for", job.in_vain.len() as f64, 0.0);
     }
     verdict.end();
 }

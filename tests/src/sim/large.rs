@@ -11,15 +11,15 @@ use weft_protocol::job::status::{Activity, status};
 use weft_protocol::job::task::FrameRun;
 use weft_protocol::machine::Mesh;
 use weft_protocol::replicate::Goods;
+use weft_protocol::schedule::second::LATE_MS;
 
-use super::clock::{Moment, SECOND, micros};
+use super::clock::{MILLI, Moment, SECOND, micros};
 use super::record::Notice;
 use super::run::Setup;
 use super::traffic::Traffic;
 use super::world::World;
 
-/// How long a frame takes on the fastest machine at most, in seconds: the shorter, the less time passes in which
-/// machines only tell each other that they are there.
+/// How many units a frame takes on the fastest machine at most, and half as many at least.
 const LONGEST: u64 = 2;
 /// Frames that were found rendered twice are named up to this number.
 const NAMED: usize = 5;
@@ -27,8 +27,8 @@ const NAMED: usize = 5;
 /// A studio of so many machines, in which nobody fails, lies or does anything that was not asked for.
 pub struct Large {
     world: World,
-    /// How often each frame was started.
-    starts: BTreeMap<i32, u32>,
+    /// When and where each frame was started, and as which attempt.
+    starts: BTreeMap<i32, Vec<(Moment, usize, u32)>>,
 }
 
 /// How a long job went.
@@ -40,22 +40,27 @@ pub struct LongJob {
     pub done: usize,
     /// See `done`.
     pub failed: usize,
-    /// Starts of engines that no failure asked for.
-    pub in_vain: u32,
+    /// Starts of frames that another machine had begun so long ago that a second attempt is meant.
+    pub seconds: usize,
+    /// Frames of which other starts are known that no failure asked for, and all their starts.
+    pub in_vain: Vec<String>,
     /// Facts on a machine's disk.
     pub facts: usize,
+    /// What was sent for it, pictures and files aside.
+    pub traffic: Traffic,
 }
 
 impl Large {
     /// Founds it, and waits until everybody follows one leader and is connected to it. Its frames leave `files`,
-    /// or none.
+    /// or none, and take one to five of a `unit`, by how fast their machine is.
     ///
     /// # Errors
     /// When that takes more than five minutes of the world's time.
-    pub fn found(nodes: usize, seed: u64, files: bool) -> Result<Self, String> {
+    pub fn found(nodes: usize, seed: u64, files: bool, unit: Duration) -> Result<Self, String> {
         let world = World::new(&Setup {
             nodes: nodes..=nodes,
             files,
+            unit,
             mesh: Some(Mesh::default()),
             ..Setup::new(seed)
         });
@@ -86,8 +91,9 @@ impl Large {
         let until = self.world.now + span;
         while self.world.now < until && self.world.step() {
             for notice in std::mem::take(&mut self.world.notices) {
-                if let Notice::Begun(attempt) = notice {
-                    *self.starts.entry(attempt.task.frame).or_default() += 1;
+                if let Notice::Begun { node, attempt } = notice {
+                    let starts = self.starts.entry(attempt.task.frame).or_default();
+                    starts.push((self.world.now, node, attempt.attempt));
                 }
             }
         }
@@ -109,7 +115,8 @@ impl Large {
     }
 
     /// Has a job of so many frames rendered, `together` in one process each; `tell` hears, each ten seconds of the
-    /// world's time, how many are done.
+    /// world's time, how many tasks have ended as the machine tells that it was submitted to, and how many machines
+    /// know the job to be over.
     ///
     /// # Errors
     /// When it isn't over after a day, or machines tell differently of it.
@@ -117,19 +124,20 @@ impl Large {
         &mut self,
         frames: i32,
         together: u32,
-        mut tell: impl FnMut(usize),
+        mut tell: impl FnMut(usize, usize),
     ) -> Result<LongJob, String> {
         let begun = self.world.now;
         self.starts.clear();
+        self.world.traffic.begin(self.world.nodes.len());
         let spec = self.world.long_job(frames, together);
         let job = spec.id();
         self.world.submit_at(0, spec);
         let mut over = BTreeSet::new();
         while over.len() < self.world.nodes.len() {
             self.pass(10 * SECOND);
-            tell(self.counted(job, 0).map_or(0, |(done, failed)| done + failed));
             let waiting = (0..self.world.nodes.len()).filter(|node| !over.contains(node));
             over.extend(waiting.filter(|node| self.is_over(job, *node)).collect::<Vec<_>>());
+            tell(self.counted(job, 0).map_or(0, |(done, failed)| done + failed), over.len());
             if self.world.now > begun + 24 * 3600 * SECOND {
                 return Err(format!("only {} machines know it to be over after a day", over.len()));
             }
@@ -143,23 +151,29 @@ impl Large {
         let machine = self.world.nodes[0].machine.as_ref();
         let known = machine.and_then(|machine| machine.ledger.jobs.get(&job));
         let known = known.ok_or("the job is gone")?;
-        let mut in_vain = 0;
-        let mut named = Vec::new();
+        let (mut seconds, mut in_vain, mut unseen) = (0, Vec::new(), Vec::new());
         for (key, task) in known.tasks() {
-            let starts = self.starts.get(&key.frame).copied().unwrap_or(0);
-            let needed = u32::try_from(task.failures().count()).unwrap_or(0)
-                + u32::from(task.done().is_some());
-            if starts < needed && named.len() < NAMED {
-                named.push(format!("frame {} has {needed} results of {starts}", key.frame));
+            let starts = self.starts.get(&key.frame).map(Vec::as_slice).unwrap_or_default();
+            let needed = task.failures().count() + usize::from(task.done().is_some());
+            if starts.len() < needed {
+                unseen.push(format!("frame {} has {needed} results of {starts:?}", key.frame));
             }
-            in_vain += starts.saturating_sub(needed);
+            let extra = starts.len().saturating_sub(needed);
+            let late = |pair: &&[(Moment, usize, u32)]| pair[1].0 >= pair[0].0 + LATE_MS * MILLI;
+            let late = starts.windows(2).filter(late).count().min(extra);
+            seconds += late;
+            if extra > late {
+                in_vain.push(format!("frame {}: {starts:?}", key.frame));
+            }
         }
-        if !named.is_empty() {
-            return Err(named.join("; "));
+        if !unseen.is_empty() {
+            unseen.truncate(NAMED);
+            return Err(unseen.join("; "));
         }
         let facts = self.world.nodes[0].disk.facts.len();
         let took = Duration::from_micros(self.world.now - begun);
-        Ok(LongJob { took, done, failed, in_vain, facts })
+        let traffic = std::mem::take(&mut self.world.traffic);
+        Ok(LongJob { took, done, failed, seconds, in_vain, facts, traffic })
     }
 
     fn is_over(&self, job: JobId, node: usize) -> bool {

@@ -104,7 +104,12 @@ pub enum Notice {
         term: u64,
     },
     /// A process has come to a frame: that for which it was started, or one after it.
-    Begun(AttemptKey),
+    Begun {
+        /// Where.
+        node: usize,
+        /// Which.
+        attempt: AttemptKey,
+    },
     /// An attempt's engine was killed.
     Killed {
         /// Where.

@@ -26,6 +26,8 @@ pub struct Setup {
     pub planted: Option<Planted>,
     /// Whether frames leave files and logs: what is known of those is most of what a large studio keeps.
     pub files: bool,
+    /// What the length of frames is counted in: seconds, or less where the work is in telling of them.
+    pub unit: Duration,
     /// Whether signatures are real ones.
     pub real_signatures: bool,
     /// Whether the last lines are kept in words.
@@ -45,6 +47,7 @@ impl Setup {
             mesh: None,
             planted: None,
             files: true,
+            unit: Duration::from_secs(1),
             real_signatures: false,
             lines: false,
             print: false,

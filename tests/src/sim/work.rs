@@ -7,7 +7,7 @@ use weft_protocol::machine::Input;
 use weft_protocol::wire::control::{AttemptKey, Lease};
 use weft_protocol::worker::Event;
 
-use super::clock::{MILLI, Moment, SECOND};
+use super::clock::{MILLI, Moment, SECOND, micros};
 use super::node::{Chore, Run};
 use super::planted::Planted;
 use super::record::Notice;
@@ -173,12 +173,12 @@ impl World {
         let longest = self.record.longest.get(&attempt.job).copied().unwrap_or(10).max(2);
         let shortest = (longest / 3).max(1);
         let seconds = shortest + fate(&attempt, 1, None) % (longest - shortest + 1);
-        let takes = seconds * SECOND * self.nodes[number].slowness / 10;
+        let takes = seconds * micros(self.setup.unit) * self.nodes[number].slowness / 10;
         self.chore(takes, number, Chore::EngineEnds(attempt, run.number));
         let half = Input::Progress(attempt, 500);
         self.chore(takes / 2, number, Chore::Tell(Box::new(half)));
         self.nodes[number].runs.insert(attempt, run);
-        self.notices.push(Notice::Begun(attempt));
+        self.notices.push(Notice::Begun { node: number, attempt });
     }
 
     pub(super) fn engine_ends(&mut self, number: usize, attempt: AttemptKey, run: u64) {
@@ -202,7 +202,9 @@ impl World {
             _ if node.disk.full => {
                 (failed(FailureKind::MissingOutput, "its results could not be kept"), None)
             }
-            _ if broken || unlucky => (failed(FailureKind::ExitCode(1), "it broke"), Some(log)),
+            _ if broken || unlucky => {
+                (failed(FailureKind::ExitCode(1), "it broke"), leaves_files.then_some(log))
+            }
             Ok(_) if !leaves_files => (Ending::Done(Vec::new()), None),
             Ok(path) => {
                 let file = OutputFile { path, blob: picture, size: 1, md5: [0; 16], xxh64: 0 };

@@ -104,3 +104,21 @@ fn who_has_lost_a_leader_that_others_see_is_told_where_it_is() {
     assert!(world.nodes[&asks].contacts.contains_key(&leader));
     assert!(dialled(&mut world, asks).contains(&leader));
 }
+
+#[test]
+fn newcomers_are_named_to_everybody_in_a_small_studio_only() {
+    for (others, told) in [(3, 3), (50, 0)] {
+        let (mut world, me) = large(others);
+        let newcomer = world.others(me)[0];
+        let now = world.now;
+        let machine = world.nodes.get_mut(&me).unwrap();
+        machine.connected.extend((0..others).map(id));
+        let advert = machine.adverts.remove(&newcomer).unwrap();
+        let known = vec![(me, vec!["/memory/1".into()])];
+        let hello = Message::Hello { advert: Box::new(advert), claim: None, known };
+        let commands = machine.handle(now, Input::Message(newcomer, hello));
+        let names = |command: &&Command| matches!(command, Command::Send(_, Message::Hello { .. }));
+        assert_eq!(commands.iter().filter(names).count(), told, "{commands:?}");
+        assert!(machine.adverts.contains_key(&newcomer));
+    }
+}
