@@ -209,7 +209,7 @@ impl World {
                         break;
                     }
                     let fails = self.fails.contains(&key.task.frame);
-                    let ending = if fails { failed("it broke") } else { done() };
+                    let ending = if fails { failed("it broke\nhere") } else { done() };
                     let ended = outcome(key.task.frame, key.generation, key.attempt, ending);
                     queue.push_back((me, Input::Ended(key, Box::new(ended))));
                     if fails {
@@ -408,6 +408,24 @@ fn a_failing_frame_is_tried_on_other_nodes_then_retried_alone() {
         .unwrap()
         .clone();
     assert_eq!(task.done().unwrap().generation, 1);
+}
+
+#[test]
+fn of_many_that_fail_alike_only_some_say_at_length_why() {
+    let mut world = World::new(2);
+    world.run(Duration::from_secs(5));
+    world.fails.extend(1..=300);
+    let first = world.all()[0];
+    let (job, _) = world.submit(first, JobSpec { retries: 0, ..spec(300) });
+    world.run(Duration::from_secs(60));
+    assert_eq!(world.statuses(&job), BTreeSet::from([Some(Status::Failed)]));
+    let job = world.nodes[&first].ledger.jobs.get(&job).unwrap();
+    let said: Vec<&str> =
+        job.tasks().flat_map(|(_, task)| task.failures()).map(|(_, f)| &*f.message).collect();
+    let long = said.iter().filter(|said| **said == "it broke\nhere").count();
+    assert_eq!(said.iter().filter(|said| **said == "it broke").count() + long, 300);
+    // What was under way when the hundredth was joined is told in full as well.
+    assert!((100..110).contains(&long), "{long}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::claim::Portion;
 use crate::fact::{Body, Fact, Outcomes};
 use crate::ids::{BlobId, JobId, NodeId};
 use crate::job::note::{Note, Notes};
-use crate::job::outcome::Outcome;
+use crate::job::outcome::{Ending, Outcome};
 use crate::job::reuse;
 use crate::job::status;
 use crate::job::task::TaskKey;
@@ -31,6 +31,9 @@ const MAX_BATCH: usize = 12 * 1024;
 /// How long an outcome waits at most, after others were signed, for those that are about to come; and for how many.
 const TOGETHER: Duration = Duration::from_millis(100);
 const MANY: usize = 64;
+/// Of a job that failed at so many tasks no further failure is told with the end of its log, some two kilobytes. A job of
+/// a hundred thousand frames that fail alike, four times each, would take a gigabyte of every node; the logs are kept.
+const TELLING: usize = 100;
 /// How long a leader may take to confirm an outcome before its worker goes on without.
 const HAND_IN_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -266,6 +269,12 @@ impl Machine {
         holder: Option<NodeId>,
     ) {
         outcome.holders = std::iter::once(self.me).chain(holder).collect();
+        if let Ending::Failed { message, .. } = &mut outcome.ending
+            && let Some(line) = message.find('\n')
+            && self.ledger.jobs.get(&attempt.job).is_some_and(|job| job.has_failed_at(TELLING))
+        {
+            message.truncate(line);
+        }
         let goods = Goods { blobs: outcome.blobs().collect(), ..Goods::default() };
         if holder.is_none() && !goods.blobs.is_empty() {
             self.lonely.push_back((attempt.job, goods));

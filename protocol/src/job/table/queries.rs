@@ -166,6 +166,13 @@ impl Job {
             .filter_map(|position| self.tasks.order().get(*position as usize).copied())
     }
 
+    /// Whether attempts at so many of its tasks failed.
+    #[must_use]
+    pub fn has_failed_at(&self, many: usize) -> bool {
+        let failed = self.tasks.all().filter(|task| task.failures().next().is_some());
+        failed.take(many).count() == many
+    }
+
     /// How many tasks there are, are done, and failed for good.
     #[must_use]
     pub fn counts(&self) -> (usize, usize, usize) {
