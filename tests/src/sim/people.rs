@@ -313,8 +313,6 @@ impl World {
             return;
         }
         let node = self.nodes[victim].id;
-        self.nodes[victim].revoked = true;
-        self.record.stirred = self.now;
         self.trace.say(self.now, || format!("node{number} revokes node{victim}"));
         let body = Body::Revocation(Revocation { node, reason: "it was stolen".into() });
         self.ask(number, None, vec![body], Vec::new(), Goods::default());

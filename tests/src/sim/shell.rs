@@ -258,12 +258,24 @@ impl World {
     pub(super) fn note_commit(&mut self, node: usize, term: Option<u64>, facts: Vec<Fact>) {
         for fact in &facts {
             self.record.born.entry(fact.id()).or_insert(self.now);
-            if let Ok(Some(Body::Removal(removal))) = fact.body() {
-                self.record.removed.entry(removal.job).or_insert(self.now);
+            match fact.body() {
+                Ok(Some(Body::Removal(removal))) => {
+                    self.record.removed.entry(removal.job).or_insert(self.now);
+                }
+                Ok(Some(Body::Revocation(revocation))) => self.revoked(&revocation.node),
+                _ => {}
             }
         }
         if term.is_some() || !facts.is_empty() {
             self.notices.push(Notice::Committed { node, term, facts });
+        }
+    }
+
+    /// A revocation is on a disk: who asks for one of a machine whose disk is full is told that nothing came of it.
+    fn revoked(&mut self, node: &NodeId) {
+        if let Some(victim) = self.node(node).filter(|victim| !self.nodes[*victim].revoked) {
+            self.nodes[victim].revoked = true;
+            self.record.stirred = self.now;
         }
     }
 
