@@ -19,7 +19,7 @@ use crate::time::Time;
 use crate::wire::control::{Advert, AttemptKey, Claimed, Lease, Message, Phase, Report, Standing};
 use crate::worker::MAX_ATTEMPTS;
 use held::Share;
-use leases::{Key, Leases};
+use leases::{Key, Leases, Of};
 
 pub use held::Held;
 
@@ -41,6 +41,9 @@ pub const REPORT_PERIOD: Duration = Duration::from_millis(1000);
 /// How long a job waits for word of stored results before its tasks are handed out: those who seek them
 /// tell with each part that they have brought.
 pub const SEEK: Duration = Duration::from_secs(30);
+/// How often all leases are looked through for what time alone brings about. In a studio of a thousand machines there
+/// are ten thousand and more, and each event would pay for all of them.
+pub const SWEEP: Duration = Duration::from_millis(100);
 /// A node that has not reported for this long gets nothing new.
 pub const SILENT: Duration = Duration::from_millis(3000);
 
@@ -92,6 +95,9 @@ pub struct Leader {
     benched: (Option<u64>, BTreeSet<NodeId>),
     /// How many processes with shares were told of.
     shares: u64,
+    /// Tasks of which outcomes came since leases were looked at.
+    ended: BTreeSet<Key>,
+    next_sweep: Time,
     dirty: bool,
 }
 
@@ -115,6 +121,8 @@ impl Leader {
             adverts: BTreeMap::new(),
             benched: (None, BTreeSet::new()),
             shares: 0,
+            ended: BTreeSet::new(),
+            next_sweep: now,
             dirty: true,
         }
     }
@@ -154,6 +162,12 @@ impl Leader {
 
     /// Facts or nodes changed, or time passed: the next tick plans anew.
     pub fn touch(&mut self) {
+        self.dirty = true;
+    }
+
+    /// What became of an attempt at a task is known now: the next tick plans anew.
+    pub fn outcome(&mut self, job: JobId, task: TaskKey) {
+        self.ended.insert((job, task));
         self.dirty = true;
     }
 
@@ -243,7 +257,7 @@ impl Leader {
             ((attempt.job, attempt.task), (told, alone.unwrap_or(whole)))
         });
         let running: BTreeMap<Key, (Told, bool)> = running.collect();
-        self.end(Some(&from), |key, held| {
+        self.end(Of::Node(&from), |key, held| {
             let untaken = held.seq > report.assigned && now.since(held.granted) < UNTAKEN;
             !running.contains_key(key) && !untaken
         });
@@ -272,13 +286,12 @@ impl Leader {
     /// A node is dead, or left: what it held is free.
     pub fn lose(&mut self, node: &NodeId) {
         self.workers.remove(node);
-        self.end(Some(node), |_, _| true);
+        self.end(Of::Node(node), |_, _| true);
         self.dirty = true;
     }
 
-    /// Ends leases that are over, of one node or of all. Where a first attempt ends, the second is the one that
-    /// is left.
-    fn end(&mut self, of: Option<&NodeId>, over: impl Fn(&Key, &Held) -> bool) {
+    /// Ends leases that are over. Where a first attempt ends, the second is the one that is left.
+    fn end(&mut self, of: Of<'_>, over: impl Fn(&Key, &Held) -> bool) {
         let ended = self.leases.end(of, &over);
         if self.seconds.end(of, &over) | ended {
             self.dirty = true;
@@ -293,10 +306,13 @@ impl Leader {
     }
 
     /// Ends leases whose holders are silent, and those of attempts that have ended. What another
-    /// attempt has done meanwhile stays leased until its holder has let go of it: it is busy until then.
-    fn expire(&mut self, now: Time, jobs: &Jobs) {
+    /// attempt has done meanwhile stays leased until its holder has let go of it: it is busy until then. Between
+    /// two sweeps only those are looked at of whose tasks outcomes came.
+    fn expire(&mut self, now: Time, sweep: bool, jobs: &Jobs) {
         let (since, workers) = (self.since, std::mem::take(&mut self.workers));
-        self.end(None, |(job, task), held| {
+        let ended = std::mem::take(&mut self.ended);
+        let of = if sweep { Of::Everybody } else { Of::Tasks(&ended) };
+        self.end(of, |(job, task), held| {
             let seen = workers.get(&held.node).and_then(|worker| worker.last_report);
             let silent = now.since(seen.unwrap_or(since).max(held.granted)) >= LEASE;
             let AttemptKey { generation, attempt, .. } = held.attempt;
@@ -324,7 +340,11 @@ impl Leader {
         alive: &BTreeSet<NodeId>,
     ) -> Vec<(NodeId, Message)> {
         let jobs = &ledger.jobs;
-        self.expire(now, jobs);
+        let sweep = now >= self.next_sweep;
+        if sweep {
+            self.next_sweep = now + SWEEP;
+        }
+        self.expire(now, sweep, jobs);
         self.sought.retain(|_, (told, _)| now.since(*told) < SEEK);
         let reported = |node: &NodeId| {
             self.workers.get(node).is_some_and(|worker| worker.last_report.is_some())
@@ -337,9 +357,11 @@ impl Leader {
             return Vec::new();
         }
         self.dirty = false;
-        let view = self.view(now, ledger, adverts, alive);
+        let view = self.view(now, sweep, ledger, adverts, alive);
         let plan = plan(&view, jobs);
         self.views.1 = view.nodes;
+        self.leases.give_back(view.leased);
+        self.seconds.give_back(view.seconds);
         self.served = view.served;
         let mut turn = self.served.values().copied().max().unwrap_or(0);
         self.waiting = plan.waiting;

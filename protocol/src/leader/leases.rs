@@ -15,11 +15,27 @@ pub(super) struct Leases {
     all: BTreeMap<Key, Held>,
     /// What each node holds: who reports is looked at alone, of a thousand.
     by_node: BTreeMap<NodeId, BTreeSet<Key>>,
+    /// Who holds what of each job, as the scheduler is shown it.
+    by_job: ByJob,
+}
+
+/// The tasks of each job that are leased, and to whom.
+pub(super) type ByJob = BTreeMap<JobId, BTreeMap<TaskKey, NodeId>>;
+
+/// Which leases are looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Of<'a> {
+    /// All.
+    Everybody,
+    /// Those of a node.
+    Node(&'a NodeId),
+    /// Those for some tasks.
+    Tasks(&'a BTreeSet<Key>),
 }
 
 impl Leases {
     pub(super) const fn new() -> Self {
-        Self { all: BTreeMap::new(), by_node: BTreeMap::new() }
+        Self { all: BTreeMap::new(), by_node: BTreeMap::new(), by_job: BTreeMap::new() }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Key, &Held)> {
@@ -52,6 +68,7 @@ impl Leases {
     pub(super) fn insert(&mut self, key: Key, held: Held) {
         self.remove(&key);
         self.by_node.entry(held.node).or_default().insert(key);
+        self.by_job.entry(key.0).or_default().insert(key.1, held.node);
         self.all.insert(key, held);
     }
 
@@ -63,17 +80,35 @@ impl Leases {
                 self.by_node.remove(&held.node);
             }
         }
+        if let Some(tasks) = self.by_job.get_mut(&key.0) {
+            tasks.remove(&key.1);
+            if tasks.is_empty() {
+                self.by_job.remove(&key.0);
+            }
+        }
         Some(held)
     }
 
-    /// Ends those that are `over`, of one node or of all; says whether there were any.
-    pub(super) fn end(&mut self, of: Option<&NodeId>, over: impl Fn(&Key, &Held) -> bool) -> bool {
+    /// Who holds what of each job: to be given back before anything else is asked or changed.
+    pub(super) fn lend(&mut self) -> ByJob {
+        std::mem::take(&mut self.by_job)
+    }
+
+    /// Takes back what was lent.
+    pub(super) fn give_back(&mut self, by_job: ByJob) {
+        self.by_job = by_job;
+    }
+
+    /// Ends those that are `over`; says whether there were any.
+    pub(super) fn end(&mut self, of: Of<'_>, over: impl Fn(&Key, &Held) -> bool) -> bool {
+        let over = |key: &Key| self.all.get(key).is_some_and(|held| over(key, held));
         let ended: Vec<Key> = match of {
-            Some(node) => {
+            Of::Everybody => self.all.keys().filter(|key| over(key)).copied().collect(),
+            Of::Node(node) => {
                 let keys = self.by_node.get(node).into_iter().flatten();
-                keys.filter(|key| over(key, &self.all[*key])).copied().collect()
+                keys.filter(|key| over(key)).copied().collect()
             }
-            None => self.all.iter().filter(|(k, held)| over(k, held)).map(|(k, _)| *k).collect(),
+            Of::Tasks(keys) => keys.iter().filter(|key| over(key)).copied().collect(),
         };
         for key in &ended {
             self.remove(key);
@@ -97,8 +132,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_a_node_holds_is_what_all_leases_tell(
-            steps in prop::collection::vec((0..4_u8, 0..8_i32, 0..4_u8), 0..60),
+        fn what_nodes_hold_and_jobs_have_out_is_what_all_leases_tell(
+            steps in prop::collection::vec((0..4_u8, 0..8_i32, 0..5_u8), 0..60),
         ) {
             let mut leases = Leases::new();
             for (node, frame, what) in steps {
@@ -108,10 +143,22 @@ mod tests {
                     1 => {
                         let some = leases.of_node(&new.node).any(|h| h.attempt.task.frame <= frame);
                         let over = |_: &Key, held: &Held| held.attempt.task.frame <= frame;
-                        prop_assert_eq!(leases.end(Some(&new.node), over), some);
+                        prop_assert_eq!(leases.end(Of::Node(&new.node), over), some);
+                    }
+                    2 => {
+                        let is_there = leases.contains(&key);
+                        let keys = BTreeSet::from([key, held(node, 9).0]);
+                        prop_assert_eq!(leases.end(Of::Tasks(&keys), |_, _| true), is_there);
                     }
                     _ => leases.insert(key, new),
                 }
+                let mut by_job = ByJob::new();
+                for ((job, task), held) in leases.iter() {
+                    by_job.entry(*job).or_default().insert(*task, held.node);
+                }
+                let lent = leases.lend();
+                prop_assert_eq!(&lent, &by_job);
+                leases.give_back(lent);
                 for node in 0..4 {
                     let node = NodeId([node; 32]);
                     let of: Vec<&Held> = leases.of_node(&node).collect();
@@ -121,8 +168,9 @@ mod tests {
                 }
             }
             let some = leases.iter().next().is_some();
-            prop_assert_eq!(leases.end(None, |_, _| true), some);
+            prop_assert_eq!(leases.end(Of::Everybody, |_, _| true), some);
             prop_assert!(leases.by_node.is_empty() && leases.all.is_empty());
+            prop_assert!(leases.by_job.is_empty());
         }
     }
 }

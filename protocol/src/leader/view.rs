@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Leader;
 use super::held::{Held, Share, Shares};
+use super::leases::Key;
 use crate::claim::Portion;
 use crate::ids::NodeId;
 use crate::job::trouble::benched;
@@ -18,9 +19,15 @@ impl Leader {
     /// attempts.
     fn claimed(&self) -> (BTreeSet<NodeId>, Shares) {
         let (mut busy, mut shares) = (BTreeSet::new(), Shares::new());
+        // Mostly the next lease is for the next frame of the same run.
+        let mut last = None;
         for held in self.leases() {
             match &held.share {
-                None => _ = busy.insert(held.node),
+                None if last == Some(held.node) => {}
+                None => {
+                    busy.insert(held.node);
+                    last = Some(held.node);
+                }
                 Some(share) => {
                     let of = shares.entry(held.node).or_default();
                     of.insert(share.number, (held.attempt, Arc::clone(share)));
@@ -42,10 +49,11 @@ impl Leader {
         shares.into_values().fold(has, |left, claim| left.without(claim))
     }
 
-    /// What the scheduler sees.
+    /// What the scheduler sees; of attempts that may be late only with each `sweep`. Who holds what is lent.
     pub(super) fn view(
         &mut self,
         now: Time,
+        sweep: bool,
         ledger: &Ledger,
         adverts: &BTreeMap<NodeId, Advert>,
         alive: &BTreeSet<NodeId>,
@@ -122,19 +130,21 @@ impl Leader {
             view.processes.extend(shares.into_values().map(process));
         }
         view.sought = self.sought.iter().map(|(job, (_, tasks))| (*job, tasks.clone())).collect();
-        for ((job, task), held) in self.leases.iter() {
-            view.leased.entry(*job).or_default().insert(*task, held.node);
-            let Held { node, attempt, phase, rendering, .. } = *held;
-            let doubled = self.seconds.contains(&(*job, *task))
-                || self.doubled.contains(&(*job, *task, attempt.generation));
-            if let (Phase::Rendering(progress), Some(since), false) = (phase, rendering, doubled) {
-                let elapsed = u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX);
-                view.rendering.push(Rendering { node, attempt, elapsed, progress });
-            }
+        if sweep {
+            view.rendering = self.leases.iter().filter_map(|of| self.rendering(now, of)).collect();
         }
-        for ((job, task), held) in self.seconds.iter() {
-            view.seconds.entry(*job).or_default().insert(*task, held.node);
-        }
+        (view.leased, view.seconds) = (self.leases.lend(), self.seconds.lend());
         view
+    }
+
+    /// An attempt that renders, at a task of which no second was made.
+    fn rendering(&self, now: Time, (key, held): (&Key, &Held)) -> Option<Rendering> {
+        let Held { node, attempt, phase: Phase::Rendering(progress), rendering, .. } = *held else {
+            return None;
+        };
+        let elapsed = u64::try_from(now.since(rendering?).as_millis()).unwrap_or(u64::MAX);
+        let doubled = self.seconds.contains(key)
+            || self.doubled.contains(&(key.0, key.1, attempt.generation));
+        (!doubled).then_some(Rendering { node, attempt, elapsed, progress })
     }
 }

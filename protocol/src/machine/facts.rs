@@ -207,6 +207,7 @@ impl Machine {
             self.out.push(Command::Changed(job));
             if let Some(leader) = &mut self.leader {
                 leader.touch();
+                applied.outcomes.iter().for_each(|task| leader.outcome(job, *task));
             }
             // Only these bring tasks that were not there before.
             if matches!(fact.kind(), Kind::SPEC | Kind::CONTROL) {
