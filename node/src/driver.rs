@@ -21,6 +21,8 @@ use crate::shared::Shared;
 
 /// The name under which the highest term is kept in the catalog.
 pub(crate) const TERM: &str = "term";
+/// How much of what happened goes into the machine at once: whoever asks it something waits for so much.
+const AT_ONCE: usize = 64;
 /// How often nodes that are known and not connected are dialled.
 const REDIAL: Duration = Duration::from_secs(2);
 
@@ -61,6 +63,7 @@ impl Driver {
         self.obey(commands).await;
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut happened, mut told) = (Vec::new(), Vec::new());
         loop {
             tokio::select! {
                 _ = ticks.tick() => {
@@ -69,20 +72,29 @@ impl Driver {
                     self.tell_clock().await;
                     self.dial();
                 }
-                input = inputs.recv() => match input {
-                    Some(input) => self.step(input).await,
-                    None => return,
+                count = inputs.recv_many(&mut happened, AT_ONCE) => match count {
+                    0 => return,
+                    _ => self.steps(happened.drain(..)).await,
                 },
-                told = news.recv() => match told {
-                    Some(told) => self.take_news(told).await,
-                    None => return,
+                count = news.recv_many(&mut told, AT_ONCE) => match count {
+                    0 => return,
+                    _ => {
+                        // Some of it asks the machine: that must not wait for itself.
+                        let news: Vec<Input> =
+                            told.drain(..).map(|told| heard(&self.node, told)).collect();
+                        self.steps(news).await;
+                    }
                 },
             }
         }
     }
 
     async fn step(&mut self, input: Input) {
-        let commands = self.node.handle(input);
+        self.steps([input]).await;
+    }
+
+    async fn steps(&mut self, inputs: impl IntoIterator<Item = Input>) {
+        let commands = self.node.handle(inputs);
         self.obey(commands).await;
     }
 
@@ -107,27 +119,6 @@ impl Driver {
         if now >= self.next_clock {
             self.next_clock = now + clocks::PERIOD;
             self.step(Input::Clock(unix_now())).await;
-        }
-    }
-
-    async fn take_news(&mut self, news: News) {
-        match news {
-            News::Message(from, message) => self.step(Input::Message(from, message)).await,
-            News::Swarm(SwarmNews::Connected(chain)) => {
-                tracing::info!(peer = %chain.leaf.statement.name, node = %chain.leaf.statement.subject.short(), "connected");
-                self.step(Input::Connected(chain)).await;
-            }
-            News::Swarm(SwarmNews::Disconnected(node)) => {
-                tracing::info!(node = %node.short(), "disconnected");
-                self.step(Input::Disconnected(node)).await;
-            }
-            News::Swarm(SwarmNews::Gossip(from, message)) => {
-                self.step(Input::Gossip(from, message)).await;
-            }
-            News::Swarm(SwarmNews::Listening(address)) => {
-                let advert = self.node.listening(address);
-                self.step(Input::Advert(Box::new(advert))).await;
-            }
         }
     }
 
@@ -234,6 +225,25 @@ impl Driver {
         self.next_dial = now + REDIAL;
         for (node, addresses) in self.node.contacts() {
             self.node.dial(node, &addresses);
+        }
+    }
+}
+
+/// What the network tells, as the machine takes it.
+fn heard(node: &Shared, told: News) -> Input {
+    match told {
+        News::Message(from, message) => Input::Message(from, message),
+        News::Swarm(SwarmNews::Connected(chain)) => {
+            tracing::info!(peer = %chain.leaf.statement.name, node = %chain.leaf.statement.subject.short(), "connected");
+            Input::Connected(chain)
+        }
+        News::Swarm(SwarmNews::Disconnected(node)) => {
+            tracing::info!(node = %node.short(), "disconnected");
+            Input::Disconnected(node)
+        }
+        News::Swarm(SwarmNews::Gossip(from, message)) => Input::Gossip(from, message),
+        News::Swarm(SwarmNews::Listening(address)) => {
+            Input::Advert(Box::new(node.listening(address)))
         }
     }
 }

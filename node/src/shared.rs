@@ -103,9 +103,9 @@ impl Shared {
         self.state.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn handle(&self, input: Input) -> Vec<Command> {
+    pub(crate) fn handle(&self, inputs: impl IntoIterator<Item = Input>) -> Vec<Command> {
         let now = self.state.clock.now();
-        self.machine().handle(now, input)
+        self.machine().handle_all(now, inputs)
     }
 
     /// The time on this node's own clock.

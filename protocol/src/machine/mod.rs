@@ -257,6 +257,32 @@ impl Machine {
 
     /// Takes in what happened, and says what to do about it.
     pub fn handle(&mut self, now: Time, input: Input) -> Vec<Command> {
+        self.handle_all(now, [input])
+    }
+
+    /// Takes in all that happened since the last time, in its order. To plan takes a leader of a thousand machines
+    /// some milliseconds: the more comes to it meanwhile, the more is planned at once.
+    pub fn handle_all(
+        &mut self,
+        now: Time,
+        inputs: impl IntoIterator<Item = Input>,
+    ) -> Vec<Command> {
+        for input in inputs {
+            self.take(now, input);
+        }
+        self.sign_outcomes(now);
+        // What this node sends itself arrives at once, and what changed by it is planned at once.
+        loop {
+            self.lead(now);
+            let Some(message) = self.loopback.pop_front() else {
+                break;
+            };
+            self.message(now, self.me, message);
+        }
+        std::mem::take(&mut self.out)
+    }
+
+    fn take(&mut self, now: Time, input: Input) {
         match input {
             Input::Tick => self.tick(now),
             Input::Connected(chain) => self.connect(now, &chain),
@@ -306,16 +332,6 @@ impl Machine {
             Input::Undone(attempts) => self.undone(now, &attempts),
             Input::Stored(from, token, stored) => self.stored(from, token, stored),
         }
-        self.sign_outcomes(now);
-        // What this node sends itself arrives at once, and what changed by it is planned at once.
-        loop {
-            self.lead(now);
-            let Some(message) = self.loopback.pop_front() else {
-                break;
-            };
-            self.message(now, self.me, message);
-        }
-        std::mem::take(&mut self.out)
     }
 
     fn token(&mut self) -> u64 {

@@ -239,17 +239,15 @@ impl World {
             let facts = writes.iter().flat_map(|write| write.facts.clone()).collect();
             self.note_commit(number, term, facts);
         }
+        // As the daemon's driver does: what happened at once goes in at once.
+        let inputs = writes.iter().map(|write| match good {
+            true => Input::Written(write.token),
+            false => Input::WriteFailed(write.token, "there is no space left".into()),
+        });
         let life = self.nodes[number].life;
-        for write in writes {
-            if self.nodes[number].life != life {
-                return;
-            }
-            let input = match good {
-                true => Input::Written(write.token),
-                false => Input::WriteFailed(write.token, "there is no space left".into()),
-            };
-            self.tell(number, input);
-            if good {
+        self.tell_all(number, inputs.collect());
+        if good && self.nodes[number].life == life {
+            for write in writes {
                 self.plant_after_join(number, &write.facts);
             }
         }

@@ -296,10 +296,15 @@ impl World {
 
     /// Something happens to a machine.
     pub(super) fn tell(&mut self, number: usize, input: Input) {
+        self.tell_all(number, vec![input]);
+    }
+
+    /// Several things happen to a machine before it comes to look.
+    pub(super) fn tell_all(&mut self, number: usize, inputs: Vec<Input>) {
         let node = &mut self.nodes[number];
         let now = node.clock.now(self.now);
         let Some(machine) = &mut node.machine else { return };
-        let commands = machine.handle(now, input);
+        let commands = machine.handle_all(now, inputs);
         self.obey(number, commands);
     }
 
