@@ -19,7 +19,7 @@ use crate::time::Time;
 use crate::wire::control::{Advert, AttemptKey, Claimed, Lease, Message, Phase, Report, Standing};
 use crate::worker::MAX_ATTEMPTS;
 use held::Share;
-use leases::{Key, Leases, Of};
+use leases::{Key, Leases};
 
 pub use held::Held;
 
@@ -95,8 +95,8 @@ pub struct Leader {
     benched: (Option<u64>, BTreeSet<NodeId>),
     /// How many processes with shares were told of.
     shares: u64,
-    /// Tasks of which outcomes came since leases were looked at.
-    ended: BTreeSet<Key>,
+    /// Nodes of which outcomes came since leases were looked at.
+    told_outcomes: BTreeSet<NodeId>,
     next_sweep: Time,
     dirty: bool,
 }
@@ -121,7 +121,7 @@ impl Leader {
             adverts: BTreeMap::new(),
             benched: (None, BTreeSet::new()),
             shares: 0,
-            ended: BTreeSet::new(),
+            told_outcomes: BTreeSet::new(),
             next_sweep: now,
             dirty: true,
         }
@@ -165,9 +165,9 @@ impl Leader {
         self.dirty = true;
     }
 
-    /// What became of an attempt at a task is known now: the next tick plans anew.
-    pub fn outcome(&mut self, job: JobId, task: TaskKey) {
-        self.ended.insert((job, task));
+    /// What became of a node's attempts is known now, by its own word: the next tick plans anew.
+    pub fn outcomes(&mut self, author: NodeId) {
+        self.told_outcomes.insert(author);
         self.dirty = true;
     }
 
@@ -257,7 +257,7 @@ impl Leader {
             ((attempt.job, attempt.task), (told, alone.unwrap_or(whole)))
         });
         let running: BTreeMap<Key, (Told, bool)> = running.collect();
-        self.end(Of::Node(&from), |key, held| {
+        self.end(Some(&from), |key, held| {
             let untaken = held.seq > report.assigned && now.since(held.granted) < UNTAKEN;
             !running.contains_key(key) && !untaken
         });
@@ -286,12 +286,13 @@ impl Leader {
     /// A node is dead, or left: what it held is free.
     pub fn lose(&mut self, node: &NodeId) {
         self.workers.remove(node);
-        self.end(Of::Node(node), |_, _| true);
+        self.end(Some(node), |_, _| true);
         self.dirty = true;
     }
 
-    /// Ends leases that are over. Where a first attempt ends, the second is the one that is left.
-    fn end(&mut self, of: Of<'_>, over: impl Fn(&Key, &Held) -> bool) {
+    /// Ends leases that are over, of one node or of all. Where a first attempt ends, the second is the one that
+    /// is left.
+    fn end(&mut self, of: Option<&NodeId>, over: impl Fn(&Key, &Held) -> bool) {
         let ended = self.leases.end(of, &over);
         if self.seconds.end(of, &over) | ended {
             self.dirty = true;
@@ -307,19 +308,23 @@ impl Leader {
 
     /// Ends leases whose holders are silent, and those of attempts that have ended. What another
     /// attempt has done meanwhile stays leased until its holder has let go of it: it is busy until then. Between
-    /// two sweeps only those are looked at of whose tasks outcomes came.
+    /// two sweeps only those are looked at of whose holders outcomes came.
     fn expire(&mut self, now: Time, sweep: bool, jobs: &Jobs) {
         let (since, workers) = (self.since, std::mem::take(&mut self.workers));
-        let ended = std::mem::take(&mut self.ended);
-        let of = if sweep { Of::Everybody } else { Of::Tasks(&ended) };
-        self.end(of, |(job, task), held| {
+        let told = std::mem::take(&mut self.told_outcomes);
+        let over = |(job, task): &Key, held: &Held| {
             let seen = workers.get(&held.node).and_then(|worker| worker.last_report);
             let silent = now.since(seen.unwrap_or(since).max(held.granted)) >= LEASE;
             let AttemptKey { generation, attempt, .. } = held.attempt;
             let task = jobs.get(job).and_then(|job| job.task(task));
             let over = task.is_none_or(|task| task.has_ended(generation, attempt, &held.node));
             silent || over
-        });
+        };
+        if sweep {
+            self.end(None, over);
+        } else {
+            told.iter().for_each(|node| self.end(Some(node), over));
+        }
         self.workers = workers;
         self.doubled.retain(|(job, task, generation)| {
             let job = jobs.get(job);

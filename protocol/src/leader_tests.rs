@@ -62,7 +62,7 @@ impl World {
         let outcomes = vec![outcome(frame, 0, 1, done())];
         let body = Body::Outcomes(Outcomes { job: self.job, outcomes });
         self.ledger.jobs.apply(fact(100 + u64::from(frame.unsigned_abs())), node(1), &body);
-        self.leader.outcome(self.job, TaskKey::frame(frame));
+        self.leader.outcomes(node(1));
     }
 }
 

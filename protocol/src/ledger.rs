@@ -6,7 +6,6 @@ use crate::certificate::{Chain, Role, Statement};
 use crate::fact::{Body, Fact};
 use crate::ids::{FactId, JobId, NodeId, StudioId};
 use crate::job::table::Jobs;
-use crate::job::task::TaskKey;
 use crate::settings::Settings;
 use crate::sign::Verifier;
 
@@ -102,8 +101,6 @@ pub struct Applied {
     pub revoked: Option<NodeId>,
     /// Whether it set something.
     pub set: bool,
-    /// The tasks of that job of which it tells outcomes.
-    pub outcomes: Vec<TaskKey>,
 }
 
 impl Ledger {
@@ -235,9 +232,6 @@ impl Ledger {
                     self.ids.remove(obsolete);
                 }
                 self.by_job.insert(removal.job, BTreeSet::from([id]));
-            }
-            Body::Outcomes(outcomes) => {
-                applied.outcomes = outcomes.outcomes.iter().map(|outcome| outcome.task).collect();
             }
             _ => {}
         }

@@ -243,7 +243,7 @@ impl Studio {
         let job: JobId = attempt.job;
         let body = Body::Outcomes(Outcomes { job, outcomes: vec![outcome] });
         self.ledger.apply(&Fact::sign(&STUDIO, &body, &As(who)));
-        self.leader.outcome(job, attempt.task);
+        self.leader.outcomes(who);
         self.report(who);
         self.tick()
     }

@@ -206,8 +206,10 @@ impl Machine {
         if let Some(job) = applied.job {
             self.out.push(Command::Changed(job));
             if let Some(leader) = &mut self.leader {
-                leader.touch();
-                applied.outcomes.iter().for_each(|task| leader.outcome(job, *task));
+                match fact.kind() {
+                    Kind::OUTCOMES => leader.outcomes(fact.author()),
+                    _ => leader.touch(),
+                }
             }
             // Only these bring tasks that were not there before.
             if matches!(fact.kind(), Kind::SPEC | Kind::CONTROL) {
