@@ -46,11 +46,6 @@ impl<K: Ord, V, const MOST: usize> Few<K, V, MOST> {
     }
 }
 
-/// The smaller of what was known and what is new: whichever came first, it is the same.
-pub(super) fn smaller<T: Ord + Copy>(known: &mut Option<T>, new: T) {
-    *known = Some(known.map_or(new, |known| known.min(new)));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

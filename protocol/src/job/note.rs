@@ -3,7 +3,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::few::smaller;
 use super::reuse::Key;
 use super::task::TaskKey;
 use crate::ids::{BlobId, JobId, NodeId};
@@ -82,4 +81,9 @@ impl Noted {
             What::Compared(comparison) => smaller(&mut self.compared, comparison),
         }
     }
+}
+
+/// The smaller of what was known and what is new: whichever came first, it is the same.
+fn smaller<T: Ord + Copy>(known: &mut Option<T>, new: T) {
+    *known = Some(known.map_or(new, |known| known.min(new)));
 }
