@@ -6,6 +6,7 @@ mod clock;
 mod disk;
 mod event;
 mod faults;
+mod fetch;
 mod keys;
 mod large;
 mod liar;

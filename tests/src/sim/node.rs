@@ -215,7 +215,7 @@ pub(super) enum Chore {
     /// An engine ends.
     EngineEnds(AttemptKey, u64),
     /// Blobs for a peer have come, or not.
-    Fetched(Box<super::shell::Fetch>),
+    Fetched(Box<super::fetch::Fetch>),
     /// Facts are read and sent.
     SendFacts(usize, Vec<weft_protocol::ids::FactId>),
     /// Facts that mean nothing any more are deleted.

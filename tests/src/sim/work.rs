@@ -8,10 +8,10 @@ use weft_protocol::wire::control::{AttemptKey, Lease};
 use weft_protocol::worker::Event;
 
 use super::clock::{MILLI, Moment, SECOND, micros};
+use super::fetch::{Fetch, Purpose};
 use super::node::{Chore, Run};
 use super::planted::Planted;
 use super::record::Notice;
-use super::shell::{Fetch, Purpose};
 use super::world::World;
 
 /// How often a job's inputs are sought before an attempt fails, and how long apart, as in the daemon.
