@@ -2,9 +2,9 @@
 //! while nothing happens, and a job of a hundred thousand frames. Prints how long that took and how much memory.
 //!
 //! `cargo bench -p weft-tests --bench large -- [--nodes 1000] [--seconds 120] [--frames 100000] [--together 10]
-//! [--seed 1] [--files] [--strict]`; `--frames 0` renders nothing. Frames leave no files unless `--files` is said: what a
-//! thousand machines know of a hundred thousand frames is some 60 GiB without them, all of it in this process;
-//! `--nodes 1000 --frames 25000` takes 17.
+//! [--unit 1000] [--seed 1] [--files] [--strict]`; `--frames 0` renders nothing. A frame takes one to five units of so
+//! many milliseconds. Frames leave no files unless `--files` is said: what a thousand machines know of a hundred thousand
+//! is all in this process, some 60 GiB where each ends alone, and 20 where several end together (`--unit 1`).
 
 use std::time::{Duration, Instant};
 
