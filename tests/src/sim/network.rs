@@ -38,9 +38,20 @@ impl Way {
         (0..copies).map(|_| self.arrival(now, random)).collect()
     }
 
-    fn arrival(&mut self, now: Moment, random: &mut Random) -> Moment {
+    /// When gossip that is passed on at `when` arrives, if it does. Who passes it on is told of at once, and sends it
+    /// when it has come there: what is sent over this way until then must not wait for it.
+    pub(super) fn passes(&self, when: Moment, random: &mut Random) -> Option<Moment> {
+        let lost = self.cut || random.next() % 10_000 < self.loss;
+        (!lost).then(|| when + self.takes(random))
+    }
+
+    fn takes(&self, random: &mut Random) -> Moment {
         let (least, most) = self.delay;
-        let mut at = now + least + random.next() % (most - least + 1);
+        least + random.next() % (most - least + 1)
+    }
+
+    fn arrival(&mut self, now: Moment, random: &mut Random) -> Moment {
+        let mut at = now + self.takes(random);
         if !self.jumbled {
             at = at.max(self.last + 1);
             self.last = at;

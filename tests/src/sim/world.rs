@@ -1,6 +1,6 @@
 //! The world: machines, the network between them, and what is still to happen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use weft_protocol::certificate::{Certificate, Chain, Role, Statement};
@@ -368,32 +368,29 @@ impl World {
         }
     }
 
-    /// Gossip floods the mesh of connections: everybody hears of it once, if anybody can reach it.
+    /// Gossip floods the mesh of connections: everybody hears of it once, by the shortest way that it can take.
     pub(super) fn publish(&mut self, author: usize, message: &gossip::Message) {
         let bytes = Rc::new(wire::encode(message));
         self.trace.event(self.now, author, 5, &bytes);
         self.traffic.published(bytes.len());
         self.trace.say(self.now, || format!("node{author} gossips {message:?}"));
-        let mut reached = BTreeMap::from([(author, self.now)]);
-        let mut edge = vec![(author, self.now)];
-        while let Some((at, when)) = edge.pop() {
-            // In a large studio that is most of the way.
-            if reached.len() == self.nodes.len() {
-                break;
+        let mut heard = BTreeSet::new();
+        let mut edge = BTreeSet::from([(self.now, author)]);
+        while heard.len() < self.nodes.len()
+            && let Some((when, at)) = edge.pop_first()
+        {
+            if !heard.insert(at) {
+                continue;
             }
-            let peers: Vec<usize> = self.nodes[at].links.keys().copied().collect();
-            for peer in peers {
-                if reached.contains_key(&peer) || !self.nodes[at].is_up() {
-                    continue;
-                }
-                let arrivals = self.network.way(at, peer).arrivals(when, &mut self.random);
-                for arrival in &arrivals {
-                    let bytes = Rc::clone(&bytes);
-                    self.queue.put(*arrival, Event::Gossip { to: peer, author, bytes });
-                }
-                if let Some(first) = arrivals.first() {
-                    reached.insert(peer, *first);
-                    edge.push((peer, *first));
+            if at != author {
+                let bytes = Rc::clone(&bytes);
+                self.queue.put(when, Event::Gossip { to: at, author, bytes });
+            }
+            if self.nodes[at].is_up() {
+                let peers = self.nodes[at].links.keys().filter(|peer| !heard.contains(*peer));
+                for peer in peers {
+                    let arrival = self.network.way(at, *peer).passes(when, &mut self.random);
+                    edge.extend(arrival.map(|arrival| (arrival, *peer)));
                 }
             }
         }
