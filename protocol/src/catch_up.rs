@@ -2,8 +2,9 @@
 //!
 //! A node that was away for long may lack a million. Were all asked for at once, each would be held by a message, by
 //! the queue of the disk and by what waits for the disk, and from every peer that has it. So each is asked of one
-//! peer at a time, few are on their way at once, and where to look further is asked as room gets free. What doesn't
-//! come is found again when digests are compared the next time.
+//! peer at a time, few are on their way at once, and where to look further is asked as room gets free. A peer that
+//! stands still holds up little: others are asked beside it, and what waits for it is forgotten. What doesn't come is
+//! found again when digests are compared the next time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,10 +18,11 @@ use crate::wire::control::Sync;
 pub const FLIGHT: usize = 512;
 /// How many that are known to be lacking wait to be asked for.
 const WAITING: usize = 16 * FLIGHT;
-/// How many summaries are asked for at once, and how many prefixes wait.
-const LOOKING: usize = 8;
+/// How many summaries are asked for at once, in all and of one peer, and how many prefixes wait.
+const LOOKING: usize = 16;
+const LOOKING_AT: usize = 8;
 const PREFIXES: usize = 4096;
-/// How long something may take to come before it is asked for again.
+/// How long something may take to come before the peer that was asked for it is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// So many facts that a peer lacks are sent to it unasked. Of more it is told by a summary, at its own pace.
 pub const UNASKED: usize = 64;
@@ -33,26 +35,36 @@ pub struct CatchUp {
     /// Facts to be asked for, each of one peer that has it.
     wanted: BTreeMap<FactId, NodeId>,
     asked: BTreeMap<FactId, (NodeId, Time)>,
-    /// Prefixes below which a peer holds something else.
-    prefixes: BTreeSet<(NodeId, Vec<u8>)>,
-    looking: BTreeMap<(NodeId, Vec<u8>), Time>,
+    /// Peers that hold something else than this node.
+    looks: BTreeMap<NodeId, Look>,
     invited: BTreeMap<NodeId, Time>,
+}
+
+/// Prefixes below which a peer holds something else: those that wait, and those that it was asked about.
+#[derive(Clone, Debug, Default)]
+struct Look {
+    waiting: BTreeSet<Vec<u8>>,
+    asked: BTreeMap<Vec<u8>, Time>,
 }
 
 impl CatchUp {
     /// A summary of a peer's was compared.
     pub fn found(&mut self, from: NodeId, prefix: &[u8], difference: &Difference) {
-        self.looking.remove(&(from, prefix.to_vec()));
         for id in &difference.wanted {
             if self.wanted.len() < WAITING && !self.asked.contains_key(id) {
                 self.wanted.entry(*id).or_insert(from);
             }
         }
+        let mut room = PREFIXES.saturating_sub(self.waiting());
+        let look = self.looks.entry(from).or_default();
+        look.asked.remove(prefix);
         for prefix in &difference.descend {
-            let key = (from, prefix.clone());
-            if self.prefixes.len() < PREFIXES && !self.looking.contains_key(&key) {
-                self.prefixes.insert(key);
+            if room > 0 && !look.asked.contains_key(prefix) && look.waiting.insert(prefix.clone()) {
+                room -= 1;
             }
+        }
+        if look.waiting.is_empty() && look.asked.is_empty() {
+            self.looks.remove(&from);
         }
     }
 
@@ -64,11 +76,15 @@ impl CatchUp {
 
     /// A peer is gone.
     pub fn lost(&mut self, node: &NodeId) {
+        self.give_up(node);
+        self.invited.remove(node);
+    }
+
+    /// Nothing more is expected of a peer.
+    fn give_up(&mut self, node: &NodeId) {
         self.wanted.retain(|_, from| from != node);
         self.asked.retain(|_, (from, _)| from != node);
-        self.prefixes.retain(|(from, _)| from != node);
-        self.looking.retain(|(from, _), _| from != node);
-        self.invited.remove(node);
+        self.looks.remove(node);
     }
 
     /// Whether a peer that lacks much is to be told now.
@@ -83,7 +99,23 @@ impl CatchUp {
     /// How much waits and is on its way.
     #[must_use]
     pub fn open(&self) -> usize {
-        self.wanted.len() + self.asked.len() + self.prefixes.len() + self.looking.len()
+        self.wanted.len() + self.asked.len() + self.waiting() + self.looking()
+    }
+
+    fn waiting(&self) -> usize {
+        self.looks.values().map(|look| look.waiting.len()).sum()
+    }
+
+    fn looking(&self) -> usize {
+        self.looks.values().map(|look| look.asked.len()).sum()
+    }
+
+    /// Peers that have not answered for too long.
+    fn silent(&self, now: Time) -> BTreeSet<NodeId> {
+        let late = |since: &Time| now.since(*since) >= PATIENCE;
+        let facts = self.asked.values().filter(|(_, since)| late(since)).map(|(from, _)| *from);
+        let looks = self.looks.iter().filter(|(_, look)| look.asked.values().any(late));
+        facts.chain(looks.map(|(from, _)| *from)).collect()
     }
 
     /// What is to be asked of whom now.
@@ -91,8 +123,9 @@ impl CatchUp {
         if self.open() == 0 {
             return Vec::new();
         }
-        self.asked.retain(|_, (_, since)| now.since(*since) < PATIENCE);
-        self.looking.retain(|_, since| now.since(*since) < PATIENCE);
+        for node in self.silent(now) {
+            self.give_up(&node);
+        }
         let mut wants: BTreeMap<NodeId, Vec<FactId>> = BTreeMap::new();
         // Half of it at a time: a message for each fact that came would cost more than it gains.
         if self.asked.len() <= FLIGHT / 2 {
@@ -104,13 +137,20 @@ impl CatchUp {
             }
         }
         let mut asks: BTreeMap<NodeId, Vec<Vec<u8>>> = BTreeMap::new();
-        while self.looking.len() < LOOKING
+        let mut room = LOOKING.saturating_sub(self.looking());
+        while room > 0
             && self.wanted.len() < FLIGHT
-            && let Some((from, prefix)) = self.prefixes.pop_last()
-        {
+            && let Some((from, look)) = self
+                .looks
+                .iter_mut()
+                .filter(|(_, look)| !look.waiting.is_empty() && look.asked.len() < LOOKING_AT)
+                .min_by_key(|(_, look)| look.asked.len())
             // The last is the deepest of its branch, so that few branches are open at once.
-            self.looking.insert((from, prefix.clone()), now);
-            asks.entry(from).or_default().push(prefix);
+            && let Some(prefix) = look.waiting.pop_last()
+        {
+            look.asked.insert(prefix.clone(), now);
+            asks.entry(*from).or_default().push(prefix);
+            room -= 1;
         }
         let wants = wants.into_iter().map(|(to, ids)| (to, Sync::Want(ids)));
         wants.chain(asks.into_iter().map(|(to, prefixes)| (to, Sync::Ask(prefixes)))).collect()
@@ -192,6 +232,36 @@ mod tests {
         machine.lost(&other);
         machine.found(one, &[], &lacking);
         assert_eq!(machine.next(Time(6000)), [(one, Sync::Want(vec![id(1)]))]);
+    }
+
+    #[test]
+    fn a_peer_that_stands_still_holds_up_little() {
+        let (still, other) = (NodeId([2; 32]), NodeId([1; 32]));
+        let mut machine = CatchUp::default();
+        let wanted = (0..1000).map(id).collect();
+        let descend: Vec<Vec<u8>> = (0..=u8::MAX).map(|byte| vec![byte]).collect();
+        let difference = Difference { descend, ..Difference::default() };
+        machine.found(still, &[], &Difference { wanted, ..difference.clone() });
+        machine.found(other, &[], &difference);
+        let theirs: BTreeSet<FactId> = (2000..2010).map(id).collect();
+        let (mut now, mut asked) = (Time(0), Vec::new());
+        while machine.open() > 0 {
+            assert!(now < Time(6000), "{}", machine.open());
+            for (to, sync) in machine.next(now) {
+                let Sync::Ask(prefixes) = sync else { continue };
+                asked.extend(prefixes.iter().map(|_| (now, to)));
+                for prefix in prefixes.into_iter().filter(|_| to == other) {
+                    let summary = digest::summary(&theirs, &prefix);
+                    machine.found(other, &prefix, &digest::compare(&theirs, &prefix, &summary));
+                }
+            }
+            now = now + Duration::from_millis(10);
+        }
+        let others = asked.iter().filter(|(_, to)| *to == other);
+        assert_eq!(others.clone().count(), 256, "all that the other could tell");
+        let last = others.map(|(when, _)| *when).max();
+        assert!(last.is_some_and(|last| last < Time(1000)), "and not after the one: {last:?}");
+        assert_eq!(asked.len() - 256, LOOKING_AT, "the one is not asked again by itself");
     }
 
     #[test]
