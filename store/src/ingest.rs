@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -15,8 +16,10 @@ use crate::Store;
 use crate::catalog::Tables;
 use crate::error::{CatalogError, IngestError};
 use crate::looks::{is_settled, looks_of, metadata, nanoseconds, path_key};
+use crate::md5_lanes::LANES;
 use crate::pass::{Keep, Pass};
 use crate::publish::{Body, Prepared, touch};
+use crate::summing::Summing;
 use crate::tables::{self, BlobRow, Looks, Place, RememberedRow};
 
 /// How many files are put in place with one commit at most.
@@ -28,8 +31,8 @@ const BATCH_BYTES: u64 = 256 << 20;
 /// How many bytes of small blobs wait in memory for one commit at most, give or take a file.
 const BATCH_MEMORY: u64 = 48 << 20;
 
-/// How many files are read at once at most.
-const READERS: usize = 4;
+/// How many files are read at once, on whatever machine: as many as are summed side by side.
+const READERS: usize = LANES;
 
 /// How many results wait for the one that writes: what readers hold in memory is bounded.
 const QUEUE: usize = 256;
@@ -120,14 +123,14 @@ impl Store {
         let paths: Vec<&Path> = paths.iter().map(AsRef::as_ref).collect();
         let mut taking = Taking::new(self, paths.len(), progress);
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let readers = thread::available_parallelism().map_or(1, usize::from).min(READERS);
+        let summing = Arc::<Summing>::default();
         thread::scope(|scope| {
             let (sender, told) = sync_channel(QUEUE);
-            for _ in 0..readers.min(paths.len()) {
-                let sender = sender.clone();
+            for _ in 0..READERS.min(paths.len()) {
+                let (sender, summing) = (sender.clone(), Arc::clone(&summing));
                 let (paths, next, stop) = (&paths, &next, &stop);
                 scope.spawn(move || {
-                    let mut pass = Pass::new(self);
+                    let mut pass = Pass::beside(self, summing);
                     while !stop.load(Ordering::Relaxed)
                         && let position = next.fetch_add(1, Ordering::Relaxed)
                         && let Some(path) = paths.get(position)

@@ -18,6 +18,7 @@ mod hash;
 mod holds;
 mod ingest;
 mod looks;
+mod md5_lanes;
 mod mend;
 mod names;
 mod open;
@@ -29,6 +30,7 @@ mod publish;
 mod receive;
 mod salvage;
 mod source;
+mod summing;
 mod tables;
 mod verify;
 

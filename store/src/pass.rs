@@ -1,14 +1,13 @@
 //! Reading one source: one pass gives its chunks, all hashes and the copy.
 //!
-//! MD5 can't be split among cores and costs more than all the rest together, so that a long
-//! source is read in blocks which one thread cuts, hashes chunk by chunk and writes, while a
-//! second takes the whole file's sums of them and a third keeps the disk busy.
+//! A long source is read in blocks which one thread cuts, hashes chunk by chunk and writes, while a second, which
+//! others that are read at the same time share, takes the whole file's sums of them and a third keeps the disk busy.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
 use weft_protocol::content::chunker::{MAX_CHUNK, chunks};
@@ -18,6 +17,7 @@ use weft_protocol::ids::ChunkId;
 use crate::error::{DiskError, IngestError};
 use crate::hash::Sums;
 use crate::publish::{Body, Prepared, Temporary};
+use crate::summing::{MUCH, Summing};
 use crate::{INLINE_MAX, Store};
 
 /// How much is read, hashed and written at once, in bytes, what was left of the last block
@@ -26,6 +26,7 @@ const BLOCK: usize = 4 * MAX_CHUNK;
 
 /// How many blocks of one source are in memory at most.
 const BLOCKS: usize = 4;
+const _: () = assert!(BLOCKS > MUCH, "a reader goes on until it has much waiting");
 
 /// After how many bytes the disk is told to begin: without that it would begin when all is read.
 const FLUSH: u64 = 32 << 20;
@@ -43,11 +44,17 @@ pub(crate) enum Keep {
 pub(crate) struct Pass<'s> {
     store: &'s Store,
     spare: Vec<Vec<u8>>,
+    summing: Arc<Summing>,
 }
 
 impl<'s> Pass<'s> {
     pub(crate) fn new(store: &'s Store) -> Self {
-        Self { store, spare: Vec::new() }
+        Self::beside(store, Arc::default())
+    }
+
+    /// Reads sources while others are read that are summed with them.
+    pub(crate) const fn beside(store: &'s Store, summing: Arc<Summing>) -> Self {
+        Self { store, spare: Vec::new(), summing }
     }
 
     /// Reads a source to its end. `begun` is told the first chunk, and decides what is kept;
@@ -86,17 +93,14 @@ impl<'s> Pass<'s> {
         mut cut: Cut<'s, '_>,
     ) -> Result<Prepared<'s>, IngestError> {
         let result = thread::scope(|scope| {
-            let (to_sum, blocks) = sync_channel::<Filled>(BLOCKS);
-            let (done, summed) = sync_channel(BLOCKS);
-            let sums = scope.spawn(move || take_sums(blocks, done));
+            let summed = self.summing.begin();
             let mut on_way = VecDeque::new();
             let (mut block, mut filled, mut kept) = (block, filled, 0);
             let mut flush = None;
             loop {
                 let over = input.over;
                 let shared = Arc::new(block);
-                // Whoever sums ends only when this side does.
-                let _ = to_sum.send(Filled { block: Arc::clone(&shared), new: kept..filled });
+                summed.take(&shared, kept..filled);
                 let rest = cut.take(&shared[..filled], kept, over)?;
                 if flush.is_none() && cut.unflushed >= FLUSH {
                     // From now on the disk works too.
@@ -118,7 +122,7 @@ impl<'s> Pass<'s> {
                     self.block()
                 } else {
                     // The oldest, once it is summed.
-                    let _ = summed.recv();
+                    summed.wait();
                     let oldest = on_way.pop_front().and_then(Arc::into_inner);
                     oldest.unwrap_or_else(|| self.block())
                 };
@@ -127,10 +131,12 @@ impl<'s> Pass<'s> {
                 on_way.push_back(shared);
                 filled = input.fill(&mut block, kept)?;
             }
-            drop(to_sum);
             // The rest is synced while the last blocks are summed.
             let flush = flush.map(|(_, flushing)| flushing);
-            let sums = sums.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let sums = summed.finish().ok_or_else(|| {
+                let source = io::Error::other("the thread that sums it has ended");
+                IngestError::Source { path: input.path.to_path_buf(), source }
+            })?;
             self.spare.extend(on_way.into_iter().filter_map(Arc::into_inner));
             if let Some(flushing) = flush {
                 let flushed = flushing.join();
@@ -146,22 +152,6 @@ impl<'s> Pass<'s> {
         self.spare.truncate(BLOCKS);
         cut.finish(result?)
     }
-}
-
-/// A block, and where in it the bytes lie that the last one didn't have.
-struct Filled {
-    block: Arc<Vec<u8>>,
-    new: std::ops::Range<usize>,
-}
-
-fn take_sums(blocks: Receiver<Filled>, done: SyncSender<()>) -> ([u8; 16], u64) {
-    let mut sums = Sums::new();
-    for Filled { block, new } in blocks {
-        sums.update(&block[new]);
-        drop(block);
-        let _ = done.send(());
-    }
-    sums.finish()
 }
 
 /// Syncs a file whenever it's told to, and when it's over.
