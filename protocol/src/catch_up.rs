@@ -2,9 +2,10 @@
 //!
 //! A node that was away for long may lack a million. Were all asked for at once, each would be held by a message, by
 //! the queue of the disk and by what waits for the disk, and from every peer that has it. So each is asked of one
-//! peer at a time, few are on their way at once, and where to look further is asked as room gets free. A peer that
-//! stands still holds up little: others are asked beside it, and what waits for it is forgotten. What doesn't come is
-//! found again when digests are compared the next time.
+//! peer at a time, few are on their way at once, and where to look further is asked as room gets free, of one peer
+//! after the other: once all is here that the first has, little is left to compare with the next. A peer that stands
+//! still holds up little: others are asked beside it, and what waits for it is forgotten. What doesn't come is found
+//! again when digests are compared the next time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,10 +19,11 @@ use crate::wire::control::Sync;
 pub const FLIGHT: usize = 512;
 /// How many that are known to be lacking wait to be asked for.
 const WAITING: usize = 16 * FLIGHT;
-/// How many summaries are asked for at once, in all and of one peer, and how many prefixes wait.
-const LOOKING: usize = 16;
-const LOOKING_AT: usize = 8;
+/// How many summaries are asked for at once, and how many prefixes wait.
+const LOOKING: usize = 8;
 const PREFIXES: usize = 4096;
+/// How long a peer may take to tell a summary before another is asked beside it. In a LAN it takes a millisecond.
+const SLOW: Duration = Duration::from_millis(500);
 /// How long something may take to come before the peer that was asked for it is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// So many facts that a peer lacks are sent to it unasked. Of more it is told by a summary, at its own pace.
@@ -45,6 +47,14 @@ pub struct CatchUp {
 struct Look {
     waiting: BTreeSet<Vec<u8>>,
     asked: BTreeMap<Vec<u8>, Time>,
+}
+
+impl Look {
+    /// How many summaries may come at any moment; none where the peer is slow.
+    fn awaited(&self, now: Time) -> Option<usize> {
+        let slow = self.asked.values().any(|since| now.since(*since) >= SLOW);
+        (!slow).then_some(self.asked.len())
+    }
 }
 
 impl CatchUp {
@@ -99,15 +109,12 @@ impl CatchUp {
     /// How much waits and is on its way.
     #[must_use]
     pub fn open(&self) -> usize {
-        self.wanted.len() + self.asked.len() + self.waiting() + self.looking()
+        let looking: usize = self.looks.values().map(|look| look.asked.len()).sum();
+        self.wanted.len() + self.asked.len() + self.waiting() + looking
     }
 
     fn waiting(&self) -> usize {
         self.looks.values().map(|look| look.waiting.len()).sum()
-    }
-
-    fn looking(&self) -> usize {
-        self.looks.values().map(|look| look.asked.len()).sum()
     }
 
     /// Peers that have not answered for too long.
@@ -137,14 +144,15 @@ impl CatchUp {
             }
         }
         let mut asks: BTreeMap<NodeId, Vec<Vec<u8>>> = BTreeMap::new();
-        let mut room = LOOKING.saturating_sub(self.looking());
+        let awaited = self.looks.values().filter_map(|look| look.awaited(now)).sum();
+        let mut room = LOOKING.saturating_sub(awaited);
         while room > 0
             && self.wanted.len() < FLIGHT
             && let Some((from, look)) = self
                 .looks
                 .iter_mut()
-                .filter(|(_, look)| !look.waiting.is_empty() && look.asked.len() < LOOKING_AT)
-                .min_by_key(|(_, look)| look.asked.len())
+                .filter(|(_, look)| !look.waiting.is_empty() && look.awaited(now).is_some())
+                .max_by_key(|(_, look)| look.asked.len())
             // The last is the deepest of its branch, so that few branches are open at once.
             && let Some(prefix) = look.waiting.pop_last()
         {
@@ -261,7 +269,7 @@ mod tests {
         assert_eq!(others.clone().count(), 256, "all that the other could tell");
         let last = others.map(|(when, _)| *when).max();
         assert!(last.is_some_and(|last| last < Time(1000)), "and not after the one: {last:?}");
-        assert_eq!(asked.len() - 256, LOOKING_AT, "the one is not asked again by itself");
+        assert_eq!(asked.len() - 256, LOOKING, "the one is not asked again by itself");
     }
 
     #[test]
