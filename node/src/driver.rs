@@ -141,6 +141,10 @@ impl Driver {
                     tracing::info!(job = %job.short(), "a job that is over has been kept for as long as was set: it is removed");
                 }
                 Command::Seek(job) => drop(tokio::spawn(reuse::seek(Arc::clone(&self.node), job))),
+                Command::TakeOver(job, tasks) => {
+                    let tasks = tasks.into_iter().collect();
+                    drop(tokio::spawn(reuse::take_over_here(Arc::clone(&self.node), job, tasks)));
+                }
                 Command::LeaderChanged => {
                     self.node.leader_changed();
                     // In a large studio nobody is connected to it yet.

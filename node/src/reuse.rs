@@ -1,7 +1,8 @@
 //! Nothing twice: results of other jobs are sought for a job's tasks, and taken over instead of rendered.
 //!
 //! Who leads does this for each job that is submitted, extended or retried, before it hands out its tasks.
-//! It queues behind no frame: it needs files, and no renderer.
+//! It queues behind no frame: it needs files, and no renderer. Results that lie on other nodes' disks are taken over by
+//! those nodes, so that no file travels; only what they can't take over is brought.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,6 +34,11 @@ const BROUGHT: (Duration, Duration) = (Duration::from_secs(20), Duration::from_s
 const LOST: Duration = Duration::from_secs(30);
 /// How long results may take from here to their facts: a second node has to keep them.
 const SIGNED: Duration = Duration::from_secs(20);
+/// How long nothing may come of nodes that were asked to take results over, before those are brought here; how long
+/// it may be until that is looked at, and how much is looked at together.
+const ENTRUSTED: Duration = Duration::from_secs(30);
+const LOOKED: Duration = Duration::from_secs(5);
+const TOGETHER: Duration = Duration::from_millis(20);
 
 /// A result that is another job's, and a job's task of which it is the result as well.
 struct Match {
@@ -41,6 +47,8 @@ struct Match {
     key: Key,
     found: Found,
     noted: Noted,
+    /// Whether its files are on this node's disk.
+    here: bool,
 }
 
 impl Match {
@@ -70,26 +78,124 @@ impl Match {
 /// Seeks stored results for a job, and takes them over.
 pub(crate) async fn seek(node: Arc<Shared>, job: JobId) {
     known(&node, &job).await;
-    let mut matches = matches(&node, &job).await;
-    // What needs the fewest files to be brought comes first: it is here.
-    matches.sort_by_key(|found| (!found.holders().any(|holder| holder == node.me), found.task));
-    if !matches.is_empty() {
-        tracing::info!(job = %job.short(), frames = matches.len(), "other jobs have rendered what it needs");
+    let matches = matches(&node, &job).await;
+    if matches.is_empty() {
+        tell(&node, Input::Sought(job, BTreeSet::new())).await;
+        return;
     }
+    tracing::info!(job = %job.short(), frames = matches.len(), "other jobs have rendered what it needs");
+    let (here, elsewhere): (Vec<Match>, Vec<Match>) =
+        matches.into_iter().partition(|found| found.here);
+    announce(&node, &job, &here, &elsewhere).await;
+    let entrusted = entrust(&node, job, &elsewhere).await;
     let mut lost = Duration::ZERO;
+    bring_all(&node, &job, here, &elsewhere, &mut lost).await;
+    let elsewhere = await_others(&node, &job, elsewhere, &entrusted).await;
+    bring_all(&node, &job, elsewhere, &[], &mut lost).await;
+    tell(&node, Input::Sought(job, BTreeSet::new())).await;
+}
+
+/// Results of other jobs lie on this node's disk and are a job's: they are taken over here, as the leader asks. What
+/// turns out to be gone is left to it.
+pub(crate) async fn take_over_here(node: Arc<Shared>, job: JobId, tasks: BTreeSet<TaskKey>) {
+    known(&node, &job).await;
+    let mut matches = matches(&node, &job).await;
+    matches.retain(|found| found.here && tasks.contains(&found.task));
     while !matches.is_empty() {
-        let bringing = matches.iter().map(|found| found.task).collect();
-        tell(&node, Input::Sought(job, bringing)).await;
         let rest = matches.split_off(matches.len().min(BATCH));
         let batch = std::mem::replace(&mut matches, rest);
-        let brought = bring(&node, &job, batch, &mut lost).await;
-        take_over(&node, job, brought).await;
-        if lost >= LOST {
-            tracing::warn!(job = %job.short(), frames = matches.len(), "stored frames can't be brought here: they are rendered");
-            break;
+        if fetch(&node, &job, &batch, BROUGHT.0).await {
+            take_over(&node, job, batch).await;
         }
     }
-    tell(&node, Input::Sought(job, BTreeSet::new())).await;
+}
+
+/// The leader hands none of these results' tasks out for a while.
+async fn announce(node: &Shared, job: &JobId, some: &[Match], others: &[Match]) {
+    let bringing = some.iter().chain(others).map(|found| found.task).collect();
+    tell(node, Input::Sought(*job, bringing)).await;
+}
+
+/// Brings results here and takes them over, while `others` are to be waited for as well; `lost` is how much time was
+/// lost so far with some that don't come.
+async fn bring_all(
+    node: &Arc<Shared>,
+    job: &JobId,
+    mut matches: Vec<Match>,
+    others: &[Match],
+    lost: &mut Duration,
+) {
+    while !matches.is_empty() {
+        if *lost >= LOST {
+            tracing::warn!(job = %job.short(), frames = matches.len(), "stored frames can't be brought here: they are rendered");
+            return;
+        }
+        announce(node, job, &matches, others).await;
+        let rest = matches.split_off(matches.len().min(BATCH));
+        let batch = std::mem::replace(&mut matches, rest);
+        let brought = bring(node, job, batch, lost).await;
+        take_over(node, *job, brought).await;
+    }
+}
+
+/// Asks nodes to take over what lies on their disks; gives the tasks of which one was asked. They do so for their
+/// leader only, and sign no results where they don't render.
+async fn entrust(node: &Shared, job: JobId, matches: &[Match]) -> BTreeSet<TaskKey> {
+    let mut asked: BTreeMap<NodeId, Vec<TaskKey>> = BTreeMap::new();
+    {
+        let machine = node.machine();
+        let renders =
+            |id: &NodeId| machine.adverts.get(id).is_some_and(|advert| advert.role.renders());
+        let able = |id: &NodeId| renders(id) && machine.connected().contains(id);
+        for found in matches.iter().filter(|_| machine.election.leads()) {
+            if let Some(holder) = found.holders().find(able) {
+                asked.entry(holder).or_default().push(found.task);
+            }
+        }
+    }
+    let entrusted = asked.values().flatten().copied().collect();
+    for (holder, tasks) in asked {
+        tell(node, Input::Entrusted(holder, job, tasks)).await;
+    }
+    entrusted
+}
+
+/// Waits until others have taken over what they were asked to, or nothing more comes of it; gives what is left.
+async fn await_others(
+    node: &Shared,
+    job: &JobId,
+    mut matches: Vec<Match>,
+    entrusted: &BTreeSet<TaskKey>,
+) -> Vec<Match> {
+    let mut changes = node.changes();
+    let (mut progress, mut told) = (Instant::now(), Instant::now());
+    loop {
+        let before = matches.len();
+        {
+            let machine = node.machine();
+            matches.retain(|found| !is_done(&machine, job, found));
+        }
+        if matches.len() < before {
+            progress = Instant::now();
+        }
+        let over = !matches.iter().any(|found| entrusted.contains(&found.task));
+        if over || progress.elapsed() >= ENTRUSTED {
+            return matches;
+        }
+        if told.elapsed() >= LOOKED {
+            told = Instant::now();
+            announce(node, job, &matches, &[]).await;
+        }
+        // Of many facts that come together each is a change.
+        let _ = tokio::time::timeout(LOOKED, changes.recv()).await;
+        tokio::time::sleep(TOGETHER).await;
+    }
+}
+
+/// Whether a task has a result, or its job is gone.
+fn is_done(machine: &Machine, job: &JobId, found: &Match) -> bool {
+    let known = machine.ledger.jobs.get(job);
+    known.is_none_or(|job| job.task(&found.task).is_none_or(|task| task.done().is_some()))
 }
 
 /// Waits until a job is known here: who is asked to seek by another node may hear of it a little later.
@@ -130,9 +236,16 @@ async fn matches(node: &Arc<Shared>, job: &JobId) -> Vec<Match> {
             let Some((task, generation)) = keys.get(&key).copied() else { continue };
             let known = jobs.get(&found.job).and_then(|job| job.task(&found.task));
             let noted = known.map(weft_protocol::job::table::Task::noted).unwrap_or_default();
-            matches.entry(task).or_insert(Match { task, generation, key, found, noted });
+            let here = false;
+            matches.entry(task).or_insert(Match { task, generation, key, found, noted, here });
         }
-        matches.into_values().collect()
+        drop(machine);
+        let mut matches: Vec<Match> = matches.into_values().collect();
+        for found in &mut matches {
+            let here = found.blobs().all(|blob| node.store.has(blob).unwrap_or(false));
+            found.here = here;
+        }
+        matches
     });
     sought.await.unwrap_or_default()
 }
@@ -250,6 +363,17 @@ async fn fetch(node: &Arc<Shared>, job: &JobId, results: &[Match], time: Duratio
     crate::pins::pin_for(&node.store, job, blobs, intake).await.is_ok()
 }
 
+/// The other nodes that hold results, who holds most of them first.
+fn holders(matches: &[Match], me: &NodeId) -> Vec<NodeId> {
+    let mut held: BTreeMap<NodeId, usize> = BTreeMap::new();
+    for holder in matches.iter().flat_map(Match::holders).filter(|holder| holder != me) {
+        *held.entry(holder).or_default() += 1;
+    }
+    let mut holders: Vec<NodeId> = held.keys().copied().collect();
+    holders.sort_by_key(|holder| std::cmp::Reverse(held[holder]));
+    holders
+}
+
 /// Hands results in, and waits until they are the job's.
 async fn take_over(node: &Shared, job: JobId, brought: Vec<Match>) {
     if brought.is_empty() {
@@ -262,13 +386,10 @@ async fn take_over(node: &Shared, job: JobId, brought: Vec<Match>) {
         results: brought.iter().map(|found| found.outcome(job)).collect(),
         notes: brought.iter().flat_map(Match::notes).collect(),
         blobs: blobs.into_iter().collect(),
+        holders: holders(&brought, &node.me),
     };
     tell(node, taken).await;
-    let done = |found: &Match| {
-        let machine = node.machine();
-        let known = machine.ledger.jobs.get(&job);
-        known.is_none_or(|job| job.task(&found.task).is_none_or(|task| task.done().is_some()))
-    };
+    let done = |found: &Match| is_done(&node.machine(), &job, found);
     let signed = async {
         while !brought.iter().all(done) {
             if let Err(tokio::sync::broadcast::error::RecvError::Closed) = changes.recv().await {

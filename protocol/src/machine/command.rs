@@ -2,6 +2,7 @@
 
 use crate::fact::Fact;
 use crate::ids::{FactId, JobId, NodeId};
+use crate::job::task::TaskKey;
 use crate::replicate::Goods;
 use crate::wire::control::Message;
 use crate::wire::gossip;
@@ -50,6 +51,9 @@ pub enum Command {
     /// Seek results of other jobs that are a job's as well, then answer with [`Input::Sought`](super::Input::Sought) and
     /// [`Input::TakenOver`](super::Input::TakenOver).
     Seek(JobId),
+    /// Take over results of other jobs that are on this node's disk and these tasks' as well: answer with
+    /// [`Input::TakenOver`](super::Input::TakenOver).
+    TakeOver(JobId, Vec<TaskKey>),
     /// Something about the leadership changed.
     LeaderChanged,
     /// Something was set: this node's own advert may have to say so.

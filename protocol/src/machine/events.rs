@@ -96,8 +96,8 @@ impl Machine {
                     Some(Order::Outcome(attempt, outcome)) => {
                         self.conclude(attempt, *outcome, holder);
                     }
-                    Some(Order::TakenOver(job, results, notes, blobs)) => {
-                        self.take_over(job, results, notes, blobs, holder);
+                    Some(Order::TakenOver(job, taken)) => {
+                        self.take_over(job, taken, holder);
                     }
                     Some(Order::MakeGood(job, goods)) if holder.is_none() => {
                         self.lonely.push_back((job, goods));

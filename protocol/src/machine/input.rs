@@ -65,7 +65,12 @@ pub enum Input {
         notes: Vec<Note>,
         /// The blobs that results and notes name.
         blobs: Vec<BlobId>,
+        /// Other nodes that hold some of them, most likely, who holds most first.
+        holders: Vec<NodeId>,
     },
+    /// For these tasks of a job, which was to be sought, stored results are on another node's disk: it is asked to
+    /// take them over.
+    Entrusted(NodeId, JobId, Vec<TaskKey>),
     /// What this node's wall clock says, each [`PERIOD`](crate::clocks::PERIOD).
     Clock(Unix),
     /// All files of a round of a job that this node was to write are in their places

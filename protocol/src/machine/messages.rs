@@ -5,7 +5,7 @@ use crate::election;
 use crate::ids::{FactId, NodeId};
 use crate::replicate::Goods;
 use crate::time::Time;
-use crate::wire::control::{Message, Sync};
+use crate::wire::control::{MAX_SOUGHT, Message, Sync};
 use crate::wire::gossip;
 use crate::worker::Grant;
 
@@ -84,6 +84,12 @@ impl Machine {
             }
             Message::Sought(job, Some(bringing)) => {
                 self.sought(now, job, bringing.into_iter().collect());
+            }
+            Message::TakeOver(job, mut tasks) => {
+                if self.election.leader() == Some(from) {
+                    tasks.truncate(MAX_SOUGHT);
+                    self.out.push(Command::TakeOver(job, tasks));
+                }
             }
             Message::Clock(clock) => self.clocks.heard(now, from, clock),
             Message::Claims(report, claims) => {

@@ -29,7 +29,7 @@ use crate::replicate::{Goods, Replicator};
 use crate::settings::OnReturn;
 use crate::sign::{Signer, Verifier};
 use crate::time::Time;
-use crate::wire::control::{Advert, AttemptKey, Message};
+use crate::wire::control::{Advert, AttemptKey, MAX_SOUGHT, Message};
 use crate::worker::Worker;
 
 pub use command::Command;
@@ -62,12 +62,15 @@ struct AfterWrite {
     tell: bool,
 }
 
+/// Results of other jobs, what is to be known of them, and the blobs that both name.
+type TakenOver = (Vec<Outcome>, Vec<Note>, Vec<BlobId>);
+
 /// What an order of the replicator was for.
 #[derive(Clone, Debug)]
 enum Order {
     Request(u64, JobId, Goods),
     Outcome(AttemptKey, Box<Outcome>),
-    TakenOver(JobId, Vec<Outcome>, Vec<Note>, Vec<BlobId>),
+    TakenOver(JobId, TakenOver),
     MakeGood(JobId, Goods),
 }
 
@@ -314,8 +317,12 @@ impl Machine {
             Input::Sought(job, bringing) => {
                 self.sought(now, job, bringing);
             }
-            Input::TakenOver { job, results, notes, blobs } => {
-                self.taken_over(now, job, results, notes, blobs);
+            Input::TakenOver { job, results, notes, blobs, holders } => {
+                self.taken_over(now, job, (results, notes, blobs), &holders);
+            }
+            Input::Entrusted(node, job, mut tasks) => {
+                tasks.truncate(MAX_SOUGHT);
+                self.send(node, Message::TakeOver(job, tasks));
             }
             Input::Clock(clock) => self.clock(now, clock),
             Input::Delivered(job, round) => self.delivered(job, round),

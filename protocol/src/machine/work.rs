@@ -1,13 +1,13 @@
 //! Leading and working: leases out, reports in, attempts begun and concluded.
 
-use super::{AfterWrite, Command, Machine, Order};
+use super::{AfterWrite, Command, Machine, Order, TakenOver};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::claim::Portion;
 use crate::fact::{Body, Fact, Outcomes};
 use crate::ids::{BlobId, JobId, NodeId};
-use crate::job::note::{Note, Notes};
+use crate::job::note::Notes;
 use crate::job::outcome::{Ending, Outcome};
 use crate::job::reuse;
 use crate::job::status;
@@ -313,23 +313,26 @@ impl Machine {
         }
     }
 
-    /// Stored results of other jobs are here: they go to a second node for this job's sake, as any
-    /// result does, then they become facts.
+    /// Stored results of other jobs are here: a second node keeps them for this job's sake, as any result, one that has
+    /// them already where there is one; then they become facts.
     pub(super) fn taken_over(
         &mut self,
         now: Time,
         job: JobId,
-        results: Vec<Outcome>,
-        notes: Vec<Note>,
-        blobs: Vec<BlobId>,
+        taken: TakenOver,
+        holders: &[NodeId],
     ) {
+        let (results, _, blobs) = &taken;
         if self.ledger.jobs.get(&job).is_none() || results.is_empty() {
             return;
         }
         let goods = Goods { blobs: blobs.clone(), ..Goods::default() };
-        let candidates = self.keepers(&job);
+        let mut candidates = self.keepers(&job);
+        candidates.sort_by_key(|node| {
+            holders.iter().position(|holder| holder == node).unwrap_or(holders.len())
+        });
         let token = self.token();
-        self.orders.insert(token, Order::TakenOver(job, results, notes, blobs));
+        self.orders.insert(token, Order::TakenOver(job, taken));
         let events = self.replicator.order(now, token, job, goods, candidates);
         self.replicator_events(events);
     }
@@ -338,9 +341,7 @@ impl Machine {
     pub(super) fn take_over(
         &mut self,
         job: JobId,
-        mut results: Vec<Outcome>,
-        notes: Vec<Note>,
-        blobs: Vec<BlobId>,
+        (mut results, notes, blobs): TakenOver,
         holder: Option<NodeId>,
     ) {
         let term = self.election.term();

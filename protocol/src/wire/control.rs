@@ -276,4 +276,7 @@ pub enum Message {
     /// A worker to its leader, just before the report of this number: which of the attempts in that have claimed
     /// shares of it. All others have the whole node; where all have, it is not sent.
     Claims(u64, Vec<Claimed>),
+    /// A leader to a node on whose disk results of other jobs are which are these tasks' as well, at most
+    /// [`MAX_SOUGHT`]: it is to take them over.
+    TakeOver(JobId, Vec<TaskKey>),
 }

@@ -376,6 +376,7 @@ fn controls() -> Vec<(&'static str, Message)> {
         ("claims", Message::Claims(9, vec![Claimed { claim: portion, of: vec![0, 1] }])),
         ("seek", Message::Sought(JobId([7; 32]), None)),
         ("sought", Message::Sought(JobId([7; 32]), Some(vec![TaskKey::frame(7)]))),
+        ("take_over", Message::TakeOver(JobId([7; 32]), vec![TaskKey::frame(7)])),
         ("sync_want", Message::Sync(Sync::Want(vec![FactId([1; 32]), FactId([2; 32])]))),
     ]
 }

@@ -104,6 +104,7 @@ impl World {
                     let nothing = Box::new(Input::Sought(job, BTreeSet::new()));
                     self.chore(0, number, Chore::Tell(nothing));
                 }
+                Command::TakeOver(..) => {}
                 Command::LeaderChanged => self.dial_sought(number),
                 Command::Set => {}
                 Command::Close(node, why) => {

@@ -89,5 +89,6 @@ const fn name(message: &Message) -> &'static str {
         Message::Sought(..) => "Sought",
         Message::Clock(_) => "Clock",
         Message::Claims(..) => "Claims",
+        Message::TakeOver(..) => "TakeOver",
     }
 }

@@ -95,3 +95,38 @@ fn what_was_rendered_is_there_at_once_and_the_rest_is_rendered() {
     assert_eq!(farm.wait_for_end(&last, END)["status"], "completed");
     assert_eq!(farm.started(), [1].into());
 }
+
+/// How many blobs each node holds.
+fn blobs(farm: &Farm) -> Vec<Value> {
+    farm.up().into_iter().map(|number| farm.node(number).ask(&["store"])["blobs"].clone()).collect()
+}
+
+#[test]
+fn what_lies_on_other_nodes_is_taken_over_there() {
+    let farm = Farm::configured(4, |_| AGAIN.to_owned());
+    let scene = farm.scene("ball", 24, 1);
+    // Whoever writes the files keeps them as well, and not the leader.
+    let leader = farm.leader();
+    let artist = leader % 4 + 1;
+    let out = farm.folder().join("out").display().to_string();
+    let first = farm.submit(artist, &scene, &["-e", "again", "-f", "1-12", "-o", &out]);
+    assert_eq!(farm.wait_for_end(&first, END)["status"], "completed");
+    let rendered = noted(&farm, &first);
+    let before = blobs(&farm);
+    farm.forget_starts();
+    let second = farm.submit(artist, &scene, &["-e", "again", "-f", "1-12", "-n", "again"]);
+    assert_eq!(farm.wait_for_end(&second, END)["status"], "completed");
+    let document = noted(&farm, &second);
+    assert_eq!(farm.started(), [].into());
+    let leader = farm.node(leader).ask(&["status"])["node"].clone();
+    let mut elsewhere = 0;
+    for number in 1..=12 {
+        let (own, other) = (frame(&document, number), frame(&rendered, number));
+        assert_eq!(own["reused_from"], first.as_str(), "{own:#}");
+        assert_eq!(own["copies"], 2, "{own:#}");
+        elsewhere += usize::from(own["node"] != leader);
+        assert!(own["node"] == leader || own["node"] == other["node"], "{own:#} of {other:#}");
+    }
+    assert!(elsewhere > 0, "the leader held all of it: {document:#}");
+    assert_eq!(blobs(&farm), before, "no file went anywhere");
+}

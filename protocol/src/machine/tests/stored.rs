@@ -19,6 +19,7 @@ impl World {
             results: results.collect(),
             notes: tasks.iter().map(note).collect(),
             blobs: vec![PREVIEW],
+            holders: Vec::new(),
         };
         let all = [Input::Sought(job, tasks.into_iter().collect()), taken];
         let told = if self.endless { 1 } else { all.len() };
@@ -73,6 +74,33 @@ fn a_leader_whose_machine_does_not_render_has_another_seek() {
     let (job, _) = world.submit(submitter, spec(10));
     world.run(Duration::from_secs(3));
     assert_taken_over(&world, &job);
+}
+
+#[test]
+fn a_node_takes_over_for_its_leader_only_what_lies_on_its_disk() {
+    let mut world = World::new(3);
+    world.run(Duration::from_secs(5));
+    let leader = world.leader();
+    let [one, other] =
+        world.all().into_iter().filter(|node| *node != leader).collect::<Vec<_>>()[..]
+    else {
+        unreachable!("three nodes")
+    };
+    let (job, tasks) = (JobId([9; 32]), vec![TaskKey::frame(7)]);
+    for (from, obeys) in [(leader, true), (other, false)] {
+        let now = world.now;
+        let machine = world.nodes.get_mut(&from).expect("it runs");
+        let commands = machine.handle(now, Input::Entrusted(one, job, tasks.clone()));
+        let message = commands.into_iter().find_map(|command| match command {
+            Command::Send(to, message) if to == one => Some(message),
+            _ => None,
+        });
+        let message = message.expect("it is asked");
+        let machine = world.nodes.get_mut(&one).expect("it runs");
+        let commands = machine.handle(now, Input::Message(from, message));
+        let asked = commands.iter().any(|command| matches!(command, Command::TakeOver(..)));
+        assert_eq!(asked, obeys);
+    }
 }
 
 #[test]

@@ -214,6 +214,7 @@ impl World {
             | Command::Changed(_)
             | Command::LeaderChanged
             | Command::LetGo(_)
+            | Command::TakeOver(..)
             | Command::Set => {}
         }
     }
