@@ -29,7 +29,7 @@ fn warnings_of_a_renderer_are_on_its_frames_on_every_node() {
     for node in [1, 2] {
         let said = wait_for(END, "warnings are known", || {
             let said = warnings(&farm.node(node).ask(&["job", &job]));
-            said.iter().any(|texts| *texts != json!([])).then_some(said)
+            said.iter().all(|texts| *texts != json!([])).then_some(said)
         });
         // Nobody tells when the first frame begins: what is said before it is saved concerns all.
         assert_eq!(said[0], json!(["scripts are off"]));
