@@ -1,6 +1,7 @@
 //! A second node gets 1 GiB from the first, over loopback: four files that nothing compresses and a
 //! scene in Maya's text format. Measured against an rsync daemon, and against `sendme` where it is
-//! installed, on the same files in the same minutes. Then the scene alone, over a gigabit.
+//! installed, on the same files in the same minutes. Then the scene alone, over a gigabit, and new versions of it where
+//! an older one is.
 //!
 //! `cargo bench -p weft-tests --bench pair -- [--runs 5] [--cold] [--strict]`
 
@@ -133,6 +134,40 @@ fn over_a_gigabit(folder: &Path, scene: &Path, verdict: &mut Verdict) {
         );
     }
     verdict.at_least("the scene over a gigabit / the wire alone", median(&times), 2.5);
+    new_versions(folder, scene, &network, &daemons, verdict);
+}
+
+/// A node that has a scene gets others that differ from it a little: what is sent for them, and how soon they are there.
+fn new_versions(
+    folder: &Path,
+    scene: &Path,
+    network: &Network,
+    daemons: &[Daemon],
+    verdict: &mut Verdict,
+) {
+    let tree = data::add(&daemons[0], folder, &[scene.to_owned()]);
+    daemons[1].call(&["pin", &tree]);
+    let text = std::fs::read(scene).expect("it was written");
+    let (mut longest, mut most) = (0.0_f64, 0.0_f64);
+    for (name, edited) in data::versions(&text) {
+        let (mut times, mut sent) = (Vec::new(), Vec::new());
+        for run in 0..option("--runs", 5) {
+            // Each time another file, so that nothing of it is there.
+            let path = folder.join("edited.ma");
+            std::fs::write(&path, [&edited[..], format!("// {run}\n").as_bytes()].concat())
+                .expect("room");
+            let tree = data::add(&daemons[0], folder, &[path]);
+            settle();
+            let before = network.bytes(0).0;
+            times.push(fetch(&daemons[1], &tree).as_secs_f64());
+            sent.push((network.bytes(0).0 - before) as f64 / f64::from(1 << 20));
+        }
+        println!("{name}: {:.2} MiB were sent, there after {:.2} s", median(&sent), median(&times));
+        longest = longest.max(median(&times));
+        most = most.max(median(&sent));
+    }
+    verdict.at_most("MiB sent for a new version", most, 4.0);
+    verdict.at_most("s until it is there", longest, 2.0);
 }
 
 /// A program that serves; it is ended when this is dropped.

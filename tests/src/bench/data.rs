@@ -77,6 +77,25 @@ fn number(random: &mut Random) -> String {
     format!("{value:.5}")
 }
 
+/// A scene as it is saved again: what was done to it, and its text then.
+pub fn versions(text: &[u8]) -> [(&'static str, Vec<u8>); 4] {
+    let line = |place: usize| {
+        let rest = text[place..].iter().position(|byte| *byte == b'\n');
+        rest.map_or(text.len(), |end| place + end + 1)
+    };
+    let (near, third, half) = (line(text.len() / 1000), line(text.len() / 3), line(text.len() / 2));
+    let after = line(third + text.len() / 50);
+    let (head, block) = (&text[..third], &text[third..after]);
+    [
+        ("a line inserted near the start", {
+            [&text[..near], b"\tsetAttr \".new\" 1;\n", &text[near..]].concat()
+        }),
+        ("a line appended", [text, b"// the end\n"].concat()),
+        ("a 50th removed", [head, &text[after..]].concat()),
+        ("a 50th moved", [head, &text[after..half], block, &text[half..]].concat()),
+    ]
+}
+
 /// Puts files into a node's store, and a tree of them, whose id this is.
 pub fn add(daemon: &Daemon, folder: &Path, files: &[PathBuf]) -> String {
     let mut args = vec!["add".to_owned(), "--json".to_owned()];
