@@ -32,12 +32,8 @@ fn main() {
     };
     let mut daemons: Vec<Daemon> = (0..nodes).map(daemon).collect();
     daemon::found(&mut daemons);
-    // Until all have met, and what they told each other is known. What engines can do here is tried 45 s after a
-    // start, and everybody told: that is no idling.
-    std::thread::sleep(Duration::from_secs(60));
-    while daemons.iter().filter_map(Daemon::process).any(usage::is_parent) {
-        std::thread::sleep(Duration::from_secs(1));
-    }
+    // Until all have met, and what they told each other is known.
+    daemon::settle(&daemons);
     std::thread::sleep(Duration::from_secs(10));
     let look = || -> Vec<(usage::Usage, (u64, u64))> {
         let numbered = daemons.iter().enumerate();

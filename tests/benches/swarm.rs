@@ -59,6 +59,7 @@ fn measure(case: &Case, verdict: &mut Verdict) {
         .map(|n| Daemon::within(folder, &format!("node{n}"), &network.name(n), &network.address(n)))
         .collect();
     daemon::found(&mut daemons);
+    daemon::settle(&daemons);
     let Case { peers, mib, mbit, ratio, .. } = *case;
     let file = data::noise(folder.join("file"), 5, mib);
     let blob = daemons[0].json(&["add", "--json", &file.display().to_string()]);
@@ -111,7 +112,14 @@ fn measure(case: &Case, verdict: &mut Verdict) {
         lates.extend(late);
         for daemon in &daemons[1..] {
             daemon.call(&["unpin", &blob]);
-            daemon.call(&["gc"]);
+        }
+        // What is being sent to somebody stays until that is over.
+        for daemon in &daemons[1..] {
+            wait_for(Duration::from_secs(60), "the file is gone again", || {
+                daemon.call(&["gc"]);
+                let held = daemon.json(&["has", &blob, "--json"]);
+                held["existing"].as_array().is_some_and(Vec::is_empty).then_some(())
+            });
         }
     }
     if torrents.is_empty() {

@@ -232,6 +232,15 @@ impl Daemon {
     }
 }
 
+/// Waits until daemons that were just started have tried what their engines can do, which begins 45 s after a start:
+/// a Blender for each of them takes all cores for as long as that lasts.
+pub fn settle(daemons: &[Daemon]) {
+    std::thread::sleep(Duration::from_secs(60));
+    while daemons.iter().filter_map(Daemon::process).any(super::usage::is_parent) {
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
 /// Founds a studio of these nodes, which are up and see each other then.
 ///
 /// # Panics
