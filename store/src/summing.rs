@@ -100,12 +100,14 @@ struct Source {
     pieces: VecDeque<Piece>,
     taken: Sender<()>,
     end: Option<Sender<([u8; 16], u64)>>,
+    /// Its reader has given up, and wants no sums.
+    given_up: bool,
 }
 
 impl Source {
     fn new(taken: Sender<()>) -> Self {
         let (md5, xxh64) = (State::new(), Xxh64::new(0));
-        Self { md5, xxh64, pieces: VecDeque::new(), taken, end: None }
+        Self { md5, xxh64, pieces: VecDeque::new(), taken, end: None, given_up: false }
     }
 }
 
@@ -120,7 +122,8 @@ fn sum(told: &Receiver<Told>) {
             hear(&mut sources, more);
         }
         step(&mut sources);
-        sources.retain(|_, source| !source.pieces.is_empty() || !tell(source));
+        sources
+            .retain(|_, source| !source.given_up && (!source.pieces.is_empty() || !tell(source)));
     }
 }
 
@@ -170,16 +173,12 @@ fn step(sources: &mut BTreeMap<u64, Source>) {
         if piece.left.is_empty() {
             // Whoever is told may be the block's only holder.
             drop(source.pieces.pop_front());
-            if source.taken.send(()).is_err() {
-                // Its reader has given up, and wants no sums.
-                source.pieces.clear();
-                source.end.get_or_insert_with(|| channel().0);
-            }
+            source.given_up = source.taken.send(()).is_err();
         }
     }
 }
 
-/// Tells the sums of a source that has ended, if anybody waits for them, and says whether it has.
+/// Tells the sums of a source that has ended, and says whether it has.
 fn tell(source: &mut Source) -> bool {
     let Some(end) = source.end.take() else { return false };
     let md5 = std::mem::replace(&mut source.md5, State::new());
