@@ -102,12 +102,17 @@ pub(crate) async fn take_over_here(node: Arc<Shared>, job: JobId, tasks: BTreeSe
     let mut matches = matches(&node, &job).await;
     matches.retain(|found| found.here && tasks.contains(&found.task));
     while !matches.is_empty() {
-        let rest = matches.split_off(matches.len().min(BATCH));
-        let batch = std::mem::replace(&mut matches, rest);
+        let batch = next_batch(&mut matches);
         if fetch(&node, &job, &batch, BROUGHT.0).await {
             take_over(&node, job, batch).await;
         }
     }
+}
+
+/// Takes the first results off a list, as many as are brought at once.
+fn next_batch(matches: &mut Vec<Match>) -> Vec<Match> {
+    let rest = matches.split_off(matches.len().min(BATCH));
+    std::mem::replace(matches, rest)
 }
 
 /// The leader hands none of these results' tasks out for a while.
@@ -131,8 +136,7 @@ async fn bring_all(
             return;
         }
         announce(node, job, &matches, others).await;
-        let rest = matches.split_off(matches.len().min(BATCH));
-        let batch = std::mem::replace(&mut matches, rest);
+        let batch = next_batch(&mut matches);
         let brought = bring(node, job, batch, lost).await;
         take_over(node, *job, brought).await;
     }
