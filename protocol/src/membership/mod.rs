@@ -104,8 +104,6 @@ pub struct Membership {
     peers: BTreeMap<NodeId, Peer>,
     round: VecDeque<NodeId>,
     rounds: u32,
-    /// As it was told last.
-    large: bool,
     probes: Vec<Probe>,
     /// Probes that we make for others: our number, who asked, and their number.
     errands: BTreeMap<u64, (NodeId, u64, Time)>,
@@ -128,7 +126,6 @@ impl Membership {
             peers: BTreeMap::new(),
             round: VecDeque::new(),
             rounds: 0,
-            large: false,
             probes: Vec::new(),
             errands: BTreeMap::new(),
             rumours: BTreeMap::new(),
@@ -176,6 +173,7 @@ impl Membership {
         if node == self.me || self.peers.len() >= MAX_NODES && !self.peers.contains_key(&node) {
             return Vec::new();
         }
+        let known = self.peers.contains_key(&node);
         let peer = self.peers.entry(node).or_insert(Peer {
             liveness: Liveness::Dead,
             incarnation: 0,
@@ -191,9 +189,9 @@ impl Membership {
                     Update { node, liveness: Liveness::Alive, incarnation: peer.incarnation };
                 self.spread(update);
                 let mut events = vec![Event::Changed(node, Liveness::Alive)];
-                if self.large {
-                    // Those that aren't connected to it believe nobody but itself that it is back: it has to hear
-                    // what went round about it.
+                if known {
+                    // Others believe nobody but itself that it is back, and rumours of its death would close one
+                    // connection of it after the other: it has to hear what went round about it.
                     self.seq += 1;
                     let ping = Message::Ping(self.seq, vec![Update { liveness: was, ..update }]);
                     events.push(Event::Send(node, ping));
@@ -311,7 +309,6 @@ impl Membership {
 
     /// Time has passed: probes somebody, asks others for help, suspects, buries and forgets.
     pub fn tick(&mut self, now: Time, reach: Reach<'_>, random: &mut Random) -> Vec<Event> {
-        self.large = reach.large;
         let late = self.last_tick.is_some_and(|last| now.since(last) > TIMEOUT);
         self.doubt = if late { 4 } else { self.doubt.saturating_sub(1) };
         self.last_tick = Some(now);
