@@ -218,6 +218,14 @@ impl Election {
         }
     }
 
+    /// The claim that counts here where another one says that it leads: of two leaders that are not connected to each
+    /// other neither hears of the other by itself. That of a leader which was lost here is no answer.
+    #[must_use]
+    pub fn outranks(&self, other: &Claim) -> Option<&Claim> {
+        let unsure = matches!(self.state, State::Following { confirmed: false, .. });
+        self.claim().filter(|ours| !unsure && ours.order() > other.order())
+    }
+
     /// A claim came, from whomever: it is genuine or nothing.
     pub fn claimed(&mut self, now: Time, claim: Claim, verifier: &dyn Verifier) -> Vec<Event> {
         let ours = self.claim().map(Claim::order);

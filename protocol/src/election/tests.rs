@@ -208,8 +208,12 @@ fn a_lost_leader_does_not_live_on_in_what_others_tell() {
     // Another still followed it: this node tries again, and does not vouch for it.
     assert_eq!(node.claimed(Time(2600), claim.clone(), &Ed25519), [Event::Follow(claim.clone())]);
     let lost = |lost| Event::Send(asker, Message::Lost(5, lost, 5));
+    let worse = Claim::sign(&STUDIO, 4, &keys[2]);
     assert_eq!(node.asked(Time(2700), asker, 5), [lost(true)]);
+    assert_eq!(node.outranks(&worse), None);
     node.heard_leader(Time(2800), &leader, 5);
+    assert_eq!(node.outranks(&worse), Some(&claim));
+    assert_eq!(node.outranks(&claim), None);
     assert_eq!(node.asked(Time(2900), asker, 5)[0], lost(false));
 }
 

@@ -46,7 +46,14 @@ impl Machine {
                 let events = self.election.answered(now, from, term, lost, highest);
                 self.election_events(now, events);
             }
-            Message::Claim(claim) => self.claimed(now, claim),
+            Message::Claim(claim) => {
+                if claim.leader == from
+                    && let Some(better) = self.election.outranks(&claim).cloned()
+                {
+                    self.send(from, Message::Claim(better));
+                }
+                self.claimed(now, claim);
+            }
             Message::Report(report) => self.take_report(now, from, &report),
             Message::Reported(term, _) => {
                 self.election.heard_leader(now, &from, term);

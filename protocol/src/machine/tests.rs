@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::*;
 use crate::certificate::{Certificate, Chain, Role, Statement};
+use crate::election::Claim;
 use crate::fact::Body;
 use crate::hardware::{Hardware, Needs};
 use crate::ids::FactId;
@@ -243,4 +244,25 @@ fn of_removals_that_are_written_together_one_stays_on_the_disk() {
     world.give(only, Input::Message(other.public(), Message::Facts(None, bytes)));
     let kept = world.disks[&only].1.values().filter(|fact| fact.scope() == Some(job));
     assert_eq!(kept.map(Fact::id).collect::<Vec<_>>(), [removals[0].id()]);
+}
+
+#[test]
+fn who_leads_where_a_better_claim_is_followed_is_told_of_that() {
+    let mut world = World::new(3);
+    world.run(Duration::from_secs(5));
+    let leader = world.leader();
+    let (follower, other) = (world.others(leader)[0], world.others(leader)[1]);
+    let claim = world.nodes[&follower].election.claim().unwrap().clone();
+    let worse = Claim::sign(&world.studio, claim.term - 1, &world.keys[&other]);
+    let told = |world: &mut World, claim| {
+        let machine = world.nodes.get_mut(&follower).unwrap();
+        let commands = machine.handle(world.now, Input::Message(other, Message::Claim(claim)));
+        let claims = commands.into_iter().filter_map(|command| match command {
+            Command::Send(to, Message::Claim(claim)) if to == other => Some(claim),
+            _ => None,
+        });
+        claims.collect::<Vec<_>>()
+    };
+    assert_eq!(told(&mut world, worse), std::slice::from_ref(&claim));
+    assert_eq!(told(&mut world, claim), [], "who passes a claim on leads nobody");
 }
