@@ -45,7 +45,6 @@ pub(crate) struct Damage {
 pub(crate) async fn run(node: Arc<Shared>) {
     let (mut collected, mut told_full) = (None::<Instant>, false);
     let mut unread = VecDeque::new();
-    let mut lost = node.store.mended().map_or_else(Vec::new, |mended| mended.lost.clone());
     loop {
         // At first as well: a node that starts has better to do, and no peer yet to heal from.
         tokio::time::sleep(PERIOD).await;
@@ -57,15 +56,14 @@ pub(crate) async fn run(node: Arc<Shared>) {
         }
         make_room(&node, &mut told_full).await;
         if unread.is_empty() {
-            match mend(&node).await {
-                Ok(mended) => lost.extend(mended.lost),
-                Err(why) => tracing::warn!(%why, "the catalog could not be checked"),
+            if let Err(why) = mend(&node).await {
+                tracing::warn!(%why, "the catalog could not be checked");
+            }
+            // What no peer has now is asked for again with the next pass over all files.
+            for damage in bring_back(&node).await {
+                told_spoilt(damage);
             }
             unread = stored(&node).await;
-        }
-        // What no peer has now is asked for again with the next pass over all files.
-        for damage in bring_back(&node, std::mem::take(&mut lost)).await {
-            told_spoilt(damage);
         }
         scrub_some(&node, &mut unread).await;
     }
@@ -153,15 +151,25 @@ pub(crate) async fn mend(node: &Shared) -> Result<Mended, String> {
     mended.await.map_err(|error| error.to_string())?.map_err(words)
 }
 
-/// Fetches blobs of which a damaged catalog has lost too much.
-pub(crate) async fn bring_back(node: &Shared, lost: Vec<Lost>) -> Vec<Damage> {
+/// Fetches what was whole here and isn't any more: what could not be healed when its damage was found, and what a
+/// damaged catalog has lost.
+pub(crate) async fn bring_back(node: &Shared) -> Vec<Damage> {
+    let store = Arc::clone(&node.store);
+    let lost = match tokio::task::spawn_blocking(move || store.lost()).await {
+        Ok(Ok(lost)) => lost,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "what the disk has spoilt can't be listed");
+            return Vec::new();
+        }
+        Err(_) => return Vec::new(),
+    };
     let peers: Vec<NodeId> = node.connected().into_iter().collect();
     let mut brought = Vec::with_capacity(lost.len());
     for Lost { blob, needed_by } in lost {
         let fetched = node.fetcher.blobs(&[blob], &peers).await;
         let (store, healed) = (Arc::clone(&node.store), fetched.is_ok());
-        let size = tokio::task::spawn_blocking(move || store.info(blob).ok().flatten()).await;
-        let size = size.ok().flatten().map_or(0, |info| info.size);
+        let manifest = tokio::task::spawn_blocking(move || store.manifest(blob).ok().flatten());
+        let size = manifest.await.ok().flatten().map_or(0, |manifest| manifest.size);
         let why = fetched.err().map(|error| error.to_string());
         brought.push(Damage { id: blob, size, chunks: 0, healed, needed_by, why });
     }

@@ -16,6 +16,8 @@ use crate::{Store, locked, names, now};
 
 /// How often collection begins anew when trees are pinned while it works.
 const ATTEMPTS: usize = 3;
+/// How many blobs go with one commit: whoever wants to hold one of them waits for it.
+const AT_ONCE: usize = 1024;
 
 /// Something that is to be deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +66,7 @@ impl Store {
         if dry_run {
             return self.plan(before);
         }
-        self.collect_some(before, |unwanted| unwanted)
+        self.collect_some(before, |unwanted, _| unwanted)
     }
 
     /// Deletes blobs as [`collect`](Self::collect) does without a time of grace, those first that were touched
@@ -73,7 +75,8 @@ impl Store {
     /// # Errors
     /// As [`collect`](Self::collect)'s.
     pub fn collect_oldest(&self, bytes: u64) -> Result<Plan, CollectError> {
-        self.collect_some(now(), |unwanted| {
+        self.collect_some(now(), |unwanted, gone| {
+            let bytes = bytes.saturating_sub(gone);
             retention::oldest(unwanted, bytes, |doomed| (doomed.touched, doomed.size))
         })
     }
@@ -81,21 +84,24 @@ impl Store {
     fn collect_some(
         &self,
         before: u64,
-        choose: impl Fn(Vec<Doomed>) -> Vec<Doomed>,
+        choose: impl Fn(Vec<Doomed>, u64) -> Vec<Doomed>,
     ) -> Result<Plan, CollectError> {
+        let mut gone = Plan::default();
         for _ in 0..ATTEMPTS {
             let mut plan = self.plan(before)?;
-            plan.blobs = choose(plan.blobs);
+            plan.blobs = choose(plan.blobs, gone.bytes());
             // A pin that a damaged page hides is a pin.
             let is_empty = plan.blobs.is_empty() && plan.strays.is_empty();
             if !is_empty && !self.catalog.is_intact()? {
                 return Err(CatalogError::Spoilt.into());
             }
-            if self.apply(&mut plan, before)? {
-                return Ok(plan);
+            let complete = self.apply(&mut plan, before)?;
+            gone.blobs.append(&mut plan.blobs);
+            if complete {
+                return Ok(Plan { blobs: gone.blobs, ..plan });
             }
         }
-        Ok(Plan::default())
+        Ok(gone)
     }
 
     /// What may go that was last touched at `before` or earlier.
@@ -115,8 +121,9 @@ impl Store {
         for &tree in &trees {
             let bytes = match self.read_all(tree, MAX_ENCODED as u64) {
                 Ok(bytes) => bytes,
-                // It hasn't come yet, so that nothing has come on its account.
-                Err(ReadError::Unknown { .. }) => continue,
+                // It hasn't come yet, so that nothing has come on its account. Of one that was here and was spoilt
+                // nobody knows what it names.
+                Err(ReadError::Unknown { .. }) if !self.is_lost(tree)? => continue,
                 Err(source) => {
                     return Err(CollectError::Tree { tree, source: Box::new(source) });
                 }
@@ -201,71 +208,108 @@ impl Store {
         })?)
     }
 
+    /// Whether a blob was whole here, and the disk spoilt something of it.
+    fn is_lost(&self, blob: BlobId) -> Result<bool, CatalogError> {
+        self.catalog.read(|snapshot| snapshot.sheet(tables::LOST)?.has(&blob.0))
+    }
+
     /// Deletes what is still unwanted of a plan, and leaves in the plan what was deleted. Says
-    /// no, and deletes nothing, if trees were pinned meanwhile whose entries it doesn't know.
+    /// no, and leaves the rest, if trees were pinned meanwhile whose entries it doesn't know.
     fn apply(&self, plan: &mut Plan, before: u64) -> Result<bool, CollectError> {
-        let publishing = locked(&self.publishing);
-        let gone = self.catalog.write(|tables| {
-            if !trees_are_known(tables, &plan.trees)? {
-                return Ok(None);
-            }
-            let mut gone = Vec::new();
-            for doomed in &plan.blobs {
-                if self.still_unwanted(tables, doomed, before)? {
-                    forget(tables, doomed)?;
-                    gone.push(doomed.clone());
+        let mut first_error = None;
+        let doomed = std::mem::take(&mut plan.blobs);
+        for some in doomed.chunks(AT_ONCE) {
+            let publishing = locked(&self.publishing);
+            let mut deletion = self.holds.deletion();
+            let gone = self.catalog.write(|tables| {
+                if !trees_are_known(tables, &plan.trees)? {
+                    return Ok(None);
                 }
+                let mut gone = Vec::new();
+                for doomed in some {
+                    if still_unwanted(tables, doomed, before)? && deletion.take(doomed.blob) {
+                        forget(tables, doomed)?;
+                        gone.push(doomed.clone());
+                    }
+                }
+                Ok(Some(gone))
+            })?;
+            let Some(gone) = gone else {
+                return first_error.map_or(Ok(false), |error: DiskError| Err(error.into()));
+            };
+            for doomed in &gone {
+                self.opened.forget(&doomed.blob);
+                let whole = doomed.whole;
+                let name = if whole { names::blob } else { names::partial }(&doomed.blob);
+                self.remove_file(&name, &mut first_error);
             }
-            Ok(Some(gone))
-        })?;
-        let Some(gone) = gone else {
-            return Ok(false);
-        };
-        plan.blobs = gone;
+            plan.blobs.extend(gone);
+            drop((deletion, publishing));
+        }
+        self.forget_losses(&plan.protected)?;
+        let publishing = locked(&self.publishing);
+        let mut deletion = self.holds.deletion();
         plan.strays.retain(|name| {
             let id = name.rsplit('/').next().and_then(|name| name.parse::<BlobId>().ok());
-            let known = id.map(|id| self.holds.has(&id) || self.has(id).unwrap_or(true));
-            known == Some(false)
+            id.is_some_and(|id| deletion.take(id) && !self.has(id).unwrap_or(true))
         });
-        let mut first_error = None;
-        let files = plan.blobs.iter().map(|doomed| {
-            self.opened.forget(&doomed.blob);
-            if doomed.whole { names::blob(&doomed.blob) } else { names::partial(&doomed.blob) }
-        });
-        for name in files.chain(plan.strays.iter().cloned()) {
-            match self.disk.remove(&name) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    // The others go all the same; this one is a stray from now on.
-                    first_error.get_or_insert(DiskError::new(self.disk.path(&name), error));
-                }
-                _ => {}
-            }
+        for name in &plan.strays {
+            self.remove_file(name, &mut first_error);
         }
-        drop(publishing);
+        drop((deletion, publishing));
         first_error.map_or(Ok(true), |error| Err(error.into()))
     }
 
-    fn still_unwanted(
-        &self,
-        tables: &Tables<'_>,
-        doomed: &Doomed,
-        before: u64,
-    ) -> Result<bool, CatalogError> {
-        let key = &doomed.blob.0;
-        let touched = if doomed.whole {
-            tables.blobs.row::<BlobRow>(key)?.map(|row| row.touched)
-        } else {
-            tables.partial.row::<PartialRow>(key)?.map(|row| row.touched)
-        };
-        let mut pinned = false;
-        tables.pins.scan(key, |key, content| {
-            pinned |= is_live(key, content);
-            Ok(())
-        })?;
-        Ok(!pinned
-            && touched.is_some_and(|touched| touched <= before)
-            && !self.holds.has(&doomed.blob))
+    /// Removes a file of a blob that the catalog has forgotten. Where that fails the others go all the same; this
+    /// one is a stray from now on.
+    fn remove_file(&self, name: &str, first_error: &mut Option<DiskError>) {
+        if let Err(error) = self.disk.remove(name)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            first_error.get_or_insert(DiskError::new(self.disk.path(name), error));
+        }
     }
+
+    /// Misses no more what nobody keeps.
+    fn forget_losses(&self, protected: &BTreeSet<BlobId>) -> Result<(), CatalogError> {
+        if self.catalog.read(|snapshot| Ok(!snapshot.sheet(tables::LOST)?.any(&[])?))? {
+            return Ok(());
+        }
+        self.catalog.write(|tables| {
+            let mut over = Vec::new();
+            tables.lost.scan(&[], |key, _| {
+                let blob = BlobId(tables::id_in(tables::LOST.0, key)?);
+                if !protected.contains(&blob)
+                    && !tables.partial.has(key)?
+                    && !is_pinned(tables, key)?
+                {
+                    over.push(blob);
+                }
+                Ok(())
+            })?;
+            over.iter().try_for_each(|blob| tables.lost.remove(&blob.0).map(drop))
+        })
+    }
+}
+
+fn still_unwanted(tables: &Tables<'_>, doomed: &Doomed, before: u64) -> Result<bool, CatalogError> {
+    let key = &doomed.blob.0;
+    let touched = if doomed.whole {
+        tables.blobs.row::<BlobRow>(key)?.map(|row| row.touched)
+    } else {
+        tables.partial.row::<PartialRow>(key)?.map(|row| row.touched)
+    };
+    Ok(touched.is_some_and(|touched| touched <= before) && !is_pinned(tables, key)?)
+}
+
+/// Whether a blob has a pin that has not ended.
+fn is_pinned(tables: &Tables<'_>, key: &[u8]) -> Result<bool, CatalogError> {
+    let mut pinned = false;
+    tables.pins.scan(key, |key, content| {
+        pinned |= is_live(key, content);
+        Ok(())
+    })?;
+    Ok(pinned)
 }
 
 /// Whether a pin has not ended; one that can't be read hasn't.
@@ -293,6 +337,7 @@ fn forget(tables: &mut Tables<'_>, doomed: &Doomed) -> Result<(), CatalogError> 
         tables.partial.remove(key)?;
     }
     tables.manifests.remove(key)?;
+    tables.lost.remove(key)?;
     let ended = tables.pins.page(key, None, usize::MAX)?;
     for (pin, _) in ended {
         tables.pins.remove(&pin)?;

@@ -1,7 +1,7 @@
 //! Temporary pins, in memory: what somebody is using right now is not collected.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use weft_protocol::ids::BlobId;
 
@@ -9,7 +9,11 @@ use crate::{Store, locked};
 
 /// Who is used right now.
 #[derive(Debug, Default)]
-pub(crate) struct Holds(Mutex<Held>);
+pub(crate) struct Holds {
+    held: Mutex<Held>,
+    /// Something that was going has gone, or stays after all.
+    settled: Condvar,
+}
 
 #[derive(Debug, Default)]
 struct Held {
@@ -18,22 +22,66 @@ struct Held {
     /// What was held at any time while each intake lives.
     intakes: BTreeMap<u64, BTreeSet<BlobId>>,
     next_intake: u64,
+    /// What is being deleted.
+    going: BTreeSet<BlobId>,
+}
+
+impl Held {
+    fn has(&self, blob: &BlobId) -> bool {
+        self.counts.contains_key(blob) || self.intakes.values().any(|taken| taken.contains(blob))
+    }
 }
 
 impl Holds {
     pub(crate) fn has(&self, blob: &BlobId) -> bool {
-        let held = locked(&self.0);
-        held.counts.contains_key(blob) || held.intakes.values().any(|taken| taken.contains(blob))
+        locked(&self.held).has(blob)
     }
 
+    /// Holds a blob. One that is being deleted has gone when this returns, so that whoever looks it up then is told
+    /// the truth.
     pub(crate) fn hold(self: &Arc<Self>, blob: BlobId) -> Hold {
-        let mut held = locked(&self.0);
+        let held = locked(&self.held);
+        let settled = self.settled.wait_while(held, |held| held.going.contains(&blob));
+        let mut held = settled.unwrap_or_else(PoisonError::into_inner);
         *held.counts.entry(blob).or_default() += 1;
         for taken in held.intakes.values_mut() {
             taken.insert(blob);
         }
         drop(held);
         Hold { holds: Arc::clone(self), blob }
+    }
+
+    /// Begins to delete blobs: none of those that are given to it is held before it ends.
+    pub(crate) fn deletion(&self) -> Deletion<'_> {
+        Deletion { holds: self, blobs: BTreeSet::new() }
+    }
+}
+
+/// Blobs that are being deleted, until this is dropped: by then they have gone, files and all, or stay.
+#[derive(Debug)]
+pub(crate) struct Deletion<'h> {
+    holds: &'h Holds,
+    blobs: BTreeSet<BlobId>,
+}
+
+impl Deletion<'_> {
+    /// Whether a blob may be deleted: nobody holds it, and nobody will before this ends.
+    pub(crate) fn take(&mut self, blob: BlobId) -> bool {
+        let mut held = locked(&self.holds.held);
+        let free = !held.has(&blob);
+        if free {
+            held.going.insert(blob);
+            self.blobs.insert(blob);
+        }
+        free
+    }
+}
+
+impl Drop for Deletion<'_> {
+    fn drop(&mut self) {
+        let mut held = locked(&self.holds.held);
+        held.going.retain(|blob| !self.blobs.contains(blob));
+        self.holds.settled.notify_all();
     }
 }
 
@@ -47,7 +95,7 @@ pub struct Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let mut held = locked(&self.holds.0);
+        let mut held = locked(&self.holds.held);
         if let Some(count) = held.counts.get_mut(&self.blob) {
             *count -= 1;
             if *count == 0 {
@@ -68,7 +116,7 @@ pub struct Intake {
 
 impl Drop for Intake {
     fn drop(&mut self) {
-        locked(&self.holds.0).intakes.remove(&self.number);
+        locked(&self.holds.held).intakes.remove(&self.number);
     }
 }
 
@@ -82,7 +130,7 @@ impl Store {
     /// Begins to take in blobs that are pinned later: none of them is collected before the result
     /// is dropped, however long that takes, and whether they were here before or not.
     pub fn intake(&self) -> Intake {
-        let mut held = locked(&self.holds.0);
+        let mut held = locked(&self.holds.held);
         let number = held.next_intake;
         held.next_intake += 1;
         held.intakes.insert(number, BTreeSet::new());

@@ -15,6 +15,7 @@ use weft_protocol::ids::BlobId;
 use crate::Store;
 use crate::catalog::Tables;
 use crate::error::{CatalogError, IngestError};
+use crate::holds::Hold;
 use crate::looks::{is_settled, looks_of, metadata, nanoseconds, path_key};
 use crate::md5_lanes::LANES;
 use crate::pass::{Keep, Pass};
@@ -212,7 +213,11 @@ impl Store {
         if !options.rehash
             && let Some(id) = self.remembered(path, &looks)?
         {
-            return Ok(Found::Remembered(id, looks.size));
+            // From here on it isn't collected, if it is here still.
+            let hold = self.hold(id);
+            if self.has(id)? {
+                return Ok(Found::Remembered(id, looks.size, hold));
+            }
         }
         let begun = &mut |first: &ChunkRef| {
             if self.is_likely(first, looks.size) { Keep::Nothing } else { Keep::Copy }
@@ -244,7 +249,7 @@ impl Store {
         found.unwrap_or(false)
     }
 
-    /// The blob of a file that looks as it did when it was taken in; the blob is still here.
+    /// The blob of a file that looks as it did when it was taken in. Whether the blob is here is not looked up.
     fn remembered(&self, path: &Path, looks: &Looks) -> Result<Option<BlobId>, CatalogError> {
         let Some(key) = path_key(path) else {
             return Ok(None);
@@ -252,11 +257,7 @@ impl Store {
         self.catalog.read(|snapshot| {
             // A record that can't be believed is no reason to trust the file's looks.
             let row = snapshot.sheet(tables::REMEMBERED)?.row::<RememberedRow>(&key);
-            let Some(row) = row.ok().flatten().filter(|row| row.looks == *looks) else {
-                return Ok(None);
-            };
-            let whole = snapshot.sheet(tables::BLOBS)?.row::<BlobRow>(&row.blob.0);
-            Ok(whole.ok().flatten().map(|_| row.blob))
+            Ok(row.ok().flatten().filter(|row| row.looks == *looks).map(|row| row.blob))
         })
     }
 
@@ -288,7 +289,7 @@ impl Store {
 
 /// What a path turned out to be.
 enum Found<'s> {
-    Remembered(BlobId, u64),
+    Remembered(BlobId, u64, Hold),
     Read(Box<Prepared<'s>>),
 }
 
@@ -316,7 +317,7 @@ struct Batch<'s> {
     positions: Vec<usize>,
     bytes: u64,
     memory: u64,
-    remembered: Vec<(usize, BlobId)>,
+    remembered: Vec<(usize, BlobId, Hold)>,
 }
 
 impl Batch<'_> {
@@ -376,9 +377,9 @@ impl<'s, 'p> Taking<'s, 'p> {
         let failed = found.is_err();
         let batch = &mut self.batch;
         match found {
-            Ok(Found::Remembered(id, size)) => {
+            Ok(Found::Remembered(id, size, hold)) => {
                 self.read[position].0 = size;
-                batch.remembered.push((position, id));
+                batch.remembered.push((position, id, hold));
             }
             Ok(Found::Read(blob)) => {
                 self.read[position].0 = blob.manifest.size;
@@ -411,12 +412,12 @@ impl<'s, 'p> Taking<'s, 'p> {
             return Ok(());
         }
         // In the order of their ids neighbours share the table's pages.
-        remembered.sort_by_key(|(_, id)| *id);
+        remembered.sort_by_key(|(_, id, _)| *id);
         let mut rows = Vec::new();
         let settle = |tables: &mut Tables<'_>| {
-            for (position, id) in remembered {
-                rows.push((position, id, tables.blobs.row::<BlobRow>(&id.0)?));
-                touch(tables, &id)?;
+            for (position, id, _) in &remembered {
+                rows.push((*position, *id, tables.blobs.row::<BlobRow>(&id.0)?));
+                touch(tables, id)?;
             }
             Ok(())
         };

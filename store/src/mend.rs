@@ -14,9 +14,9 @@ use crate::error::{CatalogError, DiskError, IngestError};
 use crate::pass::{Keep, Pass};
 use crate::publish::{Body, Prepared, record_new};
 use crate::source::decode_manifest;
-use crate::tables::{self, BlobRow, Place};
+use crate::tables::{self, BlobRow, LostRow, Place};
 use crate::verify::CatalogDamage;
-use crate::{Store, locked, names};
+use crate::{Store, locked, names, now};
 
 /// How many blobs are mended with one commit.
 const BATCH: usize = 256;
@@ -85,8 +85,11 @@ impl Store {
             [tables::CHUNKS.0, tables::MD5.0, tables::PINS.0].contains(&damage.table)
         };
         let all = damage.iter().any(unsure);
+        // What is pinned may have been here where nothing else tells of it any more.
+        let pinned = damage.iter().any(hides_blobs).then(|| left.pins.keys());
         let mut prepared = Vec::new();
         let known = left.rows.keys().chain(&left.manifests).chain(&left.inline);
+        let known = known.chain(pinned.into_iter().flatten());
         let ids: BTreeSet<BlobId> = known.chain(&files).copied().collect();
         for id in ids {
             let is_file = files.contains(&id);
@@ -241,9 +244,38 @@ impl Store {
         self.catalog.write(|tables| {
             forget_whole(tables, &blob)?;
             tables.manifests.remove(&blob.0)?;
-            Ok(())
+            tables.lost.put_row(&blob.0, &LostRow { since: now() })
         })
     }
+
+    /// The blobs that were whole here and aren't, for as long as somebody may need them: they have to be fetched
+    /// again, or added.
+    ///
+    /// # Errors
+    /// When the catalog can't be read.
+    pub fn lost(&self) -> Result<Vec<Lost>, CatalogError> {
+        let mut lost = Vec::new();
+        self.catalog.read(|snapshot| {
+            let pins = snapshot.sheet(tables::PINS)?;
+            snapshot.sheet(tables::LOST)?.scan(&[], |key, _| {
+                let blob = BlobId(tables::id_in(tables::LOST.0, key)?);
+                let mut needed_by = Vec::new();
+                pins.scan(key, |key, _| {
+                    needed_by.push(String::from_utf8_lossy(&key[blob.0.len()..]).into_owned());
+                    Ok(())
+                })?;
+                lost.push(Lost { blob, needed_by });
+                Ok(())
+            })
+        })?;
+        Ok(lost)
+    }
+}
+
+/// Whether blobs may have been here of which a catalog with such damage tells nothing.
+fn hides_blobs(damage: &CatalogDamage) -> bool {
+    let tables = [tables::BLOBS.0, tables::MANIFESTS.0, tables::INLINE.0];
+    tables.contains(&damage.table) || damage.table == CatalogDamage::ANY_TABLE
 }
 
 /// A file of the store, from its beginning to its end.

@@ -281,6 +281,7 @@ fn record(
         record_new(tables, blob, inline, already_known)?
     };
     tables.partial.remove(key)?;
+    tables.lost.remove(key)?;
     if let Some((path, looks)) = &blob.remember {
         tables.remembered.put_row(path, &RememberedRow { looks: *looks, blob: blob.id })?;
     }

@@ -163,6 +163,16 @@ fn quietly<T>(act: impl FnOnce() -> Result<T, CatalogError>) -> Option<T> {
     catch_unwind(AssertUnwindSafe(act)).ok().and_then(Result::ok)
 }
 
+/// Whether a table isn't there, as in a catalog of a release that didn't have it.
+fn is_absent(database: &Database, name: Name) -> bool {
+    let looked = quietly(|| {
+        let transaction = database.begin_read().map_err(refused)?;
+        let opened = transaction.open_table(name.definition());
+        Ok(matches!(opened, Err(redb::TableError::TableDoesNotExist(_))))
+    });
+    looked == Some(true)
+}
+
 /// One table on its way into a new database.
 struct Copy<'c> {
     name: Name,
@@ -184,6 +194,9 @@ impl<'c> Copy<'c> {
 
     /// Copies what is before a spoilt page, and what is after it. Says whether that was all.
     fn both_ways(&mut self, from: &Database) -> Result<bool, CatalogError> {
+        if self.name == tables::LOST && is_absent(from, self.name) {
+            return Ok(true);
+        }
         if !self.one_way(from, true)? {
             self.one_way(from, false)?;
         }

@@ -13,6 +13,7 @@
 //! | chunks | chunk id (32), blob id (32) | [`ChunkRow`]: where a whole blob's file has it |
 //! | md5 | MD5 (16), blob id (32) | nothing |
 //! | partial | blob id (32) | [`PartialRow`]: a blob that is not whole |
+//! | lost | blob id (32) | [`LostRow`]: a blob that was whole, and of which the disk spoilt something |
 //! | pins | blob id (32), reason (UTF-8) | [`PinRow`] |
 //! | facts | fact id (32) | the signed bytes, as they are |
 //! | meta | name (UTF-8) | the value, as it is |
@@ -57,6 +58,7 @@ impl Name {
             BLOBS => decode::<BlobRow>(self.0, content).and(holds(key.len() == 32)),
             CHUNKS => decode::<ChunkRow>(self.0, content).and(holds(key.len() == 64)),
             PARTIAL => decode::<PartialRow>(self.0, content).and(holds(key.len() == 32)),
+            LOST => decode::<LostRow>(self.0, content).and(holds(key.len() == 32)),
             PINS => pin_in(key, content).map(|_| ()),
             REMEMBERED => decode::<RememberedRow>(self.0, content).map(|_| ()),
             MD5 => holds(key.len() == 48 && content.is_empty()),
@@ -77,14 +79,15 @@ pub(crate) const INLINE: Name = Name("inline");
 pub(crate) const CHUNKS: Name = Name("chunks");
 pub(crate) const MD5: Name = Name("md5");
 pub(crate) const PARTIAL: Name = Name("partial");
+pub(crate) const LOST: Name = Name("lost");
 pub(crate) const PINS: Name = Name("pins");
 pub(crate) const FACTS: Name = Name("facts");
 pub(crate) const META: Name = Name("meta");
 pub(crate) const REMEMBERED: Name = Name("remembered");
 
 /// All of them.
-pub const ALL: [Name; 10] =
-    [MANIFESTS, BLOBS, INLINE, CHUNKS, MD5, PARTIAL, PINS, FACTS, META, REMEMBERED];
+pub const ALL: [Name; 11] =
+    [MANIFESTS, BLOBS, INLINE, CHUNKS, MD5, PARTIAL, LOST, PINS, FACTS, META, REMEMBERED];
 
 /// Where a whole blob's bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +123,14 @@ pub(crate) struct PartialRow {
     /// The chunks that are on disk for certain.
     pub(crate) held: Bitmap,
     pub(crate) touched: u64,
+}
+
+/// A blob that was whole here and isn't, until it is again or nobody keeps it. It tells one that is missed from one
+/// that never came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LostRow {
+    /// Since when, in seconds since 1970.
+    pub(crate) since: u64,
 }
 
 /// A reason for a blob to stay.

@@ -5,7 +5,7 @@ use weft_protocol::ids::BlobId;
 
 use crate::collect::forget_whole;
 use crate::error::{CatalogError, DiskError, ReadError, WriteError};
-use crate::tables::{self, BlobRow, PartialRow, Place};
+use crate::tables::{self, BlobRow, LostRow, PartialRow, Place};
 use crate::{Store, locked, names, now};
 
 /// A record of the catalog that doesn't match its checksum or is not what its table holds, or pages that don't match theirs.
@@ -22,10 +22,10 @@ impl CatalogDamage {
     pub const ANY_TABLE: &'static str = "(any)";
 
     /// Whether what such a table has lost is made anew, here or with what peers have. Nobody else knows this
-    /// node's pins and its own values.
+    /// node's pins, what it misses, and its own values.
     #[must_use]
     pub fn is_made_anew(&self) -> bool {
-        ![tables::PINS.0, tables::META.0, Self::ANY_TABLE].contains(&self.table)
+        ![tables::PINS.0, tables::LOST.0, tables::META.0, Self::ANY_TABLE].contains(&self.table)
     }
 }
 
@@ -76,6 +76,7 @@ impl Store {
                 held.unset(chunk);
             }
             forget_whole(tables, &blob)?;
+            tables.lost.put_row(key, &LostRow { since: now() })?;
             match row.place {
                 // It is one chunk: nothing of it is left.
                 Place::Inline => {

@@ -161,7 +161,7 @@ pub(super) async fn scrub(node: State, access: Access) -> Answer {
 
 async fn scrub_all(node: &Shared, lines: &Pieces) -> Result<Option<Value>, ApiError> {
     let mended = upkeep::mend(node).await.map_err(|why| ApiError::new(Code::Failed, why))?;
-    let mut damaged = upkeep::bring_back(node, mended.lost).await;
+    let mut damaged = upkeep::bring_back(node).await;
     let store = Arc::clone(&node.store);
     let blobs = blocking(move || store.list().map_err(failed)).await?;
     let total: u64 = blobs.iter().map(|blob| blob.size).sum();

@@ -165,3 +165,54 @@ fn what_is_taken_in_stays_until_it_can_be_pinned() {
         scratch.collect(NO_GRACE, false).unwrap().blobs.iter().map(|doomed| doomed.blob).collect();
     assert_eq!(gone, [old]);
 }
+
+#[test]
+fn a_tree_that_the_disk_spoilt_protects_all_until_it_is_back() {
+    // One in a file of its own, and one in the catalog.
+    for count in [400_u32, 1] {
+        let scratch = Scratch::new();
+        let entry = |n: u32| {
+            let added = scratch.ingest_bytes(&n.to_le_bytes()).unwrap();
+            let entry = TreeEntry { blob: added.id, size: added.size, frames: None };
+            (TreePath::new(format!("picture-{n}")).unwrap(), entry)
+        };
+        let encoded = Tree::new((0..count).map(entry).collect()).unwrap().encode();
+        let tree = scratch.ingest_bytes(&encoded).unwrap().id;
+        scratch.pin_tree(tree, "job:1").unwrap();
+        scratch.mark_damaged(tree, &[0]).unwrap();
+        let refused = scratch.collect(NO_GRACE, false);
+        assert!(matches!(refused, Err(CollectError::Tree { .. })), "{refused:?}");
+        let [lost] = &scratch.lost().unwrap()[..] else { panic!("one is lost") };
+        assert_eq!((lost.blob, &lost.needed_by[..]), (tree, &["job:1".to_owned()][..]));
+        scratch.ingest_bytes(&encoded).unwrap();
+        assert_eq!(scratch.lost().unwrap(), []);
+        assert_eq!(scratch.collect(NO_GRACE, false).unwrap().blobs, []);
+        // What nobody keeps any more isn't missed.
+        scratch.mark_damaged(tree, &[0]).unwrap();
+        scratch.unpin_reason("job:1").unwrap();
+        assert!(scratch.collect(NO_GRACE, false).unwrap().blobs.len() >= count as usize);
+        assert_eq!(scratch.lost().unwrap(), []);
+    }
+}
+
+#[test]
+fn whoever_is_told_that_a_blob_is_here_can_pin_it_while_others_go() {
+    let scratch = Scratch::new();
+    let many: Vec<_> = (0..3000_u32).map(|n| scratch.ingest_bytes(&n.to_le_bytes())).collect();
+    let ids: Vec<BlobId> = many.into_iter().map(|added| added.unwrap().id).collect();
+    let mut kept = Vec::new();
+    std::thread::scope(|scope| {
+        let collector = scope.spawn(|| scratch.collect(NO_GRACE, false).unwrap());
+        while !collector.is_finished() {
+            for &id in ids.iter().step_by(97) {
+                let hold = scratch.hold(id);
+                if scratch.has(id).unwrap() {
+                    kept.push((id, hold));
+                }
+            }
+        }
+    });
+    for (id, _) in &kept {
+        assert!(scratch.has(*id).unwrap(), "{id:?} was here, and is held");
+    }
+}

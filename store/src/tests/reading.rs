@@ -144,6 +144,11 @@ fn an_unchanged_file_is_not_read_again_and_a_changed_one_is() {
     let again = scratch.ingest_file(&path, &mut |_| {}).unwrap();
     assert_eq!((again.id, again.already_known, again.bytes_added), (first.id, true, 0));
     assert_eq!((again.md5, again.xxh64, again.size), (first.md5, first.xxh64, first.size));
+    // What isn't read is kept from being collected like all that is taken in.
+    let intake = scratch.intake();
+    scratch.ingest_file(&path, &mut |_| {}).unwrap();
+    assert_eq!(scratch.collect(std::time::Duration::ZERO, false).unwrap().blobs, []);
+    drop(intake);
     // The same length, and other bytes.
     std::fs::write(&path, noise(2, 200_000)).unwrap();
     let changed = scratch.ingest_file(&path, &mut |_| {}).unwrap();

@@ -7,7 +7,7 @@ use weft_protocol::content::Bitmap;
 
 use super::*;
 use crate::tables::{
-    self, BlobRow, ChunkRow, Looks, Name, PartialRow, PinRow, Place, RememberedRow,
+    self, BlobRow, ChunkRow, Looks, LostRow, Name, PartialRow, PinRow, Place, RememberedRow,
 };
 
 /// A record as it lies in the catalog, its checksum after a space.
@@ -47,6 +47,7 @@ fn records_never_change() {
         record(&scratch, tables::BLOBS, &key, &blob),
         record(&scratch, tables::CHUNKS, &[key, [0x33; 32]].concat(), &chunk),
         record(&scratch, tables::PARTIAL, &key, &partial),
+        record(&scratch, tables::LOST, &key, &LostRow { since: 1_700_000_000 }),
         record(&scratch, tables::PINS, &[&key[..], b"job/1"].concat(), &pin),
         record(&scratch, tables::REMEMBERED, b"/a", &remembered),
     ];
@@ -55,6 +56,7 @@ fn records_never_change() {
         "01ac0222222222222222222222222222222222ef9bafcdf8acd1910180e2cfaa06 02a5a7a51f83b46d",
         "01808010808004 fd2a947cb771df01",
         "0a02010280e2cfaa06 dda3d08874701197",
+        "80e2cfaa06 b567bd0f3c786250",
         "0180e2cfaa060181e2cfaa06 d8de7febdc3e3f58",
         &remembered,
     ];
