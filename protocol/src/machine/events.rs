@@ -23,7 +23,7 @@ impl Machine {
                         self.out.push(Command::Close(node, "it has been silent for too long"));
                     }
                     let events = self.replicator.disconnected(now, &node);
-                    self.replicator_events(events);
+                    self.replicator_events(now, events);
                 }
                 membership::Event::Changed(..) => {
                     if let Some(leader) = &mut self.leader {
@@ -81,7 +81,7 @@ impl Machine {
         self.report(now);
     }
 
-    pub(super) fn replicator_events(&mut self, events: Vec<replicate::Event>) {
+    pub(super) fn replicator_events(&mut self, now: Time, events: Vec<replicate::Event>) {
         for event in events {
             match event {
                 replicate::Event::Send(to, message) => self.send(to, message),
@@ -102,7 +102,8 @@ impl Machine {
                     Some(Order::MakeGood(job, goods)) if holder.is_none() => {
                         self.lonely.push_back((job, goods));
                     }
-                    Some(Order::MakeGood(..)) | None => {}
+                    Some(Order::MakeGood(..)) => self.make_good(now),
+                    None => {}
                 },
             }
         }

@@ -17,6 +17,8 @@ use crate::wire::gossip;
 const MAX_DEFERRED: usize = 1024;
 /// How many ids or prefixes of a digest are asked for at once.
 const MAX_ASKED: usize = 512;
+/// How many blobs are brought to a second disk with one order, give or take those of a result.
+const MADE_GOOD: usize = 256;
 /// How long a node takes no work after its disk did not take something. What peers hold and this node
 /// lacks is tried each [`SYNC_PERIOD`](super::SYNC_PERIOD), so that a disk that stays full is found out in time.
 const WRITE_AGAIN: Duration = Duration::from_secs(10);
@@ -192,7 +194,7 @@ impl Machine {
             let token = self.token();
             self.orders.insert(token, Order::Request(request, job, goods.clone()));
             let events = self.replicator.order(now, token, job, goods, candidates);
-            self.replicator_events(events);
+            self.replicator_events(now, events);
         }
         self.ask_for_more(now);
         let events = self.worker.review(now, &self.ledger.jobs);
@@ -306,20 +308,34 @@ impl Machine {
         }
     }
 
-    /// Rule 2: what is on one disk alone is brought to a second one as soon as there is one.
+    /// Rule 2: what is on one disk alone is brought to a second one as soon as there is one, much of a job at once,
+    /// and the next as soon as that is there.
     pub(super) fn make_good(&mut self, now: Time) {
+        let is_on = |order: &Order| matches!(order, Order::MakeGood(..));
+        if self.orders.values().any(is_on) {
+            return;
+        }
         while self.peers().next().is_some()
-            && let Some((job, goods)) = self.lonely.pop_front()
+            && let Some((job, mut goods)) = self.lonely.pop_front()
         {
             // A job that was removed meanwhile needs nothing any more.
             if self.ledger.jobs.get(&job).is_none() {
                 continue;
             }
+            while goods.trees.is_empty()
+                && goods.facts.is_empty()
+                && let Some((_, next)) = self.lonely.pop_front_if(|(of, next)| {
+                    let plain = next.trees.is_empty() && next.facts.is_empty();
+                    plain && *of == job && goods.blobs.len() + next.blobs.len() <= MADE_GOOD
+                })
+            {
+                goods.blobs.extend(next.blobs);
+            }
             let candidates = self.keepers(&job);
             let token = self.token();
             self.orders.insert(token, Order::MakeGood(job, goods.clone()));
             let events = self.replicator.order(now, token, job, goods, candidates);
-            self.replicator_events(events);
+            self.replicator_events(now, events);
             return;
         }
     }

@@ -80,7 +80,7 @@ impl Machine {
             Message::Keeping(token) => self.replicator.keeping(now, from, token),
             Message::Kept(token, kept) => {
                 let events = self.replicator.kept(now, from, token, kept.is_ok());
-                self.replicator_events(events);
+                self.replicator_events(now, events);
             }
             Message::Sync(sync) => self.sync(now, from, sync),
             Message::Sought(job, None) => {

@@ -376,7 +376,7 @@ impl Machine {
         let events = self.election.tick(now, &alive, &reachable);
         self.election_events(now, events);
         let events = self.replicator.tick(now);
-        self.replicator_events(events);
+        self.replicator_events(now, events);
         self.keep_alive(now);
         self.settle_overdue(now, None);
         if self.unwritable.take_if(|until| *until <= now).is_some() {

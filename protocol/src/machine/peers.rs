@@ -44,7 +44,7 @@ impl Machine {
         self.election.connection(now, &node, false);
         self.settle_overdue(now, Some(node));
         let events = self.replicator.disconnected(now, &node);
-        self.replicator_events(events);
+        self.replicator_events(now, events);
     }
 
     /// `direct` says whether the node introduced itself, rather than being heard of by gossip. Says whether that

@@ -216,7 +216,7 @@ impl Machine {
         let token = self.token();
         self.orders.insert(token, Order::Outcome(attempt, outcome));
         let events = self.replicator.order(now, token, attempt.job, goods, candidates);
-        self.replicator_events(events);
+        self.replicator_events(now, events);
     }
 
     /// Hands the outcomes of attempts in to the leader. They are over once it has them on its disk:
@@ -334,7 +334,7 @@ impl Machine {
         let token = self.token();
         self.orders.insert(token, Order::TakenOver(job, taken));
         let events = self.replicator.order(now, token, job, goods, candidates);
-        self.replicator_events(events);
+        self.replicator_events(now, events);
     }
 
     /// What was taken over is where it should be.

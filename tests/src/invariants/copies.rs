@@ -13,7 +13,7 @@ use super::Invariant;
 use crate::sim::{Notice, SECOND, World};
 
 /// How long it may take until all that was on one disk alone is on two.
-const SOON: u64 = 600 * SECOND;
+const SOON: u64 = 120 * SECOND;
 
 /// Nothing to remember: the disks do.
 #[derive(Default)]
@@ -67,7 +67,6 @@ impl Invariant for Copies {
     }
 
     fn finished(&mut self, world: &World) -> Result<bool, String> {
-        // Each node makes one good every two seconds.
         let lonely =
             |machine: &Machine| machine.queues().iter().any(|(q, n)| *q == "lonely" && *n > 0);
         let waits = world.up().any(|(.., machine)| lonely(machine));
