@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::control::Action;
 use super::spec::{AfterTest, JobSpec, Step};
 use super::table::{Job, TaskState, rest_may_start};
-use super::task::TaskKey;
+use super::task::{FrameRun, MAX_FRAMES, TaskKey};
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,6 +167,14 @@ fn blocked_steps(job: &Job, spec: &JobSpec) -> BTreeSet<u16> {
     numbered.filter(|(number, step)| waits(*number, step)).map(|(number, _)| number).collect()
 }
 
+/// Whether a job would have more tasks than one may with these frames as well.
+fn grows_too_large(job: &Job, step: u16, frames: &[FrameRun]) -> bool {
+    let room = MAX_FRAMES.saturating_sub(job.tasks().count());
+    let more = job.spec().into_iter().flat_map(|spec| spec.tasks_along(step, frames));
+    // However many are asked for, no more are looked at than it takes.
+    more.take(MAX_FRAMES + 1).filter(|key| job.task(key).is_none()).nth(room).is_some()
+}
+
 /// Why a control does not fit a job as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -196,6 +204,9 @@ pub fn check_control(job: &Job, action: &Action) -> Result<(), Refusal> {
         Action::Priority(priority) if *priority > 100 => {
             refuse(format!("a priority is 0 to 100, not {priority}"))
         }
+        Action::Extend { step, frames } if grows_too_large(job, *step, frames) => refuse(format!(
+            "the job would have more than {MAX_FRAMES} tasks, tiles of frames counted: submit the rest as another job"
+        )),
         Action::Retry { .. } | Action::Extend { .. } if status == Status::Cancelled => {
             refuse(format!("the job is cancelled: submit it again instead of {verb}"))
         }

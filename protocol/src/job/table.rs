@@ -18,7 +18,7 @@ use super::keep::{Ends, Keep};
 use super::note::Note;
 use super::outcome::{Ending, FailureKind, Outcome};
 use super::spec::{AfterTest, JobSpec};
-use super::task::{FrameRun, TaskKey};
+use super::task::{FrameRun, MAX_FRAMES, TaskKey};
 pub use super::tasks::{Done, Failure, FailureKey, Task, TaskState};
 use super::tasks::{Signed, Tasks};
 use super::tempo::Tempo;
@@ -26,6 +26,9 @@ use super::trouble::Record;
 use super::warning::Warned;
 use crate::fact::Body;
 use crate::ids::{FactId, JobId, NodeId};
+
+/// How many tasks are looked at when a job is laid out, those that were asked for several times counted each time.
+const MOST_LAID: usize = 2 * MAX_FRAMES;
 
 /// Orders controls of equal versions: pause before resume, then author, then hash.
 type ControlKey = (u64, bool, NodeId, FactId);
@@ -135,7 +138,9 @@ impl Job {
         for (number, step) in (0..).zip(&spec.steps) {
             keys.extend(spec.tasks_along(number, &step.frames));
             for (_, frames) in extended.iter().filter(|(step, _)| *step == number) {
-                keys.extend(spec.tasks_along(number, frames));
+                // Whoever asks for more than a job may have was refused, unless a member made light of that.
+                let room = MOST_LAID.saturating_sub(keys.len());
+                keys.extend(spec.tasks_along(number, frames).take(room));
             }
         }
         self.tests = self.tasks.lay_out(&keys, test_count);

@@ -185,6 +185,19 @@ fn of_equal_versions_pause_comes_before_resume() {
 }
 
 #[test]
+fn a_job_does_not_grow_past_what_one_may_have() {
+    let mut table = Table::with(spec(10));
+    let most = i32::try_from(MAX_FRAMES).unwrap();
+    let extend = |to: i32| Action::Extend { step: 0, frames: vec![run(11, to)] };
+    assert!(check_control(table.job(), &extend(most)).is_ok(), "ten are there");
+    let refused = check_control(table.job(), &extend(most + 1)).unwrap_err();
+    assert!(refused.0.contains("more than 1000000 tasks"), "{refused}");
+    // A fact that says so all the same costs no more than it may.
+    table.control(extend(i32::MAX));
+    assert_eq!(table.job().tasks().count(), MAX_FRAMES);
+}
+
+#[test]
 fn more_frames_can_be_added_and_a_removed_job_stays_removed() {
     let mut table = Table::with(spec(2));
     table.control(Action::Extend { step: 0, frames: vec![run(2, 4)] });
