@@ -35,6 +35,10 @@ pub const STAGGER: Duration = Duration::from_millis(700);
 /// The furthest that one claim may raise the term: more is a liar's or a madman's.
 pub const MAX_RAISE: u64 = 1 << 20;
 
+/// How often a candidate steps back since somebody still sees a leader, until it hears that one itself. After that
+/// it goes by half of the others: a single member that always said so would keep everybody from leading.
+const VETOES: u8 = 3;
+
 const DOMAIN: &[u8] = b"weft claim 1\0";
 
 /// A signed claim of leadership.
@@ -139,6 +143,8 @@ pub struct Election {
     incoming: Option<Claim>,
     /// The term and the leader of the claim that was lost last.
     lost: Option<(u64, NodeId)>,
+    /// How often this node stepped back since somebody still saw a leader, since it heard one itself.
+    vetoes: u8,
 }
 
 impl Election {
@@ -146,7 +152,7 @@ impl Election {
     #[must_use]
     pub const fn new(me: NodeId, studio: StudioId, written: u64, now: Time) -> Self {
         let state = State::Leaderless { since: now };
-        Self { me, studio, written, highest: written, state, incoming: None, lost: None }
+        Self { me, studio, written, highest: written, state, incoming: None, lost: None, vetoes: 0 }
     }
 
     /// The leader that this node follows or is, with its claim.
@@ -191,6 +197,7 @@ impl Election {
             && claim.term == term
         {
             (*heard, *confirmed) = (now, true);
+            self.vetoes = 0;
         }
     }
 
@@ -344,6 +351,10 @@ impl Election {
             }
             return Vec::new();
         }
+        if self.vetoes >= VETOES {
+            return Vec::new();
+        }
+        self.vetoes += 1;
         // Somebody still sees a leader: it will tell us, or lose it in turn.
         self.state = State::Leaderless { since: now };
         Vec::new()
@@ -381,7 +392,7 @@ impl Election {
             }
             State::Leaderless { .. } => self.stand(now, alive, reachable),
             State::Asking { since, asked, agreed } if now.since(*since) >= ASKING => {
-                // Whoever does not answer has no say, unless most are silent: then it is this
+                // Whoever does not answer has no say, unless most are silent, or see a leader: then it is this
                 // node that is cut off, or they are busy, and it asks again.
                 if agreed.len() * 2 >= asked.len() {
                     self.claim_term(now)

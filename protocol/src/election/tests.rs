@@ -259,6 +259,35 @@ fn a_peer_that_still_sees_the_leader_prevents_a_claim() {
 }
 
 #[test]
+fn one_member_that_always_sees_a_leader_does_not_keep_all_others_from_leading() {
+    let keys: Vec<KeyPair> = (1..=5).map(|n| KeyPair::from_secret(&[n; 32])).collect();
+    let ids: BTreeSet<NodeId> = keys.iter().map(KeyPair::public).collect();
+    let mut node = Election::new(keys[0].public(), STUDIO, 0, Time(0));
+    node.claimed(Time(0), Claim::sign(&STUDIO, 1, &keys[1]), &Ed25519);
+    node.written(Time(0), 1, &keys[0]);
+    let liar = keys[2].public();
+    let (mut now, mut stood) = (Time(0), 0);
+    while now < Time(60_000) {
+        now = now + Duration::from_millis(100);
+        let mut claims = Vec::new();
+        for event in node.tick(now, &ids, &ids) {
+            match event {
+                Event::Send(to, Message::AskLost(1)) => {
+                    stood += u32::from(to == liar);
+                    claims.extend(node.answered(now, to, 1, to != liar, 1));
+                }
+                event => claims.push(event),
+            }
+        }
+        if claims.contains(&Event::Write(2)) {
+            assert!(stood > u32::from(VETOES), "at first it steps back");
+            return;
+        }
+    }
+    panic!("nobody leads");
+}
+
+#[test]
 fn who_waits_to_follow_does_not_claim_meanwhile() {
     let keys: Vec<KeyPair> = (1..=3).map(|n| KeyPair::from_secret(&[n; 32])).collect();
     let ids: Vec<NodeId> = keys.iter().map(KeyPair::public).collect();
