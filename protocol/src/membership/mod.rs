@@ -31,6 +31,11 @@ pub const SUSPICION: Duration = Duration::from_millis(2000);
 pub const RUMOURS: usize = 8;
 /// How long a dead node is remembered, so that stale rumours can't bring it back.
 pub const MEMORY: Duration = Duration::from_secs(24 * 3600);
+/// The highest incarnation that a rumour of somebody's absence may have. They count from a wall clock's milliseconds,
+/// and this is in the year 287396: a higher one is a liar's, whom nobody could refute.
+const MAX_INCARNATION: u64 = 1 << 53;
+/// By how much more a refutation may exceed that.
+const REFUTED: u64 = 1 << 20;
 /// The most nodes that are kept track of.
 pub const MAX_NODES: usize = 4096;
 
@@ -250,7 +255,11 @@ impl Membership {
 
     fn learn(&mut self, now: Time, updates: &[Update]) -> Vec<Event> {
         let mut events = Vec::new();
-        for update in updates.iter().take(RUMOURS) {
+        let sound = |update: &&Update| match update.liveness {
+            Liveness::Alive => update.incarnation <= MAX_INCARNATION + REFUTED,
+            Liveness::Suspect | Liveness::Dead => update.incarnation <= MAX_INCARNATION,
+        };
+        for update in updates.iter().take(RUMOURS).filter(sound) {
             if update.node == self.me {
                 if update.liveness != Liveness::Alive {
                     // An older number means that this one is not known there: who was only ever

@@ -189,6 +189,21 @@ fn in_a_large_studio_neighbours_are_probed_and_others_now_and_then_through_the_l
 }
 
 #[test]
+fn a_rumour_that_nobody_could_refute_is_not_believed() {
+    let mut world = World::with_peers(3);
+    let later = Time(10_000);
+    let mut told = |liveness, incarnation| {
+        let update = Update { node: node(1), liveness, incarnation };
+        world.machine.message(later, node(2), &Message::Ping(1, vec![update]));
+        world.machine.liveness(&node(1))
+    };
+    assert_eq!(told(Liveness::Dead, u64::MAX), Liveness::Alive);
+    assert_eq!(told(Liveness::Alive, u64::MAX), Liveness::Alive);
+    assert_eq!(told(Liveness::Dead, MAX_INCARNATION), Liveness::Dead);
+    assert_eq!(told(Liveness::Alive, MAX_INCARNATION + 1), Liveness::Alive, "it refutes that");
+}
+
+#[test]
 fn who_comes_back_hears_what_it_has_to_refute() {
     let mut world = World::with_peers(3);
     world.run(Duration::from_secs(60), |to| to != node(1));
