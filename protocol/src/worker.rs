@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::claim::Portion;
 use crate::ids::{BlobId, JobId, NodeId};
 use crate::job::status::{may_start, waits};
-use crate::job::table::{Jobs, Task};
+use crate::job::table::{Job, Jobs, Task};
 use crate::time::Time;
 use crate::wire::control::{AttemptKey, Claimed, Lease, Phase, Report};
 
@@ -221,7 +221,13 @@ impl Worker {
         self.follow(term);
         self.assigned.1 = self.assigned.1.max(seq);
         let mut keys: Vec<AttemptKey> = Vec::new();
-        for key in std::iter::once(lease.attempt).chain(more) {
+        // One process renders them all, by the lease's job: what doesn't belong to it would be signed as another's.
+        let fits = |key: &AttemptKey| {
+            let first = &lease.attempt;
+            // The number 0 stands for what was taken over.
+            key.job == first.job && key.task.step == first.task.step && key.attempt > 0
+        };
+        for key in std::iter::once(lease.attempt).chain(more).filter(fits) {
             let twice = |k: &AttemptKey| k.job == key.job && k.task == key.task;
             if !self.attempts.keys().chain(&keys).any(twice) {
                 keys.push(key);
@@ -310,7 +316,10 @@ impl Worker {
                 continue;
             };
             let fenced = attempt.term < self.fence;
-            if !fenced && job.is_some_and(|job| may_start(job, &key.task)) {
+            // A round that nobody asked for would count before all that were.
+            let asked =
+                |job: &Job| job.task(&key.task).is_some_and(|t| t.generation == key.generation);
+            if !fenced && job.is_some_and(|job| may_start(job, &key.task) && asked(job)) {
                 starts.entry(attempt.run).or_default().push(*key);
             } else if paused || now.since(ready) >= PATIENCE {
                 dropped.push(*key);

@@ -3,6 +3,7 @@ use crate::fact::{Body, Outcomes};
 use crate::job::control::Action;
 use crate::job::outcome::Outcome;
 use crate::job::samples::{control, done, fact, node, outcome, run, spec, tiled};
+use crate::job::spec::JobSpec;
 use crate::job::task::TaskKey;
 
 fn table(test_frames: bool) -> (Jobs, JobId, BlobId) {
@@ -60,6 +61,29 @@ fn an_attempt_is_prepared_started_and_reported() {
     assert_eq!(worker.finishing(&key), []);
     worker.over(&key);
     assert_eq!((worker.running(), worker.report(5).assigned), (0, 0), "a new term counts anew");
+}
+
+#[test]
+fn what_is_not_of_the_leases_job_or_of_a_round_that_nobody_asked_for_is_not_rendered() {
+    let (mut jobs, job, inputs) = table(false);
+    let other = JobSpec { nonce: [9; 16], ..spec(5) };
+    let elsewhere = lease(other.id(), 3).attempt;
+    jobs.apply(fact(2), node(1), &Body::Spec(Box::new(other)));
+    let mut worker = Worker::new();
+    let more = vec![elsewhere, lease(job, 4).attempt];
+    let run = Grant { more, ..grant(4, 1, lease(job, 3)) };
+    worker.assign(Time(0), run, &large(), &jobs);
+    let events = worker.prepared(Time(5), &lease(job, 3).attempt, inputs, &jobs);
+    let [Event::Start { more, .. }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(more[..], [lease(job, 4).attempt]);
+
+    let mut absurd = lease(job, 1);
+    absurd.attempt.generation = u32::MAX;
+    worker.assign(Time(10), grant(4, 2, absurd.clone()), &large(), &jobs);
+    assert_eq!(worker.prepared(Time(15), &absurd.attempt, inputs, &jobs), []);
+    let mut taken_over = lease(job, 2);
+    taken_over.attempt.attempt = 0;
+    assert_eq!(worker.assign(Time(20), grant(4, 3, taken_over), &large(), &jobs), []);
 }
 
 #[test]
