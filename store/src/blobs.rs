@@ -131,7 +131,7 @@ impl Store {
     /// [`ReadError::NotHeld`] while the chunk has not come, [`ReadError::Corrupt`] if it is
     /// damaged.
     pub fn read_chunk(&self, blob: BlobId, index: u32) -> Result<Vec<u8>, ReadError> {
-        let partial = locked(&self.partials).get(&blob).cloned();
+        let partial = locked(&self.partials).get(&blob);
         if partial.is_none()
             && let Some(source) = self.source(&blob)?
         {
@@ -253,9 +253,9 @@ impl Store {
                 Ok(())
             })
         })?;
-        for (id, partial) in locked(&self.partials).iter() {
+        for partial in locked(&self.partials).iter() {
             let held = partial.held();
-            list.insert(*id, (held.count(), held.len()));
+            list.insert(partial.id(), (held.count(), held.len()));
         }
         Ok(list.into_iter().map(|(id, (held, of))| (id, held, of)).collect())
     }

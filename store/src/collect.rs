@@ -106,6 +106,12 @@ impl Store {
 
     /// What may go that was last touched at `before` or earlier.
     fn plan(&self, before: u64) -> Result<Plan, CollectError> {
+        // What nobody receives any more may go too, once the catalog knows of it. Where that has no
+        // room it is closed all the same.
+        match self.close_idle(0) {
+            Err(error) if !error.is_no_space() => return Err(error.into()),
+            _ => {}
+        }
         let trees = self.catalog.read(|snapshot| {
             let mut trees = BTreeSet::new();
             snapshot.sheet(tables::PINS)?.scan(&[], |key, content| {
@@ -227,7 +233,11 @@ impl Store {
                 }
                 let mut gone = Vec::new();
                 for doomed in some {
-                    if still_unwanted(tables, doomed, before)? && deletion.take(doomed.blob) {
+                    let closed = || locked(&self.partials).close_unused(&doomed.blob, &self.holds);
+                    if still_unwanted(tables, doomed, before)?
+                        && deletion.take(doomed.blob)
+                        && closed()
+                    {
                         forget(tables, doomed)?;
                         gone.push(doomed.clone());
                     }

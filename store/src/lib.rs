@@ -17,6 +17,7 @@ mod facts;
 mod hash;
 mod holds;
 mod ingest;
+mod loaded;
 mod looks;
 mod md5_lanes;
 mod mend;
@@ -34,14 +35,11 @@ mod summing;
 mod tables;
 mod verify;
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
-
-use weft_protocol::ids::BlobId;
 
 pub use blobs::{BlobInfo, BlobReader, Stats};
 pub use checkout::{How, Offered, TreeCheckout};
@@ -72,7 +70,7 @@ pub struct Store {
     catalog: catalog::Catalog,
     holds: Arc<holds::Holds>,
     opened: source::Cache,
-    partials: Mutex<BTreeMap<BlobId, Arc<partial::Partial>>>,
+    partials: Mutex<loaded::Loaded>,
     /// Held while files move into or out of `blobs/` and the catalog is told: what one puts in
     /// place, another must not delete as unknown.
     publishing: Mutex<()>,

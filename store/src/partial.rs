@@ -9,8 +9,7 @@ use weft_protocol::ids::{BlobId, ChunkId};
 
 use crate::disk::DiskFile;
 use crate::error::{DiskError, ReadError, WriteError};
-use crate::holds::Hold;
-use crate::locked;
+use crate::{locked, now};
 
 /// A blob that is being received.
 #[derive(Debug)]
@@ -26,7 +25,6 @@ pub(crate) struct Partial {
     /// Held while the catalog is told, so that it is told the newest last. Says whether the
     /// file's name lasts.
     pub(crate) telling: Mutex<bool>,
-    _hold: Hold,
 }
 
 /// Where the bytes go.
@@ -52,24 +50,27 @@ struct Progress {
     in_flight: u64,
     /// How often a sync was begun.
     syncs: u64,
+    /// When somebody last wanted it, in seconds since 1970.
+    touched: u64,
 }
 
 impl Partial {
-    /// A blob of which `held` has come for certain. The manifest is the one that was decoded from
-    /// `encoded`.
+    /// A blob of which `held` has come for certain, and that was wanted last at `touched`, in seconds
+    /// since 1970. The manifest is the one that was decoded from `encoded`.
     pub(crate) fn new(
         manifest: Manifest,
         encoded: Vec<u8>,
         place: Place,
         held: Bitmap,
-        hold: Hold,
+        touched: u64,
     ) -> Self {
         let mut twins: BTreeMap<ChunkId, Vec<u32>> = BTreeMap::new();
         for (index, chunk) in (0_u32..).zip(&manifest.chunks) {
             twins.entry(chunk.id).or_default().push(index);
         }
         twins.retain(|_, places| places.len() > 1);
-        let progress = Progress { synced: held.clone(), held, unsynced: 0, in_flight: 0, syncs: 0 };
+        let progress =
+            Progress { synced: held.clone(), held, unsynced: 0, in_flight: 0, syncs: 0, touched };
         Self {
             id: Manifest::id_of(&encoded),
             offsets: manifest.offsets().collect(),
@@ -79,7 +80,6 @@ impl Partial {
             place,
             progress: Mutex::new(progress),
             telling: Mutex::default(),
-            _hold: hold,
         }
     }
 
@@ -91,9 +91,29 @@ impl Partial {
         &self.manifest
     }
 
-    /// What was synced, and would survive a crash if the catalog knew.
-    pub(crate) fn synced(&self) -> Bitmap {
-        locked(&self.progress).synced.clone()
+    /// What was synced, and would survive a crash if the catalog knew, and when somebody last
+    /// wanted it.
+    pub(crate) fn synced(&self) -> (Bitmap, u64) {
+        let progress = locked(&self.progress);
+        (progress.synced.clone(), progress.touched)
+    }
+
+    /// What has come, and when somebody last wanted it.
+    pub(crate) fn state(&self) -> (Bitmap, u64) {
+        let progress = locked(&self.progress);
+        (progress.held.clone(), progress.touched)
+    }
+
+    /// Notes that somebody wants it now.
+    pub(crate) fn touch(&self) {
+        locked(&self.progress).touched = now();
+    }
+
+    /// Notes that a chunk has come to a place, and says whether it was missing there.
+    fn came(&self, place: u32) -> bool {
+        let mut progress = locked(&self.progress);
+        progress.touched = now();
+        progress.held.set(place)
     }
 
     /// How often a sync was begun.
@@ -222,7 +242,7 @@ impl Partial {
             match &self.place {
                 Place::Memory(all) => {
                     *locked(all) = bytes.to_vec();
-                    if locked(&self.progress).held.set(place) {
+                    if self.came(place) {
                         new.push(place);
                     }
                 }
@@ -235,7 +255,7 @@ impl Partial {
                     let offset = self.offsets.get(place as usize).copied().unwrap_or_default();
                     let written = file.write_at(offset, bytes);
                     written.map_err(|error| DiskError::new(name, error))?;
-                    if locked(&self.progress).held.set(place) {
+                    if self.came(place) {
                         new.push(place);
                     }
                     drop(reserved);

@@ -29,15 +29,22 @@ impl Store {
     /// at once: only what is missing in the result needs to be fetched. A blob that is whole gives
     /// a full bitmap.
     ///
+    /// Whoever goes on with it holds it meanwhile ([`hold`](Self::hold)). What nobody holds is
+    /// collected in its time.
+    ///
     /// # Errors
     /// [`WriteError::WrongManifest`] before anything is stored; [`WriteError::Disk`] when there is
     /// no room.
     pub fn begin_partial(&self, blob: BlobId, manifest: &[u8]) -> Result<Bitmap, WriteError> {
-        let hold = self.hold(blob);
+        // While it's held nobody closes it.
+        let _hold = self.hold(blob);
         if Manifest::id_of(manifest) != blob {
             return Err(WriteError::WrongManifest { blob });
         }
         if let Some(have) = self.have(blob).or_else(damaged_is_none)? {
+            if let Some(partial) = locked(&self.partials).get(&blob) {
+                partial.touch();
+            }
             return Ok(have);
         }
         let decoded = Manifest::decode(manifest)?;
@@ -46,10 +53,11 @@ impl Store {
             if let Some(partial) = partials.get(&blob) {
                 return Ok(partial.held());
             }
-            let partial = Arc::new(self.new_partial(blob, decoded, manifest.to_vec(), hold)?);
-            partials.insert(blob, Arc::clone(&partial));
+            let partial = Arc::new(self.new_partial(blob, decoded, manifest.to_vec())?);
+            partials.insert(Arc::clone(&partial));
             partial
         };
+        self.close_most_idle();
         // Whoever makes it whole from now on takes it off the list; whoever did so before it came
         // onto the list is noticed here.
         if self.has(blob).or_else(|error| damaged_is_none(error).map(|_| false))? {
@@ -113,7 +121,7 @@ impl Store {
         // One half may be on its way to the disk, and the catalog not be told, while another
         // comes.
         let half = self.checkpoint / 2;
-        partial.write(index, bytes, half, |syncs| self.checkpoint(partial, syncs))
+        partial.write(index, bytes, half, |syncs| Ok(self.checkpoint(partial, syncs)?))
     }
 
     /// Makes a blob whole whose chunks have all come. When this returns it is durable.
@@ -212,7 +220,7 @@ impl Store {
     /// A blob that is being received, from memory or from the catalog.
     pub(crate) fn partial(&self, blob: &BlobId) -> Result<Option<Arc<Partial>>, CatalogError> {
         if let Some(partial) = locked(&self.partials).get(blob) {
-            return Ok(Some(Arc::clone(partial)));
+            return Ok(Some(partial));
         }
         let known = self.catalog.read(|snapshot| snapshot.sheet(tables::PARTIAL)?.has(&blob.0))?;
         if !known {
@@ -237,7 +245,7 @@ impl Store {
         }
         let mut partials = locked(&self.partials);
         if let Some(partial) = partials.get(blob) {
-            return Ok(Some(Arc::clone(partial)));
+            return Ok(Some(partial));
         }
         let name = names::partial(blob);
         let file = match self.disk.open(&name, Access::Write) {
@@ -247,10 +255,11 @@ impl Store {
             Err(error) => return Err(DiskError::new(self.disk.path(&name), error).into()),
         };
         let place = Place::File { name, file };
-        let partial = Partial::new(manifest, encoded, place, row.held, self.hold(*blob));
+        let partial = Partial::new(manifest, encoded, place, row.held, row.touched);
         let partial = Arc::new(partial);
-        partials.insert(*blob, Arc::clone(&partial));
-        drop(publishing);
+        partials.insert(Arc::clone(&partial));
+        drop((partials, publishing));
+        self.close_most_idle();
         Ok(Some(partial))
     }
 
@@ -259,7 +268,6 @@ impl Store {
         blob: BlobId,
         manifest: Manifest,
         encoded: Vec<u8>,
-        hold: Hold,
     ) -> Result<Partial, DiskError> {
         let held = Bitmap::new(manifest.chunk_count());
         // A stranger's small blob may still come in several chunks; it gets a file.
@@ -276,7 +284,7 @@ impl Store {
             }
             Place::File { name, file }
         };
-        Ok(Partial::new(manifest, encoded, place, held, hold))
+        Ok(Partial::new(manifest, encoded, place, held, now()))
     }
 
     /// Copies the chunks that whole blobs of this store have.
@@ -323,7 +331,7 @@ impl Store {
 
     /// Makes last what was received of a blob, and tells the catalog, unless a sync was begun
     /// since there were so many.
-    fn checkpoint(&self, partial: &Partial, syncs: u64) -> Result<(), WriteError> {
+    pub(crate) fn checkpoint(&self, partial: &Partial, syncs: u64) -> Result<(), CatalogError> {
         let mut name_lasts = locked(&partial.telling);
         if partial.syncs() != syncs {
             return Ok(());
@@ -335,17 +343,17 @@ impl Store {
             synced.map_err(|error| DiskError::new(self.disk.path(dir), error))?;
             *name_lasts = true;
         }
-        let held = partial.synced();
+        let (held, touched) = partial.synced();
         let key = &partial.id().0;
         self.catalog.write(|tables| {
             // Whoever made it whole meanwhile has told the catalog more than this.
-            if tables.blobs.has(key)? || !locked(&self.partials).contains_key(&partial.id()) {
+            if tables.blobs.has(key)? || !locked(&self.partials).has(&partial.id()) {
                 return Ok(());
             }
             if !tables.manifests.has(key)? {
                 tables.manifests.put(key, partial.encoded())?;
             }
-            tables.partial.put_row(key, &PartialRow { held, touched: now() })
+            tables.partial.put_row(key, &PartialRow { held, touched })
         })?;
         drop(name_lasts);
         Ok(())

@@ -174,6 +174,7 @@ fn what_a_finish_that_failed_has_moved_is_not_collected() {
     let store = open(&disk).unwrap();
     let id = peer.ingest_bytes(&material()[3]).unwrap().id;
     let (manifest, chunks) = for_a_peer(&peer, id);
+    let hold = store.hold(id);
     store.begin_partial(id, &manifest).unwrap();
     for (index, chunk) in (0..).zip(&chunks) {
         store.write_chunk(id, index, chunk).unwrap();
@@ -183,6 +184,10 @@ fn what_a_finish_that_failed_has_moved_is_not_collected() {
     store.finish(id).unwrap_err();
     assert!(disk.list(&crate::names::blob_dir(&id)).unwrap().contains(&id.to_string()));
     assert_eq!(store.collect(Duration::ZERO, false).unwrap().strays, [""; 0]);
+    // Nor is it once nobody is at it: it is found again by whoever goes on.
+    drop(hold);
+    let plan = store.collect(Duration::from_secs(3600), false).unwrap();
+    assert_eq!((plan.blobs, plan.strays), (vec![], vec![]));
     store.finish(id).unwrap();
     assert!(store.read_all(id, u64::MAX).unwrap() == material()[3]);
 }

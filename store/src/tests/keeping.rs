@@ -125,11 +125,13 @@ fn unfinished_and_stray_files_are_collected() {
     let (from, mut to) = (Scratch::new(), Scratch::new());
     let id = from.ingest_bytes(&noise(3, 40 << 20)).unwrap().id;
     let (manifest, chunks) = for_a_peer(&from, id);
+    let hold = to.hold(id);
     to.begin_partial(id, &manifest).unwrap();
     for (index, chunk) in (0..).zip(&chunks[..chunks.len() - 1]) {
         to.write_chunk(id, index, chunk).unwrap();
     }
     assert!(to.collect(NO_GRACE, false).unwrap().blobs.is_empty(), "it is being received");
+    drop(hold);
     to.reopen();
     let stray = to.folder().join(crate::names::blob(&BlobId([0xab; 32])));
     std::fs::write(&stray, "left by a crash").unwrap();
@@ -144,6 +146,73 @@ fn unfinished_and_stray_files_are_collected() {
     assert_eq!(plan.blobs.len(), 1);
     assert!(to.have(id).unwrap().is_none());
     assert!(std::fs::read_dir(to.folder().join("partial")).unwrap().next().is_none());
+}
+
+#[test]
+fn what_came_of_a_fetch_that_ended_stays_for_the_next_and_goes_in_its_time() {
+    let (from, to) = (Scratch::new(), Scratch::new());
+    // So little that the catalog was not told of it.
+    let id = from.ingest_bytes(&noise(3, 3_000_000)).unwrap().id;
+    let (manifest, chunks) = for_a_peer(&from, id);
+    let hold = to.hold(id);
+    to.begin_partial(id, &manifest).unwrap();
+    to.write_chunk(id, 0, &chunks[0]).unwrap();
+    assert_eq!(to.collect(NO_GRACE, true).unwrap().blobs, [], "it is being received");
+    drop(hold);
+    assert_eq!(to.collect(Duration::from_secs(3600), false).unwrap().blobs, []);
+    assert_eq!(open_below(&to.folder().join("partial")), 0);
+    let hold = to.hold(id);
+    assert_eq!(to.begin_partial(id, &manifest).unwrap().count(), 1);
+    to.write_chunk(id, 1, &chunks[1]).unwrap();
+    drop(hold);
+    to.pin(id, "job").unwrap();
+    assert_eq!(to.collect(NO_GRACE, false).unwrap().blobs, []);
+    assert_eq!(to.have(id).unwrap().unwrap().count(), 2);
+    to.unpin(id, "job").unwrap();
+    let plan = to.collect(NO_GRACE, false).unwrap();
+    let size = (chunks[0].len() + chunks[1].len()) as u64;
+    assert_eq!((plan.blobs.len(), plan.bytes()), (1, size));
+    assert!(to.have(id).unwrap().is_none() && to.list_partial().unwrap().is_empty());
+    assert!(files_below(&to.folder().join("partial")).is_empty());
+    // Where nothing has come there is nothing to go on from.
+    to.begin_partial(id, &manifest).unwrap();
+    assert_eq!(to.collect(Duration::from_secs(3600), false).unwrap().blobs, []);
+    assert!(to.have(id).unwrap().is_none());
+    assert!(files_below(&to.folder().join("partial")).is_empty());
+}
+
+#[test]
+fn of_the_blobs_that_nobody_receives_any_more_few_are_open() {
+    let (from, to) = (Scratch::new(), Scratch::new());
+    let mut ids = Vec::new();
+    let first = to.hold(from.ingest_bytes(&noise(0, 300_000)).unwrap().id);
+    for n in 0..50 {
+        let id = from.ingest_bytes(&noise(n, 300_000)).unwrap().id;
+        let (manifest, chunks) = for_a_peer(&from, id);
+        let hold = to.hold(id);
+        to.begin_partial(id, &manifest).unwrap();
+        to.write_chunk(id, 0, &chunks[0]).unwrap();
+        ids.push((id, chunks));
+        drop(hold);
+    }
+    let partial = to.folder().join("partial");
+    assert!(open_below(&partial) < 20, "{} are open", open_below(&partial));
+    // Neither what is asked of them nor what is read opens more, and all is there.
+    for (id, chunks) in &ids {
+        assert_eq!(to.have(*id).unwrap().unwrap().count(), 1);
+        assert!(to.read_chunk(*id, 0).unwrap() == chunks[0]);
+    }
+    assert!(open_below(&partial) < 20, "{} are open", open_below(&partial));
+    to.collect(Duration::from_secs(3600), false).unwrap();
+    assert!(open_below(&partial) <= 1, "only one is held");
+    drop(first);
+}
+
+/// How many files below a folder this process has open; none where the system doesn't say.
+fn open_below(dir: &std::path::Path) -> usize {
+    let Ok(handles) = std::fs::read_dir("/proc/self/fd") else { return 0 };
+    let targets = handles.filter_map(|handle| std::fs::read_link(handle.ok()?.path()).ok());
+    targets.filter(|target| target.starts_with(dir)).count()
 }
 
 fn fact(n: u32) -> FactId {
