@@ -12,6 +12,7 @@ use redb::{
 
 use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{CatalogError, DiskError};
+use crate::reserve::Reserve;
 use crate::salvage;
 use crate::tables::{self, Name, Sheet};
 use crate::verify::CatalogDamage;
@@ -25,6 +26,9 @@ const UNFINISHED: &str = "tmp/catalog";
 /// How much memory the database may use for pages, in bytes. Its own default is 1 GiB.
 pub(crate) const CACHE: usize = 32 << 20;
 
+/// How often a change that makes room is tried again because another one failed.
+const INTERRUPTIONS: usize = 8;
+
 type Bytes = &'static [u8];
 
 /// The catalog. Writes wait for each other; reads don't.
@@ -34,6 +38,8 @@ pub(crate) struct Catalog {
     database: RwLock<Option<Database>>,
     /// Set when the database saw the disk fail: it takes nothing any more until it's opened anew.
     failed: Arc<AtomicBool>,
+    /// Room for changes that make room.
+    reserve: Arc<Reserve>,
 }
 
 impl std::fmt::Debug for Catalog {
@@ -49,13 +55,16 @@ impl Catalog {
         disk: Arc<dyn Disk>,
     ) -> Result<(Self, Option<Vec<CatalogDamage>>), CatalogError> {
         let sort = |error| CatalogError::from(DiskError::new(disk.path(FILE), error));
+        let reserve = Arc::new(Reserve::of(Arc::clone(&disk)));
         let mut damage = None;
         if !disk.exists(FILE).map_err(sort)? {
-            replace(&disk, |_| Ok(()))?;
+            replace(&disk, &reserve, |_| Ok(()))?;
         } else if !salvage::is_intact(&*disk, FILE)? {
-            damage = Some(replace(&disk, |new| salvage::copy_good(&*disk, FILE, new))?);
+            damage = Some(replace(&disk, &reserve, |new| salvage::copy_good(&*disk, FILE, new))?);
         }
-        Ok((Self::open_file(disk, FILE)?, damage))
+        let catalog = Self::open_file(disk, FILE, Arc::clone(&reserve))?;
+        reserve.check();
+        Ok((catalog, damage))
     }
 
     /// Whether all its pages are as they were written. Nothing is written meanwhile.
@@ -67,7 +76,7 @@ impl Catalog {
     /// Makes it anew from what is good of it, and says what was left out.
     pub(crate) fn rebuild(&self) -> Result<Vec<CatalogDamage>, CatalogError> {
         let mut guard = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        let damage = replace(&self.disk, |new| {
+        let damage = replace(&self.disk, &self.reserve, |new| {
             let damage = salvage::copy_good(&*self.disk, FILE, new)?;
             // What closing writes goes to the old one.
             close(guard.take());
@@ -78,11 +87,16 @@ impl Catalog {
         damage
     }
 
-    fn open_file(disk: Arc<dyn Disk>, name: &'static str) -> Result<Self, CatalogError> {
+    fn open_file(
+        disk: Arc<dyn Disk>,
+        name: &'static str,
+        reserve: Arc<Reserve>,
+    ) -> Result<Self, CatalogError> {
         let failed = Arc::new(AtomicBool::new(false));
-        let database = open_database(&*disk, name, &failed)?;
-        let catalog = Self { disk, database: RwLock::new(Some(database)), failed };
-        catalog.write(|_| Ok(()))?;
+        let database = open_with(&reserve, &*disk, name, &failed)?;
+        let catalog = Self { disk, database: RwLock::new(Some(database)), failed, reserve };
+        // Who can't open it can't delete anything.
+        catalog.free(|_| Ok(()))?;
         Ok(catalog)
     }
 
@@ -113,6 +127,31 @@ impl Catalog {
         })
     }
 
+    /// Changes all or nothing, as [`write`](Self::write) does, for the sake of making room: on a full
+    /// disk it uses what is kept for that, and takes again what is left of it. It may be tried
+    /// several times.
+    pub(crate) fn free<T>(
+        &self,
+        mut change: impl FnMut(&mut Tables<'_>) -> Result<T, CatalogError>,
+    ) -> Result<T, CatalogError> {
+        let mut interrupted = 0;
+        let done = loop {
+            match self.write(&mut change) {
+                // On a full disk others fail all the time.
+                Err(CatalogError::Interrupted) if interrupted < INTERRUPTIONS => interrupted += 1,
+                Err(error) if error.is_no_space() && self.reserve.give() => {}
+                done => break done,
+            }
+        };
+        self.reserve.fill();
+        done
+    }
+
+    /// Keeps room for deleting again, if it was used, as far as there is some.
+    pub(crate) fn fill_reserve(&self) {
+        self.reserve.fill();
+    }
+
     /// The size of the catalog's file in bytes.
     pub(crate) fn size(&self) -> Result<u64, CatalogError> {
         let file = self.disk.open(FILE, Access::Read).map_err(|error| self.disk_error(error))?;
@@ -141,7 +180,7 @@ impl Catalog {
         }
         close(guard.take());
         self.failed.store(false, Ordering::Release);
-        match open_database(&*self.disk, FILE, &self.failed) {
+        match open_with(&self.reserve, &*self.disk, FILE, &self.failed) {
             Ok(database) => *guard = Some(database),
             Err(error) => {
                 self.failed.store(true, Ordering::Release);
@@ -159,12 +198,13 @@ impl Catalog {
 /// Puts a new catalog in place.
 fn replace<T>(
     disk: &Arc<dyn Disk>,
+    reserve: &Arc<Reserve>,
     fill: impl FnOnce(&Catalog) -> Result<T, CatalogError>,
 ) -> Result<T, CatalogError> {
     let sort = |error| CatalogError::from(DiskError::new(disk.path(FILE), error));
     // Under another name first: half a database can't be opened again.
     disk.create(UNFINISHED).map_err(sort)?;
-    let new = Catalog::open_file(Arc::clone(disk), UNFINISHED)?;
+    let new = Catalog::open_file(Arc::clone(disk), UNFINISHED, Arc::clone(reserve))?;
     let filled = fill(&new)?;
     drop(new);
     disk.rename(UNFINISHED, FILE).map_err(sort)?;
@@ -194,6 +234,24 @@ fn close(database: Option<Database>) {
 impl Drop for Catalog {
     fn drop(&mut self) {
         close(self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+/// Opens the database's file, with the room that is kept if it takes some: whoever can't open it can't
+/// delete anything.
+fn open_with(
+    reserve: &Reserve,
+    disk: &dyn Disk,
+    name: &str,
+    failed: &Arc<AtomicBool>,
+) -> Result<Database, CatalogError> {
+    loop {
+        match open_database(disk, name, failed) {
+            Err(error) if error.is_no_space() && reserve.give() => {
+                failed.store(false, Ordering::Release);
+            }
+            opened => return opened,
+        }
     }
 }
 
@@ -228,6 +286,7 @@ fn open_database(
 pub(crate) fn refused(error: impl Into<redb::Error>) -> CatalogError {
     match error.into() {
         redb::Error::Io(error) => DiskError::new(FILE, error).into(),
+        redb::Error::PreviousIo => CatalogError::Interrupted,
         other => CatalogError::Broken(other.to_string()),
     }
 }

@@ -98,6 +98,8 @@ impl Store {
             let complete = self.apply(&mut plan, before)?;
             gone.blobs.append(&mut plan.blobs);
             if complete {
+                // Where files went there is room again.
+                self.catalog.fill_reserve();
                 return Ok(Plan { blobs: gone.blobs, ..plan });
             }
         }
@@ -224,37 +226,18 @@ impl Store {
     fn apply(&self, plan: &mut Plan, before: u64) -> Result<bool, CollectError> {
         let mut first_error = None;
         let doomed = std::mem::take(&mut plan.blobs);
-        for some in doomed.chunks(AT_ONCE) {
-            let publishing = locked(&self.publishing);
-            let mut deletion = self.holds.deletion();
-            let gone = self.catalog.write(|tables| {
-                if !trees_are_known(tables, &plan.trees)? {
-                    return Ok(None);
+        let mut parts: Vec<&[Doomed]> = doomed.chunks(AT_ONCE).rev().collect();
+        while let Some(part) = parts.pop() {
+            match self.delete(part, &plan.trees, before, &mut first_error) {
+                Ok(Some(gone)) => plan.blobs.extend(gone),
+                Ok(None) => return first_error.map_or(Ok(false), |error| Err(error.into())),
+                // There is no room to forget all at once: after the first half there is more.
+                Err(error) if error.is_no_space() && part.len() > 1 => {
+                    let (first, rest) = part.split_at(part.len() / 2);
+                    parts.extend([rest, first]);
                 }
-                let mut gone = Vec::new();
-                for doomed in some {
-                    let closed = || locked(&self.partials).close_unused(&doomed.blob, &self.holds);
-                    if still_unwanted(tables, doomed, before)?
-                        && deletion.take(doomed.blob)
-                        && closed()
-                    {
-                        forget(tables, doomed)?;
-                        gone.push(doomed.clone());
-                    }
-                }
-                Ok(Some(gone))
-            })?;
-            let Some(gone) = gone else {
-                return first_error.map_or(Ok(false), |error: DiskError| Err(error.into()));
-            };
-            for doomed in &gone {
-                self.opened.forget(&doomed.blob);
-                let whole = doomed.whole;
-                let name = if whole { names::blob } else { names::partial }(&doomed.blob);
-                self.remove_file(&name, &mut first_error);
+                Err(error) => return Err(error),
             }
-            plan.blobs.extend(gone);
-            drop((deletion, publishing));
         }
         self.forget_losses(&plan.protected)?;
         let publishing = locked(&self.publishing);
@@ -268,6 +251,41 @@ impl Store {
         }
         drop((deletion, publishing));
         first_error.map_or(Ok(true), |error| Err(error.into()))
+    }
+
+    /// Deletes those of some blobs that are still unwanted, with one commit, and says which; none where trees are
+    /// pinned that aren't known.
+    fn delete(
+        &self,
+        some: &[Doomed],
+        trees: &BTreeSet<BlobId>,
+        before: u64,
+        first_error: &mut Option<DiskError>,
+    ) -> Result<Option<Vec<Doomed>>, CollectError> {
+        let publishing = locked(&self.publishing);
+        let mut deletion = self.holds.deletion();
+        let gone = self.catalog.free(|tables| {
+            if !trees_are_known(tables, trees)? {
+                return Ok(None);
+            }
+            let mut gone = Vec::new();
+            for doomed in some {
+                let closed = || locked(&self.partials).close_unused(&doomed.blob, &self.holds);
+                let unwanted = still_unwanted(tables, doomed, before)?;
+                if unwanted && deletion.take(doomed.blob) && closed() {
+                    forget(tables, doomed)?;
+                    gone.push(doomed.clone());
+                }
+            }
+            Ok(Some(gone))
+        })?;
+        for doomed in gone.iter().flatten() {
+            self.opened.forget(&doomed.blob);
+            let name = if doomed.whole { names::blob } else { names::partial }(&doomed.blob);
+            self.remove_file(&name, first_error);
+        }
+        drop((deletion, publishing));
+        Ok(gone)
     }
 
     /// Removes a file of a blob that the catalog has forgotten. Where that fails the others go all the same; this

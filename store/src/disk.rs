@@ -65,6 +65,14 @@ pub trait Disk: Debug + Send + Sync {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// How many bytes its file system has in all, used or not.
+    ///
+    /// # Errors
+    /// What the system reports; `Unsupported` where it can't be told.
+    fn size(&self) -> io::Result<u64> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Where a name is, for reflinks and for messages.
     fn path(&self, name: &str) -> PathBuf;
 
@@ -195,6 +203,10 @@ impl Disk for RealDisk {
 
     fn sync_all(&self) -> io::Result<()> {
         self.whole.sync()
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        fs4::total_space(&self.root)
     }
 
     fn path(&self, name: &str) -> PathBuf {

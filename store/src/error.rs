@@ -82,6 +82,9 @@ pub enum CatalogError {
     /// A name or a reason is longer than what the catalog takes.
     #[error("'{0}…' is too long: at most 512 bytes are kept")]
     TooLong(String),
+    /// Another change failed, and this one with it. Nothing was changed; it can be tried again.
+    #[error("the catalog was closed, since another change to it failed; nothing was changed")]
+    Interrupted,
     /// The database underneath refuses.
     #[error("the catalog can't be used: {0}")]
     Broken(String),

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use weft_protocol::ids::{BlobId, FactId};
 
 use crate::Store;
+use crate::catalog::Tables;
 use crate::error::CatalogError;
 use crate::pins::{NewPin, check_length, put_pin, remove_pin, remove_reason};
 use crate::tables;
@@ -21,6 +22,7 @@ pub struct Batch {
     pins: Vec<NewPin>,
     unpins: Vec<(BlobId, String)>,
     unpinned_reasons: Vec<String>,
+    makes_room: bool,
 }
 
 impl Batch {
@@ -33,7 +35,24 @@ impl Batch {
     /// Whether it holds none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        self.only_removes()
+            && self.removed_facts.is_empty()
+            && self.meta.is_empty()
+            && self.unpins.is_empty()
+            && self.unpinned_reasons.is_empty()
+    }
+
+    /// Notes that all this is a step to more room, such as a fact that removes a job: on a full disk
+    /// it may use what the store keeps for that. What only takes away always may.
+    #[must_use]
+    pub fn making_room(mut self) -> Self {
+        self.makes_room = true;
+        self
+    }
+
+    fn only_removes(&self) -> bool {
+        let sets = |(_, value): &(_, Option<_>)| value.is_some();
+        self.facts.is_empty() && self.pins.is_empty() && !self.meta.iter().any(sets)
     }
 
     /// Keeps a fact's exact bytes.
@@ -110,7 +129,7 @@ impl Store {
         if batch.is_empty() {
             return Ok(());
         }
-        self.catalog.write(|tables| {
+        let change = |tables: &mut Tables<'_>| {
             for id in &batch.removed_facts {
                 tables.facts.remove(&id.0)?;
             }
@@ -136,7 +155,11 @@ impl Store {
                 put_pin(tables, pin)?;
             }
             Ok(())
-        })
+        };
+        match batch.makes_room || batch.only_removes() {
+            true => self.catalog.free(change),
+            false => self.catalog.write(change),
+        }
     }
 
     /// Keeps the exact bytes of facts; they are durable when this returns. That an id is its
@@ -175,7 +198,7 @@ impl Store {
         if ids.is_empty() {
             return Ok(());
         }
-        self.catalog.write(|tables| {
+        self.catalog.free(|tables| {
             for id in ids {
                 tables.facts.remove(&id.0)?;
             }

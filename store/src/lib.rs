@@ -29,6 +29,7 @@ mod pass;
 mod pins;
 mod publish;
 mod receive;
+mod reserve;
 mod salvage;
 mod source;
 mod summing;

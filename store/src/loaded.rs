@@ -86,7 +86,11 @@ impl Store {
     /// The first one. They are closed all the same, and what the catalog was not told of is lost.
     pub(crate) fn close_idle(&self, keep: usize) -> Result<(), CatalogError> {
         let idle = locked(&self.partials).idle(&self.holds, keep);
-        idle.iter().fold(Ok(()), |result, partial| result.and(self.close(partial)))
+        let mut result = Ok(());
+        for partial in idle {
+            result = result.and(self.close(&partial));
+        }
+        result
     }
 
     /// Sees to it that few are open that nobody uses.

@@ -6,6 +6,8 @@ use weft_protocol::ids::BlobId;
 pub(crate) const FORMAT: &str = "FORMAT";
 /// Locked by the process that has the store open.
 pub(crate) const LOCK: &str = "lock";
+/// Keeps room for deleting.
+pub(crate) const RESERVE: &str = "reserve";
 /// Whole blobs, in 256 folders by the first byte of their ids.
 pub(crate) const BLOBS: &str = "blobs";
 /// Blobs that are being received.

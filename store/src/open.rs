@@ -184,7 +184,7 @@ impl Store {
             }
         }
         if !lost.is_empty() {
-            self.catalog.write(|tables| {
+            self.catalog.free(|tables| {
                 for id in &lost {
                     tables.partial.remove(&id.0)?;
                     if !tables.blobs.has(&id.0)? {

@@ -136,7 +136,7 @@ impl Store {
         if pins.is_empty() {
             return Ok(());
         }
-        self.catalog.write(|tables| {
+        self.catalog.free(|tables| {
             for pin in pins {
                 let key = tables::join(&pin.blob.0, pin.reason.as_bytes());
                 let now =

@@ -199,7 +199,7 @@ impl Store {
     pub fn drop_partial(&self, blob: BlobId) -> Result<(), WriteError> {
         let publishing = locked(&self.publishing);
         let partial = locked(&self.partials).remove(&blob);
-        self.catalog.write(|tables| {
+        self.catalog.free(|tables| {
             if tables.partial.remove(&blob.0)? && !tables.blobs.has(&blob.0)? {
                 tables.manifests.remove(&blob.0)?;
             }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use weft_protocol::ids::{BlobId, FactId};
-use weft_store::{DiskError, IngestError, OpenError, ReadError, Store, WriteError};
+use weft_store::{Batch, DiskError, IngestError, OpenError, ReadError, Store, WriteError};
 
 use mounted::{Mounted, path, run};
 use noise::noise;
@@ -143,6 +143,93 @@ fn a_full_disk_is_emptied_by_collecting() {
     kept.check(&store);
     kept.add(&store, 3_000_000).unwrap();
     kept.check(&store);
+}
+
+/// Takes every block of a disk that is free.
+fn fill(mounted: &Mounted) {
+    let rest = mounted.disk().join("rest");
+    let mut rest = std::fs::File::options().create(true).append(true).open(rest).unwrap();
+    for size in [1 << 20, 4096, 1] {
+        let piece = vec![2; size];
+        while std::io::Write::write_all(&mut rest, &piece).is_ok() {}
+    }
+    rest.sync_all().unwrap();
+}
+
+#[test]
+fn on_a_full_disk_all_that_makes_room_works() {
+    let Some(mounted) = Mounted::new("ext4", SIZE) else { return };
+    let folder = mounted.disk().join("store");
+    // So young a catalog has no room in itself.
+    let store = Store::open(&folder).unwrap();
+    let mut kept = Kept::default();
+    for _ in 0..3 {
+        kept.add(&store, 12_000_000).unwrap();
+        store.pin(kept.blobs.last().unwrap().0, "user").unwrap();
+    }
+    store.put_facts(&[(fact(1), b"a job")]).unwrap();
+    let half = noise(50, 300_000);
+    let peer = tempfile::tempdir().unwrap();
+    let peer = Store::open(&peer.path().join("store")).unwrap();
+    let partial = peer.ingest_bytes(&half).unwrap().id;
+    store.begin_partial(partial, &peer.manifest_bytes(partial).unwrap().unwrap()).unwrap();
+    store.write_chunk(partial, 0, &peer.read_chunk(partial, 0).unwrap()).unwrap();
+    fill(&mounted);
+    let refused = store.put_facts(&[(fact(2), &[3; 3_000_000][..])]).unwrap_err();
+    assert!(refused.is_no_space(), "{refused:?}");
+    // A job goes, while somebody takes whatever comes free.
+    let removal = Batch::new().put_fact(fact(3), *b"it is removed").making_room();
+    store.commit(&removal).unwrap();
+    fill(&mounted);
+    store.commit(&Batch::new().unpin_reason("job/1").remove_fact(fact(1))).unwrap();
+    for (id, _) in &kept.blobs[1..] {
+        fill(&mounted);
+        store.unpin(*id, "user").unwrap();
+    }
+    fill(&mounted);
+    drop(store);
+    fill(&mounted);
+    let store = Store::open(&folder).unwrap();
+    assert!(store.get_fact(fact(1)).unwrap().is_none());
+    kept.facts.push(3);
+    kept.check(&store);
+    fill(&mounted);
+    let gone = store.collect(Duration::ZERO, false).unwrap().blobs;
+    assert_eq!(gone.iter().filter(|doomed| doomed.whole).count(), 2);
+    kept.blobs.truncate(1);
+    kept.check(&store);
+    assert_eq!(store.list_partial().unwrap(), []);
+    // What is kept is there again for the next time.
+    let reserve = std::fs::metadata(folder.join("reserve")).unwrap();
+    assert!(reserve.len() >= 1 << 20, "{}", reserve.len());
+    fill(&mounted);
+    store.unpin(kept.blobs[0].0, "user").unwrap();
+    fill(&mounted);
+    assert_eq!(store.collect_oldest(1).unwrap().blobs.len(), 1);
+    kept.blobs.clear();
+    kept.add(&store, 3_000_000).unwrap();
+    kept.check(&store);
+}
+
+#[test]
+fn a_full_disk_is_emptied_of_more_than_there_is_room_to_forget_at_once() {
+    let Some(mounted) = Mounted::new("ext4", SIZE) else { return };
+    let store = Store::open(&mounted.disk().join("store")).unwrap();
+    // Some MB of the catalog are written anew to forget them.
+    let mut kept = Kept::default();
+    kept.add(&store, 3_000_000).unwrap();
+    store.pin(kept.blobs[0].0, "user").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let paths: Vec<PathBuf> = (0..6000).map(|n| folder.path().join(n.to_string())).collect();
+    for (n, path) in (1000..).zip(&paths) {
+        std::fs::write(path, noise(n, 700)).unwrap();
+    }
+    store.ingest_many(&paths, &mut |_, _| {}).unwrap();
+    fill(&mounted);
+    let gone = store.collect(Duration::ZERO, false).unwrap().blobs;
+    assert_eq!(gone.len(), paths.len());
+    kept.check(&store);
+    assert_eq!(store.stats().unwrap().blobs, 1);
 }
 
 #[test]

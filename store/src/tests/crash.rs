@@ -169,6 +169,49 @@ fn a_full_disk_is_said_and_loses_nothing() {
 }
 
 #[test]
+fn a_crash_at_any_change_while_a_full_disk_is_emptied_loses_nothing() {
+    let disk = FakeDisk::default();
+    disk.set_size(256 << 20);
+    let store = open(&disk).unwrap();
+    let [large, _, similar, loose] = material();
+    let mut done = Acknowledged::default();
+    done.blobs.push(store.ingest_bytes(large).unwrap().id);
+    for bytes in [similar, loose] {
+        done.deleted.push(store.ingest_bytes(bytes).unwrap().id);
+    }
+    for blob in done.blobs.iter().chain(&done.deleted) {
+        store.pin(*blob, "test").unwrap();
+    }
+    put_fact(&store, &mut done).unwrap();
+    drop(store);
+    let all = Survives::ALL;
+    let empty = |disk: &FakeDisk| -> Result<(), Box<dyn std::error::Error>> {
+        let store = open(disk)?;
+        let removal = Batch::new().put_fact(FactId([77; 32]), noise(1, 700_000)).making_room();
+        store.commit(&removal)?;
+        for blob in &done.deleted {
+            store.unpin(*blob, "test")?;
+        }
+        store.collect(Duration::ZERO, false)?;
+        Ok(())
+    };
+    // How many changes it takes.
+    let trial = disk.after_crash(all, &mut Dice::new(1));
+    trial.set_room(Some(trial.used()));
+    empty(&trial).unwrap();
+    for fuse in 0..trial.changes() {
+        let mut dice = Dice::new(fuse as u64);
+        let found = disk.after_crash(all, &mut dice);
+        found.set_room(Some(found.used()));
+        found.burn_after(fuse);
+        let _ = empty(&found);
+        let found = found.after_crash(Survives::any(&mut dice), &mut dice);
+        empty(&found).unwrap_or_else(|error| panic!("after {fuse} changes: {error}"));
+        check(&open(&found).unwrap(), &done, &format!("after {fuse} changes"));
+    }
+}
+
+#[test]
 fn what_a_finish_that_failed_has_moved_is_not_collected() {
     let (peer, disk) = (Scratch::new(), FakeDisk::default());
     let store = open(&disk).unwrap();

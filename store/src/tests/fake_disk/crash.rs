@@ -52,6 +52,8 @@ impl FakeDisk {
             names,
             dirs: state.dirs.clone(),
             whole: state.whole,
+            room: state.room,
+            size: state.size,
             dice: Dice::new(dice.next()),
             ..State::default()
         })))

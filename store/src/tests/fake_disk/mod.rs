@@ -69,6 +69,8 @@ struct State {
     reads: Option<Vec<(Inode, std::ops::Range<usize>)>>,
     /// How many bytes fit.
     room: Option<usize>,
+    /// How many bytes it says that it has.
+    size: Option<u64>,
     /// Whether all can be synced at once.
     whole: bool,
 }
@@ -122,6 +124,11 @@ impl FakeDisk {
     /// Lets files have so many bytes in all.
     pub(super) fn set_room(&self, bytes: Option<usize>) {
         locked(&self.0).room = bytes;
+    }
+
+    /// Says that it has so many bytes.
+    pub(super) fn set_size(&self, bytes: u64) {
+        locked(&self.0).size = Some(bytes);
     }
 
     pub(super) fn used(&self) -> usize {
@@ -328,6 +335,10 @@ impl Disk for FakeDisk {
             (0..state.contents.len()).for_each(|inode| state.sync(inode));
             Ok(())
         })
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        locked(&self.0).size.ok_or(io::ErrorKind::Unsupported.into())
     }
 
     fn path(&self, name: &str) -> PathBuf {
