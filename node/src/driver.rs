@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use weft_protocol::clocks;
-use weft_protocol::fact::Fact;
+use weft_protocol::fact::{Fact, Kind};
 use weft_protocol::ids::{FactId, JobId, NodeId};
 use weft_protocol::machine::{Command, Input, TICK};
 use weft_protocol::replicate::Goods;
@@ -31,6 +31,13 @@ struct Write {
     token: u64,
     term: Option<u64>,
     facts: Vec<Fact>,
+}
+
+impl Write {
+    /// Whether all it does is to remove jobs, which makes room.
+    fn removes(&self) -> bool {
+        self.term.is_none() && self.facts.iter().all(|fact| fact.kind() == Kind::REMOVAL)
+    }
 }
 
 /// Drives one node until it is told to stop.
@@ -252,7 +259,8 @@ fn heard(node: &Shared, told: News) -> Input {
     }
 }
 
-/// The one writer: it takes whatever waits, commits it with one sync, and says so.
+/// The one writer: it takes whatever waits, commits it with one sync, and says so. Removals have a commit
+/// of their own: on a full disk they succeed where the others fail.
 fn write_all(node: &Shared, mut queue: mpsc::Receiver<Write>) {
     let mut on_disk = 0;
     while let Some(first) = queue.blocking_recv() {
@@ -260,33 +268,38 @@ fn write_all(node: &Shared, mut queue: mpsc::Receiver<Write>) {
         while let Ok(next) = queue.try_recv() {
             writes.push(next);
         }
-        let mut batch = Batch::new();
-        for write in &writes {
-            for fact in &write.facts {
-                batch = batch.put_fact(fact.id(), fact.as_bytes().to_vec());
-            }
-        }
-        // Whatever order the writes come in, the term on the disk never falls.
-        let terms = writes.iter().filter_map(|write| write.term);
-        let highest = terms.max().filter(|term| *term > on_disk);
-        if let Some(term) = highest {
-            batch = batch.put_meta(TERM, term.to_le_bytes().to_vec());
-        }
-        let committed = if batch.is_empty() { Ok(()) } else { node.store.commit(&batch) };
-        match &committed {
-            Ok(()) => on_disk = highest.unwrap_or(on_disk),
-            Err(error) => {
-                tracing::error!(%error, "the catalog could not be written: nothing of it took effect");
-            }
-        }
-        for write in writes {
-            let input = match &committed {
-                Ok(()) => Input::Written(write.token),
-                Err(error) => Input::WriteFailed(write.token, error.to_string()),
-            };
-            if node.inputs.blocking_send(input).is_err() {
+        let (removals, others): (Vec<_>, Vec<_>) = writes.into_iter().partition(Write::removes);
+        for (writes, batch) in [(removals, Batch::new().making_room()), (others, Batch::new())] {
+            if !write_some(node, writes, batch, &mut on_disk) {
                 return;
             }
         }
     }
+}
+
+/// Commits writes, and says of each whether it is on the disk. Whether anybody listens still.
+fn write_some(node: &Shared, writes: Vec<Write>, mut batch: Batch, on_disk: &mut u64) -> bool {
+    for fact in writes.iter().flat_map(|write| &write.facts) {
+        batch = batch.put_fact(fact.id(), fact.as_bytes().to_vec());
+    }
+    // Whatever order the writes come in, the term on the disk never falls.
+    let terms = writes.iter().filter_map(|write| write.term);
+    let highest = terms.max().filter(|term| *term > *on_disk);
+    if let Some(term) = highest {
+        batch = batch.put_meta(TERM, term.to_le_bytes().to_vec());
+    }
+    let committed = if batch.is_empty() { Ok(()) } else { node.store.commit(&batch) };
+    match &committed {
+        Ok(()) => *on_disk = highest.unwrap_or(*on_disk),
+        Err(error) => {
+            tracing::error!(%error, "the catalog could not be written: nothing of it took effect");
+        }
+    }
+    writes.into_iter().all(|write| {
+        let input = match &committed {
+            Ok(()) => Input::Written(write.token),
+            Err(error) => Input::WriteFailed(write.token, error.to_string()),
+        };
+        node.inputs.blocking_send(input).is_ok()
+    })
 }

@@ -11,7 +11,7 @@ use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use weft_protocol::ids::{BlobId, NodeId};
-use weft_store::{AddOptions, Batch, md5_hex};
+use weft_store::{AddOptions, Batch, CatalogError, md5_hex};
 
 use super::{Access, Answer, State, references, stream};
 use crate::error::{ApiError, Code};
@@ -19,6 +19,13 @@ use crate::shared::Shared;
 
 pub(super) fn failed(error: impl std::fmt::Display) -> ApiError {
     ApiError::new(Code::Failed, error.to_string())
+}
+
+/// A change to the catalog was not made.
+pub(super) fn not_changed(error: CatalogError) -> ApiError {
+    let full = error.is_no_space();
+    let error = failed(format!("{error}; nothing was changed"));
+    if full { error.hint("Make room on the disk of WEFT_HOME, then do it again.") } else { error }
 }
 
 /// Runs something blocking over the store.

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use weft_protocol::content::Tree;
 use weft_protocol::content::tree::MAX_ENCODED as MAX_TREE;
 use weft_protocol::ids::{BlobId, NodeId};
+use weft_store::{CatalogError, CollectError};
 
-use super::store::{blocking, failed, look_up};
+use super::store::{blocking, failed, look_up, not_changed};
 use super::stream::{self, Pieces};
 use super::{Access, Answer, State};
 use crate::error::{ApiError, Code};
@@ -80,7 +81,7 @@ pub(super) async fn pin(node: State, access: Access, Path(blob): Path<String>) -
             true => store.pin_tree(id, pins::USER),
             false => store.pin(id, pins::USER),
         }
-        .map_err(failed)
+        .map_err(not_changed)
     })
     .await?;
     drop(intake);
@@ -99,7 +100,7 @@ pub(super) async fn unpin(node: State, access: Access, Path(blob): Path<String>)
                 format!("no user has pinned {} here; nothing was changed", id.short()),
             ));
         }
-        store.commit(&super::references::release(id)).map_err(failed)?;
+        store.commit(&super::references::release(id)).map_err(not_changed)?;
         let others = pins.into_iter().map(|pin| pin.reason);
         Ok(others.filter(|reason| reason != pins::USER).collect::<Vec<_>>())
     })
@@ -120,10 +121,9 @@ pub(super) async fn collect(
     Json(request): Json<CollectRequest>,
 ) -> Answer {
     access.require_user("deleting what nobody keeps")?;
-    let plan = upkeep::collect(&node, Duration::ZERO, request.dry_run).await.map_err(|why| {
-        ApiError::new(Code::Failed, format!("{why}; what it names is kept"))
-            .hint("`weft scrub` finds what the disk has spoilt, and heals it from the other nodes")
-    })?;
+    let (store, dry_run) = (Arc::clone(&node.store), request.dry_run);
+    let collect = move || store.collect(Duration::ZERO, dry_run).map_err(not_collected);
+    let plan = blocking(collect).await?;
     let blobs: Vec<Value> = plan
         .blobs
         .iter()
@@ -140,6 +140,21 @@ pub(super) async fn collect(
         "strays": plan.strays.len(),
     }))
     .into_response())
+}
+
+/// Why not all went that nobody keeps, and what to do next.
+fn not_collected(error: CollectError) -> ApiError {
+    let full = error.is_no_space();
+    match error {
+        error if full => failed(format!("{error}; not everything was deleted"))
+            .hint("Make room on the disk of WEFT_HOME, then collect again."),
+        CollectError::Disk(error) | CollectError::Catalog(CatalogError::Disk(error)) => {
+            failed(format!("{error}; not everything was deleted"))
+                .hint("Collecting again goes on from there.")
+        }
+        error => failed(format!("{error}; what it names is kept"))
+            .hint("`weft scrub` finds what the disk has spoilt, and heals it from the other nodes"),
+    }
 }
 
 pub(super) async fn scrub(node: State, access: Access) -> Answer {
@@ -188,4 +203,25 @@ async fn scrub_all(node: &Shared, lines: &Pieces) -> Result<Option<Value>, ApiEr
         "blobs": blobs.len(), "bytes": bytes, "damaged": damaged, "healed": healed,
         "damaged_records": records,
     })))
+}
+
+#[cfg(test)]
+mod tests {
+    use weft_store::DiskError;
+
+    use super::*;
+
+    #[test]
+    fn what_to_do_next_fits_the_reason() {
+        let full = || CatalogError::Disk(DiskError::NoSpace { path: "catalog.redb".into() });
+        for refused in [not_collected(full().into()), not_changed(full())] {
+            assert!(refused.message.contains("no space left"), "{refused:?}");
+            assert!(refused.hint.starts_with("Make room"), "{refused:?}");
+        }
+        let spoilt = not_collected(CatalogError::Spoilt.into());
+        assert!(spoilt.hint.contains("weft scrub"), "{spoilt:?}");
+        let other = DiskError::Io { path: "blobs".into(), source: std::io::Error::other("busy") };
+        let other = not_collected(other.into());
+        assert!(!other.hint.contains("scrub") && !other.hint.is_empty(), "{other:?}");
+    }
 }

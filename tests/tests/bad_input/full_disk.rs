@@ -90,6 +90,11 @@ pub(crate) fn try_all(farm: &mut Farm, cases: &mut Cases) {
     let fine = job["status"] == "completed" && elsewhere == 8;
     cases.require(fine, &format!("a full disk elsewhere spoils a job: {job:#}"));
 
+    let unkept = write_file(farm.folder().join("unkept.bin"), noise(100_000));
+    let added = cramped.call(&["add", "--json"]).arg(&unkept).run();
+    let added = added.json()[0]["id"].as_str().map(str::to_owned);
+    let added = added.expect("what fits can be added");
+
     // Not a byte is left, once what it tried to fetch is gone.
     let filler = home.join("filler");
     wait_for(Duration::from_secs(60), "the full node gives up the large file", || {
@@ -110,6 +115,13 @@ pub(crate) fn try_all(farm: &mut Farm, cases: &mut Cases) {
     };
     let taken_in = refused.stderr.contains("could not be written to this node");
     cases.check(if taken_in { writing } else { submitting }, &refused);
+    // What makes room works all the same.
+    for call in [&["unpin", &added][..], &["gc"]] {
+        fill(&filler);
+        let freed = cramped.run(call);
+        let said = &freed.stderr;
+        cases.require(freed.status == 0, &format!("{call:?} fails on a full disk: {said}"));
+    }
     let more = count() - before;
     let all = more == acknowledged.len();
     cases.require(all, &format!("{acknowledged:?} were acknowledged, and there are {more} more"));
