@@ -303,7 +303,7 @@ impl Store {
         if self.catalog.read(|snapshot| Ok(!snapshot.sheet(tables::LOST)?.any(&[])?))? {
             return Ok(());
         }
-        self.catalog.write(|tables| {
+        self.catalog.free(|tables| {
             let mut over = Vec::new();
             tables.lost.scan(&[], |key, _| {
                 let blob = BlobId(tables::id_in(tables::LOST.0, key)?);
