@@ -12,6 +12,7 @@ mod download;
 mod error;
 mod follow;
 mod output;
+mod paths;
 mod signals;
 mod values;
 

@@ -43,6 +43,43 @@ fn hash_tells_what_other_tools_tell() {
     ");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_no_text_are_told_or_refused_and_nothing_breaks_off() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let place = place_with_hello();
+    let strange = place.path().join(std::ffi::OsStr::from_bytes(b"hel\xfflo"));
+    std::fs::rename(place.path().join("hello"), &strange).unwrap();
+    let with = |args: &[&str]| {
+        let output = place.command(args).arg(&strange).output();
+        common::Ran::from(output.expect("weft runs"))
+    };
+    let path = with(&["hash", "--json"]).json()[0]["path"].as_str().unwrap().to_owned();
+    assert!(path.ends_with("hel\u{fffd}lo"), "{path}");
+    for args in [&["add"][..], &["submit", "-f", "1"], &["demo", "--output"]] {
+        let refused = with(args);
+        refused.assert_fails(2, &["hel\u{fffd}lo' is not text in UTF-8", "nothing was changed"]);
+    }
+
+    // What would break off only once the studio is founded would keep its recovery key to itself.
+    let home = place.path().join(std::ffi::OsStr::from_bytes(b"ho\xffme"));
+    for args in [&["init", "--studio", "Pictures"][..], &["join", "code"]] {
+        let refused = place.command(args).env("WEFT_HOME", &home).output().unwrap();
+        common::Ran::from(refused).assert_fails(2, &["nothing was changed", "WEFT_HOME"]);
+    }
+    assert!(!home.exists());
+    // One that was founded before it got its name goes on.
+    let key =
+        place.weft(&["init", "--json", "--studio", "Pictures"]).json()["recovery_key"].clone();
+    std::fs::rename(place.path().join("home"), &home).unwrap();
+    let recovered = place
+        .command(&["recover", "--json", key.as_str().unwrap()])
+        .env("WEFT_HOME", &home)
+        .output();
+    let told = common::Ran::from(recovered.unwrap()).json()["home"].as_str().unwrap().to_owned();
+    assert!(told.ends_with("ho\u{fffd}me"), "{told}");
+}
+
 #[test]
 fn hash_refuses_what_is_no_file() {
     let place = place_with_hello();

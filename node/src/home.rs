@@ -7,6 +7,7 @@ use weft_protocol::certificate::Chain;
 use weft_protocol::sign::KeyPair;
 use weft_protocol::wire;
 
+use crate::path_text::{self, NotText};
 use crate::studio::Studio;
 
 /// The environment variable that names the folder.
@@ -50,6 +51,12 @@ pub enum HomeError {
         /// Its studio's name.
         studio: String,
     },
+    /// Its path is not text, and renderers are told the paths of their files in it.
+    #[error(
+        "{0}, and renderers are told paths in WEFT_HOME as text; nothing was changed. Use another \
+         folder by setting WEFT_HOME."
+    )]
+    NotText(#[from] NotText),
     /// A file in it is damaged.
     #[error(
         "{0} can't be read: it is damaged, or was written by a newer weft. Nothing was changed."
@@ -138,11 +145,12 @@ impl Home {
         self.path.join("studio")
     }
 
-    /// Fails if a studio was founded or joined here already.
+    /// Fails if a studio was founded or joined here already, or can't be here.
     ///
     /// # Errors
-    /// [`HomeError::Taken`].
+    /// [`HomeError::Taken`], [`HomeError::NotText`].
     pub fn require_free(&self) -> Result<(), HomeError> {
+        path_text::leading(&self.path)?;
         match self.membership() {
             Err(HomeError::Missing(_)) => Ok(()),
             Ok(membership) => {

@@ -25,6 +25,7 @@ pub mod network;
 mod node;
 mod notes;
 mod own_command;
+pub mod path_text;
 mod picture;
 mod pins;
 mod presence;

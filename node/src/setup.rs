@@ -94,7 +94,8 @@ impl SetupError {
         match self {
             Self::Home(HomeError::Missing(_)) | Self::Refused(_) | Self::WrongKey(_) => 4,
             Self::Invalid(_) => 4,
-            Self::Home(HomeError::Taken { .. }) | Self::Name(_) | Self::Garbled(_) => 2,
+            Self::Home(HomeError::Taken { .. } | HomeError::NotText(_)) => 2,
+            Self::Name(_) | Self::Garbled(_) => 2,
             Self::Unreachable { .. } => 3,
             Self::Home(_) | Self::Random(_) => 1,
         }
@@ -131,7 +132,7 @@ fn check_name(what: &str, name: &str) -> Result<(), SetupError> {
 /// Founds a studio on this machine.
 ///
 /// # Errors
-/// When the home is taken or can't be written.
+/// When the home is taken, its path is not text, or it can't be written.
 pub fn init(home: &Home, studio: &str, name: Option<&str>) -> Result<Init, SetupError> {
     home.require_free()?;
     check_name("studio", studio)?;

@@ -61,6 +61,30 @@ fn what_was_added_before_a_file_that_can_not_be_stays() {
     assert_eq!(node.ask(&["store"])["blobs"], 1);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_no_text_come_and_go() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let farm = Farm::found(1);
+    let strange = |name: &[u8]| PathBuf::from(std::ffi::OsStr::from_bytes(name));
+    let folder = farm.folder().join("strange");
+    let bytes = Random::seeded(11).bytes(1 << 20);
+    _ = write_file(folder.join(strange(b"a\xff.bin")), &bytes);
+    let added = farm.node(1).call(&["add", "--json"]).arg(&folder).run().ok().json();
+    assert!(added[0]["path"].as_str().unwrap().ends_with("a\u{fffd}.bin"), "{added}");
+    let copy = folder.join(strange(b"copy\xff.bin"));
+    let id = added[0]["id"].as_str().unwrap();
+    let got = farm.node(1).call(&["get", "--json", id, "--to"]).arg(&copy).run().ok().json();
+    assert!(got["path"].as_str().unwrap().ends_with("copy\u{fffd}.bin"), "{got}");
+    assert_eq!(fs::read(&copy).unwrap(), bytes);
+    let scene = farm.scene("ball", 16, 1);
+    let job = farm.submit(1, &scene, &["-f", "1"]);
+    farm.wait_for_end(&job, MINUTE);
+    let to = folder.join(strange(b"out\xff"));
+    let outputs = farm.node(1).call(&["outputs", "--json", &job, "--to"]).arg(&to).run();
+    assert_eq!(outputs.ok().json().as_array().map(Vec::len), Some(1));
+}
+
 #[test]
 fn a_disk_that_is_too_full_lets_go_of_what_nobody_refers_to() {
     // Every disk is fuller than that. Within the day in which it would stay where there is room, it goes.

@@ -10,6 +10,7 @@ use crate::document;
 use crate::error::Failure;
 use crate::output::progress::{Progress, Unit};
 use crate::output::{table::Table, units};
+use crate::paths;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -31,8 +32,8 @@ struct Added {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
-    let paths: Vec<PathBuf> =
-        args.paths.iter().map(|path| super::submit::absolute(path)).collect::<Result<_, _>>()?;
+    let paths: Vec<String> =
+        args.paths.iter().map(|path| paths::sent(path)).collect::<Result<_, _>>()?;
     let mut progress = Progress::new(Unit::Bytes);
     let document = context
         .client()

@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::document::listed;
 use crate::error::Failure;
 use crate::output::{Style, plain_line, table};
+use crate::paths;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -29,7 +30,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if context.peer().is_some() {
-        let path = super::submit::absolute(&args.scene)?;
+        let path = paths::sent(&args.scene)?;
         let body = json!({ "path": path, "deep": args.deep });
         let document = context.client().await?.post("analyse", Some(body)).await?;
         return context.answer(&document, |style| words(&document, style));

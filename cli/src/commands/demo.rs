@@ -15,6 +15,7 @@ use crate::document::Job;
 use crate::error::Failure;
 use crate::follow::Follow;
 use crate::output::units;
+use crate::paths;
 use crate::signals;
 use crate::values;
 use farm::Farm;
@@ -51,7 +52,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     if args.scene {
         return context.answer(&json!({ "scene": scene }), |_| scene.to_owned());
     }
-    let output = submit::absolute(&args.output)?;
+    let output = PathBuf::from(paths::sent(&args.output)?);
     std::fs::create_dir_all(&output).map_err(|error| {
         Failure::call(format!(
             "the frames can't be written to '{}': {error}. Nothing was started.",
@@ -108,7 +109,7 @@ async fn show(
     let file = farm.write_scene(scene)?;
     let client = farm.first()?.client().await?;
     let request = json!({
-        "scene": file, "frames": args.frames, "output": output, "name": "demo",
+        "scene": paths::sent(&file)?, "frames": args.frames, "output": paths::sent(output)?, "name": "demo",
     });
     let submitted = submit::submit(&client, request).await?;
     let Some(id) = submitted["job"].as_str() else {

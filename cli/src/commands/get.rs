@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
+use weft_node::path_text;
 
 use crate::context::Context;
 use crate::download;
 use crate::error::Failure;
 use crate::output::progress::{Progress, Unit};
 use crate::output::units;
+use crate::paths;
 
 /// How often progress is shown.
 const SHOW: Duration = Duration::from_millis(100);
@@ -26,7 +28,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
-    let to = super::submit::absolute(&args.to)?;
+    let to = paths::absolute(&args.to)?;
     if to.is_dir() {
         return Err(Failure::call(format!(
             "'{}' is a folder; name the file to write. Nothing was fetched.",
@@ -55,7 +57,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     }
     drop(progress);
     let size = bytes.load(Ordering::Relaxed);
-    context.answer(&json!({ "id": id, "path": args.to, "size": size }), |_| {
+    context.answer(&json!({ "id": id, "path": path_text::told(&args.to), "size": size }), |_| {
         format!("{} in {}", units::bytes(size), args.to.display())
     })
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use weft_node::path_text;
 use weft_store::{FileHashes, hash_reader};
 
 use crate::context::Context;
@@ -37,7 +38,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
 
 pub(super) fn document(path: &Path, hashes: &FileHashes) -> Value {
     json!({
-        "path": path.display().to_string(),
+        "path": path_text::told(path),
         "size": hashes.size,
         "hash": hashes.md5,
         "xxhash": hashes.xxh64,
@@ -48,7 +49,7 @@ pub(super) fn document(path: &Path, hashes: &FileHashes) -> Value {
 fn words(path: &Path, hashes: &FileHashes) -> String {
     format!(
         "{}  {}\n  md5     {}\n  xxh64   {}\n  blake3  {}",
-        crate::output::plain_line(&path.display().to_string()),
+        crate::output::plain_line(&path_text::told(path)),
         units::bytes(hashes.size),
         hashes.md5,
         hashes.xxh64,

@@ -1,6 +1,7 @@
 //! `weft init`: found a studio.
 
 use serde_json::json;
+use weft_node::path_text;
 
 use crate::context::Context;
 use crate::error::Failure;
@@ -22,7 +23,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         "studio_id": init.studio_id.to_string(),
         "node": init.node.to_string(),
         "recovery_key": init.recovery_key,
-        "home": context.home().path(),
+        "home": path_text::told(context.home().path()),
     });
     context.answer(&document, |_| {
         format!(

@@ -1,6 +1,7 @@
 //! `weft join`: become a member of a studio.
 
 use serde_json::json;
+use weft_node::path_text;
 
 use crate::context::Context;
 use crate::error::Failure;
@@ -22,7 +23,7 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         "node": joined.node.to_string(),
         "name": joined.name,
         "role": joined.role.name(),
-        "home": context.home().path(),
+        "home": path_text::told(context.home().path()),
     });
     context.answer(&document, |_| {
         format!(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use weft_node::path_text;
 
 use crate::client::{Client, segment};
 use crate::context::Context;
@@ -92,7 +93,7 @@ fn answer(context: &Context, folder: &Path, fetched: &[Fetched]) -> Result<(), F
         .iter()
         .map(|file| {
             json!({
-                "frame": file.output.frame, "path": file.path, "size": file.output.size,
+                "frame": file.output.frame, "path": path_text::told(&file.path), "size": file.output.size,
                 "id": file.output.id, "hash": file.output.hash, "was_there": file.was_there,
             })
         })

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 
 use serde_json::json;
+use weft_node::path_text;
 
 use crate::context::Context;
 use crate::error::Failure;
@@ -23,7 +24,8 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
         None => read_key(context)?,
     };
     weft_node::setup::recover(context.home(), key.trim())?;
-    context.answer(&json!({ "role": "admin", "home": context.home().path() }), |_| {
+    let home = path_text::told(context.home().path());
+    context.answer(&json!({ "role": "admin", "home": home }), |_| {
         "This machine is an admin now. If its node runs, start it again: `weft up`.".to_owned()
     })
 }

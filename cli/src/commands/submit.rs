@@ -3,7 +3,7 @@
 mod arguments;
 mod shared;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -217,12 +217,6 @@ fn plan(submitted: &Value, own: &str, engine: &str) -> String {
         units::bytes(submitted["bytes_added"].as_u64().unwrap_or(0)),
         listed(&submitted["nodes"]),
     )
-}
-
-/// A path as the node needs it. Links stay as they are: paths inside scenes may count on them.
-pub(super) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path)
-        .map_err(|error| Failure::call(format!("'{}' is no path: {error}.", path.display())))
 }
 
 #[cfg(test)]

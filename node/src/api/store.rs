@@ -15,6 +15,7 @@ use weft_store::{AddOptions, Batch, CatalogError, md5_hex};
 
 use super::{Access, Answer, State, references, stream};
 use crate::error::{ApiError, Code};
+use crate::path_text;
 use crate::shared::Shared;
 
 pub(super) fn failed(error: impl std::fmt::Display) -> ApiError {
@@ -127,9 +128,9 @@ fn add_all(
                 break;
             }
         };
-        pins = references::keep(pins, added.id, &path.to_string_lossy(), owner);
+        pins = references::keep(pins, added.id, &path_text::told(path), owner);
         documents.push(json!({
-            "path": path, "id": added.id, "size": added.size,
+            "path": path_text::told(path), "id": added.id, "size": added.size,
             "hash": md5_hex(&added.md5), "xxhash": added.xxh64.to_string(),
             "bytes_added": added.bytes_added,
         }));

@@ -19,6 +19,7 @@ use crate::admission::{self, InviteError};
 use crate::clock::unix_now;
 use crate::error::{ApiError, Code};
 use crate::home::Membership;
+use crate::path_text;
 use crate::shared::Shared;
 
 pub(super) async fn health(node: State) -> Json<Value> {
@@ -80,7 +81,7 @@ pub(super) async fn status(node: State) -> Json<Value> {
         "addresses": node.addresses(),
         "release": env!("CARGO_PKG_VERSION"),
         "uptime_seconds": unix_now().0.saturating_sub(node.started.0) / 1000,
-        "home": node.home.path(),
+        "home": path_text::told(node.home.path()),
         "local_time": local_time(),
     }))
 }
@@ -247,7 +248,7 @@ pub(super) async fn engines(node: State) -> Json<Value> {
             match found {
                 Ok(found) => json!({
                     "name": name, "title": title, "usable": true, "version": found.version,
-                    "program": found.program,
+                    "program": found.program.as_deref().map(path_text::told),
                 }),
                 Err(why) => json!({
                     "name": name, "title": title, "usable": false, "reason": why,

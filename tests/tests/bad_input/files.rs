@@ -1,6 +1,6 @@
 //! Files and hashes that aren't what they should be.
 
-use weft_tests::{Farm, write_file};
+use weft_tests::{Call, Farm, write_file};
 
 use crate::cases::Cases;
 
@@ -35,4 +35,31 @@ pub(crate) fn try_all(farm: &Farm, cases: &mut Cases) {
     let case = "MD5 that the node doesn't know, for `get`";
     refused(case, &["get", &noughts[..32], "--to"], Some(&target));
     cases.require(!target.exists(), "a blob that isn't there left a file");
+    not_text(farm, cases);
+}
+
+#[cfg(unix)]
+fn not_text(farm: &Farm, cases: &mut Cases) {
+    use std::os::unix::ffi::OsStrExt as _;
+    let strange = farm.folder().join(std::ffi::OsStr::from_bytes(b"shot\xff"));
+    let fine = farm.scene("named", 16, 1);
+    let case = "path that is not text in UTF-8, where a node would be told it";
+    for args in [&["add"][..], &["submit", "-f", "1"]] {
+        cases.refused(farm, case, || farm.node(2).call(args).arg(&strange).run());
+    }
+    for option in ["-o", "--assets"] {
+        let call = || farm.node(2).call(&["submit", "-f", "1", option]).arg(&strange).arg(&fine);
+        cases.refused(farm, case, || call().run());
+    }
+    let case = "founding or joining in a folder whose path is not text in UTF-8";
+    for args in [&["init", "--studio", "Elsewhere"][..], &["join", "code"]] {
+        cases.refused(farm, case, || Call::new(&strange, args).run());
+    }
+    cases.require(!strange.exists(), "something was written where nothing may be");
+}
+
+#[cfg(not(unix))]
+fn not_text(_farm: &Farm, cases: &mut Cases) {
+    cases.skipped("path that is not text in UTF-8, where a node would be told it");
+    cases.skipped("founding or joining in a folder whose path is not text in UTF-8");
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use weft_node::path_text;
 
 use super::farm::Kept;
 use crate::commands::job::spec;
@@ -84,14 +85,14 @@ impl Report {
         let mut document = json!({
             "job": self.job,
             "frames_done": self.frames,
-            "output": self.output,
+            "output": path_text::told(&self.output),
             "seconds": (self.seconds * 1000.0).round() / 1000.0,
             "leader": leader,
             "nodes": nodes,
             "bytes_travelled": self.travelled(),
         });
         if let Some(kept) = kept {
-            document["homes"] = json!(kept.homes);
+            document["homes"] = kept.homes.iter().map(|home| path_text::told(home)).collect();
             document["processes"] = json!(kept.processes);
         }
         document
@@ -127,7 +128,7 @@ impl Report {
 }
 
 fn kept_words(kept: &Kept) -> String {
-    let home = kept.homes.first().map_or(String::new(), |home| home.display().to_string());
+    let home = kept.homes.first().map_or(String::new(), |home| path_text::told(home));
     let processes: Vec<String> = kept.processes.iter().map(u32::to_string).collect();
     let set = if cfg!(windows) { "set " } else { "export " };
     format!(

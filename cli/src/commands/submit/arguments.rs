@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::absolute;
 use super::shared::{Basics, Shared, joined};
 use crate::error::Failure;
+use crate::paths;
 use crate::values;
 
 #[derive(Debug, clap::Args)]
@@ -99,7 +99,7 @@ pub(crate) struct Args {
 impl Args {
     /// The request to a node.
     pub(super) fn request(&self) -> Result<Value, Failure> {
-        let scene = absolute(&self.scene)?;
+        let scene = paths::sent(&self.scene)?;
         match std::fs::metadata(&scene) {
             Ok(metadata) if metadata.is_file() => {}
             Ok(_) => {
@@ -205,6 +205,28 @@ mod tests {
         // The node takes exactly these fields, and no others.
         let typed: weft_node::submit::SubmitRequest = serde_json::from_value(request).unwrap();
         assert!(typed.output.unwrap().is_absolute() && typed.scene.is_absolute());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn paths_that_no_text_leads_to_are_refused_before_a_node_is_asked() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt as _;
+        let strange = OsStr::from_bytes(b"shot\xff");
+        let scene = tempfile::NamedTempFile::new().unwrap();
+        let fine = scene.path().as_os_str();
+        for words in [
+            &[strange][..],
+            &[fine, OsStr::new("-o"), strange],
+            &[fine, OsStr::new("--assets"), strange],
+            &[fine, OsStr::new("--project"), strange],
+        ] {
+            let line = ["weft", "submit"].map(OsStr::new).into_iter().chain(words.iter().copied());
+            let args = args::Args::try_parse_from(line).unwrap();
+            let args::Command::Submit(args) = args.command else { panic!("it is a submission") };
+            let refused = args.request().unwrap_err();
+            assert!(refused.message().contains("is not text in UTF-8"), "{refused:?}");
+        }
     }
 
     #[test]

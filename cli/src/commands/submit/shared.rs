@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use weft_node::keep::KeepFor;
 
-use super::absolute;
 use crate::error::Failure;
+use crate::paths;
 use crate::values;
 
 /// What a job is called, where its files go, and how the call goes on.
@@ -129,7 +129,7 @@ pub(crate) struct Shared {
 impl Basics {
     /// The folder where the files go, absolute.
     pub(crate) fn output_folder(&self) -> Result<Option<PathBuf>, Failure> {
-        self.output.as_deref().map(absolute).transpose()
+        self.output.as_deref().map(paths::absolute).transpose()
     }
 
     /// Whether the frames can be read: very long specs were not checked where they were, so that they
@@ -146,7 +146,7 @@ impl Basics {
     /// Their part of the request to a node.
     pub(crate) fn request(&self) -> Result<Value, Failure> {
         Ok(json!({
-            "output": self.output_folder()?,
+            "output": self.output.as_deref().map(paths::sent).transpose()?,
             "name": self.name,
             "test_frames": self.test_frames,
             "stop_after_test": self.stop_after_test,
@@ -159,11 +159,11 @@ impl Basics {
 impl Shared {
     /// Their part of the request to a node.
     pub(crate) fn request(&self) -> Result<Value, Failure> {
-        let assets: Vec<PathBuf> =
-            self.assets.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?;
+        let assets: Vec<String> =
+            self.assets.iter().map(|path| paths::sent(path)).collect::<Result<_, _>>()?;
         Ok(json!({
             "assets": assets,
-            "project": self.project.as_deref().map(absolute).transpose()?,
+            "project": self.project.as_deref().map(paths::sent).transpose()?,
             "rehash": self.rehash,
             "hardware": self.hardware,
             "ram": self.ram,
