@@ -48,7 +48,7 @@ impl Failure {
 
     /// Adds lines below the message.
     pub(crate) fn with_details(mut self, details: Vec<String>) -> Self {
-        self.details = details;
+        self.details = details.iter().map(|detail| without_numbers(detail)).collect();
         self
     }
 
@@ -156,7 +156,7 @@ mod tests {
     fn words_have_details_below_and_no_escapes() {
         let failure = Failure::call("the scene lacks 2 files.")
             .and("Nothing was submitted.")
-            .with_details(vec!["a.png".into(), "b\u{1b}[31m.png".into()]);
+            .with_details(vec!["a.png (os error 2)".into(), "b\u{1b}[31m.png".into()]);
         insta::assert_snapshot!(failure.words(&Context::for_tests()), @r"
         error: the scene lacks 2 files. Nothing was submitted.
           a.png

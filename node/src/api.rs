@@ -5,6 +5,7 @@
 //! certificates were checked when they connected. Nothing else listens.
 
 mod access;
+mod adding;
 mod doctor;
 mod documents;
 mod forward;
@@ -116,7 +117,7 @@ fn router(node: Arc<Shared>) -> Router {
         .route("/v1/jobs/{job}/frames/{frame}/preview", get(previews::preview))
         .route("/v1/store", get(store::overview))
         .route("/v1/store/held", get(held::here))
-        .route("/v1/store/add", post(store::add))
+        .route("/v1/store/add", post(adding::add))
         .route("/v1/store/has", post(store::has))
         .route("/v1/store/collect", post(upkeep::collect))
         .route("/v1/store/scrub", post(upkeep::scrub))

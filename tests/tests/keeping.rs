@@ -46,19 +46,29 @@ fn what_nobody_refers_to_goes_and_what_is_pinned_stays() {
 
 #[cfg(unix)]
 #[test]
-fn what_was_added_before_a_file_that_can_not_be_stays() {
+fn a_file_that_can_not_be_added_hinders_nothing_else() {
     let farm = Farm::found(1);
     let node = farm.node(1);
     let first = write_file(farm.folder().join("first.bin"), Random::seeded(6).bytes(1 << 20));
     let pipe = farm.folder().join("pipe");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     assert!(made.is_ok_and(|status| status.success()), "a pipe can be made");
-    let refused = node.call(&["add"]).arg(&first).arg(&pipe).run();
+    // In a folder as well, and whatever comes after it.
+    let folder = farm.folder().join("pipes");
+    _ = write_file(folder.join("last.bin"), Random::seeded(10).bytes(1 << 20));
+    let made = std::process::Command::new("mkfifo").arg(folder.join("earlier")).status();
+    assert!(made.is_ok_and(|status| status.success()), "a pipe can be made");
+    let refused = node.call(&["add", "--json"]).arg(&first).arg(&pipe).arg(&folder).run();
     assert_eq!(refused.status, 1, "{}", refused.stderr);
-    assert!(refused.stderr.contains("What was added stays"), "{}", refused.stderr);
+    for words in ["2 paths could not be added; all else was", "earlier' is not a file"] {
+        assert!(refused.stderr.contains(words), "{}", refused.stderr);
+    }
+    let told = refused.json();
+    let told = told.as_array().unwrap().iter().map(|file| file["error"].is_null());
+    assert_eq!(told.collect::<Vec<_>>(), [true, true, false, false]);
     let collected = node.ask(&["gc"]);
     assert_eq!(collected["blobs"].as_array().unwrap().len(), 0, "{collected}");
-    assert_eq!(node.ask(&["store"])["blobs"], 1);
+    assert_eq!(node.ask(&["store"])["blobs"], 2);
 }
 
 #[cfg(target_os = "linux")]

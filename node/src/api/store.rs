@@ -1,6 +1,5 @@
-//! Blobs: added, looked up, handed out.
+//! Blobs: counted, looked up, handed out.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,13 +8,12 @@ use axum::extract::Path;
 use axum::http::header;
 use axum::response::IntoResponse;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use weft_protocol::ids::{BlobId, NodeId};
-use weft_store::{AddOptions, Batch, CatalogError, md5_hex};
+use weft_store::CatalogError;
 
-use super::{Access, Answer, State, references, stream};
+use super::{Answer, State, references, stream};
 use crate::error::{ApiError, Code};
-use crate::path_text;
 use crate::shared::Shared;
 
 pub(super) fn failed(error: impl std::fmt::Display) -> ApiError {
@@ -57,117 +55,6 @@ pub(super) async fn overview(node: State) -> Answer {
         }))
     });
     Ok(Json(document.await?).into_response())
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AddRequest {
-    paths: Vec<PathBuf>,
-    #[serde(default)]
-    rehash: bool,
-}
-
-pub(super) async fn add(node: State, access: Access, Json(request): Json<AddRequest>) -> Answer {
-    access.require_user("adding files")?;
-    let store = Arc::clone(&node.store);
-    let owner = super::jobs::owner(&node);
-    let (sender, receiver) = stream::channel(16);
-    tokio::task::spawn_blocking(move || {
-        // What is added is kept until it is pinned.
-        let _intake = store.intake();
-        let say = |document: Value| {
-            let _ = sender.blocking_send(Ok(format!("{document}\n").into()));
-        };
-        match add_all(&store, request, &owner, &say) {
-            Ok(added) => say(json!({ "result": added })),
-            Err(error) => say(json!({ "error": error })),
-        }
-    });
-    Ok(stream::lines(receiver))
-}
-
-fn add_all(
-    store: &weft_store::Store,
-    request: AddRequest,
-    owner: &str,
-    say: &dyn Fn(Value),
-) -> Result<Vec<Value>, ApiError> {
-    let mut files = Vec::new();
-    for path in request.paths {
-        list_files(&path, &mut files)?;
-    }
-    let total: u64 = files.iter().map(|(_, size)| size).sum();
-    let mut before = Vec::with_capacity(files.len());
-    let mut sum = 0;
-    for (_, size) in &files {
-        before.push(sum);
-        sum += size;
-    }
-    let options = AddOptions::default().rehash(request.rehash);
-    let sources: Vec<&PathBuf> = files.iter().map(|(path, _)| path).collect();
-    let mut told = std::time::Instant::now();
-    let added = store
-        .ingest_with(&sources, &options, &mut |position, bytes| {
-            if told.elapsed().as_millis() >= 100 {
-                told = std::time::Instant::now();
-                let bytes = before.get(position).copied().unwrap_or(0) + bytes;
-                say(json!({ "progress": {
-                    "files": position, "files_total": files.len(),
-                    "bytes": bytes, "bytes_total": total,
-                }}));
-            }
-        })
-        .map_err(not_added)?;
-    let (mut documents, mut pins) = (Vec::with_capacity(added.len()), Batch::new());
-    let mut failure = None;
-    for (path, added) in sources.into_iter().zip(added) {
-        let added = match added {
-            Ok(added) => added,
-            Err(error) => {
-                failure = Some(not_added(error));
-                break;
-            }
-        };
-        pins = references::keep(pins, added.id, &path_text::told(path), owner);
-        documents.push(json!({
-            "path": path_text::told(path), "id": added.id, "size": added.size,
-            "hash": md5_hex(&added.md5), "xxhash": added.xxh64.to_string(),
-            "bytes_added": added.bytes_added,
-        }));
-    }
-    // What was added before one that could not be stays.
-    store.commit(&pins).map_err(failed)?;
-    failure.map_or(Ok(documents), Err)
-}
-
-fn not_added(error: weft_store::IngestError) -> ApiError {
-    let full = error.is_no_space();
-    let error = ApiError::new(Code::Failed, format!("{error}; not everything was added"));
-    match full {
-        true => error.hint("Make room on the disk of WEFT_HOME, then add the same again."),
-        false => error.hint("What was added stays; adding the same again goes on from there."),
-    }
-}
-
-fn list_files(path: &std::path::Path, files: &mut Vec<(PathBuf, u64)>) -> Result<(), ApiError> {
-    let say = |error: std::io::Error| {
-        ApiError::new(Code::Invalid, format!("{} can't be read: {error}", path.display()))
-    };
-    let metadata = std::fs::metadata(path).map_err(say)?;
-    if !metadata.is_dir() {
-        files.push((path.to_owned(), metadata.len()));
-        return Ok(());
-    }
-    let mut entries =
-        std::fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(say)?;
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        // Links to folders could lead in circles.
-        if !entry.file_type().map_err(say)?.is_symlink() || entry.path().is_file() {
-            list_files(&entry.path(), files)?;
-        }
-    }
-    Ok(())
 }
 
 #[derive(Deserialize)]

@@ -34,6 +34,13 @@ pub(crate) fn try_all(farm: &Farm, cases: &mut Cases) {
     );
     let case = "MD5 that the node doesn't know, for `get`";
     refused(case, &["get", &noughts[..32], "--to"], Some(&target));
+    refused("path that isn't there, for `add`", &["add"], Some(&missing));
+    let device = "something that is no file, or can't be read, for `add`";
+    if cfg!(unix) {
+        refused(device, &["add"], Some(std::path::Path::new("/dev/null")));
+    } else {
+        cases.skipped(device);
+    }
     cases.require(!target.exists(), "a blob that isn't there left a file");
     not_text(farm, cases);
 }
