@@ -52,7 +52,7 @@ pub(crate) async fn run(node: Arc<Shared>) {
         if collected.is_none_or(|at| at.elapsed() >= COLLECTED) {
             collected = Some(Instant::now());
             release(&node).await;
-            tell(collect(&node, KEPT_UNUSED, false).await);
+            tell(collect(&node).await);
         }
         make_room(&node, &mut told_full).await;
         if unread.is_empty() {
@@ -71,10 +71,10 @@ pub(crate) async fn run(node: Arc<Shared>) {
 
 fn tell(collected: Result<Plan, String>) {
     match collected {
-        Ok(plan) if plan.blobs.is_empty() => {}
+        Ok(plan) if plan.blobs.is_empty() && plan.strays.is_empty() => {}
         Ok(plan) => {
-            let (files, bytes) = (plan.blobs.len(), plan.bytes());
-            tracing::info!(files, bytes, "what nobody refers to was deleted");
+            let (files, bytes, strays) = (plan.blobs.len(), plan.bytes(), plan.strays.len());
+            tracing::info!(files, bytes, strays, "what nobody refers to was deleted");
         }
         Err(why) => tracing::warn!(%why, "nothing could be collected"),
     }
@@ -195,10 +195,10 @@ async fn stored(node: &Shared) -> VecDeque<BlobInfo> {
     }
 }
 
-/// Deletes what nobody keeps and nobody touched for `grace`, or says what that would be.
-pub(crate) async fn collect(node: &Shared, grace: Duration, dry_run: bool) -> Result<Plan, String> {
+/// Deletes what nobody keeps and nobody wanted for a while.
+async fn collect(node: &Shared) -> Result<Plan, String> {
     let store = Arc::clone(&node.store);
-    let collected = tokio::task::spawn_blocking(move || store.collect(grace, dry_run));
+    let collected = tokio::task::spawn_blocking(move || store.collect(KEPT_UNUSED, false));
     let words = |error: CollectError| error.to_string();
     collected.await.map_err(|error| error.to_string())?.map_err(words)
 }

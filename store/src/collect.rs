@@ -60,6 +60,7 @@ impl Store {
     ///
     /// # Errors
     /// [`CollectError::Tree`]: a pinned tree can't be read, so nothing is deleted;
+    /// [`CollectError::Changed`]: trees were pinned meanwhile, again and again;
     /// [`CatalogError::Spoilt`]: nobody knows what is pinned.
     pub fn collect(&self, grace: Duration, dry_run: bool) -> Result<Plan, CollectError> {
         let before = now().saturating_sub(grace.as_secs());
@@ -81,7 +82,7 @@ impl Store {
         })
     }
 
-    fn collect_some(
+    pub(crate) fn collect_some(
         &self,
         before: u64,
         choose: impl Fn(Vec<Doomed>, u64) -> Vec<Doomed>,
@@ -103,7 +104,10 @@ impl Store {
                 return Ok(Plan { blobs: gone.blobs, ..plan });
             }
         }
-        Ok(gone)
+        match gone.blobs.is_empty() {
+            true => Err(CollectError::Changed),
+            false => Ok(gone),
+        }
     }
 
     /// What may go that was last touched at `before` or earlier.

@@ -323,6 +323,11 @@ pub enum CollectError {
         /// What it is.
         source: TreeError,
     },
+    /// Trees were pinned each time that it was worked out what may go: nothing was deleted.
+    #[error(
+        "what is kept changed while it was worked out what may go; nothing was deleted; run it again"
+    )]
+    Changed,
     /// The disk refused.
     #[error(transparent)]
     Disk(#[from] DiskError),

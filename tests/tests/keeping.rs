@@ -30,6 +30,16 @@ fn what_nobody_refers_to_goes_and_what_is_pinned_stays() {
     assert_eq!(plan["bytes"], 2 << 20);
     assert!(blob_file(node.home(), &id(1)).is_file(), "a dry run deletes nothing");
     assert_eq!(node.ask(&["gc"])["bytes"], 2 << 20);
+    // What a crash left goes too, and is named beforehand.
+    let stray = write_file(blob_file(node.home(), &"ab".repeat(32)), "left by a crash");
+    let said = node.run(&["gc", "--dry-run"]).ok().stdout;
+    assert!(said.contains("ababababab") && said.contains("1 stray file would go"), "{said}");
+    let plan = node.ask(&["gc", "--dry-run"]);
+    let path = format!("blobs/ab/{}", "ab".repeat(32));
+    assert_eq!((&plan["strays"], &plan["stray_files"][0]["path"]), (&1.into(), &path.into()));
+    assert!(stray.is_file());
+    assert_eq!(node.ask(&["gc"])["strays"], 1);
+    assert!(!stray.exists());
     assert!(!blob_file(node.home(), &id(1)).exists());
     let has = node.ask(&["has", &id(0), &id(1)]);
     assert_eq!((&has["existing"][0]["id"], &has["missing"][0]), (&added[0]["id"], &added[1]["id"]));

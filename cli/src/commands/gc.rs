@@ -21,22 +21,36 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 }
 
 fn words(document: &Value, style: Style) -> String {
-    let blobs = document["blobs"].as_array().map_or(&[][..], Vec::as_slice);
+    let list = |key: &str| document[key].as_array().map_or(&[][..], Vec::as_slice);
+    let (blobs, strays) = (list("blobs"), list("stray_files"));
     let dry = document["dry_run"] == true;
+    let text = |row: &Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
     let mut table = Table::new(&["id", ">size", "why"]).paint("id", Style::faint);
     for blob in blobs {
-        let text = |key: &str| blob[key].as_str().unwrap_or_default().to_owned();
         let size = blob["size"].as_u64().map_or(String::new(), units::bytes);
-        table.row([short(&text("id")).to_owned(), size, text("why")]);
+        table.row([short(&text(blob, "id")).to_owned(), size, text(blob, "why")]);
+    }
+    for stray in strays {
+        // It is called by the id of the blob that it may once have been.
+        let path = text(stray, "path");
+        let id = path.rsplit('/').next().unwrap_or(&path);
+        table.row([short(id).to_owned(), String::new(), text(stray, "why")]);
     }
     let bytes = units::bytes(document["bytes"].as_u64().unwrap_or(0));
-    let files = units::count(blobs.len(), "file");
-    let sum = match (blobs.is_empty(), dry) {
-        (true, _) => return "everything here is kept for something".to_owned(),
-        (false, true) => format!("{files}, {bytes}, would go; nothing was deleted"),
-        (false, false) => format!("{files}, {bytes}, deleted"),
+    let files = format!("{}, {bytes}", units::count(blobs.len(), "file"));
+    let strays = units::count(strays.len(), "stray file");
+    let what = match (blobs.is_empty(), list("stray_files").is_empty()) {
+        (true, true) => return "everything here is kept for something".to_owned(),
+        (false, true) => format!("{files},"),
+        (true, false) => strays,
+        (false, false) => format!("{files}, and {strays}"),
     };
-    if dry { format!("{}\n\n{sum}", table.words(style, "")) } else { sum }
+    match dry {
+        true => {
+            format!("{}\n\n{what} would go; nothing was deleted", table.words(style, ""))
+        }
+        false => format!("{what} deleted"),
+    }
 }
 
 #[cfg(test)]
@@ -58,6 +72,17 @@ mod tests {
         ");
         document["dry_run"] = json!(false);
         insta::assert_snapshot!(words(&document, Style::default()), @"1 file, 2.0 KiB, deleted");
+        document["stray_files"] =
+            json!([{ "path": "blobs/ab/abcdef0123456789", "why": "a crash left it" }]);
+        insta::assert_snapshot!(words(&document, Style::default()), @"1 file, 2.0 KiB, and 1 stray file deleted");
+        document["dry_run"] = json!(true);
+        document["blobs"] = json!([]);
+        insta::assert_snapshot!(words(&document, Style::default()), @r"
+        id          size  why
+        abcdef0123        a crash left it
+
+        1 stray file would go; nothing was deleted
+        ");
         let nothing = words(&json!({ "dry_run": false, "blobs": [] }), Style::default());
         insta::assert_snapshot!(nothing, @"everything here is kept for something");
     }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use weft_protocol::content::Tree;
 use weft_protocol::content::tree::MAX_ENCODED as MAX_TREE;
 use weft_protocol::ids::{BlobId, NodeId};
-use weft_store::{CatalogError, CollectError};
+use weft_store::{CatalogError, CollectError, Plan};
 
 use super::store::{blocking, failed, look_up, not_changed};
 use super::stream::{self, Pieces};
@@ -124,6 +124,10 @@ pub(super) async fn collect(
     let (store, dry_run) = (Arc::clone(&node.store), request.dry_run);
     let collect = move || store.collect(Duration::ZERO, dry_run).map_err(not_collected);
     let plan = blocking(collect).await?;
+    Ok(Json(plan_document(&plan, dry_run)).into_response())
+}
+
+fn plan_document(plan: &Plan, dry_run: bool) -> Value {
     let blobs: Vec<Value> = plan
         .blobs
         .iter()
@@ -135,17 +139,20 @@ pub(super) async fn collect(
             json!({ "id": blob.blob, "size": blob.size, "why": why })
         })
         .collect();
-    Ok(Json(json!({
-        "dry_run": request.dry_run, "blobs": blobs, "bytes": plan.bytes(),
-        "strays": plan.strays.len(),
-    }))
-    .into_response())
+    let why = "a crash left it: the catalog doesn't know it";
+    let files: Vec<Value> =
+        plan.strays.iter().map(|path| json!({ "path": path, "why": why })).collect();
+    json!({
+        "dry_run": dry_run, "blobs": blobs, "bytes": plan.bytes(),
+        "strays": files.len(), "stray_files": files,
+    })
 }
 
 /// Why not all went that nobody keeps, and what to do next.
 fn not_collected(error: CollectError) -> ApiError {
     let full = error.is_no_space();
     match error {
+        CollectError::Changed => ApiError::new(Code::Conflict, error.to_string()),
         error if full => failed(format!("{error}; not everything was deleted"))
             .hint("Make room on the disk of WEFT_HOME, then collect again."),
         CollectError::Disk(error) | CollectError::Catalog(CatalogError::Disk(error)) => {

@@ -121,6 +121,28 @@ fn a_pinned_tree_keeps_what_it_names() {
 }
 
 #[test]
+fn trees_that_are_pinned_again_and_again_are_told_and_nothing_goes() {
+    let scratch = Scratch::new();
+    let loose = scratch.ingest_bytes(&noise(1, 100_000)).unwrap().id;
+    let pinned = std::cell::Cell::new(0);
+    let pin_another = |unwanted| {
+        pinned.set(pinned.get() + 1);
+        scratch.pin_tree(BlobId([pinned.get(); 32]), "job").unwrap();
+        unwanted
+    };
+    let refused = scratch.collect_some(u64::MAX, pin_another);
+    assert!(matches!(refused, Err(CollectError::Changed)), "{refused:?}");
+    assert!(scratch.has(loose).unwrap());
+    // Once is no hindrance.
+    scratch.unpin_reason("job").unwrap();
+    let pin_one = |unwanted| {
+        scratch.pin_tree(BlobId([9; 32]), "job").unwrap();
+        unwanted
+    };
+    assert_eq!(scratch.collect_some(u64::MAX, pin_one).unwrap().blobs.len(), 1);
+}
+
+#[test]
 fn unfinished_and_stray_files_are_collected() {
     let (from, mut to) = (Scratch::new(), Scratch::new());
     let id = from.ingest_bytes(&noise(3, 40 << 20)).unwrap().id;
