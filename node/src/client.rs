@@ -1,5 +1,7 @@
 //! Asking a node: the local daemon, another node through it, or another node directly.
 
+mod handed_in;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -216,7 +218,8 @@ impl Client {
         let store = Store::open(&self.home.store())
             .map_err(|error| ApiError::new(Code::Failed, error.to_string()))?;
         let store = Arc::new(store);
-        tokio::spawn(transfer::serve(network.clone(), Arc::clone(&store), Traffic::default()));
+        let traffic = Traffic::default();
+        tokio::spawn(transfer::serve(network.clone(), Arc::clone(&store), traffic.clone()));
         let config = Config::load(&self.home.config())
             .map_err(|error| ApiError::new(Code::Invalid, error.to_string()))?;
         let offered = self.offered(request.hardware.is_some()).await?;
@@ -224,21 +227,14 @@ impl Client {
         let statement = &membership.chain.leaf.statement;
         let owner = format!("{user}@{}", statement.name);
         let (dry_run, output, keep) = (request.dry_run, request.output.clone(), request.keep);
-        let by = owner.clone();
-        let prepared = tokio::task::spawn_blocking(move || {
-            submit::prepare(
-                &request,
-                &store,
-                &config.engines,
-                &config.shared_roots,
-                &offered,
-                &owner,
-                &mut |_| (),
-            )
-        });
-        let prepared =
-            prepared.await.map_err(|error| ApiError::new(Code::Failed, error.to_string()))??;
+        let (by, into) = (owner.clone(), Arc::clone(&store));
+        let prepare = move |tell: &mut dyn FnMut(submit::Progress)| {
+            let (engines, roots) = (&config.engines, &config.shared_roots);
+            submit::prepare(&request, &into, engines, roots, &offered, &owner, tell)
+        };
+        let prepared = handed_in::read(prepare, progress).await?;
         let job = prepared.spec.id();
+        let (mut added, mut known) = (prepared.bytes_added, prepared.bytes_already_known);
         let mut answer = if dry_run {
             serde_json::json!({ "job": null, "name": prepared.spec.name, "status": "not submitted", "copies": 0 })
         } else {
@@ -258,10 +254,15 @@ impl Client {
             }));
             facts.extend(keep.map(|keep| sign(&crate::keep::of_new_job(job, by, keep))));
             let body = serde_json::json!({ "facts": facts });
-            self.request("POST", "jobs/signed", Some(body)).await?
+            let sending = self.to_send(&store, &prepared).await?;
+            let handed_in = self.request("POST", "jobs/signed", Some(body));
+            let answer = handed_in::send(handed_in, sending, &traffic, progress).await?;
+            // What is in this home's store tells nobody what travelled.
+            (added, known) = sending.came_to(traffic.given());
+            answer
         };
-        answer["bytes_added"] = prepared.bytes_added.into();
-        answer["bytes_already_known"] = prepared.bytes_already_known.into();
+        answer["bytes_added"] = added.into();
+        answer["bytes_already_known"] = known.into();
         answer["frames"] = prepared.frames.clone().into();
         answer["files"] = prepared.files.into();
         answer["warnings"] = prepared.warnings.clone().into();

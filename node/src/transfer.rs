@@ -20,17 +20,25 @@ use board::Board;
 /// What goes out and comes in: how many bytes of chunks, and what the two sides tell each other.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Traffic {
-    bytes: Arc<[AtomicU64; 2]>,
+    bytes: Arc<[AtomicU64; 3]>,
     board: Board,
 }
 
 impl Traffic {
-    fn sent(&self, bytes: usize) {
+    /// Bytes went out, and what they were before they were compressed.
+    fn sent(&self, bytes: usize, content: usize) {
         self.bytes[0].fetch_add(bytes as u64, Ordering::Relaxed);
+        self.bytes[2].fetch_add(content as u64, Ordering::Relaxed);
     }
 
     fn received(&self, bytes: usize) {
         self.bytes[1].fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes of files that were sent, as they are in the files.
+    #[must_use]
+    pub(crate) fn given(&self) -> u64 {
+        self.bytes[2].load(Ordering::Relaxed)
     }
 
     /// Bytes sent and received since the daemon started, as they were on the wire.

@@ -62,15 +62,36 @@ pub(crate) async fn hand_in(
     }
 }
 
-/// Submits, with progress while the files are read.
+/// Submits, with progress while the files are read, and while they are sent where no node runs here.
 pub(crate) async fn submit(client: &Client, request: Value) -> Result<Value, Failure> {
     let mut progress = Progress::new(Unit::Bytes);
+    let mut sending = false;
     client
         .submit(request, &mut |at| {
+            if at["sending"] == true && !sending {
+                sending = true;
+                // How fast files are read tells nothing of how fast they travel.
+                progress = Progress::new(Unit::Bytes);
+            }
             let number = |key: &str| at[key].as_u64().unwrap_or(0);
-            progress.set(number("bytes"), number("bytes_total"));
+            progress.set_with(number("bytes"), number("bytes_total"), &how_far(at));
         })
         .await
+}
+
+/// What there is to say beside the bytes: what is done with them, and how many files they are.
+fn how_far(at: &Value) -> String {
+    let files = |key: &str| at[key].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+    let total = units::count(files("files_total"), "file");
+    if at["sending"] != true {
+        return format!("{} of {total} read", files("files"));
+    }
+    match at["bytes_already_known"].as_u64() {
+        Some(known) if known > 0 => {
+            format!("sending {total}: {} were there already", units::bytes(known))
+        }
+        _ => format!("sending {total}"),
+    }
 }
 
 async fn follow(
@@ -223,6 +244,16 @@ fn plan(submitted: &Value, own: &str, engine: &str) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn how_far_a_submission_is_tells_reading_from_sending() {
+        let reading = json!({ "files": 3, "files_total": 7, "bytes": 1, "bytes_total": 9 });
+        assert_eq!(how_far(&reading), "3 of 7 files read");
+        let mut sending = json!({ "sending": true, "files_total": 7, "bytes_already_known": 0 });
+        assert_eq!(how_far(&sending), "sending 7 files");
+        sending["bytes_already_known"] = json!(2048);
+        assert_eq!(how_far(&sending), "sending 7 files: 2.0 KiB were there already");
+    }
 
     #[test]
     fn a_submission_says_what_travels_and_how_to_follow() {

@@ -96,12 +96,17 @@ impl Progress {
 
     /// Shows what is done by now; rate and time left are measured here.
     pub(crate) fn set(&mut self, done: u64, total: u64) {
+        self.set_with(done, total, "");
+    }
+
+    /// The same, with a word behind it.
+    pub(crate) fn set_with(&mut self, done: u64, total: u64, note: &str) {
         let first = *self.first.get_or_insert(done);
         #[expect(clippy::cast_precision_loss, reason = "rounded for people anyway")]
         let (made, left) = (done.saturating_sub(first) as f64, total.saturating_sub(done) as f64);
         let elapsed = self.started.elapsed().as_secs_f64();
         let rate = (made > 0.0 && elapsed > 0.2).then(|| made / elapsed);
-        self.show(At { done, total, rate, left: rate.map(|rate| left / rate) }, "");
+        self.show(At { done, total, rate, left: rate.map(|rate| left / rate) }, note);
     }
 
     /// Says something that stays, above the bar where there is one.

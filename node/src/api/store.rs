@@ -66,16 +66,24 @@ pub(super) struct HasRequest {
 pub(super) async fn has(node: State, Json(request): Json<HasRequest>) -> Answer {
     let store = Arc::clone(&node.store);
     let document = blocking(move || {
-        let (mut existing, mut missing) = (Vec::new(), Vec::new());
+        let (mut existing, mut missing, mut partial) = (Vec::new(), Vec::new(), Vec::new());
         for hash in request.hashes {
             match look_up(&store, &hash)? {
                 Some((id, size)) => {
                     existing.push(json!({ "hash": hash, "id": id, "size": size }));
                 }
-                None => missing.push(hash),
+                None => {
+                    if let Ok(id) = hash.parse::<BlobId>()
+                        && let bytes = store.bytes_held(id).map_err(failed)?
+                        && bytes > 0
+                    {
+                        partial.push(json!({ "hash": hash, "id": id, "bytes": bytes }));
+                    }
+                    missing.push(hash);
+                }
             }
         }
-        Ok(json!({ "existing": existing, "missing": missing }))
+        Ok(json!({ "existing": existing, "missing": missing, "partial": partial }))
     });
     Ok(Json(document.await?).into_response())
 }

@@ -26,7 +26,12 @@ fn a_home_without_a_daemon_submits_to_a_peer_and_gets_its_frames() {
     let out = farm.folder().join("out");
     let scene = farm.scene("ball", 48, 4).display().to_string();
     let submit = ["submit", &scene, "-f", "1-6", "-e", "marked"];
+    // What this home has read already, as for a job that was refused, the other node lacks all the same.
+    let refused = ask(&home, &address, &[&submit[..], &["--tag", "nowhere"]].concat());
+    assert_eq!(refused.status, 5, "{}", refused.stderr);
     let acknowledged = ask(&home, &address, &submit).ok().json();
+    assert!(acknowledged["bytes_added"].as_u64() > Some(0), "{acknowledged}");
+    assert_eq!(acknowledged["bytes_already_known"], 0, "{acknowledged}");
     assert!(acknowledged["copies"].as_u64() >= Some(2), "{acknowledged}");
     let job = acknowledged["job"].as_str().unwrap();
     let document = farm.wait_for_end(job, END);
@@ -39,6 +44,10 @@ fn a_home_without_a_daemon_submits_to_a_peer_and_gets_its_frames() {
     let names =
         |stem: &str| (1..=6).map(|frame| format!("{stem}_{frame:04}.png")).collect::<Vec<_>>();
     farm.wait_for_files(&out, names("ball"));
+
+    let again = ask(&home, &address, &[&submit[..], &["-n", "third"]].concat()).ok().json();
+    assert_eq!(again["bytes_added"], 0, "{again}");
+    assert_eq!(again["bytes_already_known"], acknowledged["bytes_added"], "{again}");
 
     // Whoever watches gets the frames, since no daemon of this home brings them.
     let out = farm.folder().join("watched");

@@ -213,7 +213,7 @@ impl Shared {
             Work::Want { blob, chunk, exact } => return self.chunk(blob, chunk, exact),
         };
         if let Reply::Whole(_, _, bytes) = &reply {
-            self.traffic.sent(bytes.len());
+            self.traffic.sent(bytes.len(), bytes.len());
         }
         (reply, Vec::new())
     }
@@ -254,8 +254,9 @@ impl Shared {
         };
         match self.store.read_chunk(blob, chunk) {
             Ok(bytes) => {
+                let content = bytes.len();
                 let (encoding, bytes) = pack::squeeze(bytes);
-                self.traffic.sent(bytes.len());
+                self.traffic.sent(bytes.len(), content);
                 let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
                 (Reply::Chunk(Chunk { blob, asked, chunk, encoding, bytes: length }), bytes)
             }
