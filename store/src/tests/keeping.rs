@@ -125,7 +125,7 @@ fn trees_that_are_pinned_again_and_again_are_told_and_nothing_goes() {
     let scratch = Scratch::new();
     let loose = scratch.ingest_bytes(&noise(1, 100_000)).unwrap().id;
     let pinned = std::cell::Cell::new(0);
-    let pin_another = |unwanted| {
+    let pin_another = |unwanted, _| {
         pinned.set(pinned.get() + 1);
         scratch.pin_tree(BlobId([pinned.get(); 32]), "job").unwrap();
         unwanted
@@ -135,7 +135,7 @@ fn trees_that_are_pinned_again_and_again_are_told_and_nothing_goes() {
     assert!(scratch.has(loose).unwrap());
     // Once is no hindrance.
     scratch.unpin_reason("job").unwrap();
-    let pin_one = |unwanted| {
+    let pin_one = |unwanted, _| {
         scratch.pin_tree(BlobId([9; 32]), "job").unwrap();
         unwanted
     };
