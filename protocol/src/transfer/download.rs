@@ -1,6 +1,6 @@
 //! The side that fetches: blobs, the peers that hold some of them, and what is asked of whom.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::blob::Blob;
 use super::pace::Pace;
@@ -67,8 +67,9 @@ struct Asked {
 struct Peer {
     pace: Pace,
     asked: VecDeque<Asked>,
-    /// What was asked and cancelled, and may come all the same.
-    cancelled: BTreeSet<(BlobId, u32)>,
+    /// What was asked and cancelled, and how often: every want has one answer, and a chunk may come all
+    /// the same. One that is asked again after that has two.
+    cancelled: BTreeMap<(BlobId, u32), u32>,
     denials: u32,
     /// Whether it was found to hold nothing that is free to be asked for.
     dry: bool,
@@ -81,6 +82,26 @@ impl Peer {
 
     fn has_room(&self) -> bool {
         self.ahead() < self.pace.ahead()
+    }
+
+    fn cancelled(&mut self, blob: BlobId, chunk: u32) {
+        *self.cancelled.entry((blob, chunk)).or_default() += 1;
+    }
+
+    /// The answer to something that was cancelled came. Says whether there was one to come.
+    fn answered_cancelled(&mut self, blob: &BlobId, chunk: u32) -> bool {
+        let Some(times) = self.cancelled.get_mut(&(*blob, chunk)) else { return false };
+        *times -= 1;
+        if *times == 0 {
+            self.cancelled.remove(&(*blob, chunk));
+        }
+        true
+    }
+
+    /// Takes a chunk off the list of those that are asked of it. Says whether it was on it.
+    fn answered(&mut self, blob: &BlobId, chunk: u32) -> bool {
+        let place = self.asked.iter().position(|one| one.blob == *blob && one.chunk == chunk);
+        place.and_then(|place| self.asked.remove(place)).is_some()
     }
 }
 
@@ -120,7 +141,7 @@ impl Download {
         self.peers.entry(node).or_insert_with(|| Peer {
             pace: Pace::new(now),
             asked: VecDeque::new(),
-            cancelled: BTreeSet::new(),
+            cancelled: BTreeMap::new(),
             denials: 0,
             dry: false,
         });
@@ -174,7 +195,7 @@ impl Download {
         let known = place.and_then(|place| peer.asked.remove(place));
         if let Some(known) = &known {
             peer.pace.arrived(now, known.len);
-        } else if !peer.cancelled.remove(&(*blob, asked)) {
+        } else if !peer.answered_cancelled(blob, asked) {
             return Delivery::Unasked;
         }
         let Some(of) = self.blobs.get_mut(blob) else { return Delivery::Late };
@@ -210,11 +231,13 @@ impl Download {
     /// A peer says that it does not have a chunk after all. Says whether it did so too often.
     pub fn denied(&mut self, node: &NodeId, blob: &BlobId, chunk: u32) -> bool {
         let Some(peer) = self.peers.get_mut(node) else { return false };
-        peer.cancelled.remove(&(*blob, chunk));
+        let known = peer.answered(blob, chunk);
+        if !known {
+            peer.answered_cancelled(blob, chunk);
+        }
         peer.denials += 1;
         let lies = peer.denials > DENIALS;
-        if let Some(place) = peer.asked.iter().position(|a| a.blob == *blob && a.chunk == chunk) {
-            peer.asked.remove(place);
+        if known {
             self.close(blob, chunk);
         }
         if let Some(of) = self.blobs.get_mut(blob) {
@@ -226,7 +249,7 @@ impl Download {
     /// A peer will not send what was cancelled.
     pub fn spared(&mut self, node: &NodeId, blob: &BlobId, chunk: u32) {
         if let Some(peer) = self.peers.get_mut(node) {
-            peer.cancelled.remove(&(*blob, chunk));
+            peer.answered_cancelled(blob, chunk);
         }
     }
 
@@ -296,8 +319,6 @@ impl Download {
             }
             let len = of.len_of(chunk).unwrap_or(0);
             peer.asked.push_back(Asked { blob, chunk, len });
-            // If it was cancelled before, whatever comes first is the answer.
-            peer.cancelled.remove(&(blob, chunk));
             of.opened(chunk);
         }
         Ask { node, blob, chunk, exact }
@@ -344,7 +365,9 @@ impl Download {
             if first.is_some_and(|deadline| deadline <= now) {
                 let given_up = peer.pace.miss(now);
                 let cancelled: Vec<_> = peer.asked.drain(..).map(|a| (a.blob, a.chunk)).collect();
-                peer.cancelled.extend(&cancelled);
+                for (blob, chunk) in &cancelled {
+                    peer.cancelled(*blob, *chunk);
+                }
                 overdue.push(Overdue { node: *node, cancelled, given_up });
             }
         }
@@ -375,11 +398,12 @@ impl Download {
     fn cancel(&mut self, which: impl Fn(&Asked) -> bool) -> Vec<Ask> {
         let mut cancelled = Vec::new();
         for (node, peer) in &mut self.peers {
-            for Asked { blob, chunk, .. } in peer.asked.iter().filter(|asked| which(asked)) {
-                peer.cancelled.insert((*blob, *chunk));
-                cancelled.push(Ask { node: *node, blob: *blob, chunk: *chunk, exact: true });
-            }
+            let of_it: Vec<Asked> = peer.asked.iter().filter(|one| which(one)).cloned().collect();
             peer.asked.retain(|asked| !which(asked));
+            for Asked { blob, chunk, .. } in of_it {
+                peer.cancelled(blob, chunk);
+                cancelled.push(Ask { node: *node, blob, chunk, exact: true });
+            }
         }
         for Ask { blob, chunk, .. } in &cancelled {
             self.close(blob, *chunk);

@@ -141,6 +141,19 @@ fn who_is_silent_is_tried_less_and_then_not_at_all() {
 }
 
 #[test]
+fn a_want_that_was_cancelled_and_asked_again_has_two_answers() {
+    let mut download = download(1, &[Bitmap::full(1)]);
+    assert_eq!(download.asks(Time(0)).len(), 1);
+    assert_eq!(download.overdue(Time(4000)).len(), 1);
+    assert_eq!(download.asks(Time(4000)).len(), 1, "it is tried once more");
+    arrives(&mut download, 4100, node(1), 0);
+    let second = download.delivered(Time(4200), &node(1), &BLOB, 0, 0);
+    assert_eq!(second, Delivery::Late, "it was on its way when it was cancelled");
+    let third = download.delivered(Time(4300), &node(1), &BLOB, 0, 0);
+    assert_eq!(third, Delivery::Unasked);
+}
+
+#[test]
 fn bytes_that_nobody_asked_for_are_told() {
     let mut download = download(40, &[Bitmap::full(40)]);
     assert_eq!(download.asks(Time(0)).len(), FIRST);
