@@ -200,6 +200,12 @@ impl<'a> Session<'a> {
                 self.lose(&overdue.node);
             }
         }
+        for (node, blob) in self.download.doubtful(now) {
+            if let Some(active) = self.active.get_mut(&blob) {
+                active.following.insert(node);
+                self.peers.ask(&node, Request::Follow(blob));
+            }
+        }
         self.opening.give_up_waiting();
         for (blob, active) in &mut self.active {
             if active.gained.is_empty() {
@@ -235,11 +241,13 @@ impl<'a> Session<'a> {
                 if let Some(active) = self.active.get_mut(&blob) {
                     active.following.remove(&node);
                 }
+                self.download.unknown(&node, &blob);
                 self.opening.refused(&node, &blob);
             }
             Reply::Missing(blob, chunk) => {
-                if self.download.denied(&node, &blob, chunk) {
-                    self.drop_liar(&node, "it does not have what it says to have");
+                if self.download.denied(self.clock.now(), &node, &blob, chunk) {
+                    let (peer, blob) = (node.short(), blob.short());
+                    tracing::info!(%peer, %blob, "a peer has not what it said to have of a file");
                 }
             }
             Reply::Spared(blob, chunk) => self.download.spared(&node, &blob, chunk),

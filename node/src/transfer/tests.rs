@@ -107,12 +107,33 @@ async fn bad_peers_cost_time_and_no_bytes() {
         println!("honest {honest:.2?}, with {bad:?} {took:.2?}");
         assert!(took < honest * LONGER, "{bad:?}: {took:?}, without them {honest:?}");
         for (number, behaviour) in bad.iter().enumerate() {
-            // Who is silent or goes away may be unlucky; who lies is not.
-            let lies = matches!(behaviour, WrongBytes | Denies);
-            assert!(!lies || liars.contains(&number), "{behaviour:?} is trusted still");
+            // Who is silent, goes away or has lost a file may be unlucky; who sends wrong bytes is not.
+            match behaviour {
+                WrongBytes => assert!(liars.contains(&number), "{behaviour:?} is trusted still"),
+                Denies => assert!(!liars.contains(&number), "{behaviour:?} is no lie"),
+                _ => {}
+            }
         }
         assert!(liars.iter().all(|number| *number < bad.len()), "an honest peer is not trusted");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_peer_whose_disk_has_spoilt_a_file_is_asked_for_others() {
+    let (one, two) = (Node::new(1).await, Node::new(2).await);
+    connect(&two.place, &one.place).await;
+    let spoilt = one.add("spoilt", &bytes_of(12, 8 << 20));
+    let good = one.add("good", &bytes_of(13, 8 << 20));
+    let id = spoilt.to_string();
+    let file = one.store.path().join("blobs").join(&id[..2]).join(&id);
+    std::fs::write(&file, bytes_of(14, 8 << 20)).unwrap();
+    let provider = [one.place.network.me()];
+    let begun = Instant::now();
+    let fetched = two.fetcher.blobs(&[spoilt], &provider).await;
+    assert!(matches!(fetched, Err(super::error::FetchError::Nowhere(of)) if of == spoilt));
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert!(two.fetcher.trusts(&provider[0]), "it sent no wrong bytes");
+    two.fetcher.blobs(&[good], &provider).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

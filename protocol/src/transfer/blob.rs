@@ -2,10 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use super::doubt::Doubt;
 use super::set::ChunkSet;
 use crate::content::Bitmap;
 use crate::ids::NodeId;
 use crate::random::Random;
+use crate::time::Time;
+
+/// What a peer said to hold.
+#[derive(Clone, Debug)]
+struct Held {
+    /// Without what it denied since.
+    chunks: ChunkSet,
+    /// Whether it said so of less than all of them: there may be more with time.
+    grows: bool,
+}
 
 /// The bookkeeping of one blob.
 #[derive(Clone, Debug)]
@@ -17,7 +28,8 @@ pub(super) struct Blob {
     holders: Vec<u16>,
     /// How often a chunk is on its way, or being checked.
     open: BTreeMap<u32, u8>,
-    peers: BTreeMap<NodeId, ChunkSet>,
+    peers: BTreeMap<NodeId, Held>,
+    doubts: BTreeMap<NodeId, Doubt>,
 }
 
 impl Blob {
@@ -37,6 +49,7 @@ impl Blob {
             holders,
             open: BTreeMap::new(),
             peers: BTreeMap::new(),
+            doubts: BTreeMap::new(),
         }
     }
 
@@ -67,46 +80,87 @@ impl Blob {
         self.free.first().is_some_and(|nobody| nobody.count() > 0)
     }
 
-    /// Whether somebody who holds some of it does not hold all of it yet.
+    /// Whether somebody may soon hold more: it does not hold all of it yet, or denied some and will
+    /// be asked anew.
     pub(super) fn may_grow(&self) -> bool {
-        self.peers.values().any(|held| !held.is_full())
+        self.peers.values().any(|held| held.grows) || self.doubts.values().any(Doubt::waits)
     }
 
     /// Whether a peer holds a chunk.
     pub(super) fn holds(&self, node: &NodeId, chunk: u32) -> bool {
-        self.peers.get(node).is_some_and(|held| held.get(chunk))
+        self.peers.get(node).is_some_and(|held| held.chunks.get(chunk))
     }
 
-    /// A peer says what it holds.
+    fn is_deaf_to(&self, node: &NodeId) -> bool {
+        self.doubts.get(node).is_some_and(Doubt::is_deaf)
+    }
+
+    /// A peer says what it holds. That does not count if it denied too much of it.
     pub(super) fn told(&mut self, node: NodeId, bitmap: &Bitmap) {
+        if self.is_deaf_to(&node) {
+            return;
+        }
         let new = ChunkSet::of(bitmap, self.chunks());
-        let old = self.peers.remove(&node).unwrap_or_else(|| ChunkSet::new(self.chunks()));
+        let old = self.peers.remove(&node).map(|held| held.chunks);
+        let old = old.unwrap_or_else(|| ChunkSet::new(self.chunks()));
         for chunk in new.iter().filter(|chunk| !old.get(*chunk)) {
             self.count(chunk, true);
         }
         for chunk in old.iter().filter(|chunk| !new.get(*chunk)) {
             self.count(chunk, false);
         }
-        self.peers.insert(node, new);
+        self.peers.insert(node, Held { grows: !new.is_full(), chunks: new });
     }
 
     /// A peer holds another chunk.
     pub(super) fn gained(&mut self, node: &NodeId, chunk: u32) {
-        if self.peers.get_mut(node).is_some_and(|held| held.set(chunk)) {
+        let Some(held) = self.peers.get_mut(node) else { return };
+        if held.chunks.set(chunk) {
+            held.grows &= !held.chunks.is_full();
             self.count(chunk, true);
         }
     }
 
-    /// A peer does not hold a chunk after all.
-    pub(super) fn denied(&mut self, node: &NodeId, chunk: u32) {
-        if self.peers.get_mut(node).is_some_and(|held| held.unset(chunk)) {
+    /// A peer does not hold a chunk after all. Says whether with that it denied so much that it is
+    /// not asked for any, until it is asked anew what it holds.
+    pub(super) fn denied(&mut self, now: Time, node: &NodeId, chunk: u32) -> bool {
+        if self.peers.get_mut(node).is_some_and(|held| held.chunks.unset(chunk)) {
             self.count(chunk, false);
+        }
+        let doubt = self.doubts.entry(*node).or_default();
+        let before = doubt.is_deaf();
+        doubt.denied(now);
+        let turned_away = doubt.is_deaf() && !before;
+        if turned_away {
+            self.forget_held(node);
+        }
+        turned_away
+    }
+
+    /// Whether it is time to ask a peer anew what it holds: it denied some of it.
+    pub(super) fn take_doubtful(&mut self, now: Time) -> Vec<NodeId> {
+        let due =
+            self.doubts.iter_mut().filter_map(|(node, doubt)| doubt.take_due(now).then_some(*node));
+        due.collect()
+    }
+
+    /// A peer holds nothing, as it says.
+    pub(super) fn unknown(&mut self, node: &NodeId) {
+        self.forget_held(node);
+        if let Some(doubt) = self.doubts.get_mut(node) {
+            doubt.settled();
         }
     }
 
     /// A peer is gone.
     pub(super) fn lost(&mut self, node: &NodeId) {
-        for chunk in self.peers.remove(node).iter().flat_map(ChunkSet::iter) {
+        self.forget_held(node);
+        self.doubts.remove(node);
+    }
+
+    fn forget_held(&mut self, node: &NodeId) {
+        let held = self.peers.remove(node).map(|held| held.chunks);
+        for chunk in held.iter().flat_map(ChunkSet::iter) {
             self.count(chunk, false);
         }
     }
@@ -136,7 +190,14 @@ impl Blob {
     /// the first, or any with `random`.
     pub(super) fn pick(&self, node: &NodeId, mut random: Option<&mut Random>) -> Option<u32> {
         let held = self.peers.get(node)?;
-        self.free.iter().skip(1).find_map(|free| free.common(held, random.as_deref_mut()))
+        self.free.iter().skip(1).find_map(|free| free.common(&held.chunks, random.as_deref_mut()))
+    }
+
+    /// A peer sent a chunk that is missing here.
+    pub(super) fn helped(&mut self, node: &NodeId) {
+        if let Some(doubt) = self.doubts.get_mut(node) {
+            doubt.delivered();
+        }
     }
 
     /// A chunk is on its way, once more.

@@ -18,9 +18,6 @@ const SOONER: f64 = 2.0;
 const SOON: f64 = 200.0;
 /// Below so many chunks that could be asked for, it is time for another blob.
 const HUNGRY: u32 = 64;
-/// A peer may say so often that it hasn't what it said to have: a disk may have spoilt a few.
-const DENIALS: u32 = 8;
-
 /// A chunk to be asked of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ask {
@@ -70,7 +67,6 @@ struct Peer {
     /// What was asked and cancelled, and how often: every want has one answer, and a chunk may come all
     /// the same. One that is asked again after that has two.
     cancelled: BTreeMap<(BlobId, u32), u32>,
-    denials: u32,
     /// Whether it was found to hold nothing that is free to be asked for.
     dry: bool,
 }
@@ -142,7 +138,6 @@ impl Download {
             pace: Pace::new(now),
             asked: VecDeque::new(),
             cancelled: BTreeMap::new(),
-            denials: 0,
             dry: false,
         });
     }
@@ -205,6 +200,7 @@ impl Download {
         let wanted = !of.has(chunk);
         if wanted {
             of.opened(chunk);
+            of.helped(node);
         }
         if known.is_some() {
             self.close(blob, asked);
@@ -228,22 +224,36 @@ impl Download {
         }
     }
 
-    /// A peer says that it does not have a chunk after all. Says whether it did so too often.
-    pub fn denied(&mut self, node: &NodeId, blob: &BlobId, chunk: u32) -> bool {
+    /// A peer says that it does not have a chunk after all: it may have deleted the blob, or its
+    /// disk have spoilt it. Says whether that was so often in a row that nothing of this blob is
+    /// asked of it now.
+    pub fn denied(&mut self, now: Time, node: &NodeId, blob: &BlobId, chunk: u32) -> bool {
         let Some(peer) = self.peers.get_mut(node) else { return false };
         let known = peer.answered(blob, chunk);
         if !known {
             peer.answered_cancelled(blob, chunk);
         }
-        peer.denials += 1;
-        let lies = peer.denials > DENIALS;
+        let of = self.blobs.get_mut(blob);
+        let turned_away = of.is_some_and(|of| of.denied(now, node, chunk));
         if known {
             self.close(blob, chunk);
         }
+        turned_away
+    }
+
+    /// Who is to be asked now what it has of which blob: it denied some of it a while ago.
+    pub fn doubtful(&mut self, now: Time) -> Vec<(NodeId, BlobId)> {
+        let of = |(id, blob): (&BlobId, &mut Blob)| {
+            blob.take_doubtful(now).into_iter().map(|node| (node, *id)).collect::<Vec<_>>()
+        };
+        self.blobs.iter_mut().flat_map(of).collect()
+    }
+
+    /// A peer has nothing of a blob, as it says.
+    pub fn unknown(&mut self, node: &NodeId, blob: &BlobId) {
         if let Some(of) = self.blobs.get_mut(blob) {
-            of.denied(node, chunk);
+            of.unknown(node);
         }
-        lies
     }
 
     /// A peer will not send what was cancelled.

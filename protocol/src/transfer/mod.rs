@@ -4,9 +4,11 @@
 //! streams and checks belong to the shell, as does the clock.
 //!
 //! - [`blob`](self): what is known of one blob, and which of its chunks is the rarest.
+//! - [`doubt`](self): how far a peer is believed that hasn't what it said to have.
 //! - [`pace`](self): how much to ask of one peer at once, and how long to wait.
 
 mod blob;
+mod doubt;
 mod download;
 mod origin;
 mod pace;

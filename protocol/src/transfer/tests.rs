@@ -113,17 +113,73 @@ fn what_a_lost_peer_owes_is_asked_of_others() {
     download.lost(&node(1));
     assert_eq!(of(&download.asks(Time(1)), 2).len(), 3);
     assert_eq!(download.hopeless(), None);
-    assert!(!download.denied(&node(2), &BLOB, 1));
+    assert!(!download.denied(Time(1), &node(2), &BLOB, 1));
     download.lost(&node(2));
     assert_eq!(download.hopeless(), Some(BLOB));
 }
 
 #[test]
-fn who_denies_too_often_lies() {
+fn who_denies_a_blob_is_asked_for_others_and_later_for_that_again() {
+    let other = BlobId([8; 32]);
     let mut download = download(20, &[Bitmap::full(20)]);
-    let denials: Vec<bool> = (0..9).map(|chunk| download.denied(&node(1), &BLOB, chunk)).collect();
-    assert_eq!(denials.iter().filter(|lies| **lies).count(), 1);
-    assert!(denials[8]);
+    download.begin(other, vec![LEN; 4], &Bitmap::new(4));
+    download.holds(node(1), &other, &Bitmap::full(4));
+    let now = Time(100);
+    let turned_away: Vec<bool> =
+        (0..9).map(|chunk| download.denied(now, &node(1), &BLOB, chunk)).collect();
+    assert_eq!(turned_away.iter().filter(|turned| **turned).count(), 1);
+    assert!(turned_away[8]);
+    let asks = download.asks(now);
+    assert!(asks.len() == 4 && asks.iter().all(|ask| ask.blob == other), "{asks:?}");
+    download.gained(&node(1), &BLOB, &[1]);
+    download.holds(node(1), &BLOB, &Bitmap::full(20));
+    assert_eq!(download.asks(now), [], "what it says does not count before it is asked anew");
+    assert_eq!(download.hopeless(), None);
+    assert_eq!(download.doubtful(Time(599)), []);
+    assert_eq!(download.doubtful(Time(600)), [(node(1), BLOB)]);
+    assert_eq!(download.doubtful(Time(600)), []);
+    download.holds(node(1), &BLOB, &holding(20, 0..3));
+    assert_eq!(of(&download.asks(Time(600)), 1), [0, 1, 2]);
+    download.unknown(&node(1), &BLOB);
+    assert_eq!(download.hopeless(), Some(BLOB), "it has nothing, and says so");
+}
+
+#[test]
+fn a_chunk_that_its_only_holder_denies_is_asked_for_again_and_then_given_up() {
+    let mut download = download(3, &[Bitmap::full(3)]);
+    let (mut now, mut asked) = (0, 0);
+    while download.hopeless().is_none() {
+        for ask in download.asks(Time(now)) {
+            match ask.chunk {
+                1 => {
+                    asked += 1;
+                    assert!(!download.denied(Time(now), &ask.node, &BLOB, 1));
+                }
+                other => {
+                    arrives(&mut download, now, ask.node, other);
+                }
+            }
+        }
+        now += 100;
+        for (node, blob) in download.doubtful(Time(now)) {
+            download.holds(node, &blob, &Bitmap::full(3));
+        }
+    }
+    assert_eq!(asked, 4);
+    assert!(now < 5000, "{now}");
+}
+
+#[test]
+fn a_want_that_was_cancelled_and_asked_again_has_two_answers() {
+    let mut download = download(1, &[Bitmap::full(1)]);
+    assert_eq!(download.asks(Time(0)).len(), 1);
+    assert_eq!(download.overdue(Time(4000)).len(), 1);
+    assert_eq!(download.asks(Time(4000)).len(), 1, "it is tried once more");
+    arrives(&mut download, 4100, node(1), 0);
+    let second = download.delivered(Time(4200), &node(1), &BLOB, 0, 0);
+    assert_eq!(second, Delivery::Late, "it was on its way when it was cancelled");
+    let third = download.delivered(Time(4300), &node(1), &BLOB, 0, 0);
+    assert_eq!(third, Delivery::Unasked);
 }
 
 #[test]
@@ -138,19 +194,6 @@ fn who_is_silent_is_tried_less_and_then_not_at_all() {
     assert!(!download.overdue(Time(12_000))[0].given_up);
     assert_eq!(download.asks(Time(12_000)).len(), 1);
     assert!(download.overdue(Time(28_000))[0].given_up);
-}
-
-#[test]
-fn a_want_that_was_cancelled_and_asked_again_has_two_answers() {
-    let mut download = download(1, &[Bitmap::full(1)]);
-    assert_eq!(download.asks(Time(0)).len(), 1);
-    assert_eq!(download.overdue(Time(4000)).len(), 1);
-    assert_eq!(download.asks(Time(4000)).len(), 1, "it is tried once more");
-    arrives(&mut download, 4100, node(1), 0);
-    let second = download.delivered(Time(4200), &node(1), &BLOB, 0, 0);
-    assert_eq!(second, Delivery::Late, "it was on its way when it was cancelled");
-    let third = download.delivered(Time(4300), &node(1), &BLOB, 0, 0);
-    assert_eq!(third, Delivery::Unasked);
 }
 
 #[test]
@@ -191,7 +234,7 @@ proptest! {
             let asked = chunks.remove(random.below(chunks.len()));
             match (from == node(1)).then_some(bad).flatten() {
                 Some(0) => { download.lost(&from); chunks.clear(); continue; }
-                Some(1) => { download.denied(&from, &BLOB, asked); continue; }
+                Some(1) => { download.denied(Time(now), &from, &BLOB, asked); continue; }
                 Some(2) if download.delivered(Time(now), &from, &BLOB, asked, asked) == Delivery::Wanted => {
                     download.checked(&BLOB, asked, &[]);
                     download.lost(&from);
