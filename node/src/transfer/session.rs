@@ -25,7 +25,7 @@ use super::line::Came;
 use super::seed;
 use crate::clock::Clock;
 
-/// How long no peer may send anything before the fetch is given up.
+/// How long no peer may send anything of use before the fetch is given up.
 const SILENCE: Duration = Duration::from_secs(20);
 /// How often deadlines are looked at, and peers told what is here by now.
 const TICK: Duration = Duration::from_millis(100);
@@ -58,7 +58,7 @@ pub(super) struct Session<'a> {
     opening: Opening,
     active: BTreeMap<BlobId, Active>,
     disk: Disk,
-    /// When something last came.
+    /// When something of use last came.
     progress: Instant,
 }
 
@@ -196,7 +196,7 @@ impl<'a> Session<'a> {
                 self.peers.ask(&overdue.node, Request::Cancel(blob, chunk));
             }
             if overdue.given_up {
-                tracing::warn!(peer = %overdue.node, "a peer does not send what it has: it is asked no more");
+                tracing::warn!(peer = %overdue.node, "a peer sends nothing of use: this fetch asks it no more");
                 self.lose(&overdue.node);
             }
         }
@@ -254,10 +254,10 @@ impl<'a> Session<'a> {
             Reply::Holds(blob, bitmap) => self.holds(node, blob, &bitmap),
             Reply::Gained(blob, chunks) => self.download.gained(&node, &blob, &chunks),
             Reply::Whole(blob, manifest, bytes) => {
-                self.progress = Instant::now();
                 self.fetcher.traffic.received(bytes.len());
                 if !self.opening.is_open(&blob) {
                 } else if is_whole(blob, &manifest, &bytes) {
+                    self.progress = Instant::now();
                     self.opening.came_whole(&node, &blob);
                     self.disk.put_small(blob, manifest, bytes);
                 } else {
@@ -265,15 +265,14 @@ impl<'a> Session<'a> {
                 }
             }
             Reply::Manifest(blob, manifest, has) => {
-                self.progress = Instant::now();
                 if self.active.contains_key(&blob) {
                     self.holds(node, blob, &has);
                 } else if self.opening.came(&node, &blob, self.active.len() < MAX_ACTIVE) {
+                    self.progress = Instant::now();
                     self.disk.begin(node, blob, manifest, has);
                 }
             }
             Reply::Chunk(chunk) => {
-                self.progress = Instant::now();
                 self.fetcher.traffic.received(bytes.len());
                 self.chunk(node, chunk, bytes);
             }
@@ -305,7 +304,7 @@ impl<'a> Session<'a> {
                 let len = len.copied().unwrap_or(0) as usize;
                 self.disk.check(Arrived { node, blob, chunk, len, encoding, bytes });
             }
-            Delivery::Late => {}
+            Delivery::Late | Delivery::Useless => {}
             Delivery::Unasked => self.drop_liar(&node, "a chunk came that nobody asked for"),
         }
     }
@@ -369,6 +368,7 @@ impl<'a> Session<'a> {
         }
         active.gained.extend(new);
         if !new.is_empty() {
+            self.progress = Instant::now();
             self.fetcher.traffic.board.more(blob);
         }
         if self.download.is_complete(&blob) {

@@ -119,6 +119,27 @@ async fn bad_peers_cost_time_and_no_bytes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn peers_that_send_nothing_of_use_are_given_up() {
+    use Behaviour::{Echoes, Honest, Repeats};
+    let (took, liars) = fetch_from(&[Repeats, Echoes, Honest, Honest], 16).await;
+    println!("with two that send nothing of use {took:.2?}");
+    assert!(took < Duration::from_secs(15), "{took:?}");
+    assert!(liars.contains(&0) && liars.iter().all(|number| *number < 2), "{liars:?}");
+
+    let bytes = Arc::new(bytes_of(3, 4 << 20));
+    let origin = Node::new(1).await;
+    let blob = origin.add("blob", &bytes);
+    let manifest = origin.store.manifest_bytes(blob).unwrap().unwrap();
+    let node = Node::new(2).await;
+    let peer = Peer::new(10, Repeats, Duration::ZERO, manifest, bytes).await;
+    connect(&node.place, &peer.place).await;
+    let begun = Instant::now();
+    let fetched = node.fetcher.blobs(&[blob], &[peer.place.network.me()]).await;
+    assert!(matches!(fetched, Err(super::error::FetchError::Nowhere(of)) if of == blob));
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_peer_whose_disk_has_spoilt_a_file_is_asked_for_others() {
     let (one, two) = (Node::new(1).await, Node::new(2).await);
     connect(&two.place, &one.place).await;

@@ -30,6 +30,8 @@ pub(super) struct Blob {
     open: BTreeMap<u32, u8>,
     peers: BTreeMap<NodeId, Held>,
     doubts: BTreeMap<NodeId, Doubt>,
+    /// What each peer has sent, whether or not it was of use.
+    sent: BTreeMap<NodeId, ChunkSet>,
 }
 
 impl Blob {
@@ -50,6 +52,7 @@ impl Blob {
             open: BTreeMap::new(),
             peers: BTreeMap::new(),
             doubts: BTreeMap::new(),
+            sent: BTreeMap::new(),
         }
     }
 
@@ -156,6 +159,7 @@ impl Blob {
     pub(super) fn lost(&mut self, node: &NodeId) {
         self.forget_held(node);
         self.doubts.remove(node);
+        self.sent.remove(node);
     }
 
     fn forget_held(&mut self, node: &NodeId) {
@@ -163,6 +167,12 @@ impl Blob {
         for chunk in held.iter().flat_map(ChunkSet::iter) {
             self.count(chunk, false);
         }
+    }
+
+    /// A peer sent a chunk. Says whether it had sent that before.
+    pub(super) fn sent(&mut self, node: &NodeId, chunk: u32) -> bool {
+        let chunks = self.chunks();
+        !self.sent.entry(*node).or_insert_with(|| ChunkSet::new(chunks)).set(chunk)
     }
 
     fn count(&mut self, chunk: u32, more: bool) {

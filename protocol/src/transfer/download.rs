@@ -18,6 +18,11 @@ const SOONER: f64 = 2.0;
 const SOON: f64 = 200.0;
 /// Below so many chunks that could be asked for, it is time for another blob.
 const HUNGRY: u32 = 64;
+/// How many chunks in a row a peer may send in place of others that are here already. One that has
+/// a blob whole sends what it takes to be missing; what others sent meanwhile it learns of within some
+/// tenths of a second, so that an honest one's guesses are soon right again.
+const USELESS: u32 = 256;
+
 /// A chunk to be asked of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ask {
@@ -38,11 +43,13 @@ pub enum Delivery {
     Wanted,
     /// It was asked for, and is here by now.
     Late,
-    /// Nobody asked for it.
+    /// It came in place of one that was asked for, and is here already.
+    Useless,
+    /// Nobody asked for it, or it came from this peer before in place of another. No honest peer does that.
     Unasked,
 }
 
-/// A peer that did not keep a deadline.
+/// A peer that did not keep a deadline, or sent only what is of no use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overdue {
     /// The peer.
@@ -67,6 +74,8 @@ struct Peer {
     /// What was asked and cancelled, and how often: every want has one answer, and a chunk may come all
     /// the same. One that is asked again after that has two.
     cancelled: BTreeMap<(BlobId, u32), u32>,
+    /// How many chunks in a row it sent in place of others in vain.
+    useless: u32,
     /// Whether it was found to hold nothing that is free to be asked for.
     dry: bool,
 }
@@ -77,7 +86,17 @@ impl Peer {
     }
 
     fn has_room(&self) -> bool {
-        self.ahead() < self.pace.ahead()
+        !self.is_useless() && self.ahead() < self.pace.ahead()
+    }
+
+    const fn is_useless(&self) -> bool {
+        self.useless > USELESS
+    }
+
+    /// When the request that is first in line is overdue; it was long ago if the peer is of no use.
+    fn deadline(&self) -> Option<Time> {
+        let first = self.asked.front().map(|asked| self.pace.deadline(asked.len));
+        if self.is_useless() { Some(Time(0)) } else { first }
     }
 
     fn cancelled(&mut self, blob: BlobId, chunk: u32) {
@@ -138,6 +157,7 @@ impl Download {
             pace: Pace::new(now),
             asked: VecDeque::new(),
             cancelled: BTreeMap::new(),
+            useless: 0,
             dry: false,
         });
     }
@@ -186,26 +206,37 @@ impl Download {
         chunk: u32,
     ) -> Delivery {
         let Some(peer) = self.peers.get_mut(node) else { return Delivery::Late };
-        let place = peer.asked.iter().position(|one| one.blob == *blob && one.chunk == asked);
-        let known = place.and_then(|place| peer.asked.remove(place));
-        if let Some(known) = &known {
-            peer.pace.arrived(now, known.len);
-        } else if !peer.answered_cancelled(blob, asked) {
+        let known = peer.answered(blob, asked);
+        if !known && !peer.answered_cancelled(blob, asked) {
             return Delivery::Unasked;
         }
         let Some(of) = self.blobs.get_mut(blob) else { return Delivery::Late };
-        if of.len_of(chunk).is_none() {
-            return Delivery::Unasked;
-        }
-        let wanted = !of.has(chunk);
-        if wanted {
-            of.opened(chunk);
-            of.helped(node);
-        }
-        if known.is_some() {
+        let delivery = match of.len_of(chunk) {
+            None => Delivery::Unasked,
+            // Who chooses what to send in place of another sends nothing twice.
+            Some(_) if of.sent(node, chunk) && chunk != asked => Delivery::Unasked,
+            Some(len) if !of.has(chunk) => {
+                of.opened(chunk);
+                of.helped(node);
+                peer.useless = 0;
+                if known {
+                    peer.pace.arrived(now, len);
+                }
+                Delivery::Wanted
+            }
+            Some(_) if chunk == asked => Delivery::Late,
+            Some(_) => {
+                peer.useless += 1;
+                if known && peer.asked.is_empty() {
+                    peer.pace.in_vain(now);
+                }
+                Delivery::Useless
+            }
+        };
+        if known {
             self.close(blob, asked);
         }
-        if wanted { Delivery::Wanted } else { Delivery::Late }
+        delivery
     }
 
     /// A chunk that was [`Delivery::Wanted`] was checked and written, and with it `new` chunks are
@@ -367,13 +398,13 @@ impl Download {
     }
 
     /// The peers whose oldest request is overdue: what was asked of them is asked of others, and
-    /// they are asked for one thing at a time until they answer again.
+    /// they are asked for one thing at a time until they answer again. Who sends only what is of no
+    /// use is given up at once.
     pub fn overdue(&mut self, now: Time) -> Vec<Overdue> {
         let mut overdue = Vec::new();
         for (node, peer) in &mut self.peers {
-            let first = peer.asked.front().map(|asked| peer.pace.deadline(asked.len));
-            if first.is_some_and(|deadline| deadline <= now) {
-                let given_up = peer.pace.miss(now);
+            if peer.deadline().is_some_and(|deadline| deadline <= now) {
+                let given_up = peer.pace.miss(now) || peer.is_useless();
                 let cancelled: Vec<_> = peer.asked.drain(..).map(|a| (a.blob, a.chunk)).collect();
                 for (blob, chunk) in &cancelled {
                     peer.cancelled(*blob, *chunk);
@@ -390,8 +421,7 @@ impl Download {
     /// When [`overdue`](Self::overdue) should be asked next.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        let first = |peer: &Peer| peer.asked.front().map(|asked| peer.pace.deadline(asked.len));
-        self.peers.values().filter_map(first).min()
+        self.peers.values().filter_map(Peer::deadline).min()
     }
 
     /// A chunk is not on its way any more. If it is still missing, somebody may be asked for it.

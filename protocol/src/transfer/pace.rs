@@ -29,27 +29,36 @@ const UNKNOWN_RATE: f64 = 10_000.0;
 pub(super) struct Pace {
     bytes: f64,
     millis: f64,
-    /// When something last came, or was first asked after a pause.
+    /// When something of use last came, or was first asked after a pause.
     since: Time,
+    /// How long it had been asked in vain when it had answered all that it was asked.
+    vain: Duration,
     missed: u32,
 }
 
 impl Pace {
     pub(super) const fn new(now: Time) -> Self {
-        Self { bytes: 0.0, millis: 0.0, since: now, missed: 0 }
+        Self { bytes: 0.0, millis: 0.0, since: now, vain: Duration::ZERO, missed: 0 }
     }
 
     /// Something is asked of a peer that had nothing to do.
-    pub(super) const fn begins(&mut self, now: Time) {
-        self.since = now;
+    pub(super) fn begins(&mut self, now: Time) {
+        self.since = now - self.vain;
     }
 
-    /// So many bytes came that were asked.
+    /// It answered the last of what it was asked, and that was of no use: the time that went by is
+    /// counted against what it is asked next, so that such answers put off no deadline.
+    pub(super) const fn in_vain(&mut self, now: Time) {
+        self.vain = now.since(self.since);
+    }
+
+    /// So many bytes came that were asked, and are of use.
     pub(super) fn arrived(&mut self, now: Time, bytes: u32) {
         let millis = u32::try_from(now.since(self.since).as_millis()).unwrap_or(u32::MAX);
         self.millis = self.millis * FADING + f64::from(millis);
         self.bytes = self.bytes * FADING + f64::from(bytes);
         self.since = now;
+        self.vain = Duration::ZERO;
         self.missed = 0;
     }
 
@@ -94,6 +103,7 @@ impl Pace {
     pub(super) const fn miss(&mut self, now: Time) -> bool {
         self.missed += 1;
         self.since = now;
+        self.vain = Duration::ZERO;
         self.missed >= MISSES
     }
 }
@@ -130,5 +140,18 @@ mod tests {
         assert!(pace.miss(Time(28_100)));
         pace.arrived(Time(28_200), 5);
         assert_eq!(pace.deadline(1), Time(32_200));
+    }
+
+    #[test]
+    fn answers_of_no_use_put_off_no_deadline() {
+        let mut pace = Pace::new(Time(0));
+        pace.arrived(Time(100), 1000);
+        pace.begins(Time(1000));
+        pace.in_vain(Time(2000));
+        pace.begins(Time(9000));
+        assert_eq!(pace.deadline(1), Time(12_000), "what it did nothing for does not count");
+        pace.arrived(Time(9500), 1000);
+        pace.begins(Time(20_000));
+        assert_eq!(pace.deadline(1), Time(24_000));
     }
 }

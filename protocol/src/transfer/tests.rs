@@ -183,6 +183,88 @@ fn a_want_that_was_cancelled_and_asked_again_has_two_answers() {
 }
 
 #[test]
+fn who_sends_one_chunk_for_all_that_it_is_asked_is_found_out() {
+    let mut download = download(40, &[Bitmap::full(40)]);
+    let asks = of(&download.asks(Time(0)), 1);
+    arrives(&mut download, 1, node(1), asks[0]);
+    let again = download.delivered(Time(2), &node(1), &BLOB, asks[1], asks[0]);
+    assert_eq!(again, Delivery::Unasked);
+    download.lost(&node(1));
+    download.joined(Time(3), node(2));
+    download.holds(node(2), &BLOB, &Bitmap::full(40));
+    let mut came = 1;
+    for now in 3..100 {
+        for chunk in of(&download.asks(Time(now)), 2) {
+            arrives(&mut download, now, node(2), chunk);
+            came += 1;
+        }
+    }
+    assert_eq!(came, 40, "what it owed is asked of the other");
+}
+
+/// It knows what is here, as a peer that has all of a blob is told, and sends that in place of what
+/// it is asked.
+#[test]
+fn who_sends_what_others_have_sent_is_given_up() {
+    const CHUNKS: u32 = 20_000;
+    let mut download = download(CHUNKS, &[Bitmap::full(CHUNKS), Bitmap::full(CHUNKS)]);
+    let (mut here, mut told) = (Vec::new(), 0);
+    let mut given_up = None;
+    for now in 0.. {
+        for Ask { node: from, chunk: asked, .. } in download.asks(Time(now)) {
+            if from == node(1) {
+                arrives(&mut download, now, from, asked);
+                here.push(asked);
+            } else if let Some(chunk) = here.get(told) {
+                told += 1;
+                let delivery = download.delivered(Time(now), &from, &BLOB, asked, *chunk);
+                assert_eq!(delivery, Delivery::Useless);
+            }
+        }
+        for overdue in download.overdue(Time(now)) {
+            assert!(overdue.node == node(2) && overdue.given_up && given_up.is_none());
+            given_up = Some(now);
+            download.lost(&overdue.node);
+        }
+        if download.is_complete(&BLOB) {
+            break;
+        }
+        assert!(now < 10_000, "{} of {CHUNKS} came", here.len());
+    }
+    assert!(given_up.is_some_and(|at| at < 1000) && told < 300, "{given_up:?}, {told}");
+}
+
+#[test]
+fn answers_of_no_use_do_not_put_off_the_end() {
+    let mut download = download(3000, &[holding(3000, 0..2000), holding(3000, 2000..3000)]);
+    let (mut here, mut owing) = (Vec::new(), Vec::new());
+    for now in 0..100 {
+        let asks = download.asks(Time(now));
+        owing.extend(of(&asks, 2));
+        for chunk in of(&asks, 1) {
+            arrives(&mut download, now, node(1), chunk);
+            here.push(chunk);
+        }
+    }
+    let mut here = here.into_iter();
+    for now in (100..40_000).step_by(500) {
+        for asked in owing.drain(..) {
+            let chunk = here.next().unwrap();
+            let delivery = download.delivered(Time(now), &node(2), &BLOB, asked, chunk);
+            assert_eq!(delivery, Delivery::Useless);
+        }
+        if let [overdue] = &download.overdue(Time(now))[..]
+            && overdue.given_up
+        {
+            assert!(now < 30_000, "{now}");
+            return;
+        }
+        owing = of(&download.asks(Time(now)), 2);
+    }
+    panic!("it was never given up");
+}
+
+#[test]
 fn who_is_silent_is_tried_less_and_then_not_at_all() {
     let mut download = download(40, &[Bitmap::full(40)]);
     assert_eq!(download.asks(Time(0)).len(), FIRST);
@@ -219,6 +301,7 @@ proptest! {
         let bad = (held.len() > 1).then(|| random.below(4));
         let mut got = BTreeSet::new();
         let mut open: BTreeMap<NodeId, Vec<u32>> = BTreeMap::new();
+        let mut sent: BTreeMap<NodeId, BTreeSet<u32>> = BTreeMap::new();
         for now in 0.. {
             for ask in download.asks(Time(now)) {
                 prop_assert!(!got.contains(&ask.chunk));
@@ -243,9 +326,12 @@ proptest! {
                 }
                 _ => {}
             }
-            // Now and then another chunk comes in its place.
-            let other = held[usize::from(from.0[0]) - 1][0];
-            let chunk = if random.below(8) == 0 { other } else { asked };
+            // Now and then another chunk comes in its place, none twice.
+            let sent = sent.entry(from).or_default();
+            let mut others = held[usize::from(from.0[0]) - 1].iter();
+            let other = others.find(|chunk| !sent.contains(chunk));
+            let chunk = other.copied().filter(|_| random.below(8) == 0).unwrap_or(asked);
+            sent.insert(chunk);
             if download.delivered(Time(now), &from, &BLOB, asked, chunk) == Delivery::Wanted {
                 got.insert(chunk);
                 for ask in download.checked(&BLOB, chunk, &[chunk]) {

@@ -1,5 +1,6 @@
 //! Peers for tests, which serve bytes well or badly.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,10 @@ pub(super) enum Behaviour {
     Closes,
     /// Its manifest has other chunks.
     OtherManifest,
+    /// It sends one chunk, and announces that again, without bytes, for all it is asked.
+    Repeats,
+    /// It announces, without bytes, what it is told to be there.
+    Echoes,
 }
 
 /// Bytes that nothing compresses.
@@ -85,6 +90,8 @@ impl Serving {
         let manifest = Manifest::decode(&self.manifest).unwrap();
         let full = Bitmap::full(manifest.chunk_count());
         let offsets: Vec<u64> = manifest.offsets().collect();
+        // What it may announce for what it is asked.
+        let mut known = VecDeque::new();
         while let Some(request) = queue.recv().await {
             match request {
                 Request::Open(blobs) => {
@@ -98,15 +105,26 @@ impl Serving {
                 Request::Follow(blob) => {
                     frames::write(&mut writer, &Reply::Holds(blob, full.clone())).await?;
                 }
-                Request::Want { blob, chunk, .. } => {
+                Request::Want { blob, chunk: want, .. } => {
                     if self.behaviour == Behaviour::Stalls {
                         std::future::pending::<()>().await;
                     }
                     if self.behaviour == Behaviour::Denies {
-                        frames::write(&mut writer, &Reply::Missing(blob, chunk)).await?;
+                        frames::write(&mut writer, &Reply::Missing(blob, want)).await?;
                         writer.flush().await?;
                         continue;
                     }
+                    if let Some(chunk) = known.pop_front() {
+                        let encoding = Encoding::Plain;
+                        let head = Chunk { blob, asked: want, chunk, encoding, bytes: 0 };
+                        frames::write(&mut writer, &Reply::Chunk(head)).await?;
+                        if self.behaviour == Behaviour::Repeats {
+                            known.push_back(chunk);
+                        }
+                        writer.flush().await?;
+                        continue;
+                    }
+                    let chunk = want;
                     let link = self.link.lock().await;
                     tokio::time::sleep(self.each).await;
                     drop(link);
@@ -122,9 +140,13 @@ impl Serving {
                             return writer.close().await;
                         }
                         Behaviour::WrongBytes => bytes[len as usize / 2] ^= 1,
+                        Behaviour::Repeats => known.push_back(chunk),
                         _ => {}
                     }
                     writer.write_all(&bytes).await?;
+                }
+                Request::Gained(_, chunks) if self.behaviour == Behaviour::Echoes => {
+                    known.extend(chunks);
                 }
                 Request::Cancel(..) | Request::Hold(..) | Request::Gained(..) => {}
             }
