@@ -1,6 +1,7 @@
 //! Serving bytes to peers.
 
 mod conversation;
+mod kept;
 mod origins;
 mod queue;
 

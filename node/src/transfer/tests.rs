@@ -140,6 +140,36 @@ async fn peers_that_send_nothing_of_use_are_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_a_peer_fetches_is_not_collected_meanwhile() {
+    let (one, two) = (Node::new(1).await, Node::new(2).await);
+    connect(&two.place, &one.place).await;
+    let bytes = bytes_of(11, 64 << 20);
+    let blob = one.add("blob", &bytes);
+    let (blobs, providers) = ([blob], [one.place.network.me()]);
+    let fetching = two.fetcher.blobs(&blobs, &providers);
+    tokio::pin!(fetching);
+    loop {
+        tokio::select! {
+            fetched = &mut fetching => break fetched.unwrap(),
+            () = tokio::time::sleep(Duration::from_millis(5)) => {
+                if two.store.have(blob).unwrap().is_some() {
+                    let store = Arc::clone(&one.store);
+                    let collect = move || store.collect(Duration::ZERO, false).unwrap();
+                    tokio::task::spawn_blocking(collect).await.unwrap();
+                }
+            }
+        }
+    }
+    assert!(two.store.read_all(blob, u64::MAX).unwrap() == bytes);
+    let begun = Instant::now();
+    while one.store.has(blob).unwrap() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it is held for ever");
+        one.store.collect(Duration::ZERO, false).unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_peer_whose_disk_has_spoilt_a_file_is_asked_for_others() {
     let (one, two) = (Node::new(1).await, Node::new(2).await);
     connect(&two.place, &one.place).await;

@@ -15,6 +15,7 @@ use weft_protocol::ids::{BlobId, NodeId};
 use weft_protocol::wire::transfer::{Chunk, MAX_OPEN, MAX_REQUEST, MAX_WHOLE, Reply, Request};
 use weft_store::Store;
 
+use super::kept::{Kept, STAYS};
 use super::origins::{Origins, Part};
 use super::queue::{Queue, Work};
 use crate::network::{Stream, frames};
@@ -35,6 +36,7 @@ struct Shared {
     traffic: Traffic,
     origins: Origins,
     queue: Queue,
+    kept: Kept,
     /// The blobs that the peer fetches and that are here as a whole.
     parts: Mutex<BTreeMap<BlobId, Part>>,
 }
@@ -51,8 +53,9 @@ type Answer = (Reply, Vec<u8>);
 
 impl Conversation {
     pub(super) fn new(node: NodeId, store: Arc<Store>, traffic: Traffic, origins: Origins) -> Self {
+        let kept = Kept::new(Arc::clone(&store));
         let (queue, parts) = (Queue::default(), Mutex::default());
-        let shared = Shared { node, store, traffic, origins, queue, parts };
+        let shared = Shared { node, store, traffic, origins, queue, kept, parts };
         Self { shared: Arc::new(shared), told: BTreeMap::new() }
     }
 
@@ -82,6 +85,7 @@ impl Conversation {
         let mut changes = shared.traffic.board.changes();
         let mut seen = *changes.borrow();
         let mut tell_at = Instant::now();
+        let mut expire = tokio::time::interval(STAYS);
         loop {
             while ready.len() < READY
                 && let Some(work) = shared.queue.pop()
@@ -115,6 +119,7 @@ impl Conversation {
                     }
                 }
                 () = shared.queue.filled() => {}
+                _ = expire.tick() => shared.kept.expire(Instant::now().into_std()),
                 Ok(()) = changes.changed(), if waits => {}
             }
         }
@@ -207,8 +212,8 @@ impl Shared {
 
     fn answer(&self, work: Work) -> Answer {
         let reply = match work {
-            Work::Open(blob) => self.open(blob).unwrap_or(Reply::Unknown(blob)),
-            Work::Follow(blob) => self.follow(blob).unwrap_or(Reply::Unknown(blob)),
+            Work::Open(blob) => self.with_kept(blob, Self::open),
+            Work::Follow(blob) => self.with_kept(blob, Self::follow),
             Work::Spared(blob, chunk) => Reply::Spared(blob, chunk),
             Work::Want { blob, chunk, exact } => return self.chunk(blob, chunk, exact),
         };
@@ -216,6 +221,16 @@ impl Shared {
             self.traffic.sent(bytes.len(), bytes.len());
         }
         (reply, Vec::new())
+    }
+
+    /// Looks a blob up; what the peer will ask chunks of stays until then.
+    fn with_kept(&self, blob: BlobId, look: impl Fn(&Self, BlobId) -> Option<Reply>) -> Reply {
+        self.kept.asked(blob, Instant::now().into_std());
+        let reply = look(self, blob).unwrap_or(Reply::Unknown(blob));
+        if matches!(reply, Reply::Whole(..) | Reply::Unknown(_)) {
+            self.kept.release(&blob);
+        }
+        reply
     }
 
     fn open(&self, blob: BlobId) -> Option<Reply> {
@@ -252,6 +267,7 @@ impl Shared {
             let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
             parts.get(&blob).map_or(asked, |part| part.give(asked, exact))
         };
+        self.kept.asked(blob, Instant::now().into_std());
         match self.store.read_chunk(blob, chunk) {
             Ok(bytes) => {
                 let content = bytes.len();
