@@ -128,15 +128,15 @@ async fn bring(
         let counted = AtomicU64::new(0);
         match fetch(client, &output, &path, (bytes, &counted)).await {
             Ok(()) => return Ok(Fetched { output, path, was_there: false }),
-            Err(Trouble::Network(_)) if tries < TRIES => {
+            Err(Trouble::Network(_) | Trouble::BrokeOff(_)) if tries < TRIES => {
                 bytes.fetch_sub(counted.into_inner(), Ordering::Relaxed);
                 tries += 1;
                 tokio::time::sleep(PAUSE).await;
             }
-            Err(Trouble::Network(failure) | Trouble::Disk(failure)) => {
-                return Err(
-                    failure.and("What came before is kept; the same call goes on from there.")
-                );
+            Err(trouble) => {
+                return Err(trouble
+                    .failure()
+                    .and("What came before is kept; the same call goes on from there."));
             }
         }
     }
@@ -159,15 +159,37 @@ pub(crate) async fn blob(
         id: id.to_owned(),
         hash: md5.unwrap_or_default().to_owned(),
     };
-    let fetched = fetch(client, &output, path, (bytes, &AtomicU64::new(0))).await;
-    fetched.map_err(|(Trouble::Network(failure) | Trouble::Disk(failure))| failure)
+    let mut tries = 1;
+    loop {
+        let counted = AtomicU64::new(0);
+        match fetch(client, &output, path, (bytes, &counted)).await {
+            Ok(()) => return Ok(()),
+            // An answer that has begun can't say why it broke off; the next one can.
+            Err(Trouble::BrokeOff(_)) if tries < TRIES => {
+                bytes.fetch_sub(counted.into_inner(), Ordering::Relaxed);
+                tries += 1;
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(trouble) => return Err(trouble.failure().and("Nothing was written.")),
+        }
+    }
 }
 
 enum Trouble {
+    /// It began to come, and did not come to its end.
+    BrokeOff(Failure),
     /// Trying again may help.
     Network(Failure),
     /// It will not.
     Disk(Failure),
+}
+
+impl Trouble {
+    fn failure(self) -> Failure {
+        match self {
+            Self::BrokeOff(failure) | Self::Network(failure) | Self::Disk(failure) => failure,
+        }
+    }
 }
 
 /// Writes beside the place and renames: whoever looks into the folder sees whole files only.
@@ -190,7 +212,7 @@ async fn fetch(
     let mut size: u64 = 0;
     loop {
         let read = source.read(&mut buffer).await.map_err(|error| {
-            Trouble::Network(Failure::from_parts(
+            Trouble::BrokeOff(Failure::from_parts(
                 Failure::UNREACHABLE,
                 format!("'{}' broke off: {error}.", output.path),
             ))

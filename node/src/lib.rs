@@ -38,6 +38,7 @@ mod shared;
 pub mod shared_roots;
 pub mod studio;
 pub mod submit;
+mod suspects;
 mod transfer;
 mod upkeep;
 

@@ -176,7 +176,8 @@ pub(crate) async fn bring_back(node: &Shared) -> Vec<Damage> {
     brought
 }
 
-fn told_spoilt(damage: Damage) {
+/// Tells what the disk has spoilt.
+pub(crate) fn told_spoilt(damage: Damage) {
     let Damage { id, chunks, healed, needed_by, why, .. } = damage;
     let why = why.unwrap_or_default();
     tracing::error!(blob = %id.short(), chunks, healed, ?needed_by, why, "the disk has spoilt a file");

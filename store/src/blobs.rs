@@ -299,6 +299,12 @@ impl BlobReader {
         &self.source.manifest
     }
 
+    /// Goes on with another chunk: where a reader before this one stopped.
+    pub fn skip_to(&mut self, chunk: u32) {
+        (self.next, self.taken) = (chunk, 0);
+        self.chunk.clear();
+    }
+
     /// The next whole chunk, past what [`Read`] has begun; `None` at the end.
     ///
     /// # Errors

@@ -219,6 +219,53 @@ fn what_the_disk_spoils_is_healed_from_a_peer_or_named() {
 }
 
 #[test]
+fn what_turns_out_to_be_spoilt_when_it_is_read_is_healed() {
+    let farm = Farm::found(3);
+    let (node, other, third) = (farm.node(1), farm.node(2), farm.node(3));
+    let both = write_file(farm.folder().join("both.bin"), Random::seeded(6).bytes(8 << 20));
+    let alone = write_file(farm.folder().join("alone.bin"), Random::seeded(7).bytes(3 << 20));
+    let added = node.call(&["add", "--json"]).arg(&both).arg(&alone).run().json();
+    let id = |file: usize| added[file]["id"].as_str().unwrap().to_owned();
+    _ = other.run(&["pin", &id(0)]).ok();
+    let spoil = |home: &Path, id: &str, spoilt: &[usize]| {
+        let path = blob_file(home, id);
+        let mut bytes = fs::read(&path).unwrap();
+        spoilt.iter().for_each(|place| bytes[*place] ^= 1);
+        fs::write(&path, bytes).unwrap();
+    };
+
+    // For the API: the bytes before the spoilt ones are on their way by then.
+    spoil(node.home(), &id(0), &[5_000_000, 7_000_000]);
+    let copy = farm.folder().join("copy.bin");
+    _ = node.call(&["get", &id(0), "--to"]).arg(&copy).run().ok();
+    assert_eq!(fs::read(&copy).unwrap(), fs::read(&both).unwrap());
+    assert!(node.log().contains("the disk has spoilt a file"), "{}", node.log());
+    assert_eq!(node.ask(&["scrub"])["damaged"].as_array().unwrap().len(), 0, "it is healed");
+
+    // For a peer, which has it from the other.
+    let all: Vec<usize> = (0..8 << 20).step_by(1000).collect();
+    spoil(other.home(), &id(0), &all);
+    _ = third.run(&["pin", &id(0)]).ok();
+    wait_for(MINUTE, "what a peer could not be given is healed", || {
+        other.log().contains("the disk has spoilt a file").then_some(())
+    });
+    wait_for(MINUTE, "it is whole again", || {
+        blob_file(other.home(), &id(0)).is_file().then_some(())
+    });
+    assert_eq!(other.ask(&["scrub"])["damaged"].as_array().unwrap().len(), 0);
+
+    // What nobody else has is named, and nothing is written.
+    spoil(node.home(), &id(1), &[1_500_000]);
+    let target = farm.folder().join("lost.bin");
+    let lost = node.call(&["get", &id(1), "--to"]).arg(&target).run();
+    assert_eq!(lost.status, 1, "{}", lost.stderr);
+    for words in ["1 of its", "chunks are missing or damaged here", "weft scrub"] {
+        assert!(lost.stderr.contains(words), "{words}: {}", lost.stderr);
+    }
+    assert!(!target.exists());
+}
+
+#[test]
 fn a_catalog_that_the_disk_spoils_is_made_anew() {
     let mut farm = Farm::found(2);
     let file = write_file(farm.folder().join("file.bin"), Random::seeded(6).bytes(3 << 20));

@@ -10,11 +10,13 @@ use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::json;
 use weft_protocol::ids::{BlobId, NodeId};
-use weft_store::CatalogError;
+use weft_store::{CatalogError, ReadError, Store};
 
-use super::{Answer, State, references, stream};
+use super::stream::{self, Pieces};
+use super::{Answer, State, references};
 use crate::error::{ApiError, Code};
 use crate::shared::Shared;
+use crate::suspects;
 
 pub(super) fn failed(error: impl std::fmt::Display) -> ApiError {
     ApiError::new(Code::Failed, error.to_string())
@@ -132,30 +134,80 @@ pub(super) async fn bytes(
 ) -> Result<Body, ApiError> {
     let mut providers: Vec<NodeId> = holders.iter().filter(|h| **h != node.me).copied().collect();
     providers.extend(node.connected().into_iter().filter(|peer| !holders.contains(peer)));
-    node.fetcher.blobs(&[blob], &providers).await.map_err(|error| {
-        ApiError::new(Code::NotFound, format!("the blob can't be had: {error}"))
-    })?;
-    let store = Arc::clone(&node.store);
+    if let Err(error) = node.fetcher.blobs(&[blob], &providers).await {
+        return Err(not_had(node, blob, &error.to_string()).await);
+    }
     let (sender, receiver) = stream::channel(4);
-    tokio::task::spawn_blocking(move || {
-        let mut reader = match store.open_blob(blob) {
-            Ok(reader) => reader,
-            Err(error) => {
-                let _ = sender.blocking_send(Err(std::io::Error::other(error)));
-                return;
-            }
-        };
-        loop {
-            let piece = match reader.next_chunk() {
-                Ok(Some(chunk)) => Ok(Bytes::from(chunk)),
-                Ok(None) => return,
-                Err(error) => Err(std::io::Error::other(error)),
-            };
-            let ended = piece.is_err();
-            if sender.blocking_send(piece).is_err() || ended {
-                return;
-            }
+    let node = Arc::clone(node);
+    tokio::spawn(async move {
+        if let Err(error) = pour_out(&node, blob, &providers, sender.clone()).await {
+            tracing::warn!(blob = %blob.short(), %error, "a file could not be handed out to its end");
+            let _ = sender.send(Err(std::io::Error::other(error))).await;
         }
     });
     Ok(stream::body(receiver))
+}
+
+/// Says why a blob can't be had, and how much of it is here.
+async fn not_had(node: &Shared, blob: BlobId, why: &str) -> ApiError {
+    let store = Arc::clone(&node.store);
+    let held = tokio::task::spawn_blocking(move || store.have(blob).ok().flatten()).await;
+    match held.ok().flatten() {
+        Some(held) => {
+            let (missing, all) = (held.len() - held.count(), held.len());
+            let words = format!(
+                "the blob can't be had: {why}; {missing} of its {all} chunks are missing or damaged here"
+            );
+            ApiError::new(Code::NotFound, words).hint(
+                "It comes once a node that has it is reached, or the same file is added again. `weft scrub` looks for more damage on this disk.",
+            )
+        }
+        None => ApiError::new(Code::NotFound, format!("the blob can't be had: {why}")),
+    }
+}
+
+/// Sends a blob's chunks. Where the disk has spoilt one, the blob is healed from peers first.
+async fn pour_out(
+    node: &Arc<Shared>,
+    blob: BlobId,
+    providers: &[NodeId],
+    sender: Pieces,
+) -> Result<(), ReadError> {
+    let _hold = node.store.hold(blob);
+    let (mut sent, mut healed) = (0, false);
+    loop {
+        let (store, sender) = (Arc::clone(&node.store), sender.clone());
+        let pour = move || pour_from(&store, blob, sent, &sender);
+        let Ok(poured) = tokio::task::spawn_blocking(pour).await else { return Ok(()) };
+        let Err((good, error)) = poured else { return Ok(()) };
+        if healed || !suspects::is_damage(&error) {
+            return Err(error);
+        }
+        suspects::heal(node, blob).await;
+        // Somebody else may have found it damaged too, and be at it.
+        if node.fetcher.blobs(&[blob], providers).await.is_err() {
+            return Err(error);
+        }
+        (sent, healed) = (good, true);
+    }
+}
+
+/// Sends a blob's chunks from one on, until nobody takes more. Where one can't be read, says how
+/// many were good before it.
+fn pour_from(
+    store: &Store,
+    blob: BlobId,
+    from: u32,
+    sender: &Pieces,
+) -> Result<(), (u32, ReadError)> {
+    let mut reader = store.open_blob(blob).map_err(|error| (from, error))?;
+    reader.skip_to(from);
+    let mut next = from;
+    while let Some(chunk) = reader.next_chunk().map_err(|error| (next, error))? {
+        next += 1;
+        if sender.blocking_send(Ok(Bytes::from(chunk))).is_err() {
+            break;
+        }
+    }
+    Ok(())
 }

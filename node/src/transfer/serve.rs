@@ -14,15 +14,23 @@ use self::origins::Origins;
 use super::Traffic;
 use crate::network::gate::node_of;
 use crate::network::{CHUNKS, Network};
+use crate::suspects::Suspects;
 
-/// Answers peers for as long as the network lives.
-pub(crate) async fn serve(network: Network, store: Arc<Store>, traffic: Traffic) {
+/// Answers peers for as long as the network lives. What turns out to be damaged is named to
+/// `suspects`.
+pub(crate) async fn serve(
+    network: Network,
+    store: Arc<Store>,
+    traffic: Traffic,
+    suspects: Suspects,
+) {
     let mut incoming = network.accept(CHUNKS);
     let origins = Origins::default();
     while let Some((peer, stream)) = incoming.recv().await {
         let Some(node) = node_of(&peer) else { continue };
+        let (store, suspects) = (Arc::clone(&store), suspects.clone());
         let conversation =
-            Conversation::new(node, Arc::clone(&store), traffic.clone(), origins.clone());
+            Conversation::new(node, store, traffic.clone(), origins.clone(), suspects);
         tokio::spawn(async move {
             if let Err(error) = conversation.run(stream).await {
                 tracing::debug!(peer = %node.short(), %error, "a transfer ended early");

@@ -33,7 +33,8 @@ impl Node {
         let store = Arc::new(Store::open(folder.path()).unwrap());
         let traffic = Traffic::default();
         let fetcher = Fetcher::new(place.network.clone(), Arc::clone(&store), traffic.clone());
-        tokio::spawn(serve(place.network.clone(), Arc::clone(&store), traffic));
+        let suspects = crate::suspects::channel().0;
+        tokio::spawn(serve(place.network.clone(), Arc::clone(&store), traffic, suspects));
         Self { place, store, fetcher, _folder: folder }
     }
 

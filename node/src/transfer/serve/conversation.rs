@@ -13,12 +13,13 @@ use tokio::time::Instant;
 use weft_protocol::content::Bitmap;
 use weft_protocol::ids::{BlobId, NodeId};
 use weft_protocol::wire::transfer::{Chunk, MAX_OPEN, MAX_REQUEST, MAX_WHOLE, Reply, Request};
-use weft_store::Store;
+use weft_store::{ReadError, Store};
 
 use super::kept::{Kept, STAYS};
 use super::origins::{Origins, Part};
 use super::queue::{Queue, Work};
 use crate::network::{Stream, frames};
+use crate::suspects::Suspects;
 use crate::transfer::{Traffic, pack};
 
 /// How many answers are made ready while one is being written: the disk and the cipher work side by
@@ -35,6 +36,7 @@ struct Shared {
     store: Arc<Store>,
     traffic: Traffic,
     origins: Origins,
+    suspects: Suspects,
     queue: Queue,
     kept: Kept,
     /// The blobs that the peer fetches and that are here as a whole.
@@ -52,10 +54,16 @@ pub(super) struct Conversation {
 type Answer = (Reply, Vec<u8>);
 
 impl Conversation {
-    pub(super) fn new(node: NodeId, store: Arc<Store>, traffic: Traffic, origins: Origins) -> Self {
+    pub(super) fn new(
+        node: NodeId,
+        store: Arc<Store>,
+        traffic: Traffic,
+        origins: Origins,
+        suspects: Suspects,
+    ) -> Self {
         let kept = Kept::new(Arc::clone(&store));
         let (queue, parts) = (Queue::default(), Mutex::default());
-        let shared = Shared { node, store, traffic, origins, queue, kept, parts };
+        let shared = Shared { node, store, traffic, origins, suspects, queue, kept, parts };
         Self { shared: Arc::new(shared), told: BTreeMap::new() }
     }
 
@@ -238,7 +246,8 @@ impl Shared {
         let manifest = self.store.manifest_bytes(blob).ok()??;
         let info = self.store.info(blob).ok()?;
         if info.is_some_and(|info| info.size <= MAX_WHOLE) {
-            let bytes = self.store.read_all(blob, MAX_WHOLE).ok()?;
+            let bytes = self.store.read_all(blob, MAX_WHOLE);
+            let bytes = bytes.inspect_err(|error| self.suspects.name(blob, error)).ok()?;
             return Some(Reply::Whole(blob, manifest, bytes));
         }
         Some(Reply::Manifest(blob, manifest, self.have(blob)?))
@@ -268,8 +277,15 @@ impl Shared {
             parts.get(&blob).map_or(asked, |part| part.give(asked, exact))
         };
         self.kept.asked(blob, Instant::now().into_std());
-        match self.store.read_chunk(blob, chunk) {
-            Ok(bytes) => {
+        let read = |chunk| self.store.read_chunk(blob, chunk).map(|bytes| (chunk, bytes));
+        let suspect = |error: &ReadError| self.suspects.name(blob, error);
+        let read = read(chunk).inspect_err(suspect).or_else(|error| match chunk == asked {
+            true => Err(error),
+            // What can't be read was chosen here: the peer may get what it asked.
+            false => read(asked).inspect_err(suspect),
+        });
+        match read {
+            Ok((chunk, bytes)) => {
                 let content = bytes.len();
                 let (encoding, bytes) = pack::squeeze(bytes);
                 self.traffic.sent(bytes.len(), content);
