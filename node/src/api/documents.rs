@@ -1,6 +1,7 @@
 //! Jobs as JSON.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use weft_protocol::claim::{Ask, Portion};
@@ -376,8 +377,30 @@ fn warning(names: &Names<'_>, frame: i32, found: Option<Comparison>) -> Option<S
     ))
 }
 
+/// How many frames are described at once: the machine, whose leases and probes can't wait, is others' in between.
+const FRAMES_AT_ONCE: usize = 1000;
+/// How long at least.
+const BETWEEN: Duration = Duration::from_millis(1);
+
 /// A job's whole document.
-pub(super) fn job(node: &Shared, id: &JobId, live: &Live) -> Option<Value> {
+pub(super) async fn job(node: &Shared, id: &JobId, live: &Live) -> Option<Value> {
+    let (mut document, status, keys) = but_for_frames(node, id, live)?;
+    let mut frames = Vec::with_capacity(keys.len());
+    for some in keys.chunks(FRAMES_AT_ONCE) {
+        if !frames.is_empty() {
+            tokio::time::sleep(BETWEEN).await;
+        }
+        let machine = node.machine();
+        let job = machine.ledger.jobs.get(id)?;
+        let names = Names(&machine);
+        frames.extend(some.iter().map(|key| frame(&names, job, status, live, *key)));
+    }
+    document["frames"] = frames.into();
+    Some(document)
+}
+
+/// What there is to say of a job beside its frames, its status, and which those are.
+fn but_for_frames(node: &Shared, id: &JobId, live: &Live) -> Option<(Value, Status, Vec<TaskKey>)> {
     let machine = node.machine();
     let job = machine.ledger.jobs.get(id)?;
     let mut document = summary(&machine, id, job, live)?;
@@ -385,8 +408,7 @@ pub(super) fn job(node: &Shared, id: &JobId, live: &Live) -> Option<Value> {
     let names = Names(&machine);
     // What only checks others is no frame.
     let checks = |key: &TaskKey| job.spec().is_some_and(|spec| spec.is_check(key.step));
-    let frames = job.tasks().filter(|(key, _)| !checks(key));
-    document["frames"] = frames.map(|(key, _)| frame(&names, job, status, live, key)).collect();
+    let frames = job.tasks().map(|(key, _)| key).filter(|key| !checks(key)).collect();
     let compared: Vec<(i32, Option<Comparison>)> = job
         .tasks()
         .filter(|(key, _)| checks(key) && job.spec().is_some_and(|spec| spec.compares(key.step)))
@@ -417,5 +439,5 @@ pub(super) fn job(node: &Shared, id: &JobId, live: &Live) -> Option<Value> {
         .deliveries()
         .map(|(to, folder)| json!({ "node": names.of(&to), "folder": folder }))
         .collect();
-    Some(document)
+    Some((document, status, frames))
 }

@@ -141,7 +141,7 @@ pub(super) async fn show(
 ) -> Answer {
     let id = find(&node, &job)?;
     let live = live(&node, &id).await;
-    let document = documents::job(&node, &id, &live);
+    let document = documents::job(&node, &id, &live).await;
     let mut document = document
         .ok_or_else(|| ApiError::new(Code::NotFound, format!("there is no job '{job}'")))?;
     if query.holders {
@@ -180,7 +180,7 @@ pub(super) async fn watch(axum::extract::State(node): State, Path(job): Path<Str
         loop {
             let live = live(&node, &id).await;
             let begun = Instant::now();
-            let Some(document) = documents::job(&node, &id, &live) else {
+            let Some(document) = documents::job(&node, &id, &live).await else {
                 return;
             };
             let over = ["completed", "failed", "cancelled"]
