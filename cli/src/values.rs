@@ -156,6 +156,20 @@ pub(crate) fn keep_or_default(text: &str) -> Result<OrDefault<KeepFor>, String> 
     }
 }
 
+/// A number, of which `inf` and `NaN` are none: a document would carry them as nothing.
+pub(crate) fn number(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+    number.ok_or_else(|| format!("'{text}' is no number"))
+}
+
+/// The same, or `default`.
+pub(crate) fn number_or_default(text: &str) -> Result<OrDefault<f64>, String> {
+    match text {
+        "default" => Ok(OrDefault(None)),
+        _ => number(text).map(|number| OrDefault(Some(number))),
+    }
+}
+
 /// What can be set, or brought back to its default.
 pub(crate) fn or_default<T: std::str::FromStr>(text: &str) -> Result<OrDefault<T>, String>
 where
@@ -219,6 +233,8 @@ mod tests {
         assert_eq!(gib_or_none("0"), Ok(0.0));
         assert!(gib_or_none("-1").is_err() && or_none("-1").is_err() && or_none("").is_err());
         assert_eq!((or_none("none"), or_none("0")), (Ok(OrDefault(None)), Ok(OrDefault(Some(0)))));
+        assert_eq!((number("-1.5"), number_or_default("default")), (Ok(-1.5), Ok(OrDefault(None))));
+        assert!(["NaN", "inf", "-inf", "", "1 5"].iter().all(|text| number(text).is_err()));
         assert_eq!(keep("forever"), Ok(KeepFor::Word(Word::Forever)));
         assert_eq!(keep_or_default("default"), Ok(OrDefault(None)));
         assert!(keep("0d").is_err() && keep("default").is_err() && keep_or_default("x").is_err());

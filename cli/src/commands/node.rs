@@ -32,7 +32,7 @@ enum What {
 #[group(required = true, multiple = true)]
 struct Set {
     /// What an hour of it costs
-    #[arg(long, value_name = "N", value_parser = values::or_default::<f64>)]
+    #[arg(long, value_name = "N", value_parser = values::number_or_default)]
     price: Option<OrDefault<f64>>,
     /// How many cores renders may use
     #[arg(long, value_name = "N", value_parser = values::or_default::<u32>)]
@@ -213,7 +213,7 @@ mod tests {
         let returns = json!({ "on_return": "requeue" });
         assert_eq!(request(&["--on-return", "requeue"]).unwrap(), returns);
         assert_eq!(request(&["--tags", ""]).unwrap(), json!({ "tags": [] }));
-        for wrong in [&[][..], &["--cores", "many"], &["--price", ""]] {
+        for wrong in [&[][..], &["--cores", "many"], &["--price", "NaN"]] {
             assert!(request(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -53,7 +53,7 @@ struct Values {
     #[arg(long, value_name = "TEXT")]
     gpu_model: Option<String>,
     /// What an hour of a machine costs that meets it, where nothing else is set for the machine
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::number)]
     price: Option<f64>,
 }
 
