@@ -33,6 +33,11 @@ use crate::transfer::{self, Traffic};
 
 /// How long another node may take to let this one in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
+/// After how long without an answer a node is asked whether it is there at all. Much of what is asked takes long, and
+/// a daemon that was stopped still has its connections taken by the system.
+const QUIET: Duration = Duration::from_secs(5);
+/// How long the answer to that may take, on a machine all of whose cores render.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest line of a streamed answer, in bytes.
 const MAX_LINE: usize = 256 << 20;
 
@@ -127,15 +132,39 @@ impl Client {
             unreachable(format!("the node can't be asked: {error}"))
                 .hint("Is it still running? What was acknowledged before is safe.")
         };
+        let answer = self.exchange(request);
+        tokio::pin!(answer);
+        loop {
+            tokio::select! {
+                answer = &mut answer => return answer.map_err(|error| lost(&error)),
+                () = tokio::time::sleep(QUIET) => if !self.is_there().await {
+                    return Err(unreachable("the node took the question, and does not answer")
+                        .hint("It may have been stopped, or hang. What was acknowledged before is safe; whether this was done is not known."));
+                },
+            }
+        }
+    }
+
+    /// Whether the node answers at all, whatever that is.
+    async fn is_there(&self) -> bool {
+        let request = Request::builder().uri("/v1/").header("host", "weft").body(Body::empty());
+        let Ok(request) = request else { return true };
+        tokio::time::timeout(PATIENCE, self.exchange(request)).await.is_ok()
+    }
+
+    async fn exchange(
+        &self,
+        request: Request<Body>,
+    ) -> Result<hyper::Response<Incoming>, Box<dyn std::error::Error + Send + Sync>> {
         match &self.way {
             Way::Local(_) => {
-                let stream = connect_local(&self.home).await.map_err(|error| lost(&error))?;
-                exchange(TokioIo::new(stream), request).await.map_err(|error| lost(&error))
+                let stream = connect_local(&self.home).await?;
+                Ok(exchange(TokioIo::new(stream), request).await?)
             }
             Way::Direct(direct) => {
                 let Direct { network, node, .. } = direct.as_ref();
-                let stream = network.open(node, API).await.map_err(|error| lost(&error))?;
-                exchange(TokioIo::new(stream.compat()), request).await.map_err(|error| lost(&error))
+                let stream = network.open(node, API).await?;
+                Ok(exchange(TokioIo::new(stream.compat()), request).await?)
             }
         }
     }

@@ -77,6 +77,15 @@ fn the_doctor_finds_what_is_wrong_with_a_daemon_and_without() {
     assert!(refused["what"].as_str().is_some_and(|what| what.contains("revoked")), "{refused:#}");
     assert!(refused["mend"].as_str().is_some_and(|mend| mend.contains("join anew")), "{refused:#}");
 
+    // A daemon that was stopped takes connections, and says nothing.
+    #[cfg(unix)]
+    {
+        farm.stand_still(2, true);
+        let jobs = farm.node(2).run(&["jobs"]).ended_with(3).stderr;
+        farm.stand_still(2, false);
+        assert!(jobs.contains("does not answer") && jobs.contains("stopped"), "{jobs}");
+    }
+
     // Without a daemon it looks itself.
     farm.kill9_all(&[2]);
     let down = examine(&farm, 2);
