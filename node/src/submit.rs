@@ -10,6 +10,7 @@ mod request;
 mod rewrite;
 mod take_in;
 mod tiles;
+mod version;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,9 +27,10 @@ use crate::shared_roots::SharedRoots;
 
 use choices::{
     check_output, check_scene, choose_engine, choose_frames, choose_test_frames, in_own_format,
-    version, views,
+    views,
 };
 use draft::{draft, finish, needs};
+use version::{version, version_for};
 
 pub use collect::{analyse, reader};
 pub(crate) use draft::bytes_of;
@@ -59,6 +61,8 @@ pub fn prepare(
     let definition = engines.get(&engine);
     let analysis = analysis(request, &scene, definition)?;
     let (request, format_warning) = &in_own_format(request, analysis.as_ref(), definition)?;
+    let (engine_version, version_warning) =
+        version_for(analysis.as_ref(), (&engine, definition), offered)?;
     let mut frames = choose_frames(request, analysis.as_ref(), definition)?;
     // Whoever says how many go into a process knows that, or has no use for what is simulated.
     let unbaked = analysis.as_ref().is_some_and(|analysis| !analysis.unbaked.is_empty());
@@ -95,7 +99,7 @@ pub fn prepare(
     if let Some(views) = views(analysis.as_ref())? {
         spec.steps[0].arguments.insert(VIEWS.to_owned(), views);
     }
-    spec.steps[0].engine_version = version(&engine, offered);
+    spec.steps[0].engine_version = engine_version;
     let inputs = collect::Inputs {
         scene: Some(&scene),
         analysis: analysis.as_ref(),
@@ -112,6 +116,7 @@ pub fn prepare(
     spec.fresh |= !gathered.shared.is_empty() || in_order;
     warnings.extend(tile_warnings);
     warnings.extend(format_warning.clone());
+    warnings.extend(version_warning);
     if spec.steps[0].engine_version.is_empty() {
         warnings.push(format!("no node has the engine '{engine}' just now"));
     }

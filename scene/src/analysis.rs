@@ -204,6 +204,15 @@ impl Missing {
     }
 }
 
+/// The newest of the programs that saved a scene and the files that it links from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedBy {
+    /// Its version, as in [`SceneInfo::application_version`].
+    pub version: String,
+    /// The file that it saved.
+    pub file: PathBuf,
+}
+
 /// All that reading a scene tells.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Analysis {
@@ -233,6 +242,9 @@ pub struct Analysis {
     /// the whole frame is.
     #[serde(skip)]
     pub untiled: Vec<String>,
+    /// Which version of its application it takes at least. Blender only.
+    #[serde(skip)]
+    pub saved_by: Option<SavedBy>,
 }
 
 impl Analysis {

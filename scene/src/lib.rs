@@ -11,6 +11,7 @@ mod named_files;
 mod path_map;
 mod sequence;
 pub mod text_scene;
+pub mod version;
 
 pub use disk::Disk;
 pub use path_map::{Mapped, PathMap};

@@ -61,11 +61,14 @@ fn offered(node: &Shared) -> Offered {
     let machine = node.machine();
     let profiles = machine.ledger.settings.profiles();
     let mut offered = Offered { profiles, ..Offered::default() };
-    for advert in machine.adverts.values().filter(|advert| advert.role.renders()) {
-        if machine.membership.liveness(&advert.node) != Liveness::Dead {
-            for (engine, version) in &advert.engines {
-                offered.engines.entry(engine.clone()).or_default().insert(version.clone());
-            }
+    let members = &machine.ledger.members;
+    let known = machine.known().filter(|known| !members.is_revoked(&known.node));
+    for advert in known.filter(|advert| advert.role.renders()) {
+        let here = machine.adverts.contains_key(&advert.node)
+            && machine.membership.liveness(&advert.node) != Liveness::Dead;
+        let versions = if here { &mut offered.engines } else { &mut offered.away };
+        for (engine, version) in &advert.engines {
+            versions.entry(engine.clone()).or_default().insert(version.clone());
         }
     }
     offered

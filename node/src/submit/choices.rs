@@ -79,11 +79,6 @@ pub(super) fn choose_engine(
     Ok(engine)
 }
 
-/// The version that most nodes offer would need counts; of several the greatest is taken.
-pub(super) fn version(engine: &str, offered: &Offered) -> String {
-    offered.engines.get(engine).and_then(|versions| versions.last()).cloned().unwrap_or_default()
-}
-
 /// The request with the scene's own format where none is named, and what is to be known where the engine here
 /// doesn't know it.
 pub(super) fn in_own_format(

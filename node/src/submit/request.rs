@@ -98,6 +98,8 @@ pub struct SubmitRequest {
 pub struct Offered {
     /// Engines and their versions.
     pub engines: BTreeMap<String, BTreeSet<String>>,
+    /// Those of nodes that are not there just now, and may come back.
+    pub away: BTreeMap<String, BTreeSet<String>>,
     /// Profiles, by name.
     pub profiles: BTreeMap<String, Profile>,
 }

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::analysis::{AnalyseError, Analysis, Asset, AssetKind, Missing};
+use crate::analysis::{AnalyseError, Analysis, Asset, AssetKind, Missing, SavedBy};
 use crate::disk::Disk;
 
 use super::contents::{Contents, Family, FileUse, Id, IdKind, Numbering};
@@ -359,8 +359,17 @@ impl Search {
         names
     }
 
+    /// The newest version that saved one of the files that were read.
+    fn saved_by(&self) -> Option<SavedBy> {
+        // Of several files by one version the scene's own is the first.
+        let newest = self.all_contents().map(|contents| contents.version).max()?;
+        let contents = self.all_contents().find(|contents| contents.version == newest)?;
+        Some(SavedBy { version: newest.to_string(), file: contents.path.clone() })
+    }
+
     /// The assets and what is missing, in the order of the files.
     pub(super) fn into_report(mut self) -> Analysis {
+        let saved_by = self.saved_by();
         self.assets.sort_by_key(|(place, _)| *place);
         let in_order = |mut missing: Vec<(Place, Missing)>| -> Vec<Missing> {
             missing.sort_by_key(|(place, _)| *place);
@@ -371,6 +380,7 @@ impl Search {
             missing: in_order(self.missing),
             missing_beyond: in_order(self.missing_beyond),
             warnings: self.warnings,
+            saved_by,
             ..Analysis::default()
         }
     }

@@ -68,6 +68,9 @@ pub struct Definition {
     pub name: String,
     /// What people call it.
     pub title: String,
+    /// The application that it is, as scenes name it: its versions are those that scenes are saved by, and it
+    /// is given none that a newer one saved.
+    pub application: Option<String>,
     /// Set for an engine that runs inside the daemon, and has no program.
     pub builtin: Option<Builtin>,
     /// Where to look for its program, in this order.

@@ -23,6 +23,7 @@ pub(super) struct File {
 pub(super) struct Table {
     pub(super) base: Option<Text>,
     pub(super) title: Option<String>,
+    pub(super) application: Option<String>,
     pub(super) builtin: Option<Text>,
     pub(super) executables: Option<Vec<Text>>,
     pub(super) version_args: Option<Vec<String>>,
@@ -169,6 +170,7 @@ impl Table {
         Table {
             base: None,
             title: self.title.or(base.title),
+            application: self.application.or(base.application),
             builtin: self.builtin.or(base.builtin),
             executables: self.executables.or(base.executables),
             version_args: self.version_args.or(base.version_args),

@@ -137,6 +137,10 @@ fn every_layout_and_compression_reads_the_same() {
             let info = &analysis.scene_info;
             let version = if style.large_headers { "5.2" } else { "2.49" };
             assert_eq!(info.application_version, version, "{what}");
+            // Nobody older reads the scene, and neither what it links from.
+            let newest =
+                analysis.saved_by.as_ref().map(|by| (by.version.as_str(), by.file.clone()));
+            assert_eq!(newest, Some((version, path.clone())), "{what}");
             assert_eq!((info.start_frame, info.end_frame, info.by_frame), (-5, 40, 5.0), "{what}");
             assert_eq!((info.width, info.height), (480, 270), "{what}");
             assert_eq!(info.fps, 12.5, "{what}");
@@ -171,6 +175,15 @@ fn every_layout_and_compression_reads_the_same() {
             );
         }
     }
+}
+
+#[test]
+fn a_library_by_a_newer_version_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "scene.blend", &scene(STYLES[1]));
+    let library = write(folder.path(), "shelf.blend", &shelf(STYLES[4]));
+    let saved_by = analyse(&path).unwrap().saved_by.unwrap();
+    assert_eq!((saved_by.version.as_str(), saved_by.file), ("5.2", library));
 }
 
 #[test]

@@ -162,6 +162,7 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
     let definition = Definition {
         name: name.to_owned(),
         title: table.title.unwrap_or_else(|| name.to_owned()),
+        application: table.application,
         builtin,
         executables,
         version_args: table.version_args.unwrap_or_default(),
