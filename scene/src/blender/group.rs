@@ -33,6 +33,8 @@ const NODE_EXTERNAL: i64 = 1;
 // (PTCACHE_* in DNA_pointcache_types.h).
 const CACHE_ON_DISK: i64 = 1 << 6;
 pub(super) const CACHE_EXTERNAL: i64 = 1 << 9;
+// CacheFileLayer.flag: not laid over the others (CACHEFILE_LAYER_HIDDEN in DNA_cachefile_types.h).
+const LAYER_HIDDEN: i64 = 1;
 
 /// The longest path that is taken from loose data, in bytes; Blender's own limit is 1024.
 const MAX_LOOSE_PATH: u64 = 4096;
@@ -215,6 +217,7 @@ impl Group {
                 self.node_plays.extend(play.map(|play| (address, play)));
             }
             "FCurve" => self.curve_texts.extend(record.pointer("rna_path")),
+            "ImageView" => self.view_of_image(record),
             "NodesModifierBake" => self.folder_texts.extend(record.pointer("directory")),
             _ => self.path_of(record),
         }
@@ -330,6 +333,19 @@ impl Group {
         self.add(path, kind, family);
     }
 
+    /// Takes a view of an image, which is what the image is: one file, or a sequence.
+    fn view_of_image(&mut self, record: &Record<'_>) {
+        let field = path_fields::of_struct(record.name());
+        let Some((_, path)) = field.and_then(|field| field.find(record)) else { return };
+        // An image without a file of its own is inside the scene, with its views, or is made.
+        let Some(FileUse { path: own, kind, family }) = self.id.files.first().cloned() else {
+            return;
+        };
+        if own != path {
+            self.add(path, kind, family);
+        }
+    }
+
     fn meaning(
         &mut self,
         field: &PathField,
@@ -355,17 +371,28 @@ impl Group {
                 (AssetKind::ImageSequence, plays::family(plays::of_clip(record, path)))
             }
             "Volume" => (AssetKind::Volume, plays::family(plays::of_volume(record, path))),
-            "CacheFile" => {
-                let is_alembic = path.to_ascii_lowercase().ends_with(b".abc");
-                let kind = if is_alembic { AssetKind::Alembic } else { AssetKind::Cache };
-                (kind, plays::family(plays::of_cache(record, path)))
+            "CacheFile" => (cache_kind(path), plays::family(plays::of_cache(record, path))),
+            "CacheFileLayer" => {
+                if record.int("flag").is_some_and(|flag| flag & LAYER_HIDDEN != 0) {
+                    return None;
+                }
+                (cache_kind(path), Family::Single)
             }
+            "OceanModifierData" if record.int("cached").unwrap_or(0) == 0 => return None,
             "VFont" if path == b"<builtin>" => return None,
             "NodeShaderTexIES" | "NodeShaderScript" if !external() => return None,
-            "FluidDomainSettings" | "PointCache" => (field.kind, Family::Folder),
+            "FluidDomainSettings" | "PointCache" | "OceanModifierData" => {
+                (field.kind, Family::Folder)
+            }
             _ => (field.kind, Family::Single),
         })
     }
+}
+
+/// What a file with geometry of many frames is.
+fn cache_kind(path: &[u8]) -> AssetKind {
+    let is_alembic = path.to_ascii_lowercase().ends_with(b".abc");
+    if is_alembic { AssetKind::Alembic } else { AssetKind::Cache }
 }
 
 /// Whether a datablock's file is inside the `.blend`, so that none outside is read.

@@ -20,14 +20,21 @@ pub(super) struct PathField {
 const PATH_FIELDS: &[PathField] = &[
     path("Image", &["filepath", "name"], AssetKind::Image),
     path("Library", &["name", "filepath"], AssetKind::Library),
+    // One view each, where an image has several.
+    path("ImageView", &["filepath"], AssetKind::Image),
     path("VFont", &["filepath", "name"], AssetKind::Font),
     path("bSound", &["filepath", "name"], AssetKind::Sound),
     path("MovieClip", &["filepath", "name"], AssetKind::Movie),
     path("Volume", &["filepath"], AssetKind::Volume),
     path("CacheFile", &["filepath"], AssetKind::Cache),
+    // Laid over the cache's own file.
+    path("CacheFileLayer", &["filepath"], AssetKind::Cache),
     path("MeshCacheModifierData", &["filepath"], AssetKind::Cache),
     path("NodeShaderTexIES", &["filepath"], AssetKind::Ies),
     path("NodeShaderScript", &["filepath"], AssetKind::Other),
+    // What a multiresolution mesh has outside the scene.
+    path("CustomDataExternal", &["filepath", "filename"], AssetKind::Cache),
+    path("OceanModifierData", &["cachepath"], AssetKind::Cache),
     path("PointCache", &["path"], AssetKind::Cache),
     path("FluidDomainSettings", &["cache_directory"], AssetKind::Cache),
 ];

@@ -83,6 +83,14 @@ const STRUCTS: &[(&str, &[(&str, &str)])] = &[
     ("NodeTexImage", &[("ImageUser", "iuser")]),
     ("bNode", &[("ID", "*id"), ("void", "*storage")]),
     ("FCurve", &[("char", "*rna_path")]),
+    ("ImageView", &[("ImageView", "*next"), ("char", "name[64]"), ("char", "filepath[240]")]),
+    ("CustomDataExternal", &[("char", "filename[240]")]),
+    ("OceanModifierData", &[("char", "cachepath[240]"), ("char", "cached"), ("char", "pad[7]")]),
+    (
+        "CacheFile",
+        &[("ID", "id"), ("char", "filepath[240]"), ("char", "is_sequence"), ("char", "pad[7]")],
+    ),
+    ("CacheFileLayer", &[("char", "filepath[240]"), ("int", "flag"), ("int", "pad2")]),
 ];
 
 const TYPES: &[(&str, usize)] =

@@ -186,6 +186,57 @@ fn a_library_by_a_newer_version_counts() {
     assert_eq!((saved_by.version.as_str(), saved_by.file), ("5.2", library));
 }
 
+/// What belongs to a datablock and lies in files of its own.
+#[test]
+fn what_lies_outside_the_scene_is_found() {
+    let mut file = Builder::new(STYLES[1]);
+    file.put("SC", 0x100, "Scene", &[("id.name", Text("SCx"))]);
+    file.put("ME", 0x200, "Mesh", &[("id.name", Text("MEhead"))]);
+    file.put("DATA", 0x210, "CustomDataExternal", &[("filename", Text("//head.btx"))]);
+    for (at, name, path, cached) in [(0x300, "OBsea", "//sea", 1), (0x400, "OBlake", "//lake", 0)] {
+        file.put("OB", at, "Object", &[("id.name", Text(name)), ("type", Int(1))]);
+        let ocean = [("cachepath", Text(path)), ("cached", Int(cached))];
+        file.put("DATA", at + 0x10, "OceanModifierData", &ocean);
+    }
+    file.put("IM", 0x500, "Image", &[("id.name", Text("IMsky")), ("name", Text("//sky_L.png"))]);
+    for (at, path) in [(0x510, "//sky_L.png"), (0x520, "//sky_R.png")] {
+        file.put("DATA", at, "ImageView", &[("filepath", Text(path))]);
+    }
+    let packed =
+        [("id.name", Text("IMin")), ("name", Text("//in.png")), ("packedfile", Int(0x610))];
+    file.put("IM", 0x600, "Image", &packed);
+    file.put("DATA", 0x620, "ImageView", &[("filepath", Text("//in_R.png"))]);
+    file.put(
+        "CF",
+        0x700,
+        "CacheFile",
+        &[("id.name", Text("CFcar")), ("filepath", Text("//car.abc"))],
+    );
+    for (at, path, hidden) in [(0x710, "//paint.abc", 0), (0x720, "//old.abc", 1)] {
+        file.put("DATA", at, "CacheFileLayer", &[("filepath", Text(path)), ("flag", Int(hidden))]);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "scene.blend", &file.finish());
+    fs::create_dir(folder.path().join("sea")).unwrap();
+    let there = ["head.btx", "sea/disp_0001.exr", "sky_L.png", "sky_R.png", "car.abc", "paint.abc"];
+    for name in there {
+        fs::write(folder.path().join(name), name).unwrap();
+    }
+    let analysis = analyse(&path).unwrap();
+    let mut found: Vec<_> = analysis.assets.iter().flat_map(|asset| &asset.files).collect();
+    let mut wanted = there.map(|name| folder.path().join(name));
+    found.sort();
+    wanted.sort();
+    assert_eq!(found, wanted.iter().collect::<Vec<_>>(), "{analysis:#?}");
+    assert_eq!(analysis.missing, []);
+    let doubts = analysis.warnings.iter().filter(|warning| warning.contains("cache folder"));
+    assert_eq!(doubts.count(), 0, "{analysis:#?}");
+    let mut moved = Vec::new();
+    let map = |path: &str| path.strip_prefix("//").map(|rest| format!("/moved/{rest}"));
+    // Where the copy goes it names all of them elsewhere, whether a render reads them or not.
+    assert_eq!(rewrite_paths(&path, &mut moved, &map).unwrap(), 11);
+}
+
 #[test]
 fn a_rewritten_copy_differs_in_the_paths_only() {
     for style in STYLES {
