@@ -267,6 +267,8 @@ mod tests {
             "Fra:3 Mem:9.98M (Peak 14.60M) | Time:00:00.00 | Mem:0.77M, Peak:0.77M | Scene, ViewLayer | Rendered 1/2 Tiles, Sample 64/64",
             "Error: Cannot render, no camera",
             "Warning: File written by newer Blender binary (402.0), expect loss of data!",
+            "\tBPY_driver_exec: restricted access disallows name 'rig', enable auto-execution to support",
+            "Error in PyDriver: expression failed: rig(frame)",
         ];
         let mib = |value: f64| LogEvent::Memory((value * 1024.0 * 1024.0) as u64);
         assert_eq!(
@@ -282,6 +284,10 @@ mod tests {
                 LogEvent::Warning(
                     "File written by newer Blender binary (402.0), expect loss of data!".into()
                 ),
+                LogEvent::Warning(
+                    "BPY_driver_exec: restricted access disallows name 'rig', enable auto-execution to support".into()
+                ),
+                LogEvent::Warning("Error in PyDriver: expression failed: rig(frame)".into()),
             ]
         );
     }
