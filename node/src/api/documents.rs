@@ -254,7 +254,7 @@ fn frame(names: &Names<'_>, job: &Job, status: Status, live: &Live, key: TaskKey
         "render_time": counted.map(|done| seconds(done.render_ms)).or(failure.filter(|_| word == "failed").map(|(_, f)| seconds(f.render_ms))),
         "peak_memory": counted.map(|done| done.peak_memory).filter(|bytes| *bytes > 0),
         "copies": counted.map(|done| done.holders.len()),
-        "error_message": (word == "failed").then(|| failure.map(|(_, f)| &f.message)),
+        "error_message": (word == "failed").then(|| why_failed(job, &key)),
         "reused_from": counted.and_then(|_| task.noted().from),
         "preview": counted.and_then(|_| task.noted().preview),
         "warnings": match word {
@@ -262,6 +262,23 @@ fn frame(names: &Names<'_>, job: &Job, status: Status, live: &Live, key: TaskKey
             _ => counted.map_or(Vec::new(), |_| warnings(names.0, &key, task)),
         },
         "output": done.map(|done: Done<'_>| done.files.iter().map(output).collect::<Vec<_>>()).unwrap_or_default(),
+    })
+}
+
+/// Why a task failed: what it said itself, or what those said that it waited for, such as a frame's tiles.
+fn why_failed(job: &Job, key: &TaskKey) -> Option<String> {
+    let said = |key: &TaskKey| {
+        let (_, failure) = job.task(key)?.failures_now().last()?;
+        Some(failure.message.clone())
+    };
+    if let Some(own) = said(key) {
+        return Some(own);
+    }
+    let before = job.spec()?.before(key);
+    let mut failed = before.iter().filter(|before| job.state(before) == Some(TaskState::Failed));
+    failed.find_map(|before| {
+        let why = why_failed(job, before)?;
+        Some(if is_tiled(job, before.step) { format!("tile {}: {why}", before.tile) } else { why })
     })
 }
 

@@ -19,6 +19,8 @@ const KILL: i32 = 9;
 const MOST_FILES: usize = 1000;
 const MOST_LETTERS: usize = 512 << 10;
 const ENTRY: usize = 100;
+/// The most of an engine's errors that are told in front of what happened.
+const MOST_ERRORS: usize = 3;
 
 /// Judges how an engine ended. That it says it succeeded is not enough: see [`present`].
 pub(super) fn judge(
@@ -68,6 +70,23 @@ pub(super) fn judge(
             Err((kind, with_log(what)))
         }
     }
+}
+
+/// What happened to a frame that failed, with what the engine called an error in front: people look there first, and
+/// the end of a log often tells only that something was wrong.
+pub(super) fn told(
+    (kind, what): (FailureKind, String),
+    finished: &Finished,
+) -> (FailureKind, String) {
+    let engines_own = matches!(
+        kind,
+        FailureKind::ExitCode(_) | FailureKind::Signal(_) | FailureKind::MissingOutput
+    );
+    let errors = &finished.errors[..finished.errors.len().min(MOST_ERRORS)];
+    if !engines_own || finished.fatal.is_some() || errors.is_empty() {
+        return (kind, what);
+    }
+    (kind, format!("{}; {what}", errors.join("; ")))
 }
 
 /// What a run took too much of, in words.

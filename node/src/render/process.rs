@@ -39,6 +39,8 @@ pub(super) struct Finished {
     pub(super) silent: Option<Duration>,
     /// What the engine said that means failure, whatever its exit code.
     pub(super) fatal: Option<String>,
+    /// What it called an error since it saved a file last. Whether that was one its exit code and its files say.
+    pub(super) errors: Vec<String>,
     /// What it said where no licence was to be had.
     pub(super) licence_refused: Option<String>,
     /// What was seen of it besides, as far as that belongs to no frame that was done before the end.
@@ -259,7 +261,8 @@ pub(super) async fn run(
     finished.observed = seen.observed(&last);
     let held = finished.observed.peak_memory.max(finished.report.held());
     finished.observed.peak_memory = held;
-    (finished.fatal, finished.licence_refused) = (seen.fatal, seen.licence_refused);
+    (finished.fatal, finished.errors) = (seen.fatal, seen.errors);
+    finished.licence_refused = seen.licence_refused;
     Some(finished)
 }
 
@@ -333,6 +336,8 @@ async fn silence(definition: &Definition, log: &LiveLog) -> Duration {
 struct Seen {
     memory: u64,
     fatal: Option<String>,
+    /// What it called an error since it saved a file last.
+    errors: Vec<String>,
     licence_refused: Option<String>,
     /// Files that it saved, each with what it had warned of since the one before.
     saved: Vec<(String, Vec<String>)>,
@@ -416,12 +421,14 @@ impl Lines {
                 LogEvent::Progress(part) => progress(part.clamp(0.0, 1.0)),
                 LogEvent::Memory(bytes) => seen.memory = seen.memory.max(bytes),
                 LogEvent::Warning(text) => seen.warning(&text),
+                LogEvent::Error(text) => keep(&mut seen.errors, &text),
                 LogEvent::Fatal(text) => seen.fatal = Some(text),
                 LogEvent::LicenceRefused(text) => seen.licence_refused = Some(text),
                 // More than a run has frames would be noise.
                 LogEvent::Saved(path) if seen.saved.len() < MAX_SAVED => {
                     let warned = std::mem::take(&mut seen.warned);
                     seen.saved.push((path, warned));
+                    seen.errors.clear();
                     seen.any_saved = true;
                     seen.frames = true;
                 }

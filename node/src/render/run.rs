@@ -249,6 +249,7 @@ impl Renderer {
                     .and_then(|files| beside.added_to(files, frame.attempt.task.frame)),
                 Err(why) => Err(why.clone()),
             };
+            let made = made.map_err(|why| output::told(why, &report));
             if let (Err(_), Some(said)) = (&made, &report.licence_refused) {
                 let undone = left[at..].iter().map(|frame| frame.attempt).collect();
                 return Left::Unlicensed(undone, said.clone());

@@ -7,6 +7,7 @@ mod check;
 mod controls;
 #[cfg(target_os = "linux")]
 mod engines;
+mod errors;
 mod limits;
 mod logs;
 mod nodes;
