@@ -35,6 +35,7 @@ mod lookup;
 mod table;
 mod template;
 mod tile;
+mod wrapped;
 
 pub use ability::Ability;
 pub use command::{Command, CommandError, ExpectedOutput, Invocation, command, file_safe_name};

@@ -250,7 +250,7 @@ pub(super) async fn run(
         }
     };
     for lines in [&mut out, &mut err] {
-        lines.end(&mut seen, &progress);
+        lines.close(&mut seen, &progress);
     }
     seen.pass_on(frames, true, done);
     finished.report = report.unwrap_or_else(|| {
@@ -413,10 +413,19 @@ impl Lines {
     /// A line is whole.
     fn end(&mut self, seen: &mut Seen, progress: &impl Fn(f32)) {
         let line = std::mem::take(&mut self.line);
-        if line.is_empty() {
-            return;
-        }
-        for event in self.reader.push_line(&String::from_utf8_lossy(&line)) {
+        let events = self.reader.push(&line);
+        self.hear(events, seen, progress);
+    }
+
+    /// Nothing more comes.
+    fn close(&mut self, seen: &mut Seen, progress: &impl Fn(f32)) {
+        self.end(seen, progress);
+        let events = self.reader.end();
+        self.hear(events, seen, progress);
+    }
+
+    fn hear(&mut self, events: Vec<LogEvent>, seen: &mut Seen, progress: &impl Fn(f32)) {
+        for event in events {
             match event {
                 LogEvent::Progress(part) => progress(part.clamp(0.0, 1.0)),
                 LogEvent::Memory(bytes) => seen.memory = seen.memory.max(bytes),

@@ -54,7 +54,7 @@ const SHIPPED: [(&str, &str); 7] = [
 /// - `[log]`: lists of regular expressions `progress` (groups `percent`, or `done` and `total`),
 ///   `frame` (group `frame`: which one is being rendered), `memory` (`value`, `unit`), `saved`
 ///   (`path`), and `warning`, `error`, `fatal` (failed whatever the exit code) and `licence` (group
-///   `text`, or the whole line).
+///   `text`, or the whole line); and `wrap`, the most bytes of a line where the program breaks longer ones.
 /// - `untiled_arguments`: why a scene can't be rendered in tiles when `--arg K=V` is given, by `K`.
 /// - `[files]`: how scenes in a text format name files, and what in them keeps a scene from tiles; read by
 ///   [`text_scene`](crate::text_scene).

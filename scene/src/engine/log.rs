@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use regex::{CaptureMatches, Captures, Regex, RegexBuilder};
 
 use super::definition::Definition;
+use super::wrapped::Wrapped;
 
 /// The most of a line that is looked at, in bytes.
 const MAX_LINE_BYTES: usize = 16 * 1024;
@@ -93,12 +94,16 @@ pub(super) struct LogPatterns {
     pub(super) error: Vec<Pattern>,
     pub(super) fatal: Vec<Pattern>,
     pub(super) licence: Vec<Pattern>,
+    /// The longest line that the program prints, in bytes, where it breaks longer ones; else 0.
+    pub(super) wrap: usize,
 }
 
-/// Reads the output of one run of an engine, line by line; both of its streams may be mixed.
+/// Reads the output of one run of an engine, line by line; both of its streams may be mixed, unless it breaks
+/// its lines.
 #[derive(Debug)]
 pub struct LogReader {
     patterns: LogPatterns,
+    wrapped: Wrapped,
     frames: f32,
     /// The label of the frame being rendered, where the engine tells.
     frame: Option<String>,
@@ -113,6 +118,7 @@ impl LogReader {
     pub fn new(definition: &Definition) -> LogReader {
         LogReader {
             patterns: definition.log.clone(),
+            wrapped: Wrapped::at(definition.log.wrap),
             frames: 1.0,
             frame: None,
             frames_begun: 0,
@@ -134,7 +140,20 @@ impl LogReader {
         self.frames_begun
     }
 
-    /// What `line` says, in the order progress, memory, file, message; mostly nothing. A line may
+    /// What a line of the output says, without its end. Where the program breaks its lines, what may go on is told
+    /// with the next one, or at the [end](LogReader::end).
+    pub fn push(&mut self, line: &[u8]) -> Vec<LogEvent> {
+        let whole = self.wrapped.push(line);
+        whole.iter().flat_map(|line| self.push_line(&String::from_utf8_lossy(line))).collect()
+    }
+
+    /// What is left to be told once nothing more is printed.
+    pub fn end(&mut self) -> Vec<LogEvent> {
+        let last = self.wrapped.end();
+        last.map(|line| self.push_line(&String::from_utf8_lossy(&line))).unwrap_or_default()
+    }
+
+    /// What a whole line says, in the order progress, memory, file, message; mostly nothing. A line may
     /// hold carriage returns, with which programs overwrite their progress: the parts are read one
     /// by one. Of a line longer than 16 KiB only the beginning is read.
     pub fn push_line(&mut self, line: &str) -> Vec<LogEvent> {
@@ -316,6 +335,33 @@ mod tests {
                 ),
                 LogEvent::Error(
                     "File 'bad.pov' line 1: Parse Error: Expected 'object or directive', undeclared"
+                        .into()
+                ),
+            ]
+        );
+    }
+
+    /// POV-Ray 3.7 breaks what is longer than 80 letters.
+    #[test]
+    fn what_povray_breaks_is_understood() {
+        let mut reader = LogReader::new(&shipped()["povray"]);
+        let lines = [
+            "File '/var/lib/weft/jobs/0f3a5d8c2b71/inputs/projects/2026/kitchen/shots/sh010/l",
+            "ighting/kitchen.pov' line 2: Parse Warning: the lights of this scene are out of",
+            " the ordinary",
+            "File '/var/lib/weft/jobs/0f3a5d8c2b71/inputs/projects/kitchen.pov' line 4: Parse",
+            " Error: Cannot open include file colours.inc.",
+        ];
+        let mut told: Vec<LogEvent> =
+            lines.iter().flat_map(|line| reader.push(line.as_bytes())).collect();
+        told.extend(reader.end());
+        assert_eq!(
+            told,
+            [
+                LogEvent::Warning("the lights of this scene are out of the ordinary".into()),
+                LogEvent::Error(
+                    "File '/var/lib/weft/jobs/0f3a5d8c2b71/inputs/projects/kitchen.pov' line 4: Parse Error: Cannot \
+                     open include file colours.inc."
                         .into()
                 ),
             ]

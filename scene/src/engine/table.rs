@@ -161,6 +161,7 @@ pub(super) struct LogTable {
     pub(super) error: Option<Vec<Text>>,
     pub(super) fatal: Option<Vec<Text>>,
     pub(super) licence: Option<Vec<Text>>,
+    pub(super) wrap: Option<usize>,
 }
 
 impl Table {
@@ -221,6 +222,7 @@ impl LogTable {
             error: self.error.or(base.error),
             fatal: self.fatal.or(base.fatal),
             licence: self.licence.or(base.licence),
+            wrap: self.wrap.or(base.wrap),
         }
     }
 }

@@ -41,6 +41,7 @@ pub(super) fn log_patterns(table: &LogTable) -> Result<LogPatterns, Wrong> {
         error: read(&table.error, &[])?,
         fatal: read(&table.fatal, &[])?,
         licence: read(&table.licence, &[])?,
+        wrap: table.wrap.unwrap_or(0),
     })
 }
 
