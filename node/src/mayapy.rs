@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use weft_scene::analysis::{AnalyseError, Analysis};
 use weft_scene::engine::Executable;
-use weft_scene::{PathMap, maya};
+use weft_scene::{PathMap, maya, plain_file};
 
 use crate::engines::candidates;
 
@@ -52,7 +52,7 @@ pub fn analyse(
     paths: PathMap,
 ) -> Result<Analysis, AnalyseError> {
     // A mistake in the path needs no Maya to be seen.
-    File::open(scene).map_err(|error| AnalyseError::io(scene, error))?;
+    plain_file::open(scene).map_err(|error| AnalyseError::io(scene, error))?;
     let Some(mayapy) = find() else {
         return Err(AnalyseError::Unsupported(
             "a Maya binary scene (.mb), and with --deep any of Maya's, is read by Maya's own mayapy, which was \

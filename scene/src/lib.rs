@@ -9,6 +9,7 @@ pub mod frames;
 pub mod maya;
 mod named_files;
 mod path_map;
+pub mod plain_file;
 mod sequence;
 pub mod text_scene;
 pub mod version;

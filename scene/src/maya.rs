@@ -36,6 +36,7 @@ use std::path::Path;
 use crate::analysis::{AnalyseError, Analysis, SceneInfo};
 use crate::disk::Disk;
 use crate::path_map::PathMap;
+use crate::plain_file;
 use facts::Facts;
 use paths::Places;
 
@@ -83,14 +84,7 @@ fn read(scene: &Path) -> Result<Facts, AnalyseError> {
 }
 
 fn open(scene: &Path) -> Result<File, AnalyseError> {
-    let open = || -> std::io::Result<File> {
-        // Opening a pipe or a device would wait, or never end.
-        if !std::fs::metadata(scene)?.is_file() {
-            return Err(std::io::Error::other("it is not a file"));
-        }
-        File::open(scene)
-    };
-    open().map_err(|error| AnalyseError::io(scene, error))
+    plain_file::open(scene).map_err(|error| AnalyseError::io(scene, error))
 }
 
 fn read_from(input: impl Read, name: &Path) -> Result<Facts, AnalyseError> {

@@ -6,7 +6,6 @@
 //! differently.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +13,7 @@ use crate::analysis::{AnalyseError, Analysis, Asset, AssetKind, Missing};
 use crate::disk::Disk;
 use crate::engine::{Begun, Definition, FilePatterns, NamedFiles};
 use crate::named_files::{Family, Found, Pattern};
+use crate::plain_file;
 
 /// The most of a line that is looked at at once, in bytes; a name that stands across its end is not
 /// found.
@@ -95,14 +95,7 @@ type Visit<'a> = dyn FnMut(&[u8], u64) -> Result<(), AnalyseError> + 'a;
 /// Gives each line with its end, and its number from 1; a very long one in pieces.
 fn each_line(scene: &Path, visit: &mut Visit<'_>) -> Result<(), AnalyseError> {
     let io = |error| AnalyseError::io(scene, error);
-    let open = || -> std::io::Result<File> {
-        // Opening a pipe or a device would wait, or never end.
-        if !std::fs::metadata(scene)?.is_file() {
-            return Err(std::io::Error::other("it is not a file"));
-        }
-        File::open(scene)
-    };
-    let mut file = BufReader::with_capacity(64 * 1024, open().map_err(io)?);
+    let mut file = BufReader::with_capacity(64 * 1024, plain_file::open(scene).map_err(io)?);
     let mut line = Vec::new();
     let mut number = 1;
     loop {
@@ -122,7 +115,8 @@ fn folder_of(scene: &Path) -> &Path {
 /// Whether a file is something else than text.
 fn is_binary(scene: &Path) -> bool {
     let mut head = Vec::new();
-    let file = File::open(scene).and_then(|file| file.take(HEAD as u64).read_to_end(&mut head));
+    let file =
+        plain_file::open(scene).and_then(|file| file.take(HEAD as u64).read_to_end(&mut head));
     file.is_ok() && head.contains(&0)
 }
 

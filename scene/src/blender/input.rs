@@ -5,6 +5,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::analysis::AnalyseError;
+use crate::plain_file;
 
 /// Unpacking may always yield this much, in bytes.
 const UNPACKED_FLOOR: u64 = 1 << 30;
@@ -39,12 +40,8 @@ pub(super) struct Input {
 impl Input {
     pub(super) fn open(path: &Path) -> Result<Self, AnalyseError> {
         let opened = || -> io::Result<Bytes> {
-            let file = File::open(path)?;
-            let metadata = file.metadata()?;
-            if !metadata.is_file() {
-                return Err(io::Error::other("it is not a file"));
-            }
-            let length = metadata.len();
+            let file = plain_file::open(path)?;
+            let length = file.metadata()?.len();
             let mut file = BufReader::with_capacity(64 * 1024, file);
             let mut magic = [0; 4];
             let mut filled = 0;

@@ -1,11 +1,11 @@
 //! What `weft analyse` says of a `.weft` scene.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use super::scene::{MAX_TEXT, Scene, SceneError};
 use crate::analysis::{AnalyseError, Analysis, Asset, AssetKind, Missing, SceneInfo};
+use crate::plain_file;
 
 /// Reads a scene file and says what it holds, needs and lacks. Paths of textures are relative to the
 /// file's folder.
@@ -16,7 +16,7 @@ use crate::analysis::{AnalyseError, Analysis, Asset, AssetKind, Missing, SceneIn
 /// is wrong there if it isn't a scene.
 pub fn analyse(path: &Path) -> Result<Analysis, AnalyseError> {
     let mut bytes = Vec::new();
-    File::open(path)
+    plain_file::open(path)
         .and_then(|file| file.take(MAX_TEXT as u64 + 1).read_to_end(&mut bytes))
         .map_err(|e| AnalyseError::io(path, e))?;
     if bytes.len() > MAX_TEXT {

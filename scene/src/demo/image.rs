@@ -102,7 +102,7 @@ pub(super) fn tone_map(c: Vec3) -> [u8; 3] {
 
 /// Reads a PNG as width, height and sRGB bytes; alpha is dropped. Says why it can't.
 pub(super) fn decode_png(path: &Path) -> Result<(usize, usize, Vec<u8>), String> {
-    let file = File::open(path).map_err(|e| e.to_string())?;
+    let file = crate::plain_file::open(path).map_err(|e| e.to_string())?;
     let mut decoder = png::Decoder::new(BufReader::new(file));
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().map_err(|e| e.to_string())?;
