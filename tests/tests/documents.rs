@@ -342,6 +342,17 @@ fn scenes() {
         ];
         assert_fields(&analysis["scene_info"], &fields);
     }
+    // A node that is asked knows as well from where paths count.
+    let project = farm.folder().join("project");
+    write_file(project.join("wood.png"), "a picture");
+    let nodes = farm.node(1).ask(&["nodes"]);
+    let name = nodes[0]["name"].as_str().expect("a node has a name");
+    for peer in [&[][..], &["--peer", name]] {
+        let call = [peer, &["analyse", "--json", "--project"]].concat();
+        let call = farm.node(1).call(&call).arg(&project).arg(&maya);
+        let analysis = call.run().ok().json();
+        assert_eq!(analysis["missing"].as_array().map(Vec::len), Some(0), "{peer:?} {analysis:#}");
+    }
     let analysis = farm.node(1).call(&["analyze", "--json"]).arg(&maya).run().ok().json();
     for asset in items(&analysis["assets"]) {
         let fields = [("path", Text), ("type", Text), ("exists", Flag), ("node", Text)];

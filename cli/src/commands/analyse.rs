@@ -31,7 +31,10 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if context.peer().is_some() {
         let path = paths::sent(&args.scene)?;
-        let body = json!({ "path": path, "deep": args.deep });
+        let project = args.project.as_deref().map(paths::sent).transpose()?;
+        let body = json!({
+            "path": path, "scene_name": args.scene_name, "project": project, "deep": args.deep,
+        });
         let document = context.client().await?.post("analyse", Some(body)).await?;
         return context.answer(&document, |style| words(&document, style));
     }

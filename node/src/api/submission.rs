@@ -26,6 +26,12 @@ use crate::submit::{self, Offered, Prepared, SubmitRequest};
 #[serde(deny_unknown_fields)]
 pub(super) struct AnalyseRequest {
     path: PathBuf,
+    /// Which of the file's scenes.
+    #[serde(default)]
+    scene_name: Option<String>,
+    /// The folder from which relative paths count.
+    #[serde(default)]
+    project: Option<PathBuf>,
     /// Maya itself is asked what its scene needs.
     #[serde(default)]
     deep: bool,
@@ -41,7 +47,8 @@ pub(super) async fn analyse(
         let path = request.path.display().to_string();
         let name = request.path.file_name().unwrap_or_default().to_string_lossy();
         let engine = submit::reader(&node.config.engines, &name);
-        match submit::analyse(&request.path, None, None, engine, request.deep) {
+        let (scene, project) = (request.scene_name.as_deref(), request.project.as_deref());
+        match submit::analyse(&request.path, scene, project, engine, request.deep) {
             Some(Ok(analysis)) => Ok(analysis),
             Some(Err(error)) => Err(ApiError::new(Code::Invalid, format!("{path}: {error}"))),
             None => Err(ApiError::new(
