@@ -46,6 +46,7 @@ pub use definition::{
 pub(crate) use files::{Begun, FilePatterns, NamedFiles};
 pub use log::{LogEvent, LogReader};
 pub use lookup::{Executable, matches_wildcard};
+pub(crate) use template::switch;
 pub use tile::{Rect, Tile};
 
 #[cfg(test)]

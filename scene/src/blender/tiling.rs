@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use crate::analysis::AnalyseError;
+use crate::engine::switch;
 
 use super::block::BlockReader;
 use super::input::Input;
@@ -114,7 +115,8 @@ pub fn not_by_tiles(
 ) -> Result<Vec<String>, AnalyseError> {
     let (found, version) = read(scene, name)?;
     let mut why = found.besides_the_engine(ending);
-    let off = |argument: &str| arguments.get(argument).is_some_and(|value| value == "off");
+    let off =
+        |argument: &str| arguments.get(argument).is_some_and(|word| switch(word) == Some(false));
     let engine = arguments.get("engine").map_or(found.engine.as_str(), String::as_str);
     if engine != "CYCLES" {
         why.push(format!(

@@ -9,6 +9,7 @@ use super::command::CommandError;
 mod filter;
 
 pub(super) use filter::Value;
+pub(crate) use filter::switch;
 use filter::{Filter, digits_of};
 
 /// What a placeholder stands for.
@@ -310,6 +311,14 @@ mod tests {
             ("int", " -3 ", true),
             ("int", "1;import os", false),
             ("int", "1.5", false),
+            ("count", "1", true),
+            ("count", "0", false),
+            ("count", "-5", false),
+            ("count", "2.0", false),
+            ("switch", "OFF", true),
+            ("switch", "Yes", true),
+            ("switch", "maybe", false),
+            ("switch", "", false),
             ("num", "1.5", true),
             ("num", "1e9", false),
             ("num", "nan", false),
@@ -324,6 +333,14 @@ mod tests {
         ] {
             let result = expand(&format!("{{camera:{filter}}}"), given);
             assert_eq!(result.is_ok(), ok, "{filter} {given:?}: {result:?}");
+        }
+    }
+
+    #[test]
+    fn switches_are_what_python_calls_them() {
+        for (given, expected) in [("on", "True"), ("1", "True"), ("No", "False"), ("OFF", "False")]
+        {
+            assert_eq!(expand("{camera:switch}", given).as_deref(), Ok(expected));
         }
     }
 

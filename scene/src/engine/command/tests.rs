@@ -148,7 +148,7 @@ fn povray() {
     let width = [("width".to_owned(), "10 +Ob".to_owned())].into();
     let width = Invocation { arguments: width, ..invocation(&[1]) };
     let error = command(povray, &width).unwrap_err().to_string();
-    assert_eq!(error, "the value of arg.width must be a whole number");
+    assert_eq!(error, "the value of arg.width must be a whole number from 1");
 }
 
 #[test]

@@ -26,6 +26,11 @@ pub(super) enum Filter {
     Quotable,
     /// `int`: a whole number, anything else is refused.
     Integer,
+    /// `count`: a whole number from 1, anything else is refused.
+    Count,
+    /// `switch`: a word for on or off (see [`switch`]), written as Python's `True` or `False`; anything else is
+    /// refused.
+    Switch,
     /// `num`: a decimal number, anything else is refused.
     Number,
     /// `word`: ASCII letters, digits, `_`, `.`, `+` and `-`, not beginning with `-`.
@@ -53,6 +58,8 @@ impl Filter {
             "py" => Filter::Python,
             "quotable" => Filter::Quotable,
             "int" => Filter::Integer,
+            "count" => Filter::Count,
+            "switch" => Filter::Switch,
             "num" => Filter::Number,
             "word" => Filter::Word,
             other => {
@@ -96,6 +103,15 @@ impl Filter {
                 Ok(number) => out.push_str(&number.to_string()),
                 Err(_) => return Err("must be a whole number"),
             },
+            Filter::Count => match text.trim().parse::<u64>() {
+                Ok(number @ 1..) => out.push_str(&number.to_string()),
+                _ => return Err("must be a whole number from 1"),
+            },
+            Filter::Switch => match switch(&text) {
+                Some(true) => out.push_str("True"),
+                Some(false) => out.push_str("False"),
+                None => return Err("must be on or off"),
+            },
             Filter::Number => {
                 let number = text.trim();
                 let plain = number.bytes().all(|byte| b"0123456789.-".contains(&byte));
@@ -119,6 +135,15 @@ impl Filter {
             | Filter::Quotable => out.push_str(&text),
         }
         Ok(())
+    }
+}
+
+/// Whether a word means on or off, in any case: `on`, `true`, `yes` and `1`, or their opposites.
+pub(crate) fn switch(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" => Some(true),
+        "off" | "false" | "no" | "0" => Some(false),
+        _ => None,
     }
 }
 
