@@ -5,6 +5,7 @@ mod choices;
 mod collect;
 mod draft;
 mod maya_paths;
+mod names;
 mod own;
 mod request;
 mod rewrite;
@@ -53,6 +54,7 @@ pub fn prepare(
     owner: &str,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Prepared, ApiError> {
+    names::check_job(request)?;
     if !request.command.is_empty() {
         return own::prepare(request, store, engines, offered, owner, progress);
     }
@@ -60,6 +62,7 @@ pub fn prepare(
     let engine = choose_engine(request, &scene, engines, offered)?;
     let definition = engines.get(&engine);
     let analysis = analysis(request, &scene, definition)?;
+    names::check_scene(request, analysis.as_ref(), definition)?;
     let (request, format_warning) = &in_own_format(request, analysis.as_ref(), definition)?;
     let (engine_version, version_warning) =
         version_for(analysis.as_ref(), (&engine, definition), offered)?;
@@ -124,6 +127,7 @@ pub fn prepare(
     let own_frames = request.frames.is_none();
     let mapped = analysis.as_ref().map(|analysis| analysis.mapped.clone()).unwrap_or_default();
     if request.dry_run {
+        take_in::check(request, &gathered)?;
         let bytes: u64 = gathered.files.iter().map(|file| file.size).sum();
         let nowhere = BlobId([0; 32]);
         let sizes = (bytes, 0);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use weft_protocol::content::{Tree, TreeEntry};
+use weft_protocol::content::{Tree, TreeEntry, TreePath};
 use weft_protocol::ids::BlobId;
 use weft_store::{AddOptions, Store};
 
@@ -49,16 +49,8 @@ pub(super) fn take_in(
     let (mut entries, mut new, mut known) = (BTreeMap::new(), 0, 0);
     for (file, added) in gathered.files.iter().zip(added) {
         let added = added.map_err(|error| failed(&error))?;
-        if file.is_scene && !md5_fits(request, &added.md5) {
-            return Err(ApiError::new(
-                Code::Failed,
-                format!(
-                    "the scene is not the one that is meant: its MD5 is {}, and {} was expected; \
-                     nothing was submitted",
-                    weft_store::md5_hex(&added.md5),
-                    request.expect_md5.as_deref().unwrap_or_default()
-                ),
-            ));
+        if file.is_scene {
+            check_md5(request, &weft_store::md5_hex(&added.md5))?;
         }
         let added = match &file.rewritten {
             None => added,
@@ -75,9 +67,7 @@ pub(super) fn take_in(
         let entry = TreeEntry { blob: added.id, size: added.size, frames: file.frames.clone() };
         entries.insert(file.path.clone(), entry);
     }
-    let tree = Tree::new(entries).map_err(|error| {
-        invalid(format!("the scene's files can't be sent: {error}; nothing was submitted"))
-    })?;
+    let tree = tree(entries)?;
     let added = store.ingest_bytes(&tree.encode()).map_err(|error| failed(&error))?;
     at.files = at.files_total;
     at.bytes = total;
@@ -85,7 +75,38 @@ pub(super) fn take_in(
     Ok((added.id, new + added.bytes_added, known))
 }
 
-fn md5_fits(request: &SubmitRequest, md5: &[u8; 16]) -> bool {
-    let expected = request.expect_md5.as_ref();
-    expected.is_none_or(|expected| expected.eq_ignore_ascii_case(&weft_store::md5_hex(md5)))
+/// Refuses what [`take_in`] would refuse of files that can be read, and takes in nothing.
+pub(super) fn check(request: &SubmitRequest, gathered: &collect::Gathered) -> Result<(), ApiError> {
+    let scene = gathered.files.iter().find(|file| file.is_scene);
+    if let Some(scene) = scene.filter(|_| request.expect_md5.is_some()) {
+        let hashes = weft_store::hash_file(&scene.source).map_err(|error| {
+            let path = scene.source.display();
+            invalid(format!("the scene {path} can't be read: {error}; nothing was submitted"))
+        })?;
+        check_md5(request, &hashes.md5)?;
+    }
+    let entry = |file: &collect::GatheredFile| {
+        let frames = file.frames.clone();
+        (file.path.clone(), TreeEntry { blob: BlobId([0; 32]), size: file.size, frames })
+    };
+    tree(gathered.files.iter().map(entry).collect()).map(drop)
+}
+
+fn tree(entries: BTreeMap<TreePath, TreeEntry>) -> Result<Tree, ApiError> {
+    Tree::new(entries).map_err(|error| {
+        invalid(format!("the scene's files can't be sent: {error}; nothing was submitted"))
+    })
+}
+
+fn check_md5(request: &SubmitRequest, found: &str) -> Result<(), ApiError> {
+    match &request.expect_md5 {
+        Some(expected) if !expected.eq_ignore_ascii_case(found) => Err(ApiError::new(
+            Code::Failed,
+            format!(
+                "the scene is not the one that is meant: its MD5 is {found}, and {expected} was expected; nothing \
+                 was submitted"
+            ),
+        )),
+        _ => Ok(()),
+    }
 }
