@@ -322,6 +322,22 @@ mod tests {
         assert_eq!(analysis.assets[6].node, "deep.inc, line 1");
     }
 
+    /// POV-Ray 3.7 takes all of these.
+    #[test]
+    fn pictures_are_found_however_povray_takes_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let scene = folder.path().join("shot.pov");
+        let text = "pigment { image_map { \"a.png\" } }\npigment { image_map { png\n  \"b.png\" once } }\n\
+            height_field{ \"c.tga\" }\nimage_map\n{ // which?\n\n \"d.gif\"\n}\n#debug\n\"no file\"\n\
+            image_map {\n png \"e.png\"\n}\n#warning concat(\n\"none\")\n";
+        fs::write(&scene, text).unwrap();
+        let analysis = analyse(&scene, &povray()).unwrap().unwrap();
+        let mut found: Vec<&str> =
+            analysis.assets.iter().map(|asset| asset.path.as_str()).collect();
+        found.sort_unstable();
+        assert_eq!(found, ["a.png", "b.png", "c.tga", "d.gif", "e.png"]);
+    }
+
     #[test]
     fn a_copy_differs_in_its_paths_only() {
         let folder = tempfile::tempdir().unwrap();
