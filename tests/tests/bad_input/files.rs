@@ -42,7 +42,22 @@ pub(crate) fn try_all(farm: &Farm, cases: &mut Cases) {
         cases.skipped(device);
     }
     cases.require(!target.exists(), "a blob that isn't there left a file");
+    pipes(farm, cases);
     not_text(farm, cases);
+}
+
+/// Opening one would wait until somebody writes to it.
+fn pipes(farm: &Farm, cases: &mut Cases) {
+    let case = "pipe or device, for `analyse`";
+    for ending in ["blend", "ma", "pov", "weft"] {
+        let pipe = farm.folder().join(format!("files/pipe.{ending}"));
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        if made.is_ok_and(|made| made.success()) {
+            cases.refused(farm, case, || farm.node(2).call(&["analyse"]).arg(&pipe).run());
+        } else {
+            cases.skipped(case);
+        }
+    }
 }
 
 #[cfg(unix)]

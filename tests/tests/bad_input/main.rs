@@ -1,6 +1,7 @@
 //! Bad input gets a clear sentence and the right exit status, and loses nothing: a walk through the
 //! table in docs/errors.md, of which every row is tried.
 
+mod blend;
 mod cases;
 mod files;
 mod full_disk;
@@ -29,6 +30,11 @@ extensions = ["short"]
 outputs = ["{name}_{frame:04}.png"]
 first_frame = 1
 last_frame = 9
+
+[engine.older]
+base = "blender"
+executables = ["sh"]
+version_args = ["-c", "echo Blender 3.4.1"]
 "#;
 
 #[test]

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use weft_tests::{Call, Farm, Output, write_file};
 
+use crate::blend;
 use crate::cases::Cases;
 
 /// A Maya scene that reads a texture in its folder, and plays a sound that no render needs.
@@ -18,6 +19,7 @@ createNode audio -n "track";
 pub(crate) fn try_all(farm: &Farm, cases: &mut Cases) {
     scenes(farm, cases);
     engines(farm, cases);
+    blender(farm, cases);
     commands(farm, cases);
     frames(farm, cases);
     needs(farm, cases);
@@ -151,6 +153,51 @@ fn engines(farm: &Farm, cases: &mut Cases) {
     }
 }
 
+/// What is known of Blender's scenes before it sees them.
+fn blender(farm: &Farm, cases: &mut Cases) {
+    let scene = |version| {
+        write_file(farm.folder().join(format!("bad/{version}.blend")), blend::saved_by(version))
+    };
+    let (older, newer) = (scene(304), scene(405));
+    let case = "scene that was saved by a newer Blender than any node has";
+    for dry_run in [&[][..], &["--dry-run"]] {
+        cases.refused(farm, case, || {
+            let output = submit(farm, &newer, &[&["-f", "1", "-e", "older"], dry_run].concat());
+            for version in ["Blender 4.5", "is 3.4.1"] {
+                assert!(output.stderr.contains(version), "{version}: {output:?}");
+            }
+            output
+        });
+    }
+    let there = "camera or view layer that the scene doesn't have";
+    let kind = "argument whose value is none of its kind: a width below 1, a switch that is neither on nor off";
+    for (case, option) in [
+        (there, ["--camera", "nope"]),
+        (there, ["--view-layer", "nope"]),
+        (kind, ["--arg", "width=-5"]),
+        (kind, ["--arg", "height=0"]),
+        (kind, ["--arg", "samples=0"]),
+        (kind, ["--arg", "compositing=maybe"]),
+    ] {
+        let options = [&["-f", "1", "-e", "older", "--dry-run"], &option[..]].concat();
+        cases.refused(farm, case, || submit(farm, &older, &options));
+    }
+    let options = [
+        "-f",
+        "1",
+        "-e",
+        "older",
+        "--arg",
+        "engine=CYCLES",
+        "--camera",
+        "Camera",
+        "--arg",
+        "compositing=OFF",
+    ];
+    let planned = submit(farm, &older, &[&options[..], &["--dry-run"]].concat());
+    cases.require(planned.status == 0, &format!("what is there is refused: {planned:?}"));
+}
+
 fn frames(farm: &Farm, cases: &mut Cases) {
     let scene = farm.scene("fine", 16, 1);
     let script = farm.script("fine", "exit 0");
@@ -262,6 +309,33 @@ fn files(farm: &Farm, cases: &mut Cases) {
     let case = "scene with another MD5 than `--expect-md5`";
     let other = ["-f", "1", "--expect-md5", "00000000000000000000000000000000"];
     cases.refused(farm, case, || submit(farm, &scene, &other));
+    let planned = [&other[..], &["--dry-run"]].concat();
+    cases.refused(farm, case, || submit(farm, &scene, &planned));
+    let case = "empty name for a job";
+    cases.refused(farm, case, || submit(farm, &scene, &["-f", "1", "-n", ""]));
+    cases.refused(farm, case, || farm.node(2).run(&["run", "-n", " ", "--", "true"]));
+    same_but_for_case(farm, cases);
+}
+
+fn same_but_for_case(farm: &Farm, cases: &mut Cases) {
+    let case = "files whose names differ in case alone";
+    let scene = farm.scene("twins", 16, 1);
+    let folder = farm.folder().join("bad/twins");
+    let files = ["wood.png", "Wood.png"].map(|name| write_file(folder.join(name), name));
+    if std::fs::read(&files[0]).is_ok_and(|bytes| bytes == b"Wood.png") {
+        // There is one file only where the system doesn't tell cases apart.
+        return cases.skipped(case);
+    }
+    for dry_run in [&[][..], &["--dry-run"]] {
+        cases.refused(farm, case, || {
+            let call = farm.submission(2, &scene, &["-f", "1", "--assets"]);
+            let output = call.arg(&folder).args(dry_run).run();
+            for name in ["wood.png", "Wood.png"] {
+                assert!(output.stderr.contains(name), "{name} is not told: {output:?}");
+            }
+            output
+        });
+    }
 }
 
 /// What is set for the studio.
