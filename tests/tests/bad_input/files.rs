@@ -42,8 +42,24 @@ pub(crate) fn try_all(farm: &Farm, cases: &mut Cases) {
         cases.skipped(device);
     }
     cases.require(!target.exists(), "a blob that isn't there left a file");
+    spoilt(farm, cases);
     pipes(farm, cases);
     not_text(farm, cases);
+}
+
+/// What nobody else has can't be healed.
+fn spoilt(farm: &Farm, cases: &mut Cases) {
+    let node = farm.node(2);
+    let bytes: Vec<u8> = (0..1_000_000_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
+    let file = write_file(farm.folder().join("files/spoilt.bin"), &bytes);
+    let added = node.call(&["add", "--json"]).arg(&file).run().ok().json();
+    let id = added[0]["id"].as_str().unwrap();
+    let stored = node.home().join("store/blobs").join(&id[..2]).join(id);
+    std::fs::write(&stored, vec![0; bytes.len()]).unwrap();
+    let case = "blob that the disk has spoilt, for `get`, while no node that has it is reached";
+    let target = farm.folder().join("files/healed.bin");
+    cases.refused(farm, case, || node.call(&["get", id, "--to"]).arg(&target).run());
+    cases.require(!target.exists(), "what is spoilt was given out");
 }
 
 /// Opening one would wait until somebody writes to it.
