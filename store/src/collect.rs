@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use redb::ReadableTable;
 use weft_protocol::content::tree::MAX_ENCODED;
 use weft_protocol::content::{Manifest, Tree};
 use weft_protocol::ids::BlobId;
@@ -11,7 +12,7 @@ use weft_protocol::retention;
 use crate::catalog::Tables;
 use crate::error::{CatalogError, CollectError, DiskError, ReadError};
 use crate::pins::pin_in;
-use crate::tables::{self, BlobRow, PartialRow};
+use crate::tables::{self, BlobRow, PartialRow, Sheet};
 use crate::{Store, locked, names, now};
 
 /// How often collection begins anew when trees are pinned while it works.
@@ -151,12 +152,7 @@ impl Store {
                 if touched > before || plan.protected.contains(blob) || self.holds.has(blob) {
                     return Ok(false);
                 }
-                let mut pinned = false;
-                pins.scan(&blob.0, |key, content| {
-                    pinned |= is_live(key, content);
-                    Ok(())
-                })?;
-                Ok(!pinned)
+                Ok(!is_pinned(&pins, &blob.0)?)
             };
             let mut doomed = Vec::new();
             snapshot.sheet(tables::BLOBS)?.scan(&[], |key, content| {
@@ -313,7 +309,7 @@ impl Store {
                 let blob = BlobId(tables::id_in(tables::LOST.0, key)?);
                 if !protected.contains(&blob)
                     && !tables.partial.has(key)?
-                    && !is_pinned(tables, key)?
+                    && !is_pinned(&tables.pins, key)?
                 {
                     over.push(blob);
                 }
@@ -331,13 +327,16 @@ fn still_unwanted(tables: &Tables<'_>, doomed: &Doomed, before: u64) -> Result<b
     } else {
         tables.partial.row::<PartialRow>(key)?.map(|row| row.touched)
     };
-    Ok(touched.is_some_and(|touched| touched <= before) && !is_pinned(tables, key)?)
+    Ok(touched.is_some_and(|touched| touched <= before) && !is_pinned(&tables.pins, key)?)
 }
 
 /// Whether a blob has a pin that has not ended.
-fn is_pinned(tables: &Tables<'_>, key: &[u8]) -> Result<bool, CatalogError> {
+fn is_pinned<T>(pins: &Sheet<T>, key: &[u8]) -> Result<bool, CatalogError>
+where
+    T: ReadableTable<&'static [u8], &'static [u8]>,
+{
     let mut pinned = false;
-    tables.pins.scan(key, |key, content| {
+    pins.scan(key, |key, content| {
         pinned |= is_live(key, content);
         Ok(())
     })?;

@@ -51,9 +51,10 @@ impl Holds {
         Hold { holds: Arc::clone(self), blob }
     }
 
-    /// Begins to delete blobs: none of those that are given to it is held before it ends.
+    /// Begins to delete blobs: none of those that are given to it is held before it ends. There is one at a time:
+    /// whoever deletes holds the `publishing` lock of its store.
     pub(crate) fn deletion(&self) -> Deletion<'_> {
-        Deletion { holds: self, blobs: BTreeSet::new() }
+        Deletion { holds: self }
     }
 }
 
@@ -61,7 +62,6 @@ impl Holds {
 #[derive(Debug)]
 pub(crate) struct Deletion<'h> {
     holds: &'h Holds,
-    blobs: BTreeSet<BlobId>,
 }
 
 impl Deletion<'_> {
@@ -71,7 +71,6 @@ impl Deletion<'_> {
         let free = !held.has(&blob);
         if free {
             held.going.insert(blob);
-            self.blobs.insert(blob);
         }
         free
     }
@@ -79,8 +78,7 @@ impl Deletion<'_> {
 
 impl Drop for Deletion<'_> {
     fn drop(&mut self) {
-        let mut held = locked(&self.holds.held);
-        held.going.retain(|blob| !self.blobs.contains(blob));
+        locked(&self.holds.held).going.clear();
         self.holds.settled.notify_all();
     }
 }
