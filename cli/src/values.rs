@@ -150,10 +150,7 @@ pub(crate) fn keep(text: &str) -> Result<KeepFor, String> {
 
 /// The same, or `default`.
 pub(crate) fn keep_or_default(text: &str) -> Result<OrDefault<KeepFor>, String> {
-    match text {
-        "default" => Ok(OrDefault(None)),
-        _ => keep(text).map(|keep| OrDefault(Some(keep))),
-    }
+    default_or(text, keep)
 }
 
 /// A number, of which `inf` and `NaN` are none: a document would carry them as nothing.
@@ -164,10 +161,7 @@ pub(crate) fn number(text: &str) -> Result<f64, String> {
 
 /// The same, or `default`.
 pub(crate) fn number_or_default(text: &str) -> Result<OrDefault<f64>, String> {
-    match text {
-        "default" => Ok(OrDefault(None)),
-        _ => number(text).map(|number| OrDefault(Some(number))),
-    }
+    default_or(text, number)
 }
 
 /// What can be set, or brought back to its default.
@@ -175,12 +169,16 @@ pub(crate) fn or_default<T: std::str::FromStr>(text: &str) -> Result<OrDefault<T
 where
     T::Err: std::fmt::Display,
 {
+    default_or(text, |text| text.parse().map_err(|error: T::Err| error.to_string()))
+}
+
+fn default_or<T>(
+    text: &str,
+    read: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<OrDefault<T>, String> {
     match text {
         "default" => Ok(OrDefault(None)),
-        _ => text
-            .parse()
-            .map(|value| OrDefault(Some(value)))
-            .map_err(|error: T::Err| error.to_string()),
+        _ => read(text).map(|value| OrDefault(Some(value))),
     }
 }
 
