@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::control::Action;
 use super::spec::{AfterTest, JobSpec, Step};
 use super::table::{Job, TaskState, rest_may_start};
-use super::task::{FrameRun, MAX_FRAMES, TaskKey};
+use super::task::{FrameRun, MAX_FRAMES, TaskKey, unfold};
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,12 +80,23 @@ pub fn status(job: &Job, activity: Activity) -> Option<Status> {
         Status::Failed
     } else if switches.paused {
         Status::Paused
-    } else if spec.after_test == AfterTest::AwaitApproval && job.tests_known() && !switches.approved
-    {
+    } else if awaits_approval(job, spec) {
         Status::AwaitingApproval
     } else {
         moving
     })
+}
+
+fn awaits_approval(job: &Job, spec: &JobSpec) -> bool {
+    spec.after_test == AfterTest::AwaitApproval && job.tests_known() && !job.switches().approved
+}
+
+/// The frame of a failed test frame that keeps all others from starting, unless it is among these.
+fn held_by_test(job: &Job, retried: &[FrameRun]) -> Option<i32> {
+    let failed = || job.failed().filter(|key| job.is_test(key)).map(|key| key.frame);
+    let retried = |frame| unfold(retried).any(|other| other == frame);
+    let stopped = job.spec().is_some_and(|spec| stopped_by_test(job, spec));
+    failed().next().filter(|_| stopped && !failed().any(retried))
 }
 
 fn stopped_by_test(job: &Job, spec: &JobSpec) -> bool {
@@ -113,7 +124,11 @@ pub fn error_message(job: &Job) -> Option<String> {
         failure.message
     );
     Some(if stopped_by_test(job, spec) {
-        format!("test {what}\nNo other frame was started, as asked by --stop-after-test.")
+        let asked = match spec.after_test {
+            AfterTest::AwaitApproval => "--approve-after-test",
+            AfterTest::GoOn | AfterTest::StopIfFailed => "--stop-after-test",
+        };
+        format!("test {what}\nNo other frame was started, as asked by {asked}.")
     } else if failed > 1 {
         format!("{failed} frames failed; {what}")
     } else {
@@ -195,6 +210,12 @@ pub fn check_control(job: &Job, action: &Action) -> Result<(), Refusal> {
         Action::Resume if status != Status::Paused => {
             refuse(format!("the job is not paused: it is {}", status.name()))
         }
+        Action::Approve
+            if status == Status::Paused
+                && job.spec().is_some_and(|spec| awaits_approval(job, spec)) =>
+        {
+            Ok(())
+        }
         Action::Approve if status != Status::AwaitingApproval => {
             refuse(format!("the job does not wait for approval: it is {}", status.name()))
         }
@@ -207,11 +228,19 @@ pub fn check_control(job: &Job, action: &Action) -> Result<(), Refusal> {
         Action::Extend { step, frames } if grows_too_large(job, *step, frames) => refuse(format!(
             "the job would have more than {MAX_FRAMES} tasks, tiles of frames counted: submit the rest as another job"
         )),
+        Action::Extend { .. } if let Some(test) = held_by_test(job, &[]) => refuse(format!(
+            "test frame {test} has failed, and no other frame starts before it is done: `weft retry` it first"
+        )),
         Action::Retry { .. } | Action::Extend { .. } if status == Status::Cancelled => {
             refuse(format!("the job is cancelled: submit it again instead of {verb}"))
         }
         Action::Retry { frames, .. } if frames.is_empty() => {
             refuse("no frame of the job has failed; name those to render anew with --frames".into())
+        }
+        Action::Retry { frames, .. } if let Some(test) = held_by_test(job, frames) => {
+            refuse(format!(
+                "test frame {test} has failed, and no other frame starts before it is done: retry it as well"
+            ))
         }
         Action::Retry { step, frames, .. } => {
             let spec = job.spec();

@@ -138,13 +138,38 @@ fn test_frames_go_first_and_gate_the_rest() {
     assert_eq!(table.startable(), [] as [i32; 0]);
     let message = error_message(table.job()).unwrap();
     assert!(message.contains("test frame 6") && message.contains("dark"), "{message}");
+    assert!(message.contains("--stop-after-test"), "{message}");
+    // Nothing of it starts before that frame is done: who asks for others is told so.
+    let retry = |frames| Action::Retry { step: 0, frames, generation: 1 };
+    for idle in
+        [retry(vec![run(1, 5), run(7, 9)]), Action::Extend { step: 0, frames: vec![run(20, 21)] }]
+    {
+        let refused = check_control(table.job(), &idle).unwrap_err().0;
+        assert!(refused.contains("test frame 6 has failed"), "{refused}");
+    }
+    assert!(check_control(table.job(), &retry(vec![run(1, 9)])).is_ok());
+    table.control(retry(vec![run(6, 6)]));
+    assert_eq!(table.startable(), [6]);
 
-    let mut table = Table::with(JobSpec { after_test: AfterTest::AwaitApproval, ..tests });
+    let waits = JobSpec { after_test: AfterTest::AwaitApproval, ..tests };
+    let mut table = Table::with(waits.clone());
+    table.outcome(1, outcome(6, 0, 1, failed("dark")));
+    table.outcome(1, outcome(5, 0, 1, done()));
+    let message = error_message(table.job()).unwrap();
+    assert!(message.contains("as asked by --approve-after-test"), "{message}");
+    let mut table = Table::with(waits);
     table.outcome(1, outcome(5, 0, 1, done()));
     table.outcome(1, outcome(6, 0, 1, done()));
     assert_eq!(table.status(), Status::AwaitingApproval);
     assert_eq!(table.startable(), [] as [i32; 0]);
+    // Whoever has paused it may approve of it all the same.
+    table.control(Action::Pause);
+    assert_eq!(table.status(), Status::Paused);
+    assert!(check_control(table.job(), &Action::Approve).is_ok());
     table.control(Action::Approve);
+    assert!(check_control(table.job(), &Action::Approve).is_err());
+    assert_eq!(table.startable(), [] as [i32; 0]);
+    table.control(Action::Resume);
     assert_eq!(table.startable().len(), 7);
 }
 
