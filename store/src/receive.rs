@@ -205,6 +205,11 @@ impl Store {
             }
             Ok(())
         })?;
+        // One that was begun anew meanwhile has that file, and who begins it from now on waits for this.
+        let partials = locked(&self.partials);
+        if partials.has(&blob) {
+            return Ok(());
+        }
         let name = names::partial(&blob);
         let removed = match self.disk.remove(&name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -212,7 +217,7 @@ impl Store {
             }
             _ => Ok(()),
         };
-        drop(publishing);
+        drop((partials, publishing));
         drop(partial);
         removed
     }
