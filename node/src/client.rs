@@ -28,7 +28,6 @@ use crate::network::gate::Gate;
 use crate::network::swarm::SwarmNews;
 use crate::network::{API, Network, News, Setup};
 use crate::submit::{self, Offered, SubmitRequest};
-use crate::suspects;
 use crate::transfer::{self, Traffic};
 
 /// How long another node may take to let this one in.
@@ -248,11 +247,8 @@ impl Client {
         let store = Store::open(&self.home.store())
             .map_err(|error| ApiError::new(Code::Failed, error.to_string()))?;
         let store = Arc::new(store);
-        // What is damaged here is not mended while one scene is submitted.
-        let (traffic, (suspects, _)) = (Traffic::default(), suspects::channel());
-        let served =
-            transfer::serve(network.clone(), Arc::clone(&store), traffic.clone(), suspects);
-        tokio::spawn(served);
+        let traffic = Traffic::default();
+        tokio::spawn(transfer::serve(network.clone(), Arc::clone(&store), traffic.clone()));
         let config = Config::load(&self.home.config())
             .map_err(|error| ApiError::new(Code::Invalid, error.to_string()))?;
         let offered = self.offered(request.hardware.is_some()).await?;

@@ -150,7 +150,7 @@ pub async fn run(
     let (inputs, queue) = mpsc::channel(4096);
     let (made, results) = mpsc::channel(notes::MAX_WAITING);
     let traffic = Traffic::default();
-    let (suspects, suspected) = suspects::channel();
+    let suspected = suspects::of(&store);
     let fetcher = Fetcher::new(network.clone(), Arc::clone(&store), traffic.clone());
     let usable = engines.iter().filter_map(|(name, found)| {
         Some((name.clone(), (config.engines.get(name)?.clone(), found.clone().ok()?)))
@@ -206,7 +206,7 @@ pub async fn run(
     let api = api::serve(&shared, api_wanted.as_deref()).await?;
     let tasks = [
         tokio::spawn(Driver::new(Arc::clone(&shared)).run(queue, news)),
-        tokio::spawn(transfer::serve(network, store, traffic, suspects)),
+        tokio::spawn(transfer::serve(network, store, traffic)),
         tokio::spawn(suspected.run(Arc::clone(&shared))),
         tokio::spawn(delivery::run(Arc::clone(&shared))),
         tokio::spawn(notes::run(Arc::clone(&shared), results)),

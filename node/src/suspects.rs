@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 use weft_protocol::ids::BlobId;
-use weft_store::{DiskError, ReadError};
+use weft_store::Store;
 
 use crate::shared::Shared;
 use crate::upkeep;
@@ -14,9 +14,9 @@ use crate::upkeep;
 /// How many blobs wait to be read again. A scrub finds what is named when so many wait.
 const WAITING: usize = 256;
 
-/// Where those who read blobs name those that are damaged. Cheap to clone.
+/// Where the store names blobs that are damaged.
 #[derive(Clone, Debug)]
-pub(crate) struct Suspects {
+struct Suspects {
     named: Arc<Mutex<BTreeSet<BlobId>>>,
     sender: mpsc::Sender<BlobId>,
 }
@@ -24,32 +24,33 @@ pub(crate) struct Suspects {
 /// The blobs that were named.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    suspects: Suspects,
+    named: Arc<Mutex<BTreeSet<BlobId>>>,
     receiver: mpsc::Receiver<BlobId>,
 }
 
-/// The two ends: where blobs are named, and where they are taken up.
-pub(crate) fn channel() -> (Suspects, Queue) {
-    let (sender, receiver) = mpsc::channel(WAITING);
-    let suspects = Suspects { named: Arc::default(), sender };
-    (suspects.clone(), Queue { suspects, receiver })
+/// What this store's readers find damaged from now on.
+pub(crate) fn of(store: &Store) -> Queue {
+    let (suspects, queue) = channel();
+    store.on_damage(move |blob| suspects.name(blob));
+    queue
 }
 
-/// Whether a blob could not be read because of what its disk has made of it.
-pub(crate) fn is_damage(error: &ReadError) -> bool {
-    matches!(error, ReadError::Corrupt { .. } | ReadError::Disk(DiskError::Io { .. }))
+/// The two ends: where blobs are named, and where they are taken up.
+fn channel() -> (Suspects, Queue) {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    let named = Arc::default();
+    (Suspects { named: Arc::clone(&named), sender }, Queue { named, receiver })
+}
+
+fn locked(named: &Mutex<BTreeSet<BlobId>>) -> MutexGuard<'_, BTreeSet<BlobId>> {
+    named.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Suspects {
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<BlobId>> {
-        self.named.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A blob could not be read. If it is damaged, it is read again soon: once, however often it
-    /// is named until then.
-    pub(crate) fn name(&self, blob: BlobId, error: &ReadError) {
-        if is_damage(error) && self.lock().insert(blob) && self.sender.try_send(blob).is_err() {
-            self.lock().remove(&blob);
+    /// A blob is read again soon: once, however often it is named until then.
+    fn name(&self, blob: BlobId) {
+        if locked(&self.named).insert(blob) && self.sender.try_send(blob).is_err() {
+            locked(&self.named).remove(&blob);
         }
     }
 }
@@ -59,7 +60,7 @@ impl Queue {
     pub(crate) async fn run(mut self, node: Arc<Shared>) {
         while let Some(blob) = self.receiver.recv().await {
             heal(&node, blob).await;
-            self.suspects.lock().remove(&blob);
+            locked(&self.named).remove(&blob);
         }
     }
 }
@@ -80,21 +81,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_damaged_waits_once_and_other_errors_are_none() {
+    fn what_is_named_waits_once_and_may_be_named_again_when_there_was_no_room() {
         let blob = |n: u8| BlobId([n; 32]);
-        let corrupt = |n: u8| ReadError::Corrupt { blob: blob(n), index: 0 };
         let (suspects, mut queue) = channel();
-        suspects.name(blob(1), &corrupt(1));
-        suspects.name(blob(1), &corrupt(1));
-        suspects.name(blob(2), &ReadError::Unknown { blob: blob(2) });
-        suspects.name(blob(3), &DiskError::NoHandles { path: "data".into() }.into());
+        suspects.name(blob(1));
+        suspects.name(blob(1));
         assert_eq!(queue.receiver.try_recv(), Ok(blob(1)));
         assert!(queue.receiver.try_recv().is_err());
         for n in 2..=u8::MAX {
-            suspects.name(blob(n), &corrupt(n));
+            suspects.name(blob(n));
         }
         drop(queue);
-        suspects.name(blob(0), &corrupt(0));
-        assert!(!suspects.lock().contains(&blob(0)), "it may be named again");
+        suspects.name(blob(0));
+        assert!(!locked(&suspects.named).contains(&blob(0)), "it may be named again");
     }
 }

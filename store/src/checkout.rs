@@ -24,9 +24,9 @@ const FILES_A_THREAD: usize = 64;
 /// How a file came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
-    /// It shares its blocks with the store until either is written to.
+    /// It shares its blocks with the store until either is written to. It was checked within the last hour.
     Reflinked,
-    /// It is the store's own file, under a second name.
+    /// It is the store's own file, under a second name, and was checked within the last hour.
     Linked,
     /// It is a copy; every chunk was checked on the way.
     Copied,
@@ -112,7 +112,7 @@ impl Store {
 
     /// Writes those files of a tree that `wanted` takes, each under its path in `dest`, which is
     /// made if it isn't there. Folders on the way are made; a link among them is refused. What shares its
-    /// bytes with the store, or is the store's, is not read on the way, and so not checked.
+    /// bytes with the store, or is the store's, is read and checked unless that was done within the last hour.
     ///
     /// # Errors
     /// When a blob isn't here as a whole, is damaged or has another size than the tree says, or a
@@ -172,8 +172,11 @@ impl Store {
         if info.size != entry.size {
             return Err(CheckoutError::WrongSize { path: path.clone() });
         }
-        if offered == Offered::Linked && !info.inline && self.link(&info, to) {
-            return Ok(How::Linked);
+        if offered == Offered::Linked && !info.inline {
+            self.ensure_right(blob)?;
+            if self.link(&info, to) {
+                return Ok(How::Linked);
+            }
         }
         let manner = Manner { read_only: offered != Offered::Writable, durable: false };
         self.write_out(blob, to, manner)
@@ -199,6 +202,7 @@ impl Store {
         let failed = |error| DiskError::new(path, error);
         let source = self.source(&blob)?.ok_or(ReadError::Unknown { blob })?;
         if !manner.durable && source.row.place == Place::File && self.reflink(blob, path) {
+            self.ensure_right(blob)?;
             return Ok(How::Reflinked);
         }
         let mut file =

@@ -9,6 +9,7 @@
 
 mod blobs;
 mod catalog;
+mod checked;
 mod checkout;
 mod collect;
 mod disk;
@@ -33,6 +34,7 @@ mod reserve;
 mod salvage;
 mod source;
 mod summing;
+mod suspects;
 mod tables;
 mod verify;
 
@@ -71,6 +73,8 @@ pub struct Store {
     catalog: catalog::Catalog,
     holds: Arc<holds::Holds>,
     opened: source::Cache,
+    checked: checked::Checked,
+    suspects: Arc<suspects::Suspects>,
     partials: Mutex<loaded::Loaded>,
     /// Held while files move into or out of `blobs/` and the catalog is told: what one puts in
     /// place, another must not delete as unknown.

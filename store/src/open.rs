@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use weft_protocol::ids::BlobId;
 
 use crate::catalog::Catalog;
+use crate::checked::Checked;
 use crate::disk::{Access, Disk, RealDisk};
 use crate::error::{DiskError, OpenError};
 use crate::receive::CHECKPOINT;
@@ -82,6 +83,8 @@ pub(crate) fn open_on(disk: Arc<dyn Disk>, lock: Option<File>) -> Result<Store, 
         partials: Mutex::default(),
         publishing: Mutex::default(),
         temporary: AtomicU64::new(0),
+        checked: Checked::default(),
+        suspects: Arc::default(),
         checkpoint: CHECKPOINT,
         mended: None,
         _lock: lock,

@@ -21,6 +21,8 @@ pub(crate) struct Partial {
     /// The places of those chunks that the blob has more than once.
     twins: BTreeMap<ChunkId, Vec<u32>>,
     place: Place,
+    /// Whether all that has come has done so since it was opened, which may be long ago otherwise.
+    of_one_go: bool,
     progress: Mutex<Progress>,
     /// Held while the catalog is told, so that it is told the newest last. Says whether the
     /// file's name lasts.
@@ -68,6 +70,7 @@ impl Partial {
         for (index, chunk) in (0_u32..).zip(&manifest.chunks) {
             twins.entry(chunk.id).or_default().push(index);
         }
+        let of_one_go = held.count() == 0;
         twins.retain(|_, places| places.len() > 1);
         let progress =
             Progress { synced: held.clone(), held, unsynced: 0, in_flight: 0, syncs: 0, touched };
@@ -78,6 +81,7 @@ impl Partial {
             encoded,
             twins,
             place,
+            of_one_go,
             progress: Mutex::new(progress),
             telling: Mutex::default(),
         }
@@ -139,6 +143,11 @@ impl Partial {
 
     pub(crate) fn held(&self) -> Bitmap {
         locked(&self.progress).held.clone()
+    }
+
+    /// Whether all of its bytes were written since it was opened.
+    pub(crate) fn is_of_one_go(&self) -> bool {
+        self.of_one_go
     }
 
     pub(crate) fn file_name(&self) -> Option<&str> {

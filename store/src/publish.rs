@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use weft_protocol::content::Manifest;
 use weft_protocol::ids::BlobId;
@@ -44,6 +45,17 @@ pub(crate) enum Body<'s> {
     Received(Arc<Partial>),
     /// In place already, it is thought.
     Elsewhere,
+}
+
+impl Body<'_> {
+    /// Whether its file was written just now, from bytes that were hashed.
+    fn was_written(&self) -> bool {
+        match self {
+            Self::Copy(_) => true,
+            Self::Received(partial) => partial.is_of_one_go(),
+            Self::Inline(_) | Self::Elsewhere => false,
+        }
+    }
 }
 
 /// A file under `tmp/`, removed unless it is moved into place.
@@ -117,6 +129,7 @@ impl Store {
         mut prepared: Vec<Prepared<'_>>,
         settle: impl FnOnce(&mut Tables<'_>) -> Result<(), CatalogError>,
     ) -> Result<Vec<Option<Added>>, E> {
+        let begun = Instant::now();
         // Where many files wait, the whole file system is synced once instead of each of them.
         let many = prepared.iter().filter(|blob| blob.waits_for_sync()).count() >= MANY;
         let together = many && self.disk.can_sync_all();
@@ -157,6 +170,11 @@ impl Store {
         })?;
         for blob in &prepared {
             self.opened.forget(&blob.id);
+            if blob.body.was_written()
+                && let Some(looks) = self.file_looks(&blob.id)
+            {
+                self.checked.note(blob.id, looks, begun);
+            }
             let partial = locked(&self.partials).remove(&blob.id);
             if let Some(name) = partial.as_deref().and_then(Partial::file_name) {
                 // Gone already if it was the one to be renamed.

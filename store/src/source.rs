@@ -10,6 +10,7 @@ use weft_protocol::ids::BlobId;
 
 use crate::disk::{Access, DiskFile};
 use crate::error::{CatalogError, DiskError, ReadError};
+use crate::suspects::Suspects;
 use crate::tables::{self, BlobRow, Place};
 use crate::{Store, locked, names};
 
@@ -24,6 +25,7 @@ pub(crate) struct Source {
     pub(crate) row: BlobRow,
     offsets: Vec<u64>,
     bytes: Bytes,
+    suspects: Arc<Suspects>,
 }
 
 #[derive(Debug)]
@@ -35,8 +37,13 @@ enum Bytes {
 }
 
 impl Source {
-    /// A chunk's bytes, checked.
+    /// A chunk's bytes, checked. Where they are damaged, the blob is named to whoever heals it.
     pub(crate) fn chunk(&self, index: u32) -> Result<Vec<u8>, ReadError> {
+        self.check(index).inspect_err(|error| self.suspects.name(self.blob, error))
+    }
+
+    /// A chunk's bytes, checked, for one who looks for damage.
+    pub(crate) fn check(&self, index: u32) -> Result<Vec<u8>, ReadError> {
         let blob = self.blob;
         let position = index as usize;
         let (Some(chunk), Some(&offset)) =
@@ -141,7 +148,9 @@ impl Store {
             }
         };
         let offsets = manifest.offsets().collect();
-        let source = Arc::new(Source { blob: *blob, manifest, row, offsets, bytes });
+        let suspects = Arc::clone(&self.suspects);
+        let source = Source { blob: *blob, manifest, row, offsets, bytes, suspects };
+        let source = Arc::new(source);
         self.opened.put(Arc::clone(&source), forgotten);
         Ok(Some(source))
     }

@@ -1,5 +1,7 @@
 //! Verification: what the disk has spoilt is found, and made missing, so that it can be fetched.
 
+use std::time::Instant;
+
 use weft_protocol::content::Bitmap;
 use weft_protocol::ids::BlobId;
 
@@ -38,10 +40,11 @@ impl Store {
         let _hold = self.hold(blob);
         // What was opened before may no longer be what lies on the disk.
         self.opened.forget(&blob);
+        let (looks, begun) = (self.file_looks(&blob), Instant::now());
         let source = self.source(&blob)?.ok_or(ReadError::Unknown { blob })?;
         let mut damaged = Vec::new();
         for index in 0..source.manifest.chunk_count() {
-            match source.chunk(index) {
+            match source.check(index) {
                 Ok(_) => {}
                 // A sector that can't be read is as bad as one that lies.
                 Err(ReadError::Corrupt { .. } | ReadError::Disk(DiskError::Io { .. })) => {
@@ -49,6 +52,9 @@ impl Store {
                 }
                 Err(error) => return Err(error),
             }
+        }
+        if let (Some(looks), true) = (looks, damaged.is_empty()) {
+            self.checked.note(blob, looks, begun);
         }
         Ok(damaged)
     }

@@ -265,6 +265,40 @@ fn what_turns_out_to_be_spoilt_when_it_is_read_is_healed() {
     assert!(!target.exists());
 }
 
+/// A renderer reads the store's own files, or blocks shared with them, and looks at no hash.
+#[test]
+fn a_renderer_is_given_no_file_that_the_disk_has_spoilt() {
+    let mut farm = Farm::found(2);
+    let padding = "# Nobody reads this line, and yet it counts.\n".repeat(4000);
+    let text = format!("cksum < \"$0\" > \"$OUTPUT\"; exit 0\n{padding}");
+    let scene = farm.script("sum", &text);
+    let text = fs::read(&scene).unwrap();
+    let added = farm.node(1).call(&["add", "--json"]).arg(&scene).run().json();
+    let id = added[0]["id"].as_str().unwrap().to_owned();
+    _ = farm.node(2).run(&["pin", &id]).ok();
+
+    farm.stop(2);
+    let path = blob_file(farm.node(2).home(), &id);
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[100_000] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    farm.start(2);
+    _ = farm.node(1).run(&["drain", farm.node(1).name()]).ok();
+    let folder = farm.folder().join("out");
+    let job = farm.submit(1, &scene, &["-f", "1", "-o", folder.to_str().unwrap()]);
+    let job = farm.wait_for_end(&job, MINUTE);
+    assert_eq!(job["status"], "completed", "{job}");
+    farm.wait_for_files(&folder, ["sum_0001.txt".to_owned()]);
+    let mut summing = std::process::Command::new("cksum");
+    let sum = summing.stdin(fs::File::open(&scene).unwrap()).output().unwrap();
+    assert_eq!(fs::read(folder.join("sum_0001.txt")).unwrap(), sum.stdout);
+    let log = farm.node(2).log();
+    assert!(log.contains("the disk has spoilt a file"), "{log}");
+    assert_eq!(fs::read(&path).unwrap(), text, "it is healed");
+}
+
 #[test]
 fn a_catalog_that_the_disk_spoils_is_made_anew() {
     let mut farm = Farm::found(2);

@@ -180,7 +180,7 @@ async fn pour_out(
         let pour = move || pour_from(&store, blob, sent, &sender);
         let Ok(poured) = tokio::task::spawn_blocking(pour).await else { return Ok(()) };
         let Err((good, error)) = poured else { return Ok(()) };
-        if healed || !suspects::is_damage(&error) {
+        if healed || !error.is_damage() {
             return Err(error);
         }
         suspects::heal(node, blob).await;

@@ -14,23 +14,15 @@ use self::origins::Origins;
 use super::Traffic;
 use crate::network::gate::node_of;
 use crate::network::{CHUNKS, Network};
-use crate::suspects::Suspects;
 
-/// Answers peers for as long as the network lives. What turns out to be damaged is named to
-/// `suspects`.
-pub(crate) async fn serve(
-    network: Network,
-    store: Arc<Store>,
-    traffic: Traffic,
-    suspects: Suspects,
-) {
+/// Answers peers for as long as the network lives.
+pub(crate) async fn serve(network: Network, store: Arc<Store>, traffic: Traffic) {
     let mut incoming = network.accept(CHUNKS);
     let origins = Origins::default();
     while let Some((peer, stream)) = incoming.recv().await {
         let Some(node) = node_of(&peer) else { continue };
-        let (store, suspects) = (Arc::clone(&store), suspects.clone());
-        let conversation =
-            Conversation::new(node, store, traffic.clone(), origins.clone(), suspects);
+        let store = Arc::clone(&store);
+        let conversation = Conversation::new(node, store, traffic.clone(), origins.clone());
         tokio::spawn(async move {
             if let Err(error) = conversation.run(stream).await {
                 tracing::debug!(peer = %node.short(), %error, "a transfer ended early");

@@ -33,8 +33,7 @@ impl Node {
         let store = Arc::new(Store::open(folder.path()).unwrap());
         let traffic = Traffic::default();
         let fetcher = Fetcher::new(place.network.clone(), Arc::clone(&store), traffic.clone());
-        let suspects = crate::suspects::channel().0;
-        tokio::spawn(serve(place.network.clone(), Arc::clone(&store), traffic, suspects));
+        tokio::spawn(serve(place.network.clone(), Arc::clone(&store), traffic));
         Self { place, store, fetcher, _folder: folder }
     }
 

@@ -149,6 +149,48 @@ fn a_tree_is_laid_out_under_second_names_where_that_is_granted() {
     assert!(shares || refused.is_err(), "{refused:?}");
 }
 
+/// A second name or shared blocks are read by no one but the renderer: a bit that the disk flipped
+/// without a trace must be seen before.
+#[cfg(unix)]
+#[test]
+fn what_the_disk_spoilt_is_not_given_out_under_a_second_name() {
+    let mut scratch = Scratch::new();
+    let (tree, _) = sample(&scratch);
+    let (blob, large) = {
+        let entry = &tree.entries()[&TreePath::new("scene.ma").unwrap()];
+        (entry.blob, scratch.folder().join(crate::names::blob(&entry.blob)))
+    };
+    let mut given = 0;
+    let mut give = |store: &Scratch| {
+        given += 1;
+        let dest = store.beside(&format!("inputs{given}"));
+        let done = [Offered::Linked, Offered::ReadOnly]
+            .map(|offered| store.checkout_tree(&tree, &dest, offered, &mut |_, _| true));
+        (done, dest)
+    };
+    // What was just taken in is not read again, and what was given out neither.
+    let (done, _) = give(&scratch);
+    assert!(done.iter().all(Result::is_ok), "{done:?}");
+    let modified = fs::metadata(&large).unwrap().modified().unwrap();
+    flip(&large, 400_000);
+    fs::File::options().write(true).open(&large).unwrap().set_modified(modified).unwrap();
+    scratch.reopen();
+    let (done, dest) = give(&scratch);
+    for done in done {
+        let is_named = matches!(done, Err(CheckoutError::Read(ReadError::Corrupt { blob: named, .. })) if named == blob);
+        assert!(is_named, "{done:?}");
+    }
+    assert!(!dest.join("scene.ma").exists());
+    // Once it is right again it is given out, and what is written to later is read again.
+    flip(&large, 400_000);
+    let (done, _) = give(&scratch);
+    assert!(done.iter().all(Result::is_ok), "{done:?}");
+    flip(&large, 100);
+    let later = modified + std::time::Duration::from_secs(1);
+    fs::File::options().write(true).open(&large).unwrap().set_modified(later).unwrap();
+    assert!(give(&scratch).0.iter().all(Result::is_err));
+}
+
 /// Many files are given out by several threads: each is there, whole, and counted once.
 #[test]
 fn a_tree_of_many_files_becomes_a_folder() {

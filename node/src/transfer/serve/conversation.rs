@@ -13,13 +13,12 @@ use tokio::time::Instant;
 use weft_protocol::content::Bitmap;
 use weft_protocol::ids::{BlobId, NodeId};
 use weft_protocol::wire::transfer::{Chunk, MAX_OPEN, MAX_REQUEST, MAX_WHOLE, Reply, Request};
-use weft_store::{ReadError, Store};
+use weft_store::Store;
 
 use super::kept::{Kept, STAYS};
 use super::origins::{Origins, Part};
 use super::queue::{Queue, Work};
 use crate::network::{Stream, frames};
-use crate::suspects::Suspects;
 use crate::transfer::{Traffic, pack};
 
 /// How many answers are made ready while one is being written: the disk and the cipher work side by
@@ -36,7 +35,6 @@ struct Shared {
     store: Arc<Store>,
     traffic: Traffic,
     origins: Origins,
-    suspects: Suspects,
     queue: Queue,
     kept: Kept,
     /// The blobs that the peer fetches and that are here as a whole.
@@ -59,11 +57,10 @@ impl Conversation {
         store: Arc<Store>,
         traffic: Traffic,
         origins: Origins,
-        suspects: Suspects,
     ) -> Self {
         let kept = Kept::new(Arc::clone(&store));
         let (queue, parts) = (Queue::default(), Mutex::default());
-        let shared = Shared { node, store, traffic, origins, suspects, queue, kept, parts };
+        let shared = Shared { node, store, traffic, origins, queue, kept, parts };
         Self { shared: Arc::new(shared), told: BTreeMap::new() }
     }
 
@@ -246,8 +243,7 @@ impl Shared {
         let manifest = self.store.manifest_bytes(blob).ok()??;
         let info = self.store.info(blob).ok()?;
         if info.is_some_and(|info| info.size <= MAX_WHOLE) {
-            let bytes = self.store.read_all(blob, MAX_WHOLE);
-            let bytes = bytes.inspect_err(|error| self.suspects.name(blob, error)).ok()?;
+            let bytes = self.store.read_all(blob, MAX_WHOLE).ok()?;
             return Some(Reply::Whole(blob, manifest, bytes));
         }
         Some(Reply::Manifest(blob, manifest, self.have(blob)?))
@@ -278,11 +274,10 @@ impl Shared {
         };
         self.kept.asked(blob, Instant::now().into_std());
         let read = |chunk| self.store.read_chunk(blob, chunk).map(|bytes| (chunk, bytes));
-        let suspect = |error: &ReadError| self.suspects.name(blob, error);
-        let read = read(chunk).inspect_err(suspect).or_else(|error| match chunk == asked {
+        let read = read(chunk).or_else(|error| match chunk == asked {
             true => Err(error),
             // What can't be read was chosen here: the peer may get what it asked.
-            false => read(asked).inspect_err(suspect),
+            false => read(asked),
         });
         match read {
             Ok((chunk, bytes)) => {
