@@ -5,12 +5,15 @@ mod peer;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::{AsyncReadExt, AsyncWriteExt};
 use weft_protocol::ids::{BlobId, NodeId};
+use weft_protocol::wire::transfer::{MAX_REPLY, Reply, Request};
 use weft_store::Store;
 
 use self::peer::{Behaviour, Peer, bytes_of};
 use super::{Fetcher, Traffic, serve};
 use crate::network::place::{Place, connect};
+use crate::network::{CHUNKS, frames};
 
 /// How long an honest peer takes for each chunk: all of them together are slower than this
 /// machine, so that what a bad one costs is not lost in what the machine does.
@@ -35,6 +38,16 @@ impl Node {
         let fetcher = Fetcher::new(place.network.clone(), Arc::clone(&store), traffic.clone());
         tokio::spawn(serve(place.network.clone(), Arc::clone(&store), traffic));
         Self { place, store, fetcher, _folder: folder }
+    }
+
+    /// Collects until a blob that nobody pinned has gone: nobody holds it for ever.
+    async fn collects(&self, blob: BlobId) {
+        let begun = Instant::now();
+        while self.store.has(blob).unwrap() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "it is held for ever");
+            self.store.collect(Duration::ZERO, false).unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     fn received(&self) -> u64 {
@@ -161,12 +174,29 @@ async fn what_a_peer_fetches_is_not_collected_meanwhile() {
         }
     }
     assert!(two.store.read_all(blob, u64::MAX).unwrap() == bytes);
-    let begun = Instant::now();
-    while one.store.has(blob).unwrap() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "it is held for ever");
-        one.store.collect(Duration::ZERO, false).unwrap();
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    one.collects(blob).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_peer_that_leaves_while_answers_are_on_their_way_keeps_nothing_here() {
+    let (one, two) = (Node::new(1).await, Node::new(2).await);
+    connect(&two.place, &one.place).await;
+    let blob = one.add("blob", &bytes_of(15, 64 << 20));
+    let chunks = one.store.manifest(blob).unwrap().unwrap().chunk_count();
+    let stream = two.place.network.open(&one.place.network.me(), CHUNKS).await.unwrap();
+    let (mut reader, mut writer) = stream.split();
+    frames::write(&mut writer, &Request::Open(vec![blob])).await.unwrap();
+    for chunk in 0..chunks {
+        let want = Request::Want { blob, chunk, exact: true };
+        frames::write(&mut writer, &want).await.unwrap();
     }
+    writer.flush().await.unwrap();
+    // More comes than is read: it closes what it writes to, and reads no more.
+    let reply = frames::read::<_, Reply>(&mut reader, MAX_REPLY).await.unwrap();
+    assert!(matches!(reply, Some(Reply::Manifest(of, ..)) if of == blob), "{reply:?}");
+    writer.close().await.unwrap();
+    drop((reader, writer));
+    one.collects(blob).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

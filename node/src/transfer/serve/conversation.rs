@@ -26,6 +26,8 @@ use crate::transfer::{Traffic, pack};
 const READY: usize = 4;
 /// How often a peer hears what there is more of.
 const TELL: Duration = Duration::from_millis(100);
+/// How long a peer may take for one answer, a megabyte at most.
+const TAKES: Duration = Duration::from_secs(60);
 /// How many blobs a peer may follow over one stream.
 const MAX_FOLLOWED: usize = 64 * 1024;
 
@@ -52,36 +54,25 @@ pub(super) struct Conversation {
 type Answer = (Reply, Vec<u8>);
 
 impl Conversation {
-    pub(super) fn new(
-        node: NodeId,
-        store: Arc<Store>,
-        traffic: Traffic,
-        origins: Origins,
-    ) -> Self {
+    pub(super) fn new(node: NodeId, store: Arc<Store>, traffic: Traffic, origins: Origins) -> Self {
         let kept = Kept::new(Arc::clone(&store));
         let (queue, parts) = (Queue::default(), Mutex::default());
         let shared = Shared { node, store, traffic, origins, queue, kept, parts };
         Self { shared: Arc::new(shared), told: BTreeMap::new() }
     }
 
-    /// Answers until the peer closes the stream.
+    /// Answers until the peer closes the stream: from then on it takes no answer either, and whoever went on
+    /// writing to it would wait for ever, once as much is on the way as it had asked for.
     ///
     /// # Errors
-    /// When the stream breaks, or what comes is no request.
+    /// When the stream breaks, nothing of an answer is taken for a minute, or what comes is no request.
     pub(super) async fn run(mut self, stream: Stream) -> io::Result<()> {
         let (reader, writer) = stream.split();
         let shared = Arc::clone(&self.shared);
-        let reading = tokio::spawn(async move {
-            let result = shared.read(reader).await;
-            shared.queue.end();
-            result
-        });
-        let written = self.write(writer).await;
-        if written.is_err() {
-            reading.abort();
-            return written;
+        tokio::select! {
+            read = shared.read(reader) => read,
+            written = self.write(writer) => written,
         }
-        reading.await.map_err(io::Error::other)?
     }
 
     async fn write(&mut self, mut writer: futures::io::WriteHalf<Stream>) -> io::Result<()> {
@@ -99,10 +90,7 @@ impl Conversation {
                 ready.push_back(tokio::task::spawn_blocking(move || shared.answer(work)));
             }
             if ready.is_empty() {
-                if shared.queue.is_over() {
-                    return writer.close().await;
-                }
-                writer.flush().await?;
+                in_time(writer.flush()).await?;
             }
             // Only peers that wait for something are told, and none too often.
             let waits = !self.told.is_empty();
@@ -112,15 +100,15 @@ impl Conversation {
                     tell_at = Instant::now() + TELL;
                     let since = std::mem::replace(&mut seen, *changes.borrow_and_update());
                     for reply in self.news(since).await? {
-                        frames::write(&mut writer, &reply).await?;
+                        in_time(frames::write(&mut writer, &reply)).await?;
                     }
                 }
                 Some(answer) = ready.next() => {
                     let (reply, bytes) = answer.map_err(io::Error::other)?;
                     self.note(&reply);
-                    frames::write(&mut writer, &reply).await?;
+                    in_time(frames::write(&mut writer, &reply)).await?;
                     if !bytes.is_empty() {
-                        writer.write_all(&bytes).await?;
+                        in_time(writer.write_all(&bytes)).await?;
                     }
                 }
                 () = shared.queue.filled() => {}
@@ -187,6 +175,12 @@ impl Conversation {
         }
         Ok(news)
     }
+}
+
+/// Writes an answer. A peer that takes none of it, and asks for more, would keep what is served to it for ever.
+async fn in_time(writing: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+    let written = tokio::time::timeout(TAKES, writing).await;
+    written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 impl Shared {

@@ -16,23 +16,17 @@ pub(super) enum Work {
     Spared(BlobId, u32),
 }
 
-#[derive(Debug, Default)]
-struct Inner {
-    work: VecDeque<Work>,
-    ended: bool,
-}
-
 /// A bounded queue out of which wants can be taken again.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    inner: Mutex<Inner>,
+    waiting: Mutex<VecDeque<Work>>,
     filled: Notify,
     emptied: Notify,
 }
 
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Work>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts something in once there is room.
@@ -40,9 +34,9 @@ impl Queue {
         loop {
             let emptied = self.emptied.notified();
             {
-                let mut inner = self.lock();
-                if inner.work.len() < MAX_IN_FLIGHT || inner.ended {
-                    inner.work.push_back(work);
+                let mut waiting = self.lock();
+                if waiting.len() < MAX_IN_FLIGHT {
+                    waiting.push_back(work);
                     break;
                 }
             }
@@ -53,7 +47,7 @@ impl Queue {
 
     /// A want is a want no more: if it waits still, the answer is that it doesn't come.
     pub(super) fn cancel(&self, of: BlobId, which: u32) {
-        for work in &mut self.lock().work {
+        for work in self.lock().iter_mut() {
             if matches!(work, Work::Want { blob, chunk, .. } if (*blob, *chunk) == (of, which)) {
                 *work = Work::Spared(of, which);
             }
@@ -62,27 +56,14 @@ impl Queue {
 
     /// The next thing to do, if there is one.
     pub(super) fn pop(&self) -> Option<Work> {
-        let work = self.lock().work.pop_front();
+        let work = self.lock().pop_front();
         if work.is_some() {
             self.emptied.notify_one();
         }
         work
     }
 
-    /// Nothing more will be put in, or taken out.
-    pub(super) fn end(&self) {
-        self.lock().ended = true;
-        self.filled.notify_one();
-        self.emptied.notify_one();
-    }
-
-    /// Whether nothing more will come out.
-    pub(super) fn is_over(&self) -> bool {
-        let inner = self.lock();
-        inner.ended && inner.work.is_empty()
-    }
-
-    /// Waits until something was put in, or nothing more will be.
+    /// Waits until something was put in.
     pub(super) async fn filled(&self) {
         self.filled.notified().await;
     }
@@ -101,13 +82,10 @@ mod tests {
             queue.push(Work::Want { blob: BLOB, chunk, exact: false }).await;
         }
         queue.cancel(BLOB, 1);
-        queue.end();
         assert_eq!(queue.pop(), Some(Work::Spared(BLOB, 1)));
-        assert!(!queue.is_over());
         assert_eq!(queue.pop(), Some(Work::Want { blob: BLOB, chunk: 2, exact: false }));
         queue.cancel(BLOB, 2);
         assert_eq!(queue.pop(), None);
-        assert!(queue.is_over());
     }
 
     #[tokio::test]
