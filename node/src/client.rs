@@ -1,6 +1,7 @@
 //! Asking a node: the local daemon, another node through it, or another node directly.
 
 mod handed_in;
+mod resumed;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -238,8 +239,7 @@ impl Client {
         progress: &mut (dyn FnMut(&Value) + Send),
     ) -> Result<Value, ApiError> {
         let Way::Direct(direct) = &self.way else {
-            let local = Self { home: self.home.clone(), way: Way::Local(None) };
-            return result_of(local.lines("POST", "jobs", Some(request)).await?, progress).await;
+            return self.submit_here(request, progress).await;
         };
         let Direct { network, membership, .. } = direct.as_ref();
         let request: SubmitRequest = serde_json::from_value(request)
@@ -347,7 +347,7 @@ pub async fn result_of(
         progress(&line["progress"]);
     }
     Err(unreachable("the node's answer broke off: whether it was done is not known")
-        .hint("`weft jobs --all` tells; sending the same again does no harm."))
+        .hint("Is the node still running? What it has acknowledged is safe."))
 }
 
 async fn exchange<S>(

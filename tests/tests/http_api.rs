@@ -177,6 +177,23 @@ fn it_describes_itself_and_takes_json_alone() {
         Some(1)
     );
 
+    // Who never heard the answer may ask again: the same nonce is the same job.
+    let nonce = "0123456789abcdef".repeat(2);
+    let once = json!({ "scene": scene, "frames": "1", "nonce": nonce }).to_string();
+    let submit = || {
+        let answer = door.ask("POST /v1/jobs", &with("application/json"), &once);
+        let last = answer.body.lines().find(|line| line.contains("\"result\""));
+        let last = last.unwrap_or_else(|| panic!("it is submitted: {}", answer.body));
+        let document: Value = serde_json::from_str(last).expect("a line is a document");
+        document["result"]["job"].as_str().expect("it is submitted").to_owned()
+    };
+    assert_eq!(submit(), submit());
+    let bad = json!({ "scene": scene, "frames": "1", "nonce": "twice" }).to_string();
+    let refused = door.ask("POST /v1/jobs", &with("application/json"), &bad);
+    assert!(refused.body.contains("not 32 hex digits"), "{}", refused.body);
+    let jobs = door.ask("GET /v1/jobs?all=true", &headers, "").json();
+    assert_eq!(jobs.as_array().map(Vec::len), Some(2));
+
     let missing = door.ask("GET /v1/jobs/nothing", &headers, "");
     assert_eq!((missing.status, &missing.error()["code"]), (404, &"not_found".into()));
     let nowhere = door.ask("GET /v1/nowhere", &headers, "");

@@ -65,7 +65,7 @@ pub(crate) async fn hand_in(
 /// Submits, with progress while the files are read, and while they are sent where no node runs here.
 pub(crate) async fn submit(client: &Client, request: Value) -> Result<Value, Failure> {
     let mut progress = Progress::new(Unit::Bytes);
-    let mut sending = false;
+    let (mut sending, mut waiting) = (false, false);
     client
         .submit(request, &mut |at| {
             if at["sending"] == true && !sending {
@@ -73,6 +73,16 @@ pub(crate) async fn submit(client: &Client, request: Value) -> Result<Value, Fai
                 // How fast files are read tells nothing of how fast they travel.
                 progress = Progress::new(Unit::Bytes);
             }
+            if at["waiting"] == true {
+                if !waiting {
+                    waiting = true;
+                    progress.line(
+                        "The node went away before it answered; waiting for it to come back.",
+                    );
+                }
+                return;
+            }
+            waiting = false;
             let number = |key: &str| at[key].as_u64().unwrap_or(0);
             progress.set_with(number("bytes"), number("bytes_total"), &how_far(at));
         })

@@ -186,7 +186,8 @@ async fn run(
     let owner = super::jobs::owner(node);
     // What is taken in is kept until the job has pinned it.
     let _intake = node.store.intake();
-    let prepared = super::store::blocking(move || {
+    let nonce_said = request.nonce.is_some();
+    let mut prepared = super::store::blocking(move || {
         let mut told = std::time::Instant::now();
         let config = &worker.config;
         submit::prepare(
@@ -215,6 +216,12 @@ async fn run(
         plan["like"] = json!(expected.map(|(job, _)| job));
         return Ok(plan);
     }
+    // Whoever asks a second time, because the first answer never came, gets the job that there is: what follows is
+    // done again, and changes nothing.
+    if nonce_said && let Some(known) = submitted_before(node, &prepared.spec) {
+        prepared.spec = known;
+    }
+    let job = prepared.spec.id();
     let goods = hold(node, &prepared.spec, job).await?;
     let mut bodies = vec![FactBody::Spec(Box::new(prepared.spec.clone()))];
     bodies.extend(output.map(|folder| {
@@ -226,6 +233,13 @@ async fn run(
             .hint("mend what it names and submit again, or submit to another node with --peer")
     })?;
     Ok(result(&prepared, job, "queued", copies.len(), &fitting))
+}
+
+/// The job of the same nonce and owner, if there is one.
+fn submitted_before(node: &Shared, spec: &JobSpec) -> Option<JobSpec> {
+    let machine = node.machine();
+    let same = |known: &&JobSpec| known.nonce == spec.nonce && known.owner == spec.owner;
+    machine.ledger.jobs.iter().map(|(_, _, known)| known).find(same).cloned()
 }
 
 /// Pins a job's inputs here before anything promises to keep them.

@@ -18,6 +18,20 @@ use crate::error::{ApiError, Code};
 /// How often a failed frame is tried again where nothing else was asked for.
 const RETRIES: u32 = 2;
 
+/// What tells a job from all others: what the request says, or something new.
+fn nonce(said: Option<&str>) -> Result<[u8; 16], ApiError> {
+    if let Some(said) = said {
+        let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(said.as_bytes()).ok();
+        return bytes
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or_else(|| invalid("the nonce is not 32 hex digits; nothing was submitted"));
+    }
+    let mut nonce = [0; 16];
+    getrandom::fill(&mut nonce)
+        .map_err(|error| ApiError::new(Code::Failed, format!("no randomness: {error}")))?;
+    Ok(nonce)
+}
+
 pub(super) fn draft(
     request: &SubmitRequest,
     (engine, shares): (&str, bool),
@@ -34,9 +48,7 @@ pub(super) fn draft(
     if retries > MAX_RETRIES {
         return Err(invalid(format!("at most {MAX_RETRIES} retries can be asked for")));
     }
-    let mut nonce = [0; 16];
-    getrandom::fill(&mut nonce)
-        .map_err(|error| ApiError::new(Code::Failed, format!("no randomness: {error}")))?;
+    let nonce = nonce(request.nonce.as_deref())?;
     let name = request.name.clone().unwrap_or_else(|| output.clone());
     Ok(JobSpec {
         nonce,

@@ -16,6 +16,9 @@ use crate::keep::KeepFor;
 pub struct SubmitRequest {
     /// The scene file.
     pub scene: PathBuf,
+    /// What tells this submission from all others, 32 hex digits: asked again with the same, a node that has the job
+    /// answers with it. Made up where it is absent.
+    pub nonce: Option<String>,
     /// A frame spec; the scene's own range where none is given.
     pub frames: Option<String>,
     /// The engine; by the scene's ending where none is given.

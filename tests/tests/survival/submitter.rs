@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use weft_tests::{Farm, Random, write_file};
+use weft_tests::{Farm, Random, wait_for, write_file};
 
 use super::{END, names, others};
 
@@ -41,6 +41,28 @@ fn the_node_that_was_submitted_to_is_killed_right_after_it() {
         farm.start(victim);
         farm.leader();
     }
+}
+
+#[test]
+fn a_submission_outlives_the_daemon_that_takes_it() {
+    let mut farm = Farm::found(1);
+    let mut script = b"echo made >\"$OUTPUT\"; exit 0\n".to_vec();
+    script.extend(Random::seeded(5).bytes(96 << 20));
+    let scene = write_file(farm.folder().join("scenes/heavy.sh"), script);
+    let being_read = farm.node(1).home().join("store/tmp");
+    let submission = farm.submission(1, &scene, &["-f", "1-2"]).arg("--json").start();
+    wait_for(END, "the scene is being read", || {
+        std::fs::read_dir(&being_read).ok()?.next().is_some().then_some(())
+    });
+    farm.kill9(1);
+    wait_for(END, "whoever submits is told what is waited for", || {
+        submission.stderr().contains("waiting for it to come back").then_some(())
+    });
+    farm.start(1);
+    let answer = submission.wait(END).ok().json();
+    let document = farm.wait_for_end(answer["job"].as_str().unwrap(), END);
+    assert_eq!(document["status"], "completed", "{document:#}");
+    assert_eq!(farm.node(1).ask(&["jobs", "--all"]).as_array().map(Vec::len), Some(1));
 }
 
 fn sum_of(file: &Path) -> (u32, usize) {
