@@ -23,7 +23,10 @@ fn a_paused_job_lets_frames_finish_and_starts_none_whoever_leads() {
     assert_eq!((&paused["status"], paused["copies"].as_u64() >= Some(2)), (&"paused".into(), true));
     let refused = farm.node(3).run(&["pause", &job]).ended_with(1);
     assert!(refused.stderr.contains("paused already"), "{refused:?}");
-    assert_eq!(in_status(&farm.job(&job), "rendering").len(), 3, "running frames go on");
+    let document = farm.job(&job);
+    let waits = document["waiting_for"].as_str().unwrap_or_default();
+    assert!(waits.starts_with("paused by ") && waits.ends_with(" ago"), "{waits}");
+    assert_eq!(in_status(&document, "rendering").len(), 3, "running frames go on");
     go(&farm);
     farm.wait_for_job(&job, END, "running frames finish", |job| done(job).len() == 3);
     assert_nothing_starts(&farm, "the job is paused");
