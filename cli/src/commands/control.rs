@@ -1,5 +1,6 @@
 //! `weft pause`, `resume`, `approve`, `cancel` and `rm`: what is done to a job as a whole.
 
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::{Value, json};
 
 use crate::client::segment;
@@ -11,7 +12,7 @@ use crate::output::units;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The job's id, a unique beginning of it, its name, or `last`
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     job: String,
 }
 

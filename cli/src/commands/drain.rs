@@ -1,5 +1,6 @@
 //! `weft drain`, `undrain` and `unbench`: whether a node takes new work.
 
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::Value;
 
 use super::control;
@@ -10,7 +11,7 @@ use crate::error::Failure;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The node's name, or the beginning of its id
-    #[arg(value_name = "NODE")]
+    #[arg(value_name = "NODE", value_parser = NonEmptyStringValueParser::new())]
     node: String,
 }
 

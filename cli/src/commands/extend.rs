@@ -4,11 +4,12 @@ use super::control;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::values;
+use clap::builder::NonEmptyStringValueParser;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The job's id, a unique beginning of it, its name, or `last`
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     job: String,
     /// The frames to add
     #[arg(short, long, value_name = "SPEC", allow_hyphen_values = true, value_parser = values::frame_spec)]

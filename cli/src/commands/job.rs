@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use clap::builder::NonEmptyStringValueParser;
+
 use crate::client::segment;
 use crate::context::Context;
 use crate::document::{self, Frame, Holder, Job, short};
@@ -14,7 +16,7 @@ const ERRORS: usize = 5;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Its id, a unique beginning of it, its name, or `last`
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     job: String,
 }
 

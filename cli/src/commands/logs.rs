@@ -1,5 +1,6 @@
 //! `weft logs`: what the renderer said about a frame.
 
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 
@@ -14,7 +15,7 @@ const MAX_LINE: u64 = 1 << 20;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The job's id, a unique beginning of it, its name, or `last`
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     job: String,
     /// The frame
     #[arg(allow_negative_numbers = true)]

@@ -1,5 +1,6 @@
 //! `weft node`: one node, shown or set.
 
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::{Value, json};
 
 use super::nodes::{engines, gpus, room, state, why_closed};
@@ -16,7 +17,7 @@ const TASKS: usize = 16;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Its name, or the beginning of its id
-    #[arg(value_name = "NODE")]
+    #[arg(value_name = "NODE", value_parser = NonEmptyStringValueParser::new())]
     node: String,
     #[command(subcommand)]
     what: Option<What>,

@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use weft_node::path_text;
 
+use clap::builder::NonEmptyStringValueParser;
+
 use crate::client::{Client, segment};
 use crate::context::Context;
 use crate::document::{self, Output};
@@ -21,7 +23,7 @@ const SHOW: Duration = Duration::from_millis(100);
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The job's id, a unique beginning of it, its name, or `last`
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     job: String,
     /// Fetch them into this folder; what is there already and the same is not fetched again
     #[arg(long, value_name = "DIR")]

@@ -1,5 +1,6 @@
 //! `weft priority`: change a job's priority.
 
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
 use super::control;
@@ -10,7 +11,7 @@ use crate::values;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The job's id, a unique beginning of it, its name, or `last`
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     job: String,
     /// 0 to 100, low (25), normal (50) or high (75); more goes first
     #[arg(value_name = "N", value_parser = values::priority)]

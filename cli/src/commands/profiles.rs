@@ -1,5 +1,6 @@
 //! `weft profiles`: common needs by name, with their prices.
 
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::{Value, json};
 
 use super::control;
@@ -23,7 +24,7 @@ enum What {
     /// Remove a profile
     Rm {
         /// The profile
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
         name: String,
     },
 }
@@ -31,7 +32,7 @@ enum What {
 #[derive(Debug, clap::Args)]
 struct Set {
     /// The profile, which may be a new one
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     name: String,
     #[command(flatten)]
     values: Values,

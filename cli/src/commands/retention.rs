@@ -1,5 +1,6 @@
 //! `weft retention` and `weft keep`: how long jobs are kept once they are over.
 
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::{Value, json};
 use weft_node::keep::{KeepFor, Word};
 
@@ -19,7 +20,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 pub(crate) struct KeepArgs {
     /// The job's id, a unique beginning of it, its name, or `last`
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     job: String,
     /// How long once it is over, like 30d; `forever` until somebody removes it; `default` as the studio is set
     #[arg(value_name = "DURATION|forever|default", value_parser = values::keep_or_default)]

@@ -1,5 +1,6 @@
 //! `weft revoke`: take a member's rights away, for good.
 
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
 use super::control;
@@ -11,7 +12,7 @@ use crate::error::Failure;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The member's name, or the beginning of its id
-    #[arg(value_name = "NODE")]
+    #[arg(value_name = "NODE", value_parser = NonEmptyStringValueParser::new())]
     node: String,
     /// Why; everyone sees it
     #[arg(long, value_name = "TEXT", default_value = "")]

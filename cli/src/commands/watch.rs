@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use clap::builder::NonEmptyStringValueParser;
+
 use crate::context::Context;
 use crate::document::{Job, short};
 use crate::download::Downloads;
@@ -23,7 +25,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 #[command(after_help = "The exit status tells how the job ended: 0 if it completed, 1 otherwise.")]
 pub(crate) struct Args {
     /// The job's id, a unique beginning of it, its name, or `last`
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     job: String,
 }
 

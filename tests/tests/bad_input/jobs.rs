@@ -38,6 +38,10 @@ fn failures(farm: &Farm, cases: &mut Cases) {
     cases.check("a test frame fails, with `--stop-after-test`", &output);
     let started: Vec<i64> = (1..=9).filter(|frame| !farm.starts(*frame).is_empty()).collect();
     cases.require(started == [5], &format!("frames {started:?} were started"));
+    let case = "retrying others, or extending, where a test frame has failed and the rest was not to start";
+    for args in [["retry", "last", "--frames", "1-4"], ["extend", "last", "--frames", "20"]] {
+        cases.refused(farm, case, || farm.node(2).run(&args));
+    }
 }
 
 fn controls(farm: &Farm, cases: &mut Cases) {
@@ -47,6 +51,11 @@ fn controls(farm: &Farm, cases: &mut Cases) {
     };
     refused(cases, "job that isn't there", &["job", "nothing-like-it"]);
     refused(cases, "job that isn't there", &["pause", "ffffffffffff"]);
+
+    let case = "nothing where a job, a node or a profile should be named";
+    for args in [&["job", ""][..], &["pause", ""], &["logs", "", "1"], &["drain", ""]] {
+        refused(cases, case, args);
+    }
 
     let quick = farm.script("quick", "echo done >\"$OUTPUT\"");
     let options = ["-f", "1", "-n", "twin"];
