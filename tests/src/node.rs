@@ -112,6 +112,19 @@ impl Node {
         http::get(&self.home, path)
     }
 
+    /// How many bytes of chunks it has sent since it started.
+    ///
+    /// # Panics
+    /// When it doesn't answer.
+    #[must_use]
+    pub fn bytes_sent(&self) -> u64 {
+        let own =
+            |nodes: Value| nodes.as_array()?.iter().find_map(|node| node["bytes_sent"].as_u64());
+        wait_for(Duration::from_secs(60), "a node tells what it sent", || {
+            self.get("/v1/nodes").and_then(own)
+        })
+    }
+
     /// Its node id.
     ///
     /// # Panics

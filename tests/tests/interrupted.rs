@@ -19,16 +19,6 @@ const CHECKPOINT: u64 = 16 << 20;
 /// (`node/src/transfer/session.rs`). It is so much where the cores are busy.
 const ON_ITS_WAY: u64 = 20 << 20;
 
-/// How many bytes of chunks a node has sent so far.
-fn sent(farm: &Farm, number: usize) -> u64 {
-    let own = |document: serde_json::Value| {
-        document.as_array()?.iter().find_map(|node| node["bytes_sent"].as_u64())
-    };
-    wait_for(Duration::from_secs(60), "a node tells what it sent", || {
-        farm.node(number).get("/v1/nodes").and_then(own)
-    })
-}
-
 #[test]
 fn a_killed_node_fetches_little_again() {
     let kills = std::env::var("WEFT_KILLS").ok().and_then(|kills| kills.parse().ok());
@@ -52,7 +42,7 @@ fn a_killed_node_fetches_little_again() {
             let known = farm.node(2).ask(&["has", &id]);
             known["existing"].as_array()?.is_empty().then_some(())
         });
-        let before = sent(&farm, 1);
+        let before = farm.node(1).bytes_sent();
         let fetching = farm.node(2).start_call(&["pin", &id]);
         let moment = random.below(u64::try_from(whole.as_millis()).unwrap_or(1000).max(1));
         std::thread::sleep(Duration::from_millis(moment));
@@ -60,9 +50,9 @@ fn a_killed_node_fetches_little_again() {
         drop(fetching);
         farm.start(2);
         _ = farm.leader();
-        let until_kill = sent(&farm, 1) - before;
+        let until_kill = farm.node(1).bytes_sent() - before;
         fetch(&farm);
-        let all = sent(&farm, 1) - before;
+        let all = farm.node(1).bytes_sent() - before;
         assert!(all >= SIZE, "only {all} of {SIZE} bytes were sent, and yet it is whole");
         if until_kill >= SIZE {
             late += 1;
