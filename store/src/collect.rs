@@ -278,7 +278,12 @@ impl Store {
                 }
             }
             Ok(Some(gone))
-        })?;
+        });
+        if gone.is_err() {
+            // The catalog may have been told all the same.
+            some.iter().for_each(|doomed| self.opened.forget(&doomed.blob));
+        }
+        let gone = gone?;
         for doomed in gone.iter().flatten() {
             self.opened.forget(&doomed.blob);
             let name = if doomed.whole { names::blob } else { names::partial }(&doomed.blob);

@@ -93,9 +93,10 @@ impl Store {
                 }
             }
             Ok(Some(row.place))
-        })?;
+        });
+        // Also where the disk refused: the catalog may have been told all the same.
         self.opened.forget(&blob);
-        let moved = match place {
+        let moved = match place? {
             None => return Err(WriteError::Unknown { blob }),
             Some(Place::Inline) => Ok(()),
             Some(Place::File) => {

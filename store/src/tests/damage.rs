@@ -1,9 +1,13 @@
 //! Whatever the disk flips, what is read is right or is an error.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use proptest::prelude::*;
 use redb::ReadableTable;
 use weft_protocol::ids::FactId;
 
+use super::fake_disk::FakeDisk;
 use super::*;
 use crate::{Batch, ReadError, WriteError};
 
@@ -195,4 +199,29 @@ proptest! {
             prop_assert!(store.read_all(added.id, 99).map_or(true, |read| read == b"another"));
         }
     }
+}
+
+/// A disk that refuses a commit may have been told of it all the same: what is open must not say otherwise.
+#[test]
+fn a_blob_that_a_refusing_disk_was_told_to_forget_is_whole_or_it_is_not() {
+    let mut forgotten = 0;
+    for after in 0..40 {
+        for collected in [true, false] {
+            let disk = FakeDisk::default();
+            let store = crate::open::open_on(Arc::new(disk.clone()), None).unwrap();
+            let id = store.ingest_bytes(&noise(1, 700_000)).unwrap().id;
+            _ = store.read_chunk(id, 0).unwrap();
+            disk.hiccup_after(after);
+            let refused = match collected {
+                true => store.collect(Duration::ZERO, false).is_err(),
+                false => store.mark_damaged(id, &[0]).is_err(),
+            };
+            let whole = store.has(id).unwrap();
+            let have = store.have(id).unwrap();
+            let what = format!("after {after}, collected: {collected}, refused: {refused}");
+            assert_eq!(have.is_some_and(|have| have.is_full()), whole, "{what}");
+            forgotten += usize::from(refused && !whole);
+        }
+    }
+    assert!(forgotten > 0, "no refusal came after the catalog was told");
 }
