@@ -1,7 +1,7 @@
 //! How fast large scenes are read, and in how much memory: a `.blend` of many small blocks, typed and
-//! untyped, and a `.ma` of geometry.
+//! untyped, a `.ma` of geometry, and one of short statements: a scene of many nodes.
 //!
-//! `cargo bench -p weft-scene --bench scenes -- [MIB] [FOLDER] [blend|loose|ma]`: files of MIB (default
+//! `cargo bench -p weft-scene --bench scenes -- [MIB] [FOLDER] [blend|loose|ma|nodes]`: files of MIB (default
 //! 1024) are made in FOLDER (default: the system's for temporary files), read three times, and removed.
 //! The `.blend` is `../shared/scenes/cube/cube.blend`, grown. The peak is that of the whole process
 //! until then, and known on Linux only.
@@ -23,13 +23,14 @@ fn main() {
     let megabytes = number.unwrap_or(1024);
     let folder =
         given.iter().find(|word| word.contains('/')).map_or_else(std::env::temp_dir, PathBuf::from);
-    let kinds = ["blend", "loose", "ma"];
+    let kinds = ["blend", "loose", "ma", "nodes"];
     let only = given.iter().find(|word| kinds.contains(&word.as_str()));
     for kind in kinds.into_iter().filter(|kind| only.is_none_or(|only| only == kind)) {
-        let ending = if kind == "ma" { "ma" } else { "blend" };
+        let ending = if is_maya(kind) { "ma" } else { "blend" };
         let path = folder.join(format!("weft-bench-{kind}-{}.{ending}", std::process::id()));
         let made = match kind {
-            "ma" => make_ma(&path, megabytes << 20),
+            "ma" => make_ma(&path, megabytes << 20, &geometry()),
+            "nodes" => make_ma(&path, megabytes << 20, &nodes()),
             _ => make_blend(&path, megabytes << 20, kind == "loose"),
         };
         match made {
@@ -40,12 +41,16 @@ fn main() {
     }
 }
 
+fn is_maya(kind: &str) -> bool {
+    matches!(kind, "ma" | "nodes")
+}
+
 fn measure(kind: &str, path: &Path) {
     let bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     let mut seconds: Vec<f64> = (0..3)
         .map(|_| {
             let begun = Instant::now();
-            let read = if kind == "ma" { maya::analyse(path) } else { blender::analyse(path) };
+            let read = if is_maya(kind) { maya::analyse(path) } else { blender::analyse(path) };
             if let Err(error) = read {
                 println!("{kind}: {error}");
             }
@@ -110,10 +115,45 @@ fn make_blend(path: &Path, size: u64, loose: bool) -> std::io::Result<()> {
     file.flush()
 }
 
-/// Meshes as Maya writes them, with a texture now and then.
-fn make_ma(path: &Path, size: u64) -> std::io::Result<()> {
+/// A scene of these statements, again and again.
+fn make_ma(path: &Path, size: u64, statements: &str) -> std::io::Result<()> {
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
     file.write_all(b"//Maya ASCII 2024 scene\n//Codeset: UTF-8\nrequires maya \"2024\";\n")?;
+    let mut written = 0;
+    while written < size {
+        file.write_all(statements.as_bytes())?;
+        written += statements.len() as u64;
+    }
+    file.write_all(b"// End of bench.ma\n")?;
+    file.flush()
+}
+
+/// Nodes of a few short attributes each, and what connects them.
+fn nodes() -> String {
+    let mut nodes = String::new();
+    for node in 0..1000 {
+        nodes.push_str(&format!(
+            "createNode multiplyDivide -n \"rig_arm_L_scale{node}\";\n\
+             \trename -uid \"5F9A1B3C-4000-D6E8-0000-{node:012X}\";\n\
+             \tsetAttr \".op\" 2;\n\tsetAttr -k on \".i2\" -type \"float3\" 0.5 1 1 ;\n\
+             \tsetAttr \".v\" no;\n\tsetAttr -l on -k off \".tx\";\n\
+             createNode transform -n \"arm_L_{node}_GRP\" -p \"|rig|arm_L\";\n\
+             \tsetAttr \".t\" -type \"double3\" {node}.25 -0.125 3.0000002 ;\n\
+             \tsetAttr \".rp\" -type \"double3\" 0 0 0 ;\n\
+             \taddAttr -ci true -sn \"stretch\" -ln \"stretch\" -min 0 -max 1 -at \"double\";\n"
+        ));
+    }
+    for node in 0..1000 {
+        nodes.push_str(&format!(
+            "connectAttr \"rig_arm_L_scale{node}.ox\" \"arm_L_{node}_GRP.sx\";\n\
+             connectAttr \"arm_L_{node}_GRP.stretch\" \"rig_arm_L_scale{node}.i1x\";\n"
+        ));
+    }
+    nodes
+}
+
+/// Meshes as Maya writes them, with a texture now and then.
+fn geometry() -> String {
     let mut mesh =
         String::from("createNode mesh -n \"bodyShape\" -p \"body\";\n\tsetAttr -k off \".v\";\n");
     mesh.push_str("\tsetAttr -s 2000 \".vt[0:1999]\"");
@@ -139,11 +179,5 @@ fn make_ma(path: &Path, size: u64) -> std::io::Result<()> {
     for node in 0..40 {
         mesh.push_str(&format!("connectAttr \"tweak{node}.out\" \"bodyShape{node}.i\";\n"));
     }
-    let mut written = 0;
-    while written < size {
-        file.write_all(mesh.as_bytes())?;
-        written += mesh.len() as u64;
-    }
-    file.write_all(b"// End of bench.ma\n")?;
-    file.flush()
+    mesh
 }

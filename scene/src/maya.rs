@@ -13,6 +13,7 @@ mod folder_map;
 mod nodes;
 mod paths;
 mod pieces;
+mod plain;
 mod references;
 mod rewrite;
 mod sequences;
@@ -88,7 +89,7 @@ fn open(scene: &Path) -> Result<File, AnalyseError> {
 }
 
 fn read_from(input: impl Read, name: &Path) -> Result<Facts, AnalyseError> {
-    let (header, statements) = statements::open(input, name)?;
+    let (header, statements) = statements::open(input, name, facts::matters)?;
     facts::collect(header, statements)
 }
 

@@ -3,13 +3,13 @@
 use super::words::Word;
 
 /// The attribute of a `setAttr` and its values, past the flags and the type.
-pub(super) fn attribute_and_values(words: &[Word]) -> (Option<&str>, &[Word]) {
+pub(super) fn attribute_and_values<'a>(words: &'a [Word<'a>]) -> (Option<&'a str>, &'a [Word<'a>]) {
     let mut attribute = None;
     let mut at = 0;
     while let Some(word) = words.get(at) {
         if is_flag(word) {
             let takes_value = matches!(
-                word.text.as_str(),
+                &*word.text,
                 "-k" | "-keyable"
                     | "-l"
                     | "-lock"
@@ -24,7 +24,7 @@ pub(super) fn attribute_and_values(words: &[Word]) -> (Option<&str>, &[Word]) {
                     | "-ch"
                     | "-capacityHint"
             );
-            let listed = matches!(word.text.as_str(), "-typ" | "-type")
+            let listed = matches!(&*word.text, "-typ" | "-type")
                 && words.get(at + 1).is_some_and(|kind| kind.text == "stringArray");
             // A list of strings begins with their number.
             at += if listed {
@@ -35,7 +35,7 @@ pub(super) fn attribute_and_values(words: &[Word]) -> (Option<&str>, &[Word]) {
                 1
             };
         } else if attribute.is_none() {
-            attribute = Some(word.text.as_str());
+            attribute = Some(&*word.text);
             at += 1;
         } else {
             return (attribute, &words[at..]);
@@ -45,20 +45,20 @@ pub(super) fn attribute_and_values(words: &[Word]) -> (Option<&str>, &[Word]) {
 }
 
 /// A flag begins with a letter after its dash; a number doesn't.
-pub(super) fn is_flag(word: &Word) -> bool {
+pub(super) fn is_flag(word: &Word<'_>) -> bool {
     let mut letters = word.text.chars();
     !word.quoted
         && letters.next() == Some('-')
         && letters.next().is_some_and(|letter| letter.is_ascii_alphabetic())
 }
 
-pub(super) fn has_flag(words: &[Word], names: &[&str]) -> bool {
-    words.iter().any(|word| is_flag(word) && names.contains(&word.text.as_str()))
+pub(super) fn has_flag(words: &[Word<'_>], names: &[&str]) -> bool {
+    words.iter().any(|word| is_flag(word) && names.contains(&&*word.text))
 }
 
-pub(super) fn value_of<'a>(words: &'a [Word], names: &[&str]) -> Option<&'a str> {
-    let at = words.iter().position(|word| is_flag(word) && names.contains(&word.text.as_str()))?;
-    words.get(at + 1).map(|word| word.text.as_str())
+pub(super) fn value_of<'a>(words: &'a [Word<'_>], names: &[&str]) -> Option<&'a str> {
+    let at = words.iter().position(|word| is_flag(word) && names.contains(&&*word.text))?;
+    words.get(at + 1).map(|word| &*word.text)
 }
 
 /// Maya tells copies of a reference apart as `scene.ma{2}`.

@@ -88,6 +88,14 @@ pub(super) struct Reference {
     pub(super) node: String,
 }
 
+/// Whether a command's statements may say something that matters here.
+pub(super) fn matters(command: &str) -> bool {
+    matches!(
+        command,
+        "setAttr" | "createNode" | "select" | "file" | "connectAttr" | "currentUnit" | "requires"
+    )
+}
+
 /// Reads all statements.
 ///
 /// # Errors
@@ -146,7 +154,7 @@ pub(super) fn of_nodes(nodes: impl Iterator<Item = Listed>) -> Facts {
         clocks: Clocks::default(),
         said: Vec::new(),
     };
-    let word = |text: String| Word { text, quoted: true, cut: false };
+    let word = |text: String| Word { text: text.into(), quoted: true, cut: false };
     for Listed { kind, name, parent, startup, files, values } in nodes {
         reader.node = Node { kind, name, parent, startup, ..Node::default() };
         for (attribute, value) in values {
@@ -207,9 +215,9 @@ struct Reader {
 }
 
 impl Reader {
-    fn read(&mut self, statement: &Statement) {
+    fn read(&mut self, statement: &Statement<'_>) {
         let words = &statement.words[1..];
-        match statement.words[0].text.as_str() {
+        match &*statement.words[0].text {
             "setAttr" => self.set_attribute(words),
             "createNode" => self.create_node(words),
             "select" => self.select(words),
@@ -224,31 +232,31 @@ impl Reader {
                 if let [.., product, version] = words
                     && product.text == "maya"
                 {
-                    self.facts.required_version.clone_from(&version.text);
+                    self.facts.required_version = version.text.to_string();
                 }
             }
             _ => {}
         }
     }
 
-    fn create_node(&mut self, words: &[Word]) {
+    fn create_node(&mut self, words: &[Word<'_>]) {
         self.finish_node();
         let Some(kind) = words.first() else { return };
-        self.node.kind.clone_from(&kind.text);
+        self.node.kind = kind.text.to_string();
         let text = |names: &[&str]| value_of(words, names).unwrap_or_default().to_owned();
         self.node.name = text(&["-n", "-name"]);
         self.node.parent = text(&["-p", "-parent"]);
         self.node.startup = has_flag(words, &["-s", "-shared"]);
     }
 
-    fn select(&mut self, words: &[Word]) {
+    fn select(&mut self, words: &[Word<'_>]) {
         self.finish_node();
         if let Some(name) = words.iter().rev().find(|word| !is_flag(word)) {
-            self.node.name.clone_from(&name.text);
+            self.node.name = name.text.to_string();
         }
     }
 
-    fn file(&mut self, words: &[Word]) {
+    fn file(&mut self, words: &[Word<'_>]) {
         let direct = has_flag(words, &["-r", "-reference"]);
         let depth = value_of(words, &["-rdi", "-referenceDepthInfo"]);
         let depth = depth.and_then(|depth| depth.parse::<u32>().ok());
@@ -294,7 +302,7 @@ impl Reader {
         self.said.push(says);
     }
 
-    fn set_attribute(&mut self, words: &[Word]) {
+    fn set_attribute(&mut self, words: &[Word<'_>]) {
         let (attribute, values) = attribute_and_values(words);
         let Some(attribute) = attribute else { return };
         // `.fs` is of the current node, `node.fs` of another one; a name may hold no dot itself.
@@ -346,9 +354,9 @@ impl Reader {
         }
     }
 
-    fn set_of_node(&mut self, name: &str, values: &[Word]) {
+    fn set_of_node(&mut self, name: &str, values: &[Word<'_>]) {
         let node = &mut self.node;
-        let first = values[0].text.as_str();
+        let first = &*values[0].text;
         match name {
             "rnd" | "renderable" => node.renderable = Some(is_true(first)),
             "ufe" | "useFrameExtension" => node.frames = is_true(first),
@@ -370,7 +378,7 @@ impl Reader {
                 && !nodes::comes_with_maya(&value.text)
                 && node.files.len() < MAX_TEXTS
             {
-                node.files.push((value.text.clone(), kind));
+                node.files.push((value.text.to_string(), kind));
             }
         }
     }

@@ -79,7 +79,7 @@ pub(super) fn copy(
         loop {
             let plain = match place {
                 Place::Code if group.is_none() => memchr::memchr3(b'"', b'/', b'(', rest),
-                Place::Line => memchr::memchr(b'\n', rest),
+                Place::Line => memchr::memchr2(b'\n', b'\r', rest),
                 Place::Block => memchr::memchr(b'*', rest),
                 _ => Some(0),
             };
@@ -175,7 +175,7 @@ impl Place {
             (Self::Slash, b'*') => Self::Block,
             (Self::Code | Self::Slash, b'"') => Self::Text,
             (Self::Code, b'/') => Self::Slash,
-            (Self::Line, b'\n') | (Self::Star, b'/') | (Self::Text, b'"') => Self::Code,
+            (Self::Line, b'\n' | b'\r') | (Self::Star, b'/') | (Self::Text, b'"') => Self::Code,
             (Self::Block | Self::Star, b'*') => Self::Star,
             (Self::Block | Self::Star, _) => Self::Block,
             (Self::Line, _) => Self::Line,
@@ -328,6 +328,7 @@ mod tests {
                 1,
             ),
             ("// \"C:/a/b.png\"", "// \"C:/a/b.png\"", 0),
+            ("// x\ra \"C:/a/b.png\";", "// x\ra \"x/b.png\";", 1),
             (
                 "/* \" */ \"C:/a/b.png\" /** \"C:/a/b.png\" **/",
                 "/* \" */ \"x/b.png\" /** \"C:/a/b.png\" **/",

@@ -81,8 +81,8 @@ impl Clocks {
     }
 
     /// `connectAttr`: from one attribute to another.
-    pub(super) fn connect(&mut self, words: &[Word]) {
-        let mut ends = words.iter().filter(|word| word.quoted).map(|word| word.text.as_str());
+    pub(super) fn connect(&mut self, words: &[Word<'_>]) {
+        let mut ends = words.iter().filter(|word| word.quoted).map(|word| &*word.text);
         let (Some(from), Some(to)) = (ends.next(), ends.next()) else { return };
         let Some((node, attribute)) = to.split_once('.') else { return };
         let from_time =
@@ -302,7 +302,7 @@ fn ends(asked: &Play, shift: i64, told: &dyn Fn(i64) -> Missing) -> Vec<Missing>
 mod tests {
     use super::*;
 
-    fn connected(pairs: &[(&str, &str)]) -> Clocks {
+    fn connected(pairs: &[(&'static str, &'static str)]) -> Clocks {
         let mut clocks = Clocks::default();
         clocks.expression("plain", ".O[0]=frame");
         clocks.expression("late", ".O[0] = frame - 1000;\n.O[1]=frame+5;");
@@ -310,7 +310,8 @@ mod tests {
         clocks.factor("film", 0.004);
         clocks.factor("half", 0.002);
         for (from, to) in pairs {
-            let word = |text: &&str| Word { text: (*text).to_owned(), quoted: true, cut: false };
+            let word =
+                |text: &&'static str| Word { text: (*text).into(), quoted: true, cut: false };
             clocks.connect(&[word(from), word(to)]);
         }
         clocks
@@ -318,7 +319,7 @@ mod tests {
 
     #[test]
     fn nodes_that_follow_the_time_are_known() {
-        let follows = |pairs: &[(&str, &str)]| {
+        let follows = |pairs: &[(&'static str, &'static str)]| {
             let says = Says::Extension { offset: 0.0 };
             match connected(pairs).choice("n", AssetKind::Standin, says, 24.0) {
                 Some(Choice::Frame { shift, .. }) => Some(shift),

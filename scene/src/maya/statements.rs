@@ -7,6 +7,7 @@ use encoding_rs::{CoderResult, Decoder};
 
 use super::edits::Edits;
 use super::encoding;
+use super::plain::{self, Span};
 use super::words::{Collector, Word};
 use crate::analysis::AnalyseError;
 
@@ -14,6 +15,8 @@ use crate::analysis::AnalyseError;
 pub(super) const CHUNK: usize = 256 * 1024;
 /// How far the comments at the head of a file are looked at, in bytes.
 pub(super) const HEAD: usize = 4096;
+/// What ends a line, and a comment with it: any of them, as on Windows, Linux and old Macs.
+pub(super) const LINE_ENDS: [char; 2] = ['\n', '\r'];
 /// The comments at the head of a file.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Header {
@@ -23,9 +26,9 @@ pub(super) struct Header {
 
 /// One statement, from its command up to the `;`.
 #[derive(Debug, Default)]
-pub(super) struct Statement {
+pub(super) struct Statement<'a> {
     /// The first words; at least one.
-    pub(super) words: Vec<Word>,
+    pub(super) words: Vec<Word<'a>>,
     /// What it changes in a referenced scene.
     pub(super) edits: Edits,
 }
@@ -35,25 +38,35 @@ pub(super) struct Statements<R> {
     input: R,
     decoder: Decoder,
     raw: Vec<u8>,
+    /// Which commands' statements are asked for; others are passed over.
+    asked: fn(&str) -> bool,
+    /// Where the words of the statement lie that was looked at last.
+    spans: Vec<Span>,
     /// The decoded chunk up to `end`, and how far it has been read; what lies behind is room.
-    text: Vec<u8>,
+    text: String,
     end: usize,
     at: usize,
     /// Bytes of the file up to the end of the decoded chunk.
     chunk_end: u64,
+    /// The line of the place in the chunk up to which lines were counted.
     line: u64,
+    counted: usize,
+    /// What ends a line: a carriage return where there is nothing else, as on old Macs.
+    line_end: u8,
     ended: bool,
     /// The comment read last, as far as it could be Maya's closing line.
     comment: Vec<u8>,
 }
 
-/// Starts to read, having looked at the head.
+/// Starts to read, having looked at the head: the statements of the commands that are `asked` for, and
+/// perhaps some others.
 ///
 /// # Errors
 /// For a file that can't be read, or that is no Maya ASCII scene.
 pub(super) fn open<R: Read>(
     mut input: R,
     name: &Path,
+    asked: fn(&str) -> bool,
 ) -> Result<(Header, Statements<R>), AnalyseError> {
     let mut head = vec![0; HEAD];
     let mut length = 0;
@@ -72,11 +85,15 @@ pub(super) fn open<R: Read>(
         // This takes a byte order mark away too.
         decoder: encoding::of_codeset(&codeset).new_decoder(),
         raw: vec![0; CHUNK],
-        text: Vec::new(),
+        asked,
+        spans: Vec::new(),
+        text: String::new(),
         end: 0,
         at: 0,
         chunk_end: 0,
         line: 1,
+        counted: 0,
+        line_end: if head.contains(&b'\n') { b'\n' } else { b'\r' },
         ended: false,
         comment: Vec::new(),
     };
@@ -98,7 +115,7 @@ pub(super) fn read_head(head: &[u8]) -> Result<(Header, String), AnalyseError> {
         ));
     }
     let text = String::from_utf8_lossy(head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head));
-    let mut lines = text.lines();
+    let mut lines = text.split(LINE_ENDS);
     let first = lines.next().unwrap_or_default();
     let Some(version) = first.strip_prefix("//Maya ASCII") else {
         return Err(AnalyseError::corrupt(
@@ -108,6 +125,7 @@ pub(super) fn read_head(head: &[u8]) -> Result<(Header, String), AnalyseError> {
     };
     let version = version.trim().trim_end_matches("scene").trim().to_owned();
     let codeset = lines
+        .filter(|line| !line.is_empty())
         .take_while(|line| line.starts_with("//"))
         .find_map(|line| line.strip_prefix("//Codeset:"))
         .unwrap_or_default()
@@ -120,9 +138,27 @@ impl<R: Read> Statements<R> {
     ///
     /// # Errors
     /// For a file that can't be read, or that ends within a statement, a string or a comment.
-    pub(super) fn next(&mut self) -> Result<Option<Statement>, AnalyseError> {
+    pub(super) fn next(&mut self) -> Result<Option<Statement<'_>>, AnalyseError> {
+        // Most statements are short and plain, and there are millions of them.
+        while let Some(length) =
+            plain::split(&self.text.as_bytes()[self.at..self.end], &mut self.spans)
+        {
+            let begun = self.at;
+            self.at += length;
+            let text = &self.text[begun..self.at];
+            let command = self.spans.first().map(|span| &text[span.start..span.end]);
+            if command.is_some_and(self.asked) {
+                let words = self.spans.iter().map(|span| span.word(&self.text[begun..self.at]));
+                return Ok(Some(Statement { words: words.collect(), edits: Edits::default() }));
+            }
+        }
+        self.next_of_any_kind()
+    }
+
+    /// The next statement, byte by byte: it may go beyond the chunk, and have comments in it.
+    fn next_of_any_kind(&mut self) -> Result<Option<Statement<'static>>, AnalyseError> {
         let mut collector = Collector::default();
-        let mut begun = self.line;
+        let mut begun = self.line();
         while let Some(byte) = self.take()? {
             if byte.is_ascii_whitespace() {
                 collector.end_bare();
@@ -133,7 +169,7 @@ impl<R: Read> Statements<R> {
             }
             let slash = byte == b'/' && matches!(self.peek()?, Some(b'/' | b'*'));
             if collector.is_empty() && !slash {
-                begun = self.line;
+                begun = self.line();
             }
             match byte {
                 b'/' if slash => {
@@ -173,43 +209,49 @@ impl<R: Read> Statements<R> {
         self.comment.trim_ascii_start().starts_with(b"End of")
     }
 
+    /// The line that is being read. Few ask, so that lines are counted when somebody does.
+    fn line(&mut self) -> u64 {
+        let passed = &self.text.as_bytes()[self.counted..self.at];
+        self.line += memchr::memchr_iter(self.line_end, passed).count() as u64;
+        self.counted = self.at;
+        self.line
+    }
+
+    /// What was decoded and not read yet.
+    fn ahead(&self) -> &[u8] {
+        &self.text.as_bytes()[self.at..self.end]
+    }
+
     /// Past everything that neither ends a statement nor begins a string or a comment. Parentheses go
     /// by as well: no word is kept any more.
     fn skip_plain(&mut self) {
-        let rest = &self.text[self.at..self.end];
-        let plain = &rest[..memchr::memchr3(b';', b'"', b'/', rest).unwrap_or(rest.len())];
-        self.line += memchr::memchr_iter(b'\n', plain).count() as u64;
-        self.at += plain.len();
-    }
-
-    /// Past what no one keeps of a string, up to its end or a backslash.
-    fn skip_string(&mut self) {
-        let rest = &self.text[self.at..self.end];
-        let plain = &rest[..memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len())];
-        self.line += memchr::memchr_iter(b'\n', plain).count() as u64;
-        self.at += plain.len();
+        let rest = self.ahead();
+        let plain = memchr::memchr3(b';', b'"', b'/', rest).unwrap_or(rest.len());
+        self.at += plain;
     }
 
     fn read_string(&mut self, collector: &mut Collector) -> Result<(), AnalyseError> {
-        let begun = self.line;
+        let begun = self.line();
         collector.open_string();
-        if collector.full() {
-            self.skip_string();
-        }
-        while let Some(byte) = self.take()? {
-            match byte {
-                b'"' => {
+        loop {
+            let rest = self.ahead();
+            let plain = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+            collector.letters(&rest[..plain]);
+            self.at += plain;
+            match self.take()? {
+                Some(b'"') => {
                     collector.close_string();
                     return Ok(());
                 }
-                b'\\' => match self.take()? {
-                    Some(b'n') => collector.letter(b'\n'),
-                    Some(b't') => collector.letter(b'\t'),
-                    Some(b'r') => collector.letter(b'\r'),
-                    Some(other) => collector.letter(other),
+                Some(b'\\') => match self.take()? {
+                    Some(b'n') => collector.letters(b"\n"),
+                    Some(b't') => collector.letters(b"\t"),
+                    Some(b'r') => collector.letters(b"\r"),
+                    Some(other) => collector.letters(&[other]),
                     None => break,
                 },
-                other => collector.letter(other),
+                Some(other) => collector.letters(&[other]),
+                None => break,
             }
         }
         Err(self.ends_within(format!("the string that begins on line {begun}")))
@@ -220,7 +262,7 @@ impl<R: Read> Statements<R> {
         if self.take()? == Some(b'/') {
             self.comment.clear();
             while let Some(byte) = self.take()? {
-                if byte == b'\n' {
+                if LINE_ENDS.contains(&char::from(byte)) {
                     break;
                 }
                 if self.comment.len() < 32 {
@@ -229,7 +271,7 @@ impl<R: Read> Statements<R> {
             }
             return Ok(());
         }
-        let begun = self.line;
+        let begun = self.line();
         let mut star = false;
         while let Some(byte) = self.take()? {
             if star && byte == b'/' {
@@ -249,18 +291,13 @@ impl<R: Read> Statements<R> {
         if self.at == self.end {
             self.refill()?;
         }
-        Ok(self.text[..self.end].get(self.at).copied())
+        Ok(self.ahead().first().copied())
     }
 
     #[inline]
     fn take(&mut self) -> Result<Option<u8>, AnalyseError> {
         let byte = self.peek()?;
-        if let Some(byte) = byte {
-            self.at += 1;
-            if byte == b'\n' {
-                self.line += 1;
-            }
-        }
+        self.at += usize::from(byte.is_some());
         Ok(byte)
     }
 
@@ -272,7 +309,7 @@ impl<R: Read> Statements<R> {
                 Ok(count) => self.decode(&raw[..count], count == 0),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
-                    let what = format!("reading failed on line {}: {error}", self.line);
+                    let what = format!("reading failed on line {}: {error}", self.line());
                     return Err(AnalyseError::corrupt(self.chunk_end, what));
                 }
             }
@@ -282,15 +319,16 @@ impl<R: Read> Statements<R> {
     }
 
     fn decode(&mut self, raw: &[u8], last: bool) {
+        self.line();
+        (self.at, self.counted) = (0, 0);
         self.chunk_end += raw.len() as u64;
-        self.at = 0;
         self.ended = last;
         let room = self.decoder.max_utf8_buffer_length(raw.len()).unwrap_or(CHUNK * 4);
         if self.text.len() < room {
-            self.text.resize(room, 0);
+            self.text = "\0".repeat(room);
         }
         // The buffer has room for the worst case, so that one call decodes everything.
-        let (result, _, written, _) = self.decoder.decode_to_utf8(raw, &mut self.text, last);
+        let (result, _, written, _) = self.decoder.decode_to_str(raw, &mut self.text, last);
         debug_assert_eq!(result, CoderResult::InputEmpty);
         self.end = written;
     }
@@ -298,14 +336,17 @@ impl<R: Read> Statements<R> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::words::{MAX_WORD, MAX_WORDS};
     use super::*;
 
-    fn read(text: &[u8]) -> Result<Vec<Vec<String>>, AnalyseError> {
-        let (_, mut statements) = open(text, Path::new("test.ma"))?;
+    fn read(text: impl Read) -> Result<Vec<Vec<String>>, AnalyseError> {
+        let (_, mut statements) = open(text, Path::new("test.ma"), |_| true)?;
         let mut all = Vec::new();
         while let Some(statement) = statements.next()? {
-            all.push(statement.words.into_iter().map(|word| word.text).collect());
+            let words = statement.words.into_iter();
+            all.push(words.map(|word| word.text.into_owned()).collect());
         }
         Ok(all)
     }
@@ -351,7 +392,7 @@ mod tests {
 
     #[test]
     fn other_files_are_refused() {
-        let error = read(b"FOR8\0\0\0\0").unwrap_err().to_string();
+        let error = read(&b"FOR8\0\0\0\0"[..]).unwrap_err().to_string();
         assert!(error.contains("Maya Binary") && error.contains("mayapy"), "{error}");
         for other in [&b""[..], b"BLENDER-v304", b"\xff\xfe\x00"] {
             assert!(matches!(read(other), Err(AnalyseError::Corrupt { position: 0, .. })));
@@ -363,11 +404,11 @@ mod tests {
     fn text_is_decoded_before_it_is_split() {
         let mut text = b"//Maya ASCII 2017 scene\n//Codeset: 932\na \"".to_vec();
         text.extend(b"\x95\x5c\x83\x7b\" \"b\";");
-        assert_eq!(read(&text).unwrap(), [["a", "表ボ", "b"]]);
+        assert_eq!(read(&text[..]).unwrap(), [["a", "表ボ", "b"]]);
         let utf8 = "\u{feff}//Maya ASCII 2017 scene\na \"表ボ\";";
         assert_eq!(read(utf8.as_bytes()).unwrap(), [["a", "表ボ"]]);
         let latin = b"//Maya ASCII 8.5 scene\n//Codeset: 1252\na \"\xe9\";";
-        assert_eq!(read(latin).unwrap(), [["a", "é"]]);
+        assert_eq!(read(&latin[..]).unwrap(), [["a", "é"]]);
     }
 
     #[test]
@@ -377,7 +418,7 @@ mod tests {
         let text =
             format!("a {points} \"unkept;\";b \"{long}\";c {long};d (\"{long}\" + \"y\");e;");
         let text = format!("//Maya ASCII 2017 scene\n{text}");
-        let (_, mut statements) = open(text.as_bytes(), Path::new("t")).unwrap();
+        let (_, mut statements) = open(text.as_bytes(), Path::new("t"), |_| true).unwrap();
         let mut read = Vec::new();
         while let Some(statement) = statements.next().unwrap() {
             let last = statement.words.last().unwrap();
@@ -387,26 +428,56 @@ mod tests {
         assert_eq!(read, [(MAX_WORDS, false), (2, true), (2, true), (2, true), (1, false)]);
     }
 
-    /// The same statements whatever the sizes in which the bytes arrive.
-    #[test]
-    fn pieces_do_not_matter() {
-        struct Drip<'a>(&'a [u8]);
-        impl Read for Drip<'_> {
-            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-                let count = buffer.len().min(self.0.len()).min(1);
-                buffer[..count].copy_from_slice(&self.0[..count]);
-                self.0 = &self.0[count..];
-                Ok(count)
+    /// Gives one byte at a time, so that no statement lies whole in what was read.
+    struct Drip<'a>(&'a [u8]);
+
+    impl Read for Drip<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let count = buffer.len().min(self.0.len()).min(1);
+            buffer[..count].copy_from_slice(&self.0[..count]);
+            self.0 = &self.0[count..];
+            Ok(count)
+        }
+    }
+
+    proptest! {
+        /// The same statements whatever the sizes in which the bytes arrive.
+        #[test]
+        fn pieces_do_not_matter(body in "(?:[a-z]{1,3}|[ \"\"()/*+;;\n\r\\\\.é-]){0,60}") {
+            let filler = "// filler\n".repeat(500);
+            let text = format!("//Maya ASCII 2017 scene\n//Codeset: UTF-8\n{filler}{body}");
+            match (read(text.as_bytes()), read(Drip(text.as_bytes()))) {
+                (Ok(whole), Ok(dripped)) => prop_assert_eq!(whole, dripped),
+                (Err(whole), Err(dripped)) => {
+                    prop_assert_eq!(whole.to_string(), dripped.to_string());
+                }
+                different => prop_assert!(false, "{different:?}"),
             }
         }
-        let text = format!(
-            "//Maya ASCII 2017 scene\n//Codeset: UTF-8\n{}a \"é\\\"x\" // y\n; /* z */ b;",
-            "// filler\n".repeat(500)
-        );
-        let (_, mut statements) = open(Drip(text.as_bytes()), Path::new("t")).unwrap();
-        let first = statements.next().unwrap().unwrap();
-        assert_eq!(first.words[1].text, "é\"x");
-        assert_eq!(statements.next().unwrap().unwrap().words[0].text, "b");
+    }
+
+    #[test]
+    fn only_what_is_asked_for_is_told() {
+        let text = "//Maya ASCII 2017 scene\na a;x \"a\";a b;x;\nx;a c;";
+        let open = open(text.as_bytes(), Path::new("t"), |command| command == "a");
+        let (_, mut statements) = open.unwrap();
+        for word in ["a", "b", "c"] {
+            assert_eq!(statements.next().unwrap().unwrap().words[1].text, word);
+        }
         assert!(statements.next().unwrap().is_none());
+    }
+
+    /// As old Macs wrote them: a comment ends there too, and lines are counted.
+    #[test]
+    fn lines_may_end_with_a_carriage_return_alone() {
+        let head = "//Maya ASCII 2017 scene\r//Codeset: 932\r//\r";
+        let mut text = head.as_bytes().to_vec();
+        text.extend(b"a \"\x95\x5c\";\r// c\rb;\r// End of it\r");
+        let (_, mut statements) = open(&text[..], Path::new("t"), |_| true).unwrap();
+        assert_eq!(statements.next().unwrap().unwrap().words[1].text, "表");
+        assert_eq!(statements.next().unwrap().unwrap().words[0].text, "b");
+        assert!(statements.next().unwrap().is_none() && statements.is_closed());
+        let error = read(format!("{head}a\r;b").as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("begins on line 5"), "{error}");
     }
 }

@@ -1,5 +1,7 @@
 //! The words of a statement as they come in.
 
+use std::borrow::Cow;
+
 use super::edits::Edits;
 
 /// The most words of a statement that are kept; what is wanted stands near its beginning, and the
@@ -10,8 +12,8 @@ pub(super) const MAX_WORD: usize = 32 * 1024;
 
 /// A word of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Word {
-    pub(super) text: String,
+pub(super) struct Word<'a> {
+    pub(super) text: Cow<'a, str>,
     /// Whether it stood in quotes, and so is no flag.
     pub(super) quoted: bool,
     /// Whether it was longer than what is kept of it.
@@ -21,7 +23,7 @@ pub(super) struct Word {
 /// The words of a statement in the making.
 #[derive(Default)]
 pub(super) struct Collector {
-    words: Vec<Word>,
+    words: Vec<Word<'static>>,
     bare: Vec<u8>,
     string: Vec<u8>,
     /// Whether anything at all was seen, kept or not.
@@ -29,7 +31,7 @@ pub(super) struct Collector {
     cut: bool,
     /// How many parentheses are open; the strings within them are one word.
     pub(super) depth: usize,
-    group: Option<Word>,
+    group: Option<Word<'static>>,
     /// Of a value that lists changes to a reference, only these are kept.
     edits: Option<Edits>,
 }
@@ -58,7 +60,7 @@ impl Collector {
     pub(super) fn end_bare(&mut self) {
         if !self.bare.is_empty() {
             let text = text(&mut self.bare);
-            self.push(Word { text, quoted: false, cut: self.cut });
+            self.push(Word { text: text.into(), quoted: false, cut: self.cut });
         }
         self.cut = false;
     }
@@ -69,12 +71,10 @@ impl Collector {
         self.cut = false;
     }
 
-    pub(super) fn letter(&mut self, byte: u8) {
-        if self.string.len() < MAX_WORD && !self.full() {
-            self.string.push(byte);
-        } else {
-            self.cut = true;
-        }
+    pub(super) fn letters(&mut self, bytes: &[u8]) {
+        let room = if self.full() { 0 } else { MAX_WORD - self.string.len() };
+        self.string.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.cut |= bytes.len() > room;
     }
 
     pub(super) fn close_string(&mut self) {
@@ -85,10 +85,10 @@ impl Collector {
                 group.quoted = true;
                 group.cut |= cut || group.text.len() + text.len() > MAX_WORD;
                 if !group.cut {
-                    group.text.push_str(&text);
+                    group.text.to_mut().push_str(&text);
                 }
             }
-            None => self.push(Word { text, quoted: true, cut }),
+            None => self.push(Word { text: text.into(), quoted: true, cut }),
         }
     }
 
@@ -96,7 +96,7 @@ impl Collector {
         self.end_bare();
         self.seen = true;
         self.depth += 1;
-        self.group.get_or_insert_with(|| Word { text: String::new(), quoted: false, cut: false });
+        self.group.get_or_insert_with(|| Word { text: Cow::default(), quoted: false, cut: false });
     }
 
     pub(super) fn close_group(&mut self) {
@@ -114,12 +114,12 @@ impl Collector {
         }
     }
 
-    fn push(&mut self, word: Word) {
+    fn push(&mut self, word: Word<'static>) {
         if self.full() {
             return;
         }
         match &mut self.edits {
-            Some(edits) if word.quoted => edits.string(word.text),
+            Some(edits) if word.quoted => edits.string(word.text.into_owned()),
             Some(_) => {}
             None => {
                 let sets = self.words.first().is_some_and(|first| first.text == "setAttr");
@@ -131,7 +131,7 @@ impl Collector {
         }
     }
 
-    pub(super) fn finish(&mut self) -> (Vec<Word>, Edits) {
+    pub(super) fn finish(&mut self) -> (Vec<Word<'static>>, Edits) {
         self.depth = 0;
         self.end_group();
         self.seen = false;
