@@ -29,6 +29,9 @@ pub(super) fn asset_kind(node_type: &str, attribute: &str) -> Option<AssetKind> 
         ("rmanImageFile" | "PxrTexture" | "PxrDomeLight", "filename" | "lightColorMap") => {
             AssetKind::Image
         }
+        // Named without a folder: it lies beside the scene.
+        ("xgmPalette", "xfn" | "xgFileName") => AssetKind::Other,
+        ("pgYetiMaya", "cfn" | "cacheFileName") => AssetKind::Cache,
         (redshift, "tex0") if redshift.starts_with("Redshift") => AssetKind::Image,
         _ => return None,
     })
@@ -65,8 +68,8 @@ pub(super) fn guess(node_type: &str, attribute: &str, value: &str) -> Option<Ass
         "wav" | "aif" | "aiff" | "mp3" => AssetKind::Audio,
         "mov" | "mp4" | "avi" => AssetKind::Movie,
         "ttf" | "otf" => AssetKind::Font,
-        "mc" | "mcx" | "mcc" | "bgeo" | "ptc" | "pdb" => AssetKind::Cache,
-        "ma" | "mb" | "fbx" | "obj" | "xgen" | "lut" | "cube" | "ocio" => AssetKind::Other,
+        "mc" | "mcx" | "mcc" | "bgeo" | "ptc" | "pdb" | "fur" => AssetKind::Cache,
+        "ma" | "mb" | "fbx" | "obj" | "xgen" | "csv" | "lut" | "cube" | "ocio" => AssetKind::Other,
         _ => return None,
     })
 }
@@ -77,8 +80,9 @@ pub(super) fn edited(attribute: &str, text: &str) -> Option<AssetKind> {
     let name = attribute.rsplit('.').next().unwrap_or(attribute);
     let name = name.split('[').next().unwrap_or(name);
     let of = |node: &str| asset_kind(node, name);
-    let known =
-        ["file", "imagePlane", "gpuCache", "AlembicNode", "aiStandIn"].into_iter().find_map(of);
+    let known = ["file", "imagePlane", "gpuCache", "AlembicNode", "aiStandIn", "xgmPalette"]
+        .into_iter()
+        .find_map(of);
     known.map(|kind| film_or(kind, text)).or_else(|| guess("", name, text))
 }
 
@@ -126,6 +130,8 @@ mod tests {
             ("someLight", "map", "/", None),
             ("someLight", "map", "a/.exr", None),
             ("someLight", "map", "a/b.weird", None),
+            ("someRig", "points", "data/points.csv", Some(AssetKind::Other)),
+            ("pgYetiMaya", "cacheFileName", "cache/fur.%04d.fur", Some(AssetKind::Cache)),
             ("script", "b", "file -r \"a/b.ma\"", None),
             ("script", "b", "a/b.ma", None),
             ("defaultArnoldDriver", "p", "images/out.exr", None),

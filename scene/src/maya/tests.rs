@@ -299,3 +299,20 @@ fn what_is_no_scene_is_refused() {
     fs::write(&cut, format!("{HEAD}createNode file;\n")).unwrap();
     assert!(analyse(&cut).unwrap().warnings[0].contains("cut off"));
 }
+
+/// XGen names its file without a folder.
+#[test]
+fn hair_lies_beside_the_scene() {
+    let (folder, scene) = project(
+        r#"createNode xgmPalette -n "hair";
+        setAttr ".xfn" -type "string" "shot__hair.xgen";
+        createNode xgmPalette -n "lost";
+        setAttr ".xfn" -type "string" "shot__lost.xgen";
+        "#,
+    );
+    touch(folder.path(), &["scenes/shot__hair.xgen"]);
+    let analysis = analyse(&scene).unwrap();
+    assert_eq!(names(asset(&analysis, "hair")), ["shot__hair.xgen"]);
+    let [missing] = &analysis.missing[..] else { panic!("{:?}", analysis.missing) };
+    assert_eq!((missing.node.as_str(), missing.required), ("lost", true));
+}
