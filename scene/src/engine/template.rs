@@ -150,7 +150,7 @@ impl Template {
                 Segment::Text(plain) => text.push_str(plain),
                 Segment::Value(name, filter) => {
                     filter.apply(&mut text, lookup(name)?, range_end).map_err(|why| {
-                        CommandError::BadValue { name: name.to_string(), why: why.to_owned() }
+                        CommandError::BadValue { name: name.to_string(), why: why.into_owned() }
                     })?;
                 }
             }
@@ -216,7 +216,10 @@ fn placeholder(text: &str) -> Option<&str> {
                 && name.bytes().all(|byte| word(byte) || byte == b'.')
         }
     };
-    (named && filter.bytes().all(word)).then_some(inner)
+    // The words to choose from are the engine's own.
+    let choice = |byte: u8| byte.is_ascii_alphanumeric() || b"_.+-|".contains(&byte);
+    let filtered = filter.bytes().all(word) || filter.contains('|') && filter.bytes().all(choice);
+    (named && filtered).then_some(inner)
 }
 
 fn value(inner: &str) -> Result<Segment, String> {
@@ -269,6 +272,7 @@ mod tests {
             ("{arg.Some-key}", "a b"),
             ("\"{camera:quotable}\"", "\"a b\""),
             ("{camera:py}", "'a b'"),
+            ("{camera:A|a b}", "{camera:A|a b}"),
             // Not placeholders:
             ("${HOME} {1..3} {} { x } { {a,b} }", "${HOME} {1..3} {} { x } { {a,b} }"),
             ("{\"a\":{\"b\":1}}", "{\"a\":{\"b\":1}}"),
@@ -282,7 +286,15 @@ mod tests {
 
     #[test]
     fn unknown_placeholders_are_refused() {
-        for text in ["{fraem}", "{frame:4}", "{frame:x}", "{frame:099}", "{scene:dots}", "{arg}"] {
+        for text in [
+            "{fraem}",
+            "{frame:4}",
+            "{frame:x}",
+            "{frame:099}",
+            "{scene:dots}",
+            "{arg}",
+            "{scene:A|}",
+        ] {
             let error = Template::parse(text).unwrap_err();
             assert!(error.contains(&text[1..text.len().min(6) - 1]), "{text}: {error}");
         }
@@ -327,6 +339,9 @@ mod tests {
             ("word", "-x", false),
             ("word", "a b", false),
             ("word", "", false),
+            ("CYCLES|BLENDER_EEVEE", "CYCLES", true),
+            ("CYCLES|BLENDER_EEVEE", "cycles", false),
+            ("CYCLES|BLENDER_EEVEE", "CYCLES|BLENDER_EEVEE", false),
             ("quotable", "a\"b", false),
             ("quotable", "a\nb", false),
             ("py", "a\0b", false),

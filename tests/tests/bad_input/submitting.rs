@@ -170,7 +170,8 @@ fn blender(farm: &Farm, cases: &mut Cases) {
         });
     }
     let there = "camera or view layer that the scene doesn't have";
-    let kind = "argument whose value is none of its kind: a width below 1, a switch that is neither on nor off";
+    let kind = "argument whose value is none of its kind: a width below 1, a switch that is neither on nor off, \
+                an engine of Blender's that isn't there";
     for (case, option) in [
         (there, ["--camera", "nope"]),
         (there, ["--view-layer", "nope"]),
@@ -178,6 +179,7 @@ fn blender(farm: &Farm, cases: &mut Cases) {
         (kind, ["--arg", "height=0"]),
         (kind, ["--arg", "samples=0"]),
         (kind, ["--arg", "compositing=maybe"]),
+        (kind, ["--arg", "engine=NOPE"]),
     ] {
         let options = [&["-f", "1", "-e", "older", "--dry-run"], &option[..]].concat();
         cases.refused(farm, case, || submit(farm, &older, &options));

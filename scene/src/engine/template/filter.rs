@@ -1,12 +1,13 @@
 //! How a placeholder's value is written, and what it must be.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::Placeholder;
 use crate::frames;
 
 /// What a placeholder's value must be, or how it is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Filter {
     /// As it is.
     Plain,
@@ -35,6 +36,8 @@ pub(super) enum Filter {
     Number,
     /// `word`: ASCII letters, digits, `_`, `.`, `+` and `-`, not beginning with `-`.
     Word,
+    /// `ONE|OTHER`: one of these words, anything else is refused.
+    OneOf(Vec<String>),
 }
 
 /// The widest zero-padding, in digits.
@@ -62,6 +65,12 @@ impl Filter {
             "switch" => Filter::Switch,
             "num" => Filter::Number,
             "word" => Filter::Word,
+            words if words.contains('|') => {
+                let words: Vec<String> = words.split('|').map(str::to_owned).collect();
+                Filter::OneOf(
+                    Some(words).filter(|words| words.iter().all(|word| !word.is_empty()))?,
+                )
+            }
             other => {
                 let places = other.strip_prefix('0')?.parse().ok()?;
                 Filter::Pad(Some(places).filter(|&places| places <= MAX_PAD)?)
@@ -71,17 +80,17 @@ impl Filter {
 
     /// Writes `value`, or says what is wrong with it in words that follow "the value of x".
     pub(super) fn apply(
-        self,
+        &self,
         out: &mut String,
         value: Value<'_>,
         end: i64,
-    ) -> Result<(), &'static str> {
+    ) -> Result<(), Cow<'static, str>> {
         let text = match value {
             Value::Text(text) => text.to_owned(),
             Value::Integer(number) => match self {
-                Filter::Pad(places) => padded(number, places),
+                Filter::Pad(places) => padded(number, *places),
                 Filter::PadLikeRangeEnd => padded(number, digits_of(end)),
-                Filter::Plus(more) => number.saturating_add(more).to_string(),
+                Filter::Plus(more) => number.saturating_add(*more).to_string(),
                 _ => number.to_string(),
             },
             Value::Frames(list) => match self {
@@ -90,44 +99,48 @@ impl Filter {
             },
         };
         if text.contains('\0') {
-            return Err("holds a zero byte");
+            return Err("holds a zero byte".into());
         }
         match self {
             Filter::Python => python_literal(out, &text),
             Filter::Quotable if text.contains(['"', '\n', '\r']) => {
                 return Err(
-                    "holds a double quote or a line break, which this engine can't be given",
+                    "holds a double quote or a line break, which this engine can't be given".into(),
                 );
             }
             Filter::Integer => match text.trim().parse::<i64>() {
                 Ok(number) => out.push_str(&number.to_string()),
-                Err(_) => return Err("must be a whole number"),
+                Err(_) => return Err("must be a whole number".into()),
             },
             Filter::Count => match text.trim().parse::<u64>() {
                 Ok(number @ 1..) => out.push_str(&number.to_string()),
-                _ => return Err("must be a whole number from 1"),
+                _ => return Err("must be a whole number from 1".into()),
             },
             Filter::Switch => match switch(&text) {
                 Some(true) => out.push_str("True"),
                 Some(false) => out.push_str("False"),
-                None => return Err("must be on or off"),
+                None => return Err("must be on or off".into()),
             },
             Filter::Number => {
                 let number = text.trim();
                 let plain = number.bytes().all(|byte| b"0123456789.-".contains(&byte));
                 match number.parse::<f64>() {
                     Ok(value) if plain && value.is_finite() => out.push_str(number),
-                    _ => return Err("must be a number"),
+                    _ => return Err("must be a number".into()),
                 }
             }
             Filter::Word => {
                 let word = |byte: u8| byte.is_ascii_alphanumeric() || b"_.+-".contains(&byte);
                 if text.is_empty() || text.starts_with('-') || !text.bytes().all(word) {
-                    return Err("must be one plain word of letters, digits, _, ., + and -");
+                    return Err("must be one plain word of letters, digits, _, ., + and -".into());
                 }
                 out.push_str(&text);
             }
+            Filter::OneOf(words) if !words.contains(&text) => {
+                return Err(format!("must be one of {}", words.join(", ")).into());
+            }
             Filter::Plain
+            | Filter::OneOf(_)
             | Filter::Pad(_)
             | Filter::PadLikeRangeEnd
             | Filter::Plus(_)
