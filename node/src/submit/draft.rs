@@ -7,6 +7,7 @@ use weft_protocol::hardware::{GIB, Needs, SANDBOX};
 use weft_protocol::ids::BlobId;
 use weft_protocol::job::spec::{AfterTest, JobSpec, MAX_RETRIES, NORMAL_PRIORITY, Step};
 use weft_protocol::job::task::{runs, unfold};
+use weft_protocol::schedule::plan::MAX_RUN;
 use weft_protocol::settings::Profile;
 use weft_scene::engine::Definition;
 use weft_scene::frames;
@@ -48,6 +49,13 @@ pub(super) fn draft(
     if retries > MAX_RETRIES {
         return Err(invalid(format!("at most {MAX_RETRIES} retries can be asked for")));
     }
+    let together = request.frames_per_task.unwrap_or(1);
+    if together as usize > MAX_RUN {
+        return Err(invalid(format!(
+            "one process renders at most {MAX_RUN} frames; nothing was submitted"
+        ))
+        .hint("Ask for fewer with --frames-per-task."));
+    }
     let nonce = nonce(request.nonce.as_deref())?;
     let name = request.name.clone().unwrap_or_else(|| output.clone());
     Ok(JobSpec {
@@ -64,7 +72,7 @@ pub(super) fn draft(
             arguments: arguments(request),
             frames: runs(&narrow(frames)?),
             tiles: tiles::wanted(request)?,
-            frames_per_task: request.frames_per_task.unwrap_or(1).max(1),
+            frames_per_task: together.max(1),
             output,
             after: Vec::new(),
         }],

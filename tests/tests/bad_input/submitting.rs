@@ -138,6 +138,16 @@ fn engines(farm: &Farm, cases: &mut Cases) {
             &["-f", "1", "--tiles", "4x1", "--arg", "width=3"],
         ),
         (
+            "tiles of a picture that has fewer pixels",
+            &pov,
+            &["-f", "1", "--tiles", "1x4", "--arg", "height=3", "--dry-run"],
+        ),
+        (
+            "more frames in one process than can be reported",
+            &pov,
+            &["-f", "1-1000", "--frames-per-task", "257", "--dry-run"],
+        ),
+        (
             "tiles and runs of frames at once",
             &pov,
             &["-f", "1-4", "--tiles", "2x2", "--frames-per-task", "2"],
