@@ -44,6 +44,15 @@ pub struct SceneInfo {
     pub width: u32,
     /// The picture's height in pixels, after any percentage.
     pub height: u32,
+    /// The width and height in pixels that `resolution_percentage` is of. Blender only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full_size: Option<(u32, u32)>,
+    /// How many percent of the full size are rendered. Blender only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolution_percentage: Option<u32>,
+    /// Whether the renderer takes the noise out of pictures. Known of Cycles only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub denoising: Option<bool>,
     /// The output format, as the application names it: `PNG`, `OPEN_EXR_MULTILAYER`, `iff`.
     pub image_format: String,
     /// Every camera (Maya: camera shapes; Blender: camera objects).

@@ -19,6 +19,7 @@ mod numbered;
 mod path_fields;
 mod players;
 mod plays;
+mod properties;
 mod read;
 mod record;
 mod rewrite;
@@ -162,8 +163,11 @@ fn scene_info(search: &Search, active: Option<u32>) -> Option<SceneInfo> {
         animation: settings.end > settings.start,
         current_frame: None,
         fps: settings.fps,
-        width: settings.width,
-        height: settings.height,
+        width: settings.size().0,
+        height: settings.size().1,
+        full_size: Some(settings.full_size),
+        resolution_percentage: Some(settings.percentage),
+        denoising: (settings.engine == "CYCLES").then_some(settings.denoising),
         image_format: settings.format.clone(),
         all_cameras: search.cameras(),
         render_cameras: render_cameras(owner, settings),

@@ -127,14 +127,13 @@ fn size(
         text.and_then(|text| text.parse::<u32>().ok())
     };
     let info = analysis.map(|analysis| &analysis.scene_info).filter(|info| info.width > 0);
-    let own = |size: u32| match request.scale {
-        Some(scale) => u32::try_from(u64::from(size) * u64::from(scale) / 100).ok(),
-        None => Some(size),
-    };
-    Some((
-        given("width").or_else(|| own(info?.width))?,
-        given("height").or_else(|| own(info?.height))?,
-    ))
+    let own = info.map(|info| info.full_size.unwrap_or((info.width, info.height)));
+    // It takes the place of the scene's own percentage, and holds of sizes that are given too.
+    let scale = request.scale.or_else(|| info?.resolution_percentage).unwrap_or(100);
+    let scaled = |size: u32| u32::try_from(u64::from(size) * u64::from(scale) / 100).ok();
+    let width = given("width").or_else(|| own.map(|(width, _)| width))?;
+    let height = given("height").or_else(|| own.map(|(_, height)| height))?;
+    Some((scaled(width)?, scaled(height)?))
 }
 
 /// The step that joins the tiles of `render`, which is the job's first.
@@ -149,5 +148,36 @@ pub(super) fn join_step(render: &Step, definition: Option<&Definition>) -> Step 
         frames_per_task: 1,
         after: vec![0],
         ..render.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weft_scene::analysis::SceneInfo;
+    use weft_scene::engine::shipped;
+
+    use super::*;
+
+    /// A scene of 1000 × 500 pixels, of which a tenth is rendered.
+    fn size_of(scale: Option<u32>, width: Option<&str>) -> Option<(u32, u32)> {
+        let scene_info = SceneInfo {
+            width: 100,
+            height: 50,
+            full_size: Some((1000, 500)),
+            resolution_percentage: Some(10),
+            ..SceneInfo::default()
+        };
+        let analysis = Analysis { scene_info, ..Analysis::default() };
+        let mut request = SubmitRequest { scale, ..SubmitRequest::default() };
+        request.args.extend(width.map(|width| ("width".to_owned(), width.to_owned())));
+        size(&request, &shipped()["blender"], Some(&analysis))
+    }
+
+    #[test]
+    fn pictures_are_as_large_as_blender_makes_them() {
+        assert_eq!(size_of(None, None), Some((100, 50)));
+        assert_eq!(size_of(Some(50), None), Some((500, 250)));
+        assert_eq!(size_of(None, Some("300")), Some((30, 50)));
+        assert_eq!(size_of(Some(1), Some("90")), Some((0, 5)));
     }
 }

@@ -85,8 +85,11 @@ pub(super) struct SceneSettings {
     pub(super) start: i64,
     pub(super) end: i64,
     pub(super) step: i64,
-    pub(super) width: u32,
-    pub(super) height: u32,
+    /// Width and height in pixels, before the percentage.
+    pub(super) full_size: (u32, u32),
+    pub(super) percentage: u32,
+    /// Whether Cycles, if that renders it, takes the noise out of pictures.
+    pub(super) denoising: bool,
     pub(super) fps: f64,
     /// As Blender names it today.
     pub(super) engine: String,

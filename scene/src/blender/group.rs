@@ -4,8 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use crate::analysis::AssetKind;
 
+use super::block::Version;
 use super::contents::{Family, FileUse, Id, IdKind, ImagePlay, Numbering, SceneSettings};
 use super::path_fields::{self, PathField};
+use super::properties::Properties;
 use super::record::{Record, until_nul};
 use super::simulations::Simulations;
 use super::{plays, settings};
@@ -71,6 +73,8 @@ pub(super) struct Group {
     /// From the addresses of nodes' settings to how they play a sequence.
     node_plays: HashMap<u64, ImagePlay>,
     simulations: Simulations,
+    /// Those of a scene.
+    properties: Properties,
 }
 
 impl Group {
@@ -102,6 +106,7 @@ impl Group {
             nodes: Vec::new(),
             node_plays: HashMap::new(),
             simulations: Simulations::default(),
+            properties: Properties::default(),
         };
         if linked {
             group.id.kind = IdKind::Linked { library: None };
@@ -111,6 +116,7 @@ impl Group {
         match record.name() {
             "Scene" => {
                 group.id.kind = IdKind::Scene(Box::new(settings::read(record)));
+                group.properties = Properties::of_scene(record);
             }
             "Object" if record.int("type") == Some(OB_CAMERA) => {
                 group.id.kind = IdKind::CameraObject;
@@ -140,6 +146,7 @@ impl Group {
     pub(super) fn data(&mut self, record: &Record<'_>, address: u64) {
         self.simulations.take(record, address);
         match record.name() {
+            "IDProperty" => self.properties.take(record, address),
             "ImageTile" => {
                 let number =
                     record.int("tile_number").and_then(|number| u32::try_from(number).ok());
@@ -256,10 +263,16 @@ impl Group {
             + self.nodes.len()
             + self.node_plays.len()
             + self.simulations.size()
+            + self.properties.len()
     }
 
-    /// The datablock, once all its data has been seen.
-    pub(super) fn finish(mut self) -> Id {
+    /// Whether the datablock is a scene.
+    pub(super) fn is_scene(&self) -> bool {
+        matches!(self.id.kind, IdKind::Scene(_))
+    }
+
+    /// The datablock of a file of this version, once all its data has been seen.
+    pub(super) fn finish(mut self, version: Version) -> Id {
         if self.tiled
             && let Some(file) = self.id.files.first_mut()
         {
@@ -273,6 +286,7 @@ impl Group {
         let mut strips = std::mem::take(&mut self.strips);
         if let IdKind::Scene(settings) = &mut self.id.kind {
             settings.strips = !strips.strips.is_empty();
+            settings.denoising = self.properties.cycles().is_on("use_denoising", version.0);
         }
         for (kind, data) in std::mem::take(&mut strips.strips) {
             // Two strips never share their data, so it can be taken out.

@@ -206,7 +206,9 @@ impl Pass<'_> {
             return Ok(());
         }
         let pointers = self.pointers(block.structure, structure);
-        if !is_id && pointers.is_empty() && !is_of_interest(name) {
+        // Nearly everything has custom properties, and those of scenes are looked at.
+        let is_property = name == "IDProperty" && self.group.as_ref().is_some_and(Group::is_scene);
+        if !is_id && pointers.is_empty() && !is_of_interest(name) && !is_property {
             return Ok(());
         }
         let count = if is_id { count.min(1) } else { count };
@@ -282,7 +284,7 @@ impl Pass<'_> {
         };
         let library_address = group.library_address;
         self.contents.sequences_animated |= group.animates_sequences;
-        let mut id: Id = group.finish();
+        let mut id: Id = group.finish(self.contents.version);
         let index = u32::try_from(self.contents.ids.len()).unwrap_or(u32::MAX);
         match &mut id.kind {
             IdKind::Library { .. } => self.library = Some(index),

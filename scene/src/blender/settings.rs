@@ -65,12 +65,7 @@ fn engine_today(name: &[u8]) -> String {
 /// Reads a `Scene`. View layers, and cameras of markers, come with the scene's other data.
 pub(super) fn read(record: &Record<'_>) -> SceneSettings {
     let int = |path: &str| record.int(path);
-    let percent = int("r.size").unwrap_or(100);
-    // As Blender does: BKE_render_resolution multiplies and divides whole numbers.
-    let size = |path: &str| {
-        let pixels = int(path).unwrap_or(0).saturating_mul(percent) / 100;
-        u32::try_from(pixels).unwrap_or(0)
-    };
+    let count = |path: &str, default| u32::try_from(int(path).unwrap_or(default)).unwrap_or(0);
     let base = record.float("r.frs_sec_base").unwrap_or(1.0);
     let base = if base > 0.0 && base.is_finite() { base } else { 1.0 };
     let engine = record.text("r.engine").unwrap_or_default();
@@ -80,8 +75,9 @@ pub(super) fn read(record: &Record<'_>) -> SceneSettings {
         start: int("r.sfra").unwrap_or(1),
         end: int("r.efra").unwrap_or(1),
         step: int("r.frame_step").unwrap_or(1).max(1),
-        width: size("r.xsch"),
-        height: size("r.ysch"),
+        full_size: (count("r.xsch", 0), count("r.ysch", 0)),
+        percentage: count("r.size", 100),
+        denoising: false,
         fps: int("r.frs_sec").unwrap_or(25).max(1) as f64 / base,
         engine: engine_today(engine),
         engine_is_gone: matches!(engine, b"" | b"BLENDER_RENDER" | b"BLENDER_GAME"),
@@ -100,6 +96,17 @@ pub(super) fn read(record: &Record<'_>) -> SceneSettings {
             apart: int("r.im_format.views_format") == Some(0),
             suffixes: Vec::new(),
         },
+    }
+}
+
+impl SceneSettings {
+    /// The picture's width and height in pixels. As Blender does it: BKE_render_resolution multiplies and
+    /// divides whole numbers.
+    pub(super) fn size(&self) -> (u32, u32) {
+        let scaled = |size: u32| {
+            u32::try_from(u64::from(size) * u64::from(self.percentage) / 100).unwrap_or(0)
+        };
+        (scaled(self.full_size.0), scaled(self.full_size.1))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What keeps a scene from being rendered in tiles that make the very picture that the whole frame
 //! would: whatever looks at more of the picture than a tile shows.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::analysis::AnalyseError;
@@ -9,12 +9,13 @@ use crate::engine::switch;
 
 use super::block::BlockReader;
 use super::input::Input;
+use super::properties::Properties;
 use super::read::Plan;
 use super::record::Record;
 use super::settings;
 
-/// The most custom properties that are kept of one scene, and the most nodes.
-const MAX_PROPERTIES: usize = 100_000;
+/// The most nodes that are kept of one scene.
+const MAX_NODES: usize = 100_000;
 /// Nodes of the compositor that make of each pixel one pixel at its own place.
 const POINTWISE: &[&str] = &[
     "CompositorNodeRLayers",
@@ -63,27 +64,12 @@ const FREESTYLE: i64 = 1 << 25;
 const LOSSLESS: [i64; 5] = [0, 2, 3, 4, 5];
 /// CYCLES' feature_set EXPERIMENTAL.
 const EXPERIMENTAL: f64 = 1.0;
-/// IDP_GROUP, IDP_FLOAT and IDP_DOUBLE in DNA_ID.h.
-const GROUP: i64 = 6;
-const FLOAT: i64 = 2;
-const DOUBLE: i64 = 8;
-
-/// A custom property, in which Cycles keeps its settings.
-struct Property {
-    name: Vec<u8>,
-    kind: i64,
-    next: u64,
-    first: u64,
-    /// The bits of its value.
-    value: u64,
-}
 
 /// What is found out of a scene.
 #[derive(Default)]
 struct Found {
     engine: String,
-    properties: HashMap<u64, Property>,
-    roots: Vec<u64>,
+    properties: Properties,
     uses_nodes: bool,
     nodes: Vec<String>,
     /// Nodes that lie outside of the scene, as from 5.0 on.
@@ -124,35 +110,33 @@ pub fn not_by_tiles(
              picture); render whole frames, or with Cycles (--arg engine=CYCLES)"
         ));
     } else {
-        let cycles = found.cycles();
-        // What a file doesn't say has Cycles' default, which both changed with 3.0.
-        let set = |name: &str| match cycles.get(name) {
-            Some(value) => *value != 0.0,
-            None => version >= 300,
-        };
-        if set("use_denoising") && !off("denoising") {
+        let cycles = found.properties.cycles();
+        if cycles.is_on("use_denoising", version) && !off("denoising") {
             why.push(
                 "denoising looks at what is around each pixel; switch it off in the scene, or with \
                  --arg denoising=off"
                     .to_owned(),
             );
         }
-        let number = |name: &str| cycles.get(name).copied();
+        let number = |name: &str| cycles.number(name);
         let asked = arguments.get("samples").and_then(|samples| samples.parse().ok());
         let samples = asked.or(number("samples")).unwrap_or(4096.0);
-        if set("use_adaptive_sampling") && !off("adaptive") && samples > fewest_samples(&number) {
+        if cycles.is_on("use_adaptive_sampling", version)
+            && !off("adaptive")
+            && samples > fewest_samples(&number)
+        {
             why.push(
                 "adaptive sampling decides by what is around a pixel when it has enough samples; \
                  switch it off in the scene, or with --arg adaptive=off"
                     .to_owned(),
             );
         }
-        if cycles.get("use_guiding").is_some_and(|on| *on != 0.0) {
+        if number("use_guiding").is_some_and(|on| on != 0.0) {
             why.push(
                 "path guiding learns from the whole picture; switch it off in the scene".to_owned(),
             );
         }
-        if cycles.get("feature_set").is_some_and(|set| *set == EXPERIMENTAL) {
+        if number("feature_set") == Some(EXPERIMENTAL) {
             why.push(
                 "adaptive subdivision, which is among the experimental features, depends on the part \
                  that is rendered; choose the supported features in the scene"
@@ -243,12 +227,12 @@ fn read(scene: &Path, name: Option<&str>) -> Result<(Found, u32), AnalyseError> 
                 "Editing" => {
                     found.strips |= record.pointer("seqbase.first").is_some_and(|first| first != 0);
                 }
-                "IDProperty" if found.properties.len() < MAX_PROPERTIES => {
+                "IDProperty" => {
                     let at = block.address.wrapping_add(place * structure.size as u64);
-                    found.property(at, &record);
+                    found.properties.take(&record, at);
                 }
                 "bNode"
-                    if found.nodes.len() < MAX_PROPERTIES
+                    if found.nodes.len() < MAX_NODES
                         && record.int("flag").is_none_or(|flag| flag & MUTED == 0) =>
                 {
                     let id = record.text("idname").unwrap_or_default();
@@ -278,8 +262,7 @@ impl Found {
         self.border = has("r.mode", BORDER);
         self.freestyle = has("r.mode", FREESTYLE);
         self.lossy = record.int("r.im_format.exr_codec").is_some_and(|c| !LOSSLESS.contains(&c));
-        let roots = ["id.properties", "id.system_properties"];
-        self.roots = roots.iter().filter_map(|root| record.pointer(root)).collect();
+        self.properties = Properties::of_scene(record);
     }
 
     /// What keeps it from tiles whatever renders it.
@@ -315,47 +298,5 @@ impl Found {
             ),
         ];
         reasons.iter().filter(|(is, _)| *is).map(|(_, why)| (*why).to_owned()).collect()
-    }
-
-    fn property(&mut self, address: u64, record: &Record<'_>) {
-        let half = |path| record.int(path).unwrap_or(0) as u32;
-        let value = u64::from(half("data.val")) | u64::from(half("data.val2")) << 32;
-        let property = Property {
-            name: record.text("name").unwrap_or_default().to_vec(),
-            kind: record.int("type").unwrap_or(0),
-            next: record.pointer("next").unwrap_or(0),
-            first: record.pointer("data.group.first").unwrap_or(0),
-            value,
-        };
-        self.properties.insert(address, property);
-    }
-
-    /// The properties in a group, of which each is looked at once.
-    fn children(&self, group: &Property) -> Vec<&Property> {
-        let (mut children, mut at) = (Vec::new(), group.first);
-        while let Some(child) = self.properties.get(&at)
-            && children.len() < self.properties.len()
-        {
-            children.push(child);
-            at = child.next;
-        }
-        children
-    }
-
-    /// Cycles' settings of the scene that differ from their defaults.
-    fn cycles(&self) -> HashMap<String, f64> {
-        let roots = self.roots.iter().filter_map(|root| self.properties.get(root));
-        let mut groups = roots.flat_map(|root| self.children(root));
-        // The first only: in a damaged file they could be many times many.
-        let cycles = groups.find(|group| group.name == b"cycles" && group.kind == GROUP);
-        let values = cycles.into_iter().flat_map(|cycles| self.children(cycles)).map(|property| {
-            let value = match property.kind {
-                FLOAT => f64::from(f32::from_bits(property.value as u32)),
-                DOUBLE => f64::from_bits(property.value),
-                _ => f64::from(property.value as i32),
-            };
-            (String::from_utf8_lossy(&property.name).into_owned(), value)
-        });
-        values.collect()
     }
 }

@@ -261,6 +261,8 @@ def make_broken():
     empty()
     put(link("soon_gone.blend", "objects", ["Soon"])[0])
     bpy.data.libraries[0].filepath = "//soon_gone.blend"
+    bpy.context.scene.render.engine = "CYCLES"
+    bpy.context.scene.cycles.use_denoising = False
     save("without_library.blend")
     os.remove(at("soon_gone.blend"))
 
@@ -272,6 +274,8 @@ def make_round_trip():
     save("round_a.blend")
     empty()
     put(cube("Other", image("other", "//tex/sky.png")))
+    bpy.context.scene.render.engine = "CYCLES"
+    bpy.context.scene.render.resolution_percentage = 33
     put(link("round_a.blend", "objects", ["First"])[0])
     save("round_b.blend")
     bpy.ops.wm.open_mainfile(filepath=at("round_a.blend"))
@@ -314,6 +318,7 @@ def facts(path):
             "res_y": render.resolution_y,
             "res_pct": render.resolution_percentage,
             "engine": render.engine,
+            "cycles": {"use_denoising": scene.cycles.use_denoising},
             "camera": scene.camera.name if scene.camera else None,
             "file_format": render.image_settings.file_format,
             "view_layers": [[layer.name, layer.use] for layer in scene.view_layers],

@@ -70,6 +70,13 @@ impl Comparison {
         self.check(&at("fps"), (info.fps * 1e3).round(), (fps * 1e3).round());
         self.check(&at("width"), info.width, percent("res_x"));
         self.check(&at("height"), info.height, percent("res_y"));
+        let percentage = info.resolution_percentage.map(i64::from);
+        self.check(&at("percentage"), percentage, scene["res_pct"].as_i64());
+        if let Some(denoising) = scene["cycles"]["use_denoising"].as_bool()
+            && info.renderer == "CYCLES"
+        {
+            self.check(&at("denoising"), info.denoising, Some(denoising));
+        }
         self.check(&at("engine"), info.renderer.clone(), text("engine"));
         self.check(&at("format"), info.image_format.clone(), text("file_format"));
         let camera = info.render_cameras.first().cloned().unwrap_or_default();
