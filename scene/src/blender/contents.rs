@@ -41,6 +41,10 @@ pub(super) struct Id {
     pub(super) home: Option<u32>,
     /// Indices of the datablocks it needs.
     pub(super) needs: Vec<u32>,
+    /// Indices of the objects and collections that are in it, a collection or a scene.
+    pub(super) members: Vec<u32>,
+    /// Whether no render shows it, as an object or a collection of the scene.
+    pub(super) hidden: bool,
     /// The files it names.
     pub(super) files: Vec<FileUse>,
     /// How it plays image sequences: by the address of the image's datablock.

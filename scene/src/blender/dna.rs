@@ -78,6 +78,11 @@ impl Dna {
         self.types.get(type_index).map_or("", String::as_str)
     }
 
+    /// Whether the file knows a type of this name.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        self.types.iter().any(|known| known == name)
+    }
+
     /// The struct that block headers call `index`.
     pub(super) fn structure(&self, index: u32) -> Option<&Structure> {
         self.structures.get(usize::try_from(index).ok()?)

@@ -38,6 +38,11 @@ pub(super) const CACHE_EXTERNAL: i64 = 1 << 9;
 // CacheFileLayer.flag: not laid over the others (CACHEFILE_LAYER_HIDDEN in DNA_cachefile_types.h).
 const LAYER_HIDDEN: i64 = 1;
 
+// Object.restrictflag (since 2.80 visibility_flag) and Collection.flag: not in renders (OB_HIDE_RENDER and
+// COLLECTION_HIDE_RENDER in DNA_object_types.h and DNA_collection_types.h).
+const OBJECT_HIDDEN: i64 = 1 << 2;
+const COLLECTION_HIDDEN: i64 = 1 << 3;
+
 /// The longest path that is taken from loose data, in bytes; Blender's own limit is 1024.
 const MAX_LOOSE_PATH: u64 = 4096;
 
@@ -58,6 +63,7 @@ pub(super) struct Group {
     /// The address of the library, where the datablock itself says so.
     pub(super) library_address: u64,
     needs: HashSet<u32>,
+    members: HashSet<u32>,
     tiles: Vec<u32>,
     /// Whether `files[0]` stands for tiles that are yet to come.
     tiled: bool,
@@ -87,6 +93,8 @@ impl Group {
                 kind: IdKind::Other,
                 home: None,
                 needs: Vec::new(),
+                members: Vec::new(),
+                hidden: is_hidden(record),
                 files: Vec::new(),
                 plays: Vec::new(),
                 has_disk_cache: false,
@@ -97,6 +105,7 @@ impl Group {
                 .or_else(|| record.pointer("lib"))
                 .unwrap_or(0),
             needs: HashSet::new(),
+            members: HashSet::new(),
             tiles: Vec::new(),
             tiled: false,
             strips: Strips::default(),
@@ -251,9 +260,15 @@ impl Group {
         self.needs.insert(other);
     }
 
+    /// Notes that another datablock is in this one, a collection or a scene.
+    pub(super) fn has_member(&mut self, other: u32) {
+        self.members.insert(other);
+    }
+
     /// How many things are held, to bound a file that has too many.
     pub(super) fn size(&self) -> usize {
         self.needs.len()
+            + self.members.len()
             + self.id.files.len()
             + self.tiles.len()
             + self.strips.strips.len()
@@ -323,6 +338,8 @@ impl Group {
         self.id.simulations = self.simulations.if_any();
         self.id.needs = self.needs.into_iter().collect();
         self.id.needs.sort_unstable();
+        self.id.members = self.members.into_iter().collect();
+        self.id.members.sort_unstable();
         self.id
     }
 
@@ -415,6 +432,22 @@ fn is_packed(record: &Record<'_>) -> bool {
     ["packedfile", "packedfiles.first", "archive_parent_library"]
         .iter()
         .any(|field| record.pointer(field).is_some_and(|address| address != 0))
+}
+
+/// Whether renders don't show an object or a collection, as far as that is for ever: what is animated, and what
+/// overrides a library's, may be shown.
+fn is_hidden(record: &Record<'_>) -> bool {
+    let set = |fields: &[&str], bit: i64| {
+        fields.iter().find_map(|field| record.int(field)).is_some_and(|flags| flags & bit != 0)
+    };
+    let changes = ["adt", "id.override_library", "id.override_static"];
+    let changes =
+        changes.iter().any(|field| record.pointer(field).is_some_and(|address| address != 0));
+    match record.name() {
+        "Object" => set(&["restrictflag", "visibility_flag"], OBJECT_HIDDEN) && !changes,
+        "Collection" => set(&["flag"], COLLECTION_HIDDEN) && !changes,
+        _ => false,
+    }
 }
 
 /// The settings of a datablock that is a scene.

@@ -87,6 +87,8 @@ pub(super) struct Plan {
     by_address: HashMap<u64, u32>,
     /// The lowest and highest of these addresses.
     span: (u64, u64),
+    /// Whether what is in a scene is in its collections, as from 2.80 on, and not in a list of its own.
+    has_collections: bool,
 }
 
 impl Plan {
@@ -127,7 +129,8 @@ impl Plan {
         let dna = dna.ok_or_else(|| {
             AnalyseError::corrupt(end, "the description of the file's structure (DNA) is missing")
         })?;
-        Ok(Self { dna, layout, by_address, span })
+        let has_collections = dna.knows("CollectionObject");
+        Ok(Self { dna, layout, by_address, span, has_collections })
     }
 
     fn datablock_at(&self, address: u64) -> Option<u32> {
@@ -232,7 +235,13 @@ impl Pass<'_> {
             for pointer in pointers.iter() {
                 let address = bytes.get(pointer.offset..).and_then(|at| plan.layout.pointer(at));
                 if let Some(other) = address.and_then(|address| plan.datablock_at(address)) {
-                    group.needs(other);
+                    match name {
+                        "CollectionObject" | "CollectionChild" => group.has_member(other),
+                        "Base" if !plan.has_collections => group.has_member(other),
+                        // What is in a view layer is in the scene's collections.
+                        "Base" => {}
+                        _ => group.needs(other),
+                    }
                 }
             }
             let grown = group.size().saturating_sub(before);
@@ -338,6 +347,8 @@ fn is_no_need(structure: &str, field: &str) -> bool {
         || structure == "Library" && field == "archive_parent_library"
         // Where the scene was at when it was drawn last.
         || structure == "ImageUser" && field == "scene"
+        // Tells how the scene's collections are shown in a view layer.
+        || structure == "LayerCollection"
         // Pictures behind a camera are seen in the interface only.
         || structure == "CameraBGImage"
         || TOOL_STRUCTS.contains(&structure)

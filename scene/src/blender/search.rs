@@ -31,7 +31,7 @@ pub(super) struct Search {
     by_path: HashMap<PathBuf, Option<usize>>,
     /// The scene that is rendered.
     scene: Option<u32>,
-    queue: Vec<Place>,
+    queue: Vec<(Place, Reach)>,
     assets: Vec<(Place, Asset)>,
     missing: Vec<(Place, Missing)>,
     missing_beyond: Vec<(Place, Missing)>,
@@ -46,9 +46,18 @@ pub(super) struct Search {
     pub(super) warnings: Vec<String>,
 }
 
+/// How a datablock was come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    /// It is in the scene, by itself or in a collection there: that matters if renders show it.
+    InScene,
+    /// Something needs it, shown or not.
+    Needed,
+}
+
 struct Loaded {
     contents: Contents,
-    seen: Vec<bool>,
+    seen: Vec<Option<Reach>>,
     /// By the index of a library here: the file it leads to.
     libraries: HashMap<u32, Option<usize>>,
 }
@@ -78,7 +87,7 @@ impl Search {
     /// Everything that `start`, a scene of the scene's own file, needs.
     pub(super) fn required_by(&mut self, start: u32) -> Result<(), AnalyseError> {
         self.scene = Some(start);
-        self.queue.push((0, start));
+        self.queue.push(((0, start), Reach::Needed));
         self.run(true)
     }
 
@@ -86,14 +95,14 @@ impl Search {
     pub(super) fn rest(&mut self, required: bool) -> Result<(), AnalyseError> {
         let count = u32::try_from(self.files[0].contents.ids.len()).unwrap_or(u32::MAX);
         // The last goes first, so that the queue is worked off in the file's order.
-        self.queue.extend((0..count).rev().map(|index| (0, index)));
+        self.queue.extend((0..count).rev().map(|index| ((0, index), Reach::Needed)));
         self.run(required)
     }
 
     /// Simulations that aren't baked among what was found needed so far.
     pub(super) fn unbaked(&self) -> Vec<String> {
         let seen = |(file, loaded): (usize, &Loaded)| {
-            let places = (0..).zip(&loaded.seen).filter(|(_, seen)| **seen);
+            let places = (0..).zip(&loaded.seen).filter(|(_, seen)| seen.is_some());
             places.map(|(index, _)| (file, index)).collect::<Vec<Place>>()
         };
         let places: Vec<Place> = self.files.iter().enumerate().flat_map(seen).collect();
@@ -106,20 +115,36 @@ impl Search {
     }
 
     fn run(&mut self, required: bool) -> Result<(), AnalyseError> {
-        while let Some(place) = self.queue.pop() {
+        while let Some((place, reach)) = self.queue.pop() {
             let (file, index) = place;
             let loaded = &mut self.files[file];
-            match loaded.seen.get_mut(index as usize) {
-                Some(seen) if !*seen => *seen = true,
-                _ => continue,
+            let Some(id) = loaded.contents.ids.get(index as usize) else { continue };
+            if id.hidden && reach == Reach::InScene {
+                continue;
             }
-            let id = &loaded.contents.ids[index as usize];
-            self.queue.extend(id.needs.iter().map(|&other| (file, other)));
+            let Some(seen) = loaded.seen.get_mut(index as usize) else { continue };
+            if seen.is_some_and(|seen| seen >= reach) {
+                continue;
+            }
+            let first = seen.replace(reach).is_none();
+            // What is in a scene is there to be rendered; what uses a collection may use what is hidden in it.
+            let within = match id.kind {
+                IdKind::Scene(_) => Reach::InScene,
+                _ => reach,
+            };
+            self.queue.extend(id.members.iter().map(|&other| ((file, other), within)));
+            if let IdKind::Linked { library: Some(library) } = id.kind {
+                let name = id.name.clone();
+                self.follow(file, library, &name, reach)?;
+            }
+            if !first {
+                continue;
+            }
+            let id = &self.files[file].contents.ids[index as usize];
+            self.queue.extend(id.needs.iter().map(|&other| ((file, other), Reach::Needed)));
             match &id.kind {
                 IdKind::Linked { library: Some(library) } => {
-                    let (library, name) = (*library, id.name.clone());
-                    self.queue.push((file, library));
-                    self.follow(file, library, &name)?;
+                    self.queue.push(((file, *library), Reach::Needed));
                 }
                 IdKind::CameraObject => self.cameras.push(place),
                 IdKind::StartupScript => self.warnings.push(format!(
@@ -217,7 +242,13 @@ impl Search {
     }
 
     /// Goes on at the datablock called `name` in a library of `file`.
-    fn follow(&mut self, file: usize, library: u32, name: &[u8]) -> Result<(), AnalyseError> {
+    fn follow(
+        &mut self,
+        file: usize,
+        library: u32,
+        name: &[u8],
+        reach: Reach,
+    ) -> Result<(), AnalyseError> {
         let target = match self.files[file].libraries.get(&library) {
             Some(&known) => known,
             None => {
@@ -229,17 +260,23 @@ impl Search {
         let Some(target) = target else { return Ok(()) };
         let contents = &self.files[target].contents;
         match contents.by_name.get(name) {
-            Some(&index) => self.queue.push((target, index)),
+            Some(&index) => self.queue.push(((target, index), reach)),
             None => {
                 // It may only pass through there, from a library of the library.
                 let passed = contents.ids.iter().position(|id| id.name == name);
                 match passed.and_then(|index| u32::try_from(index).ok()) {
-                    Some(index) => self.queue.push((target, index)),
-                    None => self.warnings.push(format!(
-                        "{} has no '{}', which is linked from it",
-                        contents.path.display(),
-                        locate::text(name.get(2..).unwrap_or_default()),
-                    )),
+                    Some(index) => self.queue.push(((target, index), reach)),
+                    None => {
+                        let warning = format!(
+                            "{} has no '{}', which is linked from it",
+                            contents.path.display(),
+                            locate::text(name.get(2..).unwrap_or_default()),
+                        );
+                        // Who stands in for something is come by twice at times.
+                        if !self.warnings.contains(&warning) {
+                            self.warnings.push(warning);
+                        }
+                    }
                 }
             }
         }
@@ -388,7 +425,7 @@ impl Search {
 
 impl Loaded {
     fn new(contents: Contents) -> Self {
-        Self { seen: vec![false; contents.ids.len()], contents, libraries: HashMap::new() }
+        Self { seen: vec![None; contents.ids.len()], contents, libraries: HashMap::new() }
     }
 }
 

@@ -110,6 +110,29 @@ fn only_what_the_active_scene_reaches_is_required() {
 }
 
 #[test]
+fn what_no_render_shows_is_not_required() {
+    let Some(folder) = made() else { return };
+    let analysis = analyse(&folder.join("hidden.blend")).unwrap();
+    let (required, hidden): (Vec<&Asset>, Vec<&Asset>) =
+        analysis.assets.iter().partition(|asset| asset.required);
+    let nodes = |assets: &[&Asset]| {
+        let mut nodes: Vec<String> = assets.iter().map(|asset| asset.node.clone()).collect();
+        nodes.sort();
+        nodes
+    };
+    assert_eq!(nodes(&hidden), ["below_off", "hidden", "in_off"]);
+    // What something shown uses is needed, hidden or not.
+    let needed = ["blinks", "both", "cutter", "instanced", "instanced_hidden", "piece", "shown"];
+    assert_eq!(nodes(&required), needed);
+    // There are none of these files; only those that are needed keep a job from being submitted.
+    assert!(
+        analysis.missing.iter().all(|missing| missing.required == needed.contains(&&*missing.node))
+    );
+    assert_eq!(analysis.missing.len(), 10);
+    assert_eq!(analysis.scene_info.render_cameras, ["Camera"]);
+}
+
+#[test]
 fn families_of_files_are_found_whole() {
     let Some(folder) = made() else { return };
     let analysis = analyse(&folder.join("main.blend")).unwrap();

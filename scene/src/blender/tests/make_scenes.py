@@ -283,6 +283,49 @@ def make_round_trip():
     save("round_a.blend")
 
 
+def make_hidden():
+    """Things that renders don't show, and that what they show needs or doesn't."""
+    empty()
+    scene = bpy.context.scene
+
+    def thing(name, hidden=False):
+        made = cube(name, image(name, f"//tex/{name}.png"))
+        made.hide_render = hidden
+        return made
+
+    def collection(name, hidden, *things, inside=scene.collection):
+        made = bpy.data.collections.new(name)
+        made.hide_render = hidden
+        inside.children.link(made)
+        for one in things:
+            made.objects.link(one)
+        return made
+
+    shown = put(thing("shown"))
+    put(thing("hidden", True))
+    cutter = put(thing("cutter", True))
+    cut = shown.modifiers.new("cut", "BOOLEAN")
+    cut.operand_type, cut.object = "OBJECT", cutter
+    off = collection("Off", True, thing("in_off"))
+    collection("BelowOff", False, thing("below_off"), inside=off)
+    pieces = collection("Pieces", True, thing("piece", True))
+    pieces_of = shown.modifiers.new("pieces", "BOOLEAN")
+    pieces_of.operand_type, pieces_of.collection = "COLLECTION", pieces
+    set_dressing = collection("Dressing", True, thing("instanced"), thing("instanced_hidden", True))
+    instance = put(bpy.data.objects.new("Dressing", None))
+    instance.instance_type, instance.instance_collection = "COLLECTION", set_dressing
+    blinks = put(thing("blinks", True))
+    blinks.keyframe_insert("hide_render", frame=1)
+    # It is in a collection that is shown, too.
+    both = thing("both")
+    collection("OffToo", True, both)
+    collection("On", False, both)
+    camera = put(bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera")))
+    camera.hide_render = True
+    scene.camera = camera
+    save("hidden.blend")
+
+
 def library(thing):
     return thing.library.name if thing.library else None
 
@@ -345,6 +388,7 @@ make_libraries()
 make_main()
 make_broken()
 make_round_trip()
+make_hidden()
 for found in sorted(os.listdir(FOLDER)):
     if found.endswith(".blend"):
         said = facts(at(found))
