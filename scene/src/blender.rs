@@ -12,6 +12,7 @@ mod contents;
 mod dna;
 mod families;
 mod group;
+mod imports;
 mod input;
 mod locate;
 mod number;

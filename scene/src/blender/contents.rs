@@ -144,6 +144,8 @@ pub(super) struct FileUse {
     pub(super) path: Vec<u8>,
     pub(super) kind: AssetKind,
     pub(super) family: Family,
+    /// Whether it may as well be missing: nobody knows whether it is read.
+    pub(super) optional: bool,
 }
 
 /// Which files a path stands for.

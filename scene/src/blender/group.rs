@@ -6,6 +6,7 @@ use crate::analysis::AssetKind;
 
 use super::block::Version;
 use super::contents::{Family, FileUse, Id, IdKind, ImagePlay, Numbering, SceneSettings};
+use super::imports::Imports;
 use super::path_fields::{self, PathField};
 use super::properties::Properties;
 use super::record::{Record, until_nul};
@@ -81,6 +82,7 @@ pub(super) struct Group {
     simulations: Simulations,
     /// Those of a scene.
     properties: Properties,
+    imports: Imports,
 }
 
 impl Group {
@@ -116,6 +118,7 @@ impl Group {
             node_plays: HashMap::new(),
             simulations: Simulations::default(),
             properties: Properties::default(),
+            imports: Imports::default(),
         };
         if linked {
             group.id.kind = IdKind::Linked { library: None };
@@ -156,6 +159,10 @@ impl Group {
         self.simulations.take(record, address);
         match record.name() {
             "IDProperty" => self.properties.take(record, address),
+            "bNodeSocket" => self.imports.socket(record, address),
+            "bNodeSocketValueString" => {
+                self.id.files.extend(self.imports.value(record, address));
+            }
             "ImageTile" => {
                 let number =
                     record.int("tile_number").and_then(|number| u32::try_from(number).ok());
@@ -218,6 +225,7 @@ impl Group {
                 }
             }
             "bNode" => {
+                self.imports.node(record);
                 if let (Some(id @ 1..), Some(storage @ 1..)) =
                     (record.pointer("id"), record.pointer("storage"))
                 {
@@ -279,6 +287,7 @@ impl Group {
             + self.node_plays.len()
             + self.simulations.size()
             + self.properties.len()
+            + self.imports.size()
     }
 
     /// Whether the datablock is a scene.
@@ -320,6 +329,7 @@ impl Group {
                             path,
                             kind: AssetKind::Movie,
                             family: Family::Single,
+                            optional: false,
                         });
                     }
                 }
@@ -327,6 +337,7 @@ impl Group {
                     path: folder,
                     kind: AssetKind::ImageSequence,
                     family: Family::Listed(names),
+                    optional: false,
                 }),
                 _ => {}
             }
@@ -345,7 +356,7 @@ impl Group {
 
     fn add(&mut self, path: &[u8], kind: AssetKind, family: Family) {
         if !path.is_empty() {
-            self.id.files.push(FileUse { path: path.to_vec(), kind, family });
+            self.id.files.push(FileUse { path: path.to_vec(), kind, family, optional: false });
         }
     }
 
@@ -369,7 +380,7 @@ impl Group {
         let field = path_fields::of_struct(record.name());
         let Some((_, path)) = field.and_then(|field| field.find(record)) else { return };
         // An image without a file of its own is inside the scene, with its views, or is made.
-        let Some(FileUse { path: own, kind, family }) = self.id.files.first().cloned() else {
+        let Some(FileUse { path: own, kind, family, .. }) = self.id.files.first().cloned() else {
             return;
         };
         if own != path {

@@ -37,6 +37,8 @@ const PATH_FIELDS: &[PathField] = &[
     path("OceanModifierData", &["cachepath"], AssetKind::Cache),
     path("PointCache", &["path"], AssetKind::Cache),
     path("FluidDomainSettings", &["cache_directory"], AssetKind::Cache),
+    // Any text of a node's; of those only the paths of nodes that import files are taken for paths.
+    path("bNodeSocketValueString", &["value"], AssetKind::Other),
 ];
 
 const fn path(

@@ -373,6 +373,7 @@ fn is_of_interest(name: &str) -> bool {
             | "NodeTexEnvironment"
             | "ImageUser"
             | "FCurve"
+            | "bNodeSocket"
     ) || super::simulations::STRUCTS.contains(&name)
         || super::path_fields::of_struct(name).is_some()
 }

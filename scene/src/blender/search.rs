@@ -198,6 +198,7 @@ impl Search {
                 path: families::disk_cache(&holder),
                 kind: AssetKind::Cache,
                 family: Family::Folder,
+                optional: false,
             });
         let folder = folder.to_path_buf();
         let files: Vec<FileUse> = id.files.iter().chain(&disk_cache).cloned().collect();
@@ -221,6 +222,7 @@ impl Search {
         required: bool,
     ) {
         let label = self.files[place.0].contents.ids[place.1 as usize].label();
+        let required = required && !wanted.optional;
         let found = families::find(wanted, folder, playing, &self.disk);
         if let Some(said) = found.doubt.as_ref().or(found.notice.as_ref()).filter(|_| required) {
             self.warnings.push(format!("{label}: {said}"));

@@ -81,7 +81,17 @@ const STRUCTS: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     ("NodeTexImage", &[("ImageUser", "iuser")]),
-    ("bNode", &[("ID", "*id"), ("void", "*storage")]),
+    ("ListBase", &[("void", "*first"), ("void", "*last")]),
+    ("bNodeTree", &[("ID", "id")]),
+    (
+        "bNode",
+        &[("ID", "*id"), ("void", "*storage"), ("char", "idname[64]"), ("ListBase", "inputs")],
+    ),
+    (
+        "bNodeSocket",
+        &[("bNodeSocket", "*next"), ("void", "*default_value"), ("char", "identifier[64]")],
+    ),
+    ("bNodeSocketValueString", &[("int", "subtype"), ("int", "pad"), ("char", "value[1024]")]),
     ("FCurve", &[("char", "*rna_path")]),
     ("ImageView", &[("ImageView", "*next"), ("char", "name[64]"), ("char", "filepath[240]")]),
     ("CustomDataExternal", &[("char", "filename[240]")]),

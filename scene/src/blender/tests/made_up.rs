@@ -334,3 +334,61 @@ fn paths_lead_where_blender_says() {
         assert_eq!(found, Path::new(&format!("{root}{leads_to}")), "{spelled}");
     }
 }
+
+/// Whether something is connected in their place isn't known.
+#[test]
+fn what_nodes_import_travels_and_may_be_missing() {
+    for style in STYLES {
+        let mut file = Builder::new(style);
+        file.put("SC", 0x1000, "Scene", &[("id.name", Text("SCShot")), ("camera", Int(0x2000))]);
+        file.put(
+            "OB",
+            0x2000,
+            "Object",
+            &[("id.name", Text("OBCar")), ("type", Int(1)), ("data", Int(0x3000))],
+        );
+        file.put("NT", 0x3000, "bNodeTree", &[("id.name", Text("NTimport"))]);
+        let mut at = 0x3100;
+        for (kind, path) in [
+            ("GeometryNodeImportOBJ", "//car.obj"),
+            ("GeometryNodeImportVDB", "/abs/smoke.vdb"),
+            ("GeometryNodeImportPLY", ""),
+            ("FunctionNodeInputString", "//text.txt"),
+        ] {
+            let kind = ("idname", Text(kind));
+            file.put("DATA", at, "bNode", &[kind, ("inputs.first", Int(at + 0x10))]);
+            for (place, name, text) in [(0x10, "Delimiter", "//none"), (0x20, "Path", path)] {
+                let next = if place == 0x10 { at + 0x20 } else { 0 };
+                let value = ("default_value", Int(at + place + 8));
+                let name = ("identifier", Text(name));
+                file.put("DATA", at + place, "bNodeSocket", &[("next", Int(next)), value, name]);
+                let text = [("value", Text(text))];
+                file.put("DATA", at + place + 8, "bNodeSocketValueString", &text);
+            }
+            at += 0x100;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = write(folder.path(), "scene.blend", &file.finish());
+        write(folder.path(), "car.obj", b"o");
+        let analysis = analyse(&path).unwrap();
+        let found: Vec<_> = analysis
+            .assets
+            .iter()
+            .map(|asset| (asset.path.as_str(), asset.kind, asset.exists, asset.required))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("//car.obj", AssetKind::Other, true, false),
+                ("/abs/smoke.vdb", AssetKind::Volume, false, false)
+            ],
+            "{style:?}"
+        );
+        assert!(analysis.missing.iter().all(|missing| !missing.required), "{style:?}");
+        let mut copy = Vec::new();
+        let map = |path: &str| (path == "/abs/smoke.vdb").then(|| "//smoke.vdb".to_owned());
+        assert_eq!(rewrite_paths(&path, &mut copy, &map).unwrap(), 1);
+        let copy = write(folder.path(), "copy.blend", &copy);
+        assert_eq!(analyse(&copy).unwrap().assets[1].path, "//smoke.vdb");
+    }
+}
