@@ -408,6 +408,23 @@ fn warning(names: &Names<'_>, frame: i32, found: Option<Comparison>) -> Option<S
     ))
 }
 
+/// What a person should know of frames that one node rendered both times: no other was there to do it.
+fn by_itself(names: &Names<'_>, compared: &[(i32, Option<Comparison>)]) -> Option<String> {
+    let compared = compared.iter().filter_map(|(frame, found)| Some((*frame, (*found)?)));
+    let own = compared.filter(|(_, found)| found.first == found.second).collect::<Vec<_>>();
+    let (frame, first) = own.first()?;
+    let frames = match own.len() - 1 {
+        0 => format!("frame {frame} was"),
+        1 => format!("frame {frame} and one more were"),
+        more => format!("frame {frame} and {more} more were"),
+    };
+    Some(format!(
+        "{frames} rendered both times by the same node (the first by {}), for want of another: a node agrees \
+         with itself, so that this says little",
+        names.of(&first.first)
+    ))
+}
+
 /// How many frames are described at once: the machine, whose leases and probes can't wait, is others' in between.
 const FRAMES_AT_ONCE: usize = 1000;
 /// How long at least.
@@ -447,8 +464,8 @@ fn but_for_frames(node: &Shared, id: &JobId, live: &Live) -> Option<(Value, Stat
         .collect();
     document["checks"] =
         compared.iter().map(|(frame, found)| check(&names, *frame, *found)).collect();
-    document["warnings"] =
-        compared.iter().filter_map(|(f, found)| warning(&names, *f, *found)).collect();
+    let differing = compared.iter().filter_map(|(f, found)| warning(&names, *f, *found));
+    document["warnings"] = differing.chain(by_itself(&names, &compared)).collect();
     let winners = job.controls().map(|(control, author)| {
         json!({
             "action": control.action.name(), "version": control.version, "by": control.by,

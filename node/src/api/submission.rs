@@ -122,6 +122,17 @@ fn check_studio(node: &Shared, spec: &JobSpec) -> Result<Vec<String>, ApiError> 
     Ok(fitting.map(|(name, _)| name).collect())
 }
 
+/// What a person should know who wants frames checked that one node alone can render.
+fn unchecked(spec: &JobSpec, fitting: &[String]) -> Option<String> {
+    let [only] = fitting else { return None };
+    (spec.check > 0).then(|| {
+        format!(
+            "no node but {only} fits: unless another comes, it renders the frames that are checked a second \
+             time itself, and a node agrees with itself"
+        )
+    })
+}
+
 /// What to do where no node was found to be able to do what a job takes.
 fn lacking(node: &Shared, spec: &JobSpec, step: &Step, views: &[NodeView]) -> Option<String> {
     let definition = node.config.engines.get(&step.engine)?;
@@ -208,6 +219,7 @@ async fn run(
     })
     .await?;
     let fitting = check_studio(node, &prepared.spec)?;
+    prepared.warnings.extend(unchecked(&prepared.spec, &fitting));
     let job = prepared.spec.id();
     if dry_run {
         let expected = expected(node, &prepared.spec, fitting.len());

@@ -68,3 +68,23 @@ fn frames_that_differ_between_nodes_are_named_with_their_nodes() {
     assert_eq!(checks(&document).len(), 2);
     assert!(checks(&document).iter().all(|check| check["same"] == true), "{document:#}");
 }
+
+#[test]
+fn a_node_alone_is_said_to_check_itself() {
+    let farm = Farm::found(1);
+    let scene = farm.scene("ball", 16, 1);
+    let options = ["-e", "demo", "-f", "1-3", "--check", "50"];
+    let planned = farm.submission(1, &scene, &options).args(&["--dry-run", "--json"]).run().ok();
+    let planned: Value = serde_json::from_str(&planned.stdout).expect("it is JSON");
+    let alone = |warnings: &Value| {
+        let warnings = warnings.as_array().into_iter().flatten().filter_map(Value::as_str);
+        warnings.filter(|text| text.contains("agrees with itself")).count()
+    };
+    assert_eq!(alone(&planned["warnings"]), 1, "{planned:#}");
+    let document = farm.wait_for_end(&farm.submit(1, &scene, &options), END);
+    assert_eq!(document["status"], "completed", "{document:#}");
+    assert_eq!(alone(&document["warnings"]), 1, "{document:#}");
+    let without =
+        farm.submission(1, &scene, &options[..4]).args(&["--dry-run", "--json"]).run().ok();
+    assert!(!without.stdout.contains("agrees with itself"), "{without:?}");
+}
