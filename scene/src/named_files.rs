@@ -218,7 +218,10 @@ fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
 /// none.
 fn placeholders(name: &str) -> Option<String> {
     static TOKEN: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r"<(?<tag>[A-Za-z]+)(?::[0-9]+)?>|(?<hashes>#+)|%0(?<width>[0-9])d").ok()
+        Regex::new(
+            r"<(?<tag>[A-Za-z]+)(?::?[0-9]+)?>|(?<hashes>#+)|(?<printed>%(?:0(?<width>[0-9]))?d)",
+        )
+        .ok()
     });
     let token = TOKEN.as_ref()?;
     let mut pattern = String::new();
@@ -250,8 +253,9 @@ fn token_pattern(captures: &Captures<'_>, framed: bool) -> Option<String> {
     if let Some(hashes) = captures.name("hashes") {
         return Some(frame(format!("[0-9]{{{},}}", hashes.len().min(16))));
     }
-    if let Some(width) = captures.name("width") {
-        return Some(frame(format!("[0-9]{{{},}}", width.as_str().parse::<u8>().ok()?)));
+    if captures.name("printed").is_some() {
+        let width = captures.name("width").map_or("1", |width| width.as_str());
+        return Some(frame(format!("[0-9]{{{},}}", width.parse::<u8>().ok()?)));
     }
     match captures.name("tag")?.as_str().to_ascii_lowercase().as_str() {
         "udim" => Some("1[0-9]{3}".to_owned()),
@@ -295,6 +299,10 @@ mod tests {
             ("a/c.####.exr", Family::One, "c.0012.exr", Some(Some(12))),
             ("a/c.####.exr", Family::One, "c.12.exr", None),
             ("a/c.%04d.exr", Family::One, "c.12345.exr", Some(Some(12345))),
+            ("a/c.%d.exr", Family::One, "c.7.exr", Some(Some(7))),
+            ("a/c.<frame04>.exr", Family::One, "c.0012.exr", Some(Some(12))),
+            ("a/c.<frame>.exr", Family::One, "c.12.exr", Some(Some(12))),
+            ("a/100%done.exr", Family::One, "100%done.exr", None),
             ("a/c<f>_<f>.exr", Family::One, "c7_8.exr", Some(Some(7))),
             ("a/v2.0001.exr", Family::Frames, "v2.0099.exr", Some(Some(99))),
             ("a/v2.0001.exr", Family::Frames, "v3.0099.exr", None),

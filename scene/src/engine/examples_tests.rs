@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{Definition, Invocation, command, parse};
+use crate::analysis::Analysis;
 use crate::text_scene;
 
 const EXAMPLES: [(&str, &str); 5] = [
@@ -84,22 +85,54 @@ fn versions_are_read_from_what_the_programs_are_said_to_print() {
     }
 }
 
-/// The paths that a scene with this text names.
-fn named(engine: &str, text: &str) -> Vec<String> {
+/// The analysis of a scene with this text, beside files with these names.
+fn analysed(engine: &str, text: &str, files: &[&str]) -> Analysis {
     let folder = tempfile::tempdir().unwrap();
     let engine = example(engine);
-    let scene = folder.path().join(format!("shot.{}", engine.extensions[0]));
+    // Text, whichever the first ending is.
+    let ending = if engine.name == "husk" { "usda" } else { &engine.extensions[0] };
+    let scene = folder.path().join(format!("shot.{ending}"));
     fs::write(&scene, text).unwrap();
-    let analysis = text_scene::analyse(&scene, &engine).unwrap().unwrap();
-    analysis.assets.into_iter().map(|asset| asset.path).collect()
+    for file in files {
+        let path = folder.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "").unwrap();
+    }
+    text_scene::analyse(&scene, &engine).unwrap().unwrap()
+}
+
+/// The paths that a scene with this text names.
+fn named(engine: &str, text: &str) -> Vec<String> {
+    analysed(engine, text, &[]).assets.into_iter().map(|asset| asset.path).collect()
+}
+
+#[test]
+fn sequences_are_found_however_they_are_spelled() {
+    let plates = ["tex/a.0001.exr", "tex/a.0002.exr", "tex/b.0001.exr"];
+    for (engine, text) in [
+        ("nuke", "Read {\n file tex/a.####.exr\n first 1\n}\n"),
+        ("nuke", "Read {\n file tex/a.%04d.exr\n}\n# file tex/b.0001.exr\n"),
+        ("nuke", "Read {\n file \"tex/a.####.exr\"\n}\n"),
+        ("vray", "BitmapBuffer b {\n  file=\"tex/a.<frame04>.exr\"; // as \"b\"\n}\n"),
+        ("vray", "BitmapBuffer b {\n  file=\"tex/a.<frame>.exr\";\n}\n"),
+        ("husk", "#usda 1.0\n{ asset inputs:file = @tex/a.####.exr@ # @tex/b.0001.exr@\n}\n"),
+        ("husk", "#usda 1.0\n{ string templateAssetPath = \"tex/a.####.exr\"\n}\n"),
+        ("arnold", "image\n{\n filename \"tex/a.####.exr\"\n} # \"tex/b.0001.exr\"\n"),
+    ] {
+        let analysis = analysed(engine, text, &plates);
+        let [asset] = &analysis.assets[..] else { panic!("{text}: {:?}", analysis.assets) };
+        assert_eq!(asset.frames.as_deref(), Some(&[1, 2][..]), "{text}");
+    }
 }
 
 #[test]
 fn what_is_read_is_told_from_what_is_written() {
     let ass = "options\n{\n include \"\"\n}\nimage\n{\n name a\n filename \"tex/a.<udim>.tx\"\n}\n\
         driver_exr\n{\n name d\n filename \"out.exr\"\n}\n### procedural\nprocedural\n{\n filename \"b.ass\"\n}\n\
-        include \"lights.ass\"\n";
-    assert_eq!(named("arnold", ass), ["tex/a.<udim>.tx", "b.ass", "lights.ass"]);
+        include \"lights.ass\"\ndriver_png\n{\n name e\n filename \"out.png\"\n}\n\
+        procedural\n{\n filename 1 2 STRING \"c.ass\"\n}\nprocedural\n{\n filename \"d.abc\"\n}\n";
+    let all = ["tex/a.<udim>.tx", "b.ass", "lights.ass", "c.ass", "d.abc"];
+    assert_eq!(named("arnold", ass), all);
     let vrscene = "#include \"geo.vrscene\"\nBitmapBuffer b {\n  file=\"C:\\\\tex\\\\a.png\";\n}\n\
         SettingsOutput o {\n  img_file=\"out.exr\";\n}\n// file=\"old.png\";\n";
     assert_eq!(named("vray", vrscene), ["geo.vrscene", "C:\\\\tex\\\\a.png"]);
@@ -109,7 +142,10 @@ fn what_is_read_is_told_from_what_is_written() {
     let all = named("husk", usda);
     assert_eq!(all, ["./a.usda", "b.usd", "set.usdc", "tex/c.<UDIM>.exr"]);
     let nk = "Root {\n name /a/b.nk\n}\nRead {\n inputs 0\n file /plates/p.%04d.exr\n first 1\n}\n\
-        Read {\n file \"C:/with space/q.####.exr\"\n}\nWrite {\n file out/x.####.exr\n}\n\
+        Read {\n file \"C:/with space/q.####.exr\"\n}\nRead {\n file p/r.####.exr\n}\nWrite {\n file out/x.####.exr\n}\n\
         Camera2 {\n file {cam.fbx}\n}\n";
-    assert_eq!(named("nuke", nk), ["/plates/p.%04d.exr", "C:/with space/q.####.exr"]);
+    assert_eq!(
+        named("nuke", nk),
+        ["/plates/p.%04d.exr", "C:/with space/q.####.exr", "p/r.####.exr"]
+    );
 }

@@ -12,6 +12,8 @@ pub(crate) struct FilePatterns {
     pub(super) line_comment: String,
     /// What begins and ends a comment of any length.
     pub(super) block_comment: Option<(String, String)>,
+    /// What strings begin and end with; no comment begins in one.
+    pub(super) quotes: Vec<char>,
     /// Names of files that come with the engine, unless the scene has its own.
     pub(super) provided: Vec<Pattern>,
     pub(super) named: Vec<NamedFiles>,
@@ -73,7 +75,8 @@ impl FilePatterns {
     pub(crate) fn uncommented(&self, line: &str, begun: &mut Begun) -> String {
         let mut text = String::with_capacity(line.len());
         let mut rest = line;
-        let mut quoted = false;
+        // What ends the string that has begun.
+        let mut quote = None;
         while let Some(letter) = rest.chars().next() {
             if begun.comment {
                 let end = self.block_comment.as_ref().map_or("", |(_, end)| end.as_str());
@@ -84,10 +87,10 @@ impl FilePatterns {
                 rest = &rest[length..];
                 continue;
             }
-            if letter == '"' {
-                quoted = !quoted;
+            if self.quotes.contains(&letter) && quote.is_none_or(|quote| quote == letter) {
+                quote = if quote.is_none() { Some(letter) } else { None };
             }
-            let begins = |mark: &str| !quoted && !mark.is_empty() && rest.starts_with(mark);
+            let begins = |mark: &str| quote.is_none() && !mark.is_empty() && rest.starts_with(mark);
             if begins(&self.line_comment) {
                 break;
             }

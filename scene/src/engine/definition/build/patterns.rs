@@ -53,6 +53,7 @@ pub(super) fn file_patterns(table: &FilesTable) -> Result<FilePatterns, Wrong> {
     Ok(FilePatterns {
         line_comment: table.line_comment.clone().unwrap_or_default(),
         block_comment: table.block_comment.clone(),
+        quotes: table.quotes.as_deref().unwrap_or("\"").chars().collect(),
         provided: all(&table.provided)?,
         named: table.named.iter().map(named_files).collect::<Result<_, Wrong>>()?,
         untiled: table
