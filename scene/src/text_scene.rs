@@ -84,9 +84,9 @@ pub fn rewrite_paths(
     Ok(changed)
 }
 
-/// Where a path leads that a scene spells so; the name keeps its tokens.
-pub fn resolve_path(scene: &Path, spelled: &str) -> PathBuf {
-    folder_of(scene).join(spelled.replace('\\', "/"))
+/// Where a path leads that counts from the folder of `file`; the name keeps its tokens.
+pub fn resolve_path(file: &Path, spelled: &str) -> PathBuf {
+    folder_of(file).join(spelled.replace('\\', "/"))
 }
 
 /// What is done with a line, given its number.
@@ -241,14 +241,13 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Looks beside the file that names it, and beside the scene.
+    /// Looks beside the scene, and beside the file that names it if the engine does.
     fn find(&self, file: &Path, path: &str) -> Found {
+        let beside_scene = || resolve_path(&self.folder.join("x"), path);
         let places = match self.disk.place(path) {
             Some(place) => BTreeSet::from([place]),
-            None => BTreeSet::from([
-                resolve_path(file, path),
-                resolve_path(&self.folder.join("x"), path),
-            ]),
+            None if self.patterns.from_scene => BTreeSet::from([beside_scene()]),
+            None => BTreeSet::from([resolve_path(file, path), beside_scene()]),
         };
         let pattern = Pattern::of(&path.replace('\\', "/"), Family::One);
         for place in &places {
@@ -286,8 +285,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in [
             ("shot.pov", SCENE.replace("\\\\", "\\").as_str()),
-            ("lib/set.inc", "#include \"lib/deep.inc\"\n#include \"set.inc\"\n"),
-            ("lib/deep.inc", "image_map { jpeg \"deep.jpg\" }\n"),
+            ("lib/set.inc", "#include \"lib/deep.inc\"\n#include \"lib/set.inc\"\n"),
+            ("lib/deep.inc", "image_map { jpeg \"lib/deep.jpg\" }\n"),
             ("lib/deep.jpg", "x"),
             ("tex/wood.png", "x"),
             ("fonts/a.ttf", "x"),
@@ -311,8 +310,8 @@ mod tests {
                 ("fonts/a.ttf", AssetKind::Font, true),
                 ("gone.tga", AssetKind::Image, false),
                 ("lib/deep.inc", AssetKind::Reference, true),
-                ("set.inc", AssetKind::Reference, true),
-                ("deep.jpg", AssetKind::Image, true),
+                ("lib/set.inc", AssetKind::Reference, true),
+                ("lib/deep.jpg", AssetKind::Image, true),
             ]
         );
         let [missing] = &analysis.missing[..] else { panic!("{:?}", analysis.missing) };
@@ -320,6 +319,27 @@ mod tests {
         assert!(missing.reason.contains("gone.tga"));
         assert_eq!(analysis.scene_info.own_frames(), None);
         assert_eq!(analysis.assets[6].node, "deep.inc, line 1");
+    }
+
+    /// POV-Ray looks beside the scene, and not beside the file that names another.
+    #[test]
+    fn what_lies_beside_an_include_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let scene = folder.path().join("shot.pov");
+        fs::create_dir(folder.path().join("lib")).unwrap();
+        fs::write(&scene, "#include \"lib/set.inc\"\n").unwrap();
+        let set = "#include \"deep.inc\"\nimage_map { png \"wood.png\" }\n";
+        for (name, text) in [("set.inc", set), ("deep.inc", ""), ("wood.png", "")] {
+            fs::write(folder.path().join("lib").join(name), text).unwrap();
+        }
+        let analysis = analyse(&scene, &povray()).unwrap().unwrap();
+        let missing: Vec<&str> = analysis.missing.iter().map(|one| one.path.as_str()).collect();
+        assert_eq!(missing, ["deep.inc", "wood.png"]);
+        // Others look there too.
+        let text = "[engine.x]\nexecutables = ['x']\nbase = 'povray'\n[engine.x.files]\nfrom_scene = false\n\
+                    [[engine.x.files.named]]\npattern = '\"(?<path>[^\"]+)\"'\nscene = true\n";
+        let other = crate::engine::parse(text, "t").unwrap().remove("x").unwrap();
+        assert_eq!(analyse(&scene, &other).unwrap().unwrap().missing, []);
     }
 
     /// POV-Ray 3.7 takes all of these.

@@ -137,6 +137,11 @@ impl<'a> Rewriter<'a> {
 
     /// The way to a file, where the way that is spelled won't lead there.
     fn moved(&self, source: &Path, format: &Format<'_>, spelled: &str) -> Option<String> {
+        // The file from whose folder its paths count.
+        let holder = match format {
+            Format::Text(engine) if engine.counts_from_scene() => self.scene,
+            _ => source,
+        };
         let target = match format {
             Format::Blend => {
                 match self.disk.place(spelled).filter(|_| !spelled.starts_with("//")) {
@@ -148,7 +153,7 @@ impl<'a> Rewriter<'a> {
             Format::Text(_) => self
                 .disk
                 .place(spelled)
-                .unwrap_or_else(|| text_scene::resolve_path(source, spelled)),
+                .unwrap_or_else(|| text_scene::resolve_path(holder, spelled)),
         };
         let name = target.file_name()?;
         let (there, name) = match self.disk.spelling(&target) {
@@ -162,12 +167,12 @@ impl<'a> Rewriter<'a> {
         let to = there.canonicalize().ok()?;
         let travels = self.ways.files.contains_key(&to.join(&name));
         if let (false, Some((_, shared))) = (travels, self.ways.shared.way(&to)) {
-            let from = Path::new(self.ways.files.get(source)?.as_str()).parent()?;
+            let from = Path::new(self.ways.files.get(holder)?.as_str()).parent()?;
             let way = format!("{}{}", relative(from, Path::new(&shared)), name.to_str()?);
             return Some(format.path(way));
         }
         let known = travels || self.folders.contains(&*to);
-        let folder = source.parent()?;
+        let folder = holder.parent()?;
         let stays = is_relative(spelled) && !spelled.contains('\\') && target == to.join(&name);
         if !known || stays {
             return None;

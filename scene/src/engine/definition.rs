@@ -321,6 +321,11 @@ impl Definition {
         self.files.is_some()
     }
 
+    /// Whether paths in its scenes count from the scene's folder, also those in files that a scene names.
+    pub fn counts_from_scene(&self) -> bool {
+        self.files.as_ref().is_some_and(|files| files.from_scene)
+    }
+
     /// Whether a run is told the first or the last of all the job's frames: what it makes of one may depend
     /// on them.
     pub fn is_told_span(&self) -> bool {

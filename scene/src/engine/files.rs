@@ -14,6 +14,8 @@ pub(crate) struct FilePatterns {
     pub(super) block_comment: Option<(String, String)>,
     /// What strings begin and end with; no comment begins in one.
     pub(super) quotes: Vec<char>,
+    /// Whether paths count from the scene's folder, whichever file names them.
+    pub(crate) from_scene: bool,
     /// Names of files that come with the engine, unless the scene has its own.
     pub(super) provided: Vec<Pattern>,
     pub(super) named: Vec<NamedFiles>,

@@ -54,6 +54,7 @@ pub(super) fn file_patterns(table: &FilesTable) -> Result<FilePatterns, Wrong> {
         line_comment: table.line_comment.clone().unwrap_or_default(),
         block_comment: table.block_comment.clone(),
         quotes: table.quotes.as_deref().unwrap_or("\"").chars().collect(),
+        from_scene: table.from_scene,
         provided: all(&table.provided)?,
         named: table.named.iter().map(named_files).collect::<Result<_, Wrong>>()?,
         untiled: table
