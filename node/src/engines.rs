@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use weft_scene::engine::{Definition, Executable, matches_wildcard};
+use weft_scene::version::order_of_names;
 
 /// How long a program may take to print its version: Blender takes half a second on an idle machine, and was
 /// seen to take 14 s where its libraries were read from a disk that five builds used as well.
@@ -102,7 +103,8 @@ pub(crate) fn candidates(executable: &Executable, weft: &Path) -> Vec<PathBuf> {
     }
 }
 
-/// What matches a path with wildcards, the last by name first; only what is there, if `there`.
+/// What matches a path with wildcards, the last by name first, numbers by their size; only what is there, if
+/// `there`.
 pub(crate) fn expand(pattern: &str, there: bool) -> Vec<PathBuf> {
     let mut found = vec![PathBuf::new()];
     for component in Path::new(pattern).components() {
@@ -114,8 +116,8 @@ pub(crate) fn expand(pattern: &str, there: bool) -> Vec<PathBuf> {
         };
     }
     found.retain(|file| !there || file.exists());
-    found.sort();
-    found.reverse();
+    let name = |file: &PathBuf| file.to_string_lossy().into_owned();
+    found.sort_by(|one, other| order_of_names(&name(other), &name(one)));
     found
 }
 
@@ -154,15 +156,15 @@ mod tests {
     #[test]
     fn wildcards_find_the_newest_folder_first() {
         let folder = tempfile::tempdir().unwrap();
-        for version in ["tool-1.2", "tool-1.9", "other"] {
+        for version in ["tool-1.2", "tool-1.9", "tool-1.10", "other"] {
             let path = folder.path().join(version);
             std::fs::create_dir(&path).unwrap();
             std::fs::write(path.join("run"), "").unwrap();
         }
         let pattern = format!("{}/tool-*/run", folder.path().display());
         let found = expand(&pattern, true);
-        assert_eq!(found.len(), 2);
-        assert!(found[0].to_string_lossy().contains("1.9"));
+        let newest_first = ["tool-1.10", "tool-1.9", "tool-1.2"];
+        assert_eq!(found, newest_first.map(|name| folder.path().join(name).join("run")));
     }
 
     #[tokio::test]

@@ -11,8 +11,8 @@ pub enum Executable {
     /// A bare name, to be found in `PATH` (on Windows with `.exe` added).
     Name(String),
     /// An absolute path, in which `*` and `?` may stand in any component
-    /// (`/opt/blender-*/blender`). Where several files match, the last by name is meant, which is
-    /// the newest version in most people's way of naming folders.
+    /// (`/opt/blender-*/blender`). Where several files match, the last by name is meant, numbers by
+    /// their size: the newest version in most people's way of naming folders.
     Path(String),
 }
 
