@@ -6,14 +6,15 @@ use std::sync::LazyLock;
 use weft_scene::demo::Scene;
 use weft_scene::engine::{Definition, Invocation, LogReader, command, parse, shipped};
 use weft_scene::frames::{self, FrameSpecError};
-use weft_scene::{blender, maya, text_scene};
+use weft_scene::{PathMap, blender, maya, text_scene};
 
 use super::Target;
 
 /// All of them.
-pub const READERS: [Target; 6] = [
+pub const READERS: [Target; 7] = [
     Target { name: "scene_blend", feed: blend },
     Target { name: "scene_ma", feed: maya_ascii },
+    Target { name: "scene_maya_answer", feed: maya_answer },
     Target { name: "scene_text", feed: text },
     Target { name: "scene_engines", feed: engines },
     Target { name: "scene_frames", feed: frame_list },
@@ -54,6 +55,19 @@ fn maya_ascii(bytes: &[u8]) -> bool {
     _ = maya::rewrite_paths(&path, &mut std::io::sink(), &moved);
     if maya::rewrite_paths(&path, &mut same, &|_| None).is_ok() {
         assert_eq!(same, bytes, "nothing was asked to be changed");
+    }
+    analysis.is_ok_and(|analysis| {
+        _ = analysis.missing_for(&[1, 7]).count();
+        true
+    })
+}
+
+/// What Maya itself answers, of a scene that is nowhere.
+fn maya_answer(bytes: &[u8]) -> bool {
+    let scene = std::env::temp_dir().join("weft-fuzz-no-such-folder/scenes/shot.mb");
+    let analysis = maya::read_answer(&scene, None, PathMap::default(), bytes);
+    for asset in analysis.iter().flat_map(|analysis| &analysis.assets) {
+        assert_eq!(asset.exists, !asset.files.is_empty());
     }
     analysis.is_ok_and(|analysis| {
         _ = analysis.missing_for(&[1, 7]).count();
