@@ -21,7 +21,7 @@ use weft_tests::{Call, Farm, installed, wait_for};
 use by_hand::{blender_by_hand, povray_by_hand};
 use jobs::{Job, Submission, workers};
 use pictures::{assert_same, picture, pictures};
-use sources::{cube, linked, povray_shot};
+use sources::{clevr, cube, linked, povray_shot};
 
 /// The name of the scene that `make_linked.py` makes, in its folder.
 const LINKED: &str = "shots/linked.blend";
@@ -52,6 +52,27 @@ fn textured_scenes_render_on_every_node_as_by_hand() {
     job.assert_completed(3);
     let expected = expected.into_iter().filter(|(frame, _)| (3..=5).contains(frame)).collect();
     assert_same(&pictures(&job.out, "cube_zstd"), &expected);
+}
+
+/// One that nobody made for weft, saved by Blender 2.77 first.
+#[test]
+fn a_scene_of_others_renders_as_by_hand_whole_and_in_tiles() {
+    if !installed("blender") {
+        return;
+    }
+    let Some(source) = clevr() else { return };
+    let again = clevr();
+    let expected = blender_by_hand(&source.path().join("shot.blend"), 1..=2);
+    let farm = Farm::found(2);
+    let job = Submission::of(source, "shot.blend").options(&["-f", "1-2"]).watch(&farm, 2);
+    job.assert_completed(2);
+    assert_same(&pictures(&job.out, "shot"), &expected);
+    let options = ["-f", "1", "--tiles", "2x2", "--fresh"];
+    let again = again.expect("it was there before");
+    let job = Submission::of(again, "shot.blend").options(&options).watch(&farm, 1);
+    assert_eq!(job.document["status"], "completed", "{:#}", job.document);
+    let first = expected.into_iter().filter(|(frame, _)| *frame == 1).collect();
+    assert_same(&pictures(&job.out, "shot"), &first);
 }
 
 #[test]

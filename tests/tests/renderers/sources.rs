@@ -30,6 +30,44 @@ pub(crate) fn cube(scene: &str) -> Option<TempDir> {
     Some(folder)
 }
 
+/// A folder with a scene that others made, `shot.blend`: the one that CLEVR's pictures are rendered from, with a
+/// ball of a material that is linked from CLEVR's library.
+pub(crate) fn clevr() -> Option<TempDir> {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/scenes/blend/clevr");
+    if !shared.is_dir() {
+        skip(&format!("{} does not exist", shared.display()), "WEFT_REQUIRE_SCENES");
+        return None;
+    }
+    let folder = folder();
+    for file in ["base_scene.blend", "Rubber.blend"] {
+        let bytes = std::fs::read(shared.join(file)).expect("it is there");
+        write_file(folder.path().join(file), bytes);
+    }
+    let script = r"
+import bpy, os, sys
+shot = sys.argv[-1]
+folder = os.path.dirname(shot)
+bpy.ops.wm.open_mainfile(filepath=os.path.join(folder, 'base_scene.blend'))
+bpy.ops.wm.save_as_mainfile(filepath=shot)
+with bpy.data.libraries.load(os.path.join(folder, 'Rubber.blend'), link=True, relative=True) as (there, wanted):
+    wanted.node_groups = there.node_groups[:1]
+bpy.ops.mesh.primitive_uv_sphere_add(radius=1.0, location=(0, 0, 1))
+material = bpy.data.materials.new('Ball')
+material.use_nodes = True
+nodes = material.node_tree.nodes
+group = nodes.new('ShaderNodeGroup')
+group.node_tree = wanted.node_groups[0]
+surface = nodes['Material Output'].inputs['Surface']
+material.node_tree.links.new(group.outputs[0], surface)
+bpy.context.object.data.materials.append(material)
+bpy.context.scene.cycles.samples = 8
+bpy.ops.wm.save_mainfile()
+";
+    make(script, &folder.path().join("shot.blend"));
+    std::fs::remove_file(folder.path().join("base_scene.blend")).expect("it was just written");
+    Some(folder)
+}
+
 /// Has Blender make a scene by a script, whose last argument is where to save it.
 pub(crate) fn make(script: &str, scene: &Path) {
     let mut blender = Command::new("blender");
