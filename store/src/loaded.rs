@@ -121,7 +121,9 @@ impl Store {
             return told;
         }
         partials.remove(&blob);
-        let tidied = partial.file_name().map_or(Ok(()), |name| match is_known {
+        // A commit that made it whole may have failed and be written all the same: then its file is in place.
+        let is_whole = self.catalog.read(|snapshot| snapshot.sheet(tables::BLOBS)?.has(&blob.0))?;
+        let tidied = partial.file_name().map_or(Ok(()), |name| match is_known && !is_whole {
             true => self.move_back(&blob, name),
             // Nothing is lost: a file that the catalog doesn't know would be none after a restart.
             false => self.disk.remove(name),

@@ -94,8 +94,10 @@ impl Store {
             }
             Ok(Some(row.place))
         });
-        // Also where the disk refused: the catalog may have been told all the same.
+        // Also where the disk refused: the catalog may have been told all the same. And one that was made whole by
+        // a commit that was thought to have failed is on the list still, with chunks that are damaged now.
         self.opened.forget(&blob);
+        locked(&self.partials).remove(&blob);
         let moved = match place? {
             None => return Err(WriteError::Unknown { blob }),
             Some(Place::Inline) => Ok(()),

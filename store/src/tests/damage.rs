@@ -225,3 +225,44 @@ fn a_blob_that_a_refusing_disk_was_told_to_forget_is_whole_or_it_is_not() {
     }
     assert!(forgotten > 0, "no refusal came after the catalog was told");
 }
+
+/// The same where a blob is made whole: what was received stays in place, and what is damaged later comes again.
+#[test]
+fn a_blob_that_a_refusing_disk_was_told_is_whole_stays_in_place() {
+    let bytes = noise(2, 700_000);
+    let there = Scratch::new();
+    let id = there.ingest_bytes(&bytes).unwrap().id;
+    let (manifest, chunks) = for_a_peer(&there, id);
+    let mut whole = 0;
+    for after in 0..60 {
+        let disk = FakeDisk::default();
+        let store = crate::open::open_on(Arc::new(disk.clone()), None).unwrap();
+        _ = store.begin_partial(id, &manifest).unwrap();
+        for (index, chunk) in (0..).zip(&chunks) {
+            _ = store.write_chunk(id, index, chunk).unwrap();
+        }
+        disk.hiccup_after(after);
+        if store.finish(id).is_ok() {
+            break;
+        }
+        let is_damaged = after % 2 == 1 && store.has(id).unwrap();
+        if is_damaged {
+            assert!(disk.flip(&crate::names::blob(&id), 0, 0));
+            store.mark_damaged(id, &[0]).unwrap();
+            assert_eq!(store.have(id).unwrap().unwrap().missing().collect::<Vec<_>>(), [0]);
+        }
+        _ = store.collect(Duration::ZERO, true);
+        store.close_idle(0).unwrap();
+        if store.has(id).unwrap() {
+            whole += 1;
+            assert!(store.read_all(id, u64::MAX).unwrap() == bytes, "after {after}");
+        }
+        let have = store.begin_partial(id, &manifest).unwrap();
+        for index in have.missing() {
+            _ = store.write_chunk(id, index, &chunks[index as usize]).unwrap();
+        }
+        store.finish(id).unwrap();
+        assert!(store.read_all(id, u64::MAX).unwrap() == bytes, "after {after}");
+    }
+    assert!(whole > 0, "no refusal came after the catalog was told");
+}
