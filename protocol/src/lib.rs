@@ -11,6 +11,7 @@ pub mod fact;
 pub mod hardware;
 pub mod ids;
 pub mod job;
+pub mod ladder;
 pub mod leader;
 pub mod ledger;
 pub mod machine;

@@ -301,8 +301,7 @@ pub(super) async fn retry(
             runs(&frames)
         };
         let frames = named.unwrap_or_else(failed);
-        let generation = known.tasks().map(|(_, task)| task.generation).max().unwrap_or(0) + 1;
-        Action::Retry { step: 0, frames, generation }
+        Action::Retry { step: 0, frames, generation: known.next_round() }
     };
     control(&node, access, &id.to_string(), action).await
 }

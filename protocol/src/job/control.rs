@@ -62,7 +62,7 @@ impl Action {
 pub struct Control {
     /// The job.
     pub job: JobId,
-    /// One more than the highest that its author had seen.
+    /// One more than the highest that counted, as far as its author had seen.
     pub version: u64,
     /// When, by the author's clock; for people.
     pub at: Unix,

@@ -4,8 +4,8 @@
 //! - Among the results of one generation the smallest by (attempt, author, fact) counts; one of a
 //!   higher generation replaces it once it is done.
 //! - Within a generation done beats failed beats open, so nothing that is done goes back.
-//! - Pause and resume are one register: the highest version wins; of equal ones pause before
-//!   resume, then author, then hash.
+//! - Pause and resume are one register: the highest version that counts ([`crate::ladder`]) wins; of equal
+//!   ones pause before resume, then author, then hash.
 //! - Cancel, approval and removal happen once and stay; generations and frames only grow.
 
 mod queries;
@@ -26,8 +26,10 @@ use super::trouble::Record;
 use super::warning::Warned;
 use crate::fact::Body;
 use crate::ids::{FactId, JobId, NodeId};
+use crate::ladder::Ladder;
 
-/// How many tasks are looked at when a job is laid out, those that were asked for several times counted each time.
+/// How many tasks are looked at when a job is laid out, or when some are to be made anew, those that were asked for
+/// several times counted each time.
 const MOST_LAID: usize = 2 * MAX_FRAMES;
 
 /// Orders controls of equal versions: pause before resume, then author, then hash.
@@ -39,6 +41,10 @@ pub struct Job {
     spec: Option<Box<JobSpec>>,
     submitter: Option<NodeId>,
     controls: BTreeMap<ControlKey, Control>,
+    /// Of all controls.
+    versions: Ladder<ControlKey, ()>,
+    /// Of those that have frames made anew.
+    rounds: Ladder<ControlKey, ()>,
     deliveries: BTreeMap<(NodeId, FactId), String>,
     ends: Ends,
     /// In the order of the spec, the test frames first.
@@ -175,29 +181,26 @@ impl Job {
         }
         self.tests = self.tasks.lay_out(&keys, test_count);
         drop(keys);
-        let retries: Vec<(u16, Vec<FrameRun>, u32)> = self
-            .controls
-            .values()
-            .filter_map(|control| match &control.action {
-                Action::Retry { step, frames, generation } => {
-                    Some((*step, frames.clone(), *generation))
-                }
-                _ => None,
-            })
-            .collect();
-        for (step, frames, generation) in retries {
-            self.raise(step, &frames, generation);
+        for key in self.controls.keys().copied().collect::<Vec<_>>() {
+            self.raise(&key);
         }
         for key in self.tasks.order().to_vec() {
             self.settle(&key);
         }
     }
 
-    fn raise(&mut self, step: u16, frames: &[FrameRun], generation: u32) {
-        let Some(spec) = self.spec.clone() else {
+    /// Has frames made anew, if that is what a control asks for and its round counts.
+    fn raise(&mut self, control: &ControlKey) {
+        let control = self.controls.get(control).map(|control| &control.action);
+        let Some(Action::Retry { step, frames, generation }) = control.cloned() else {
             return;
         };
-        for key in spec.tasks_along(step, frames) {
+        let counts = u64::from(generation) <= self.rounds.reached();
+        let Some(spec) = self.spec.clone().filter(|_| counts) else {
+            return;
+        };
+        // A member may name more frames than any job has.
+        for key in spec.tasks_along(step, &frames).take(MOST_LAID) {
             if let Some(task) = self.tasks.laid_mut(&key) {
                 task.generation = task.generation.max(generation);
                 self.settle(&key);
@@ -208,9 +211,14 @@ impl Job {
     fn add_control(&mut self, fact: FactId, author: NodeId, control: &Control) {
         let key = (control.version, control.action == Action::Pause, author, fact);
         self.controls.insert(key, control.clone());
+        self.versions.climb(control.version, key, ());
         match &control.action {
             Action::Extend { .. } => self.lay_out(),
-            Action::Retry { step, frames, generation } => self.raise(*step, frames, *generation),
+            Action::Retry { generation, .. } => {
+                for (counts, ()) in self.rounds.climb(u64::from(*generation), key, ()) {
+                    self.raise(&counts);
+                }
+            }
             _ => {}
         }
     }

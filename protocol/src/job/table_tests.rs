@@ -10,6 +10,7 @@ use crate::job::status::{
     Activity, Status, check_control, error_message, may_start, startable, status,
 };
 use crate::job::warning::{Warned, Warnings};
+use crate::ladder::STEP;
 use crate::time::Unix;
 
 struct Table {
@@ -210,6 +211,48 @@ fn of_equal_versions_pause_comes_before_resume() {
 }
 
 #[test]
+fn what_a_member_says_for_good_is_taken_back_all_the_same() {
+    let mut table = Table::with(spec(2));
+    table.control(Action::Pause);
+    for action in [Action::Pause, Action::Priority(0), Action::Keep(Keep::For(1))] {
+        table.apply(9, &Body::Control(control(table.id, u64::MAX, action)));
+    }
+    assert_eq!(table.job().next_version(), 2);
+    table.control(Action::Resume);
+    let switches = table.job().switches();
+    assert_eq!((table.status(), switches.keep), (Status::Queued, Keep::AsSet));
+    assert_eq!(switches.priority, spec(2).priority);
+    // What happens once is not a matter of versions.
+    table.apply(9, &Body::Control(control(table.id, u64::MAX, Action::Cancel)));
+    assert_eq!(table.status(), Status::Cancelled);
+}
+
+#[test]
+fn a_round_that_is_the_last_there_is_counts_for_nothing() {
+    let mut table = Table::with(spec(1));
+    let retry = |generation| Action::Retry { step: 0, frames: vec![run(1, 1)], generation };
+    table.outcome(1, outcome(1, 0, 1, done()));
+    table.control(retry(u32::MAX));
+    assert_eq!((table.status(), table.job().next_round()), (Status::Completed, 1));
+    table.control(retry(1));
+    assert_eq!((table.status(), table.job().next_round()), (Status::Queued, 2));
+    table.outcome(1, outcome(1, 1, 1, done()));
+    assert_eq!(table.status(), Status::Completed);
+}
+
+#[test]
+fn of_more_frames_than_any_job_has_no_more_are_looked_at() {
+    let mut spec = spec(9);
+    spec.steps[0].tiles = (32, 32);
+    let mut table = Table::with(spec);
+    // With their tiles more than two million tasks, of which the job's own come last.
+    table.control(Action::Retry { step: 0, frames: vec![run(-2100, 9)], generation: 1 });
+    assert_eq!(table.job().task(&TaskKey::frame(9)).unwrap().generation, 0);
+    table.control(Action::Retry { step: 0, frames: vec![run(-100, 9)], generation: 1 });
+    assert_eq!(table.job().task(&TaskKey::frame(9)).unwrap().generation, 1);
+}
+
+#[test]
 fn a_job_does_not_grow_past_what_one_may_have() {
     let mut table = Table::with(spec(10));
     let most = i32::try_from(MAX_FRAMES).unwrap();
@@ -304,6 +347,8 @@ fn any_body(spec: JobSpec) -> impl Strategy<Value = Body> {
         Body::Outcomes(Outcomes { job: id, outcomes: vec![outcome] })
     });
     let frames = (1..5_i32, 1..7_i32).prop_map(|(from, to)| vec![run(from, to)]);
+    let far = u32::try_from(STEP).unwrap_or(u32::MAX) + 2;
+    let rounds = prop_oneof![8 => 1..3_u32, 1 => Just(far), 1 => Just(u32::MAX)];
     let action = prop_oneof![
         Just(Action::Pause),
         Just(Action::Resume),
@@ -311,14 +356,15 @@ fn any_body(spec: JobSpec) -> impl Strategy<Value = Body> {
         Just(Action::Approve),
         (0..=100_u8).prop_map(Action::Priority),
         (0..3_u32).prop_map(|seconds| Action::Keep(Keep::For(seconds))),
-        (frames.clone(), 1..3_u32).prop_map(|(frames, generation)| Action::Retry {
+        (frames.clone(), rounds).prop_map(|(frames, generation)| Action::Retry {
             step: 0,
             frames,
             generation
         }),
         frames.prop_map(|frames| Action::Extend { step: 0, frames }),
     ];
-    let controls = (1..5_u64, action)
+    let versions = prop_oneof![8 => 1..5_u64, 1 => Just(STEP + 4), 1 => Just(u64::MAX)];
+    let controls = (versions, action)
         .prop_map(move |(version, action)| Body::Control(control(id, version, action)));
     let delivery = (1..4_u8).prop_map(move |n| {
         Body::Delivery(Delivery { job: id, node: node(n), folder: format!("out{n}") })

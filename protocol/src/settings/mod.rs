@@ -1,8 +1,8 @@
 //! What the studio is set to, as a join of facts: what holds for a node, which profiles there are, how
 //! many tasks of an engine may run at once, how long jobs are kept.
 //!
-//! Each thing that can be set is a register of its own: the highest version wins; of equal ones what
-//! stops something before what lets it go on, then author, then hash.
+//! Each thing that can be set is a register of its own: the highest version that counts ([`crate::ladder`])
+//! wins; of equal ones what stops something before what lets it go on, then author, then hash.
 
 mod profile;
 mod register;
@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::hardware::{Hardware, is_found};
 use crate::ids::{FactId, NodeId};
+use crate::ladder::Ladder;
 use crate::time::Unix;
 use crate::wire::control::Advert;
 
@@ -29,6 +30,7 @@ struct Register {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     registers: BTreeMap<Key, Register>,
+    versions: BTreeMap<Key, Ladder<Rank, Setting>>,
 }
 
 /// Who set something, and when.
@@ -46,24 +48,30 @@ impl Settings {
     /// Nothing is set.
     #[must_use]
     pub const fn new() -> Self {
-        Self { registers: BTreeMap::new() }
+        Self { registers: BTreeMap::new(), versions: BTreeMap::new() }
     }
 
-    /// Joins one setting, whose author was found to have the right to it. Says whether it counts.
+    /// Joins one setting, whose author was found to have the right to it. Says whether something is set otherwise
+    /// than before.
     pub fn apply(&mut self, fact: FactId, author: NodeId, setting: &Setting) -> bool {
         let rank = (setting.version, setting.change.stops(), author, fact);
         let key = setting.change.key();
+        let versions = self.versions.entry(key.clone()).or_default();
+        let counting = versions.climb(setting.version, rank, setting.clone());
+        let Some((rank, setting)) = counting.into_iter().max_by_key(|(rank, _)| *rank) else {
+            return false;
+        };
         if self.registers.get(&key).is_some_and(|known| known.rank >= rank) {
             return false;
         }
-        self.registers.insert(key, Register { rank, setting: setting.clone() });
+        self.registers.insert(key, Register { rank, setting });
         true
     }
 
-    /// The version that a new setting of this kind takes: one more than the highest seen.
+    /// The version that a new setting of this kind takes: one more than the highest that counts.
     #[must_use]
     pub fn next_version(&self, change: &Change) -> u64 {
-        self.registers.get(&change.key()).map_or(0, |known| known.rank.0).saturating_add(1)
+        self.versions.get(&change.key()).map_or(1, Ladder::next)
     }
 
     fn node(&self, node: NodeId, key: fn(NodeId) -> Key) -> Option<(&NodeChange, Said)> {

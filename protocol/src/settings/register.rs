@@ -18,7 +18,7 @@ const MAX_BY: usize = 4096;
 /// What somebody set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setting {
-    /// One more than the highest that its author had seen of the same thing.
+    /// One more than the highest that counted, as far as its author had seen, of the same thing.
     pub version: u64,
     /// When, by the author's clock; for people.
     pub at: Unix,

@@ -13,6 +13,7 @@ use weft_protocol::job::control::Action;
 use weft_protocol::job::spec::JobSpec;
 use weft_protocol::job::status::{Activity, Status, status};
 use weft_protocol::job::task::{FrameRun, TaskKey, unfold};
+use weft_protocol::ladder::STEP;
 use weft_protocol::machine::Machine;
 
 use super::Invariant;
@@ -29,7 +30,10 @@ struct Plain {
     removed: bool,
     cancelled: bool,
     /// Pause or resume, by the order of controls.
-    switch: Option<((u64, bool, NodeId, FactId), bool)>,
+    switches: BTreeMap<(u64, bool, NodeId, FactId), bool>,
+    /// The versions of all controls, and the rounds of those that ask for one.
+    versions: BTreeSet<u64>,
+    rounds: BTreeSet<u64>,
     /// Every result, by task and generation.
     results: BTreeMap<TaskKey, BTreeMap<u32, BTreeSet<Rank>>>,
     generations: BTreeMap<TaskKey, u32>,
@@ -53,10 +57,14 @@ fn plain(facts: impl Iterator<Item = Fact>) -> BTreeMap<JobId, Plain> {
             Body::Control(control) => {
                 let pause = control.action == Action::Pause;
                 let rank = (control.version, pause, fact.author(), fact.id());
+                job.versions.insert(control.version);
+                if let Action::Retry { generation, .. } = control.action {
+                    job.rounds.insert(generation.into());
+                }
                 match control.action {
                     Action::Cancel => job.cancelled = true,
                     Action::Pause | Action::Resume => {
-                        job.switch = job.switch.max(Some((rank, pause)));
+                        job.switches.insert(rank, pause);
                     }
                     Action::Extend { .. } => job.extended.push(control.action),
                     Action::Retry { .. } => job.retried.push(control.action),
@@ -80,8 +88,11 @@ fn plain(facts: impl Iterator<Item = Fact>) -> BTreeMap<JobId, Plain> {
                 job.tasks.extend(tasks(spec, *step, frames));
             }
         }
+        let counting = counting(&job.rounds);
         for action in &job.retried {
-            if let Action::Retry { step, frames, generation } = action {
+            if let Action::Retry { step, frames, generation } = action
+                && u64::from(*generation) <= counting
+            {
                 for key in tasks(spec, *step, frames) {
                     let known = job.generations.entry(key).or_default();
                     *known = (*known).max(*generation);
@@ -90,6 +101,11 @@ fn plain(facts: impl Iterator<Item = Fact>) -> BTreeMap<JobId, Plain> {
         }
     }
     jobs
+}
+
+/// Up to which number they count: as long as no gap below one is too wide.
+fn counting(numbers: &BTreeSet<u64>) -> u64 {
+    numbers.iter().fold(0, |below, n| if n - below <= STEP { *n } else { below })
 }
 
 /// The tasks of a step for some frames, and of the steps that follow from it frame by frame: here a job
@@ -133,7 +149,9 @@ fn compare(number: usize, machine: &Machine, id: JobId, plain: &Plain) -> Result
         let wanted = plain.generations.get(key).copied().unwrap_or(0);
         done += usize::from(best.is_some_and(|(generation, _)| generation >= wanted));
     }
-    let paused = plain.switch.is_some_and(|(_, pause)| pause);
+    let highest = counting(&plain.versions);
+    let mut switches = plain.switches.iter().filter(|((version, ..), _)| *version <= highest);
+    let paused = switches.next_back().is_some_and(|(_, pause)| *pause);
     if job.switches().paused != paused {
         return wrong(format!("paused should be {paused}"));
     }

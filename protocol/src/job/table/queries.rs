@@ -35,10 +35,16 @@ impl Job {
         self.controls.iter().map(|(key, control)| (control, key.2))
     }
 
-    /// The version that a new control takes: one more than the highest seen.
+    /// The version that a new control takes: one more than the highest that counts.
     #[must_use]
-    pub fn next_version(&self) -> u64 {
-        self.controls.last_key_value().map_or(0, |(key, _)| key.0).saturating_add(1)
+    pub const fn next_version(&self) -> u64 {
+        self.versions.next()
+    }
+
+    /// The round of what is to be made anew next: one more than the highest that counts.
+    #[must_use]
+    pub fn next_round(&self) -> u32 {
+        u32::try_from(self.rounds.next()).unwrap_or(u32::MAX)
     }
 
     /// Where its frames are written: nodes and their folders.
@@ -70,14 +76,16 @@ impl Job {
             keep: Keep::AsSet,
         };
         for control in self.controls.values() {
+            let counts = control.version <= self.versions.reached();
             match &control.action {
-                Action::Pause => switches.paused = true,
-                Action::Resume => switches.paused = false,
+                // These can't be taken back, so that it is all the same which comes last.
                 Action::Cancel => switches.cancelled = true,
                 Action::Approve => switches.approved = true,
-                Action::Priority(priority) => switches.priority = (*priority).min(100),
-                Action::Keep(keep) => switches.keep = *keep,
-                Action::Retry { .. } | Action::Extend { .. } => {}
+                Action::Pause if counts => switches.paused = true,
+                Action::Resume if counts => switches.paused = false,
+                Action::Priority(priority) if counts => switches.priority = (*priority).min(100),
+                Action::Keep(keep) if counts => switches.keep = *keep,
+                _ => {}
             }
         }
         switches
