@@ -45,6 +45,8 @@ pub struct Job {
     versions: Ladder<ControlKey, ()>,
     /// Of those that have frames made anew.
     rounds: Ladder<ControlKey, ()>,
+    /// Outcomes of rounds that nobody is known to have asked for, by round, fact, and place in it.
+    early: BTreeMap<(u32, FactId, usize), (NodeId, Outcome)>,
     deliveries: BTreeMap<(NodeId, FactId), String>,
     ends: Ends,
     /// In the order of the spec, the test frames first.
@@ -218,6 +220,7 @@ impl Job {
                 for (counts, ()) in self.rounds.climb(u64::from(*generation), key, ()) {
                     self.raise(&counts);
                 }
+                self.take_early();
             }
             _ => {}
         }
@@ -232,6 +235,30 @@ impl Job {
     fn add_warnings(&mut self, author: NodeId, warned: &Warned) {
         if let Some(task) = self.tasks.of_fact(&warned.task) {
             task.warn(author, warned);
+        }
+    }
+
+    /// Joins outcomes that waited for their round.
+    fn take_early(&mut self) {
+        let reached = self.rounds.reached();
+        while let Some(first) = self.early.first_entry()
+            && u64::from(first.key().0) <= reached
+        {
+            let ((_, fact, _), (author, outcome)) = first.remove_entry();
+            self.add_outcome(fact, author, &outcome, &mut None);
+        }
+    }
+
+    /// Joins what a node says of its attempts. Of a round that nobody asked for it would count before all that
+    /// are asked for later: it waits until somebody has.
+    fn add_outcomes(&mut self, fact: FactId, author: NodeId, outcomes: &[Outcome]) {
+        let mut last = None;
+        for (at, outcome) in outcomes.iter().enumerate() {
+            if u64::from(outcome.generation) > self.rounds.reached() {
+                self.early.insert((outcome.generation, fact, at), (author, outcome.clone()));
+            } else {
+                self.add_outcome(fact, author, outcome, &mut last);
+            }
         }
     }
 
@@ -330,12 +357,7 @@ impl Jobs {
                 }
             }
             Body::Control(control) => job.add_control(fact, author, control),
-            Body::Outcomes(batch) => {
-                let mut last = None;
-                for outcome in &batch.outcomes {
-                    job.add_outcome(fact, author, outcome, &mut last);
-                }
-            }
+            Body::Outcomes(batch) => job.add_outcomes(fact, author, &batch.outcomes),
             Body::Delivery(delivery) => {
                 job.deliveries.insert((author, fact), delivery.folder.clone());
             }

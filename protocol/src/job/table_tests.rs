@@ -37,6 +37,11 @@ impl Table {
         self.apply(author, &Body::Outcomes(Outcomes { job, outcomes: vec![outcome] }));
     }
 
+    /// Somebody asks for another round of frames that the job doesn't have, so that only that is known.
+    fn round(&mut self, generation: u32) {
+        self.control(Action::Retry { step: 0, frames: vec![run(900, 900)], generation });
+    }
+
     fn control(&mut self, action: Action) {
         let version = self.job().next_version();
         self.apply(1, &Body::Control(control(self.id, version, action)));
@@ -241,6 +246,26 @@ fn a_round_that_is_the_last_there_is_counts_for_nothing() {
 }
 
 #[test]
+fn a_result_of_a_round_that_nobody_asked_for_counts_once_somebody_has() {
+    let mut table = Table::with(spec(1));
+    let counts = |table: &Table| {
+        let done = table.job().task(&TaskKey::frame(1)).and_then(Task::done);
+        done.map(|done| (done.generation, done.author))
+    };
+    table.outcome(9, outcome(1, 2, 1, done()));
+    table.outcome(9, outcome(1, u32::MAX, 1, done()));
+    assert_eq!((table.status(), counts(&table)), (Status::Queued, None));
+    table.outcome(1, outcome(1, 0, 1, done()));
+    assert_eq!(counts(&table), Some((0, node(1))));
+    table.control(Action::Retry { step: 0, frames: vec![run(1, 1)], generation: 1 });
+    assert_eq!((table.status(), counts(&table)), (Status::Queued, Some((0, node(1)))));
+    table.outcome(1, outcome(1, 1, 1, done()));
+    assert_eq!((table.status(), counts(&table)), (Status::Completed, Some((1, node(1)))));
+    table.control(Action::Retry { step: 0, frames: vec![run(1, 1)], generation: 2 });
+    assert_eq!(counts(&table), Some((2, node(9))), "it came before what asked for it");
+}
+
+#[test]
 fn of_more_frames_than_any_job_has_no_more_are_looked_at() {
     let mut spec = spec(9);
     spec.steps[0].tiles = (32, 32);
@@ -289,6 +314,7 @@ fn what_is_noted_belongs_to_the_result_that_counts() {
     table.apply(1, &notes(table.id, vec![note(0, 5), note(1, 6)]));
     table.apply(2, &notes(table.id, vec![note(0, 1)]));
     assert_eq!(seen(&table), None);
+    table.round(2);
     table.outcome(1, outcome(1, 0, 1, done()));
     assert_eq!(seen(&table), Some(BlobId([5; 32])));
     table.outcome(1, outcome(1, 1, 1, done()));
@@ -311,6 +337,7 @@ fn warnings_belong_to_the_result_that_counts() {
     table.apply(1, &warned(0, "first"));
     table.apply(1, &warned(1, "second"));
     table.apply(2, &warned(0, "another node's"));
+    table.round(2);
     assert!(table.job().task(&task).unwrap().warnings().is_empty());
     table.outcome(1, outcome(1, 0, 1, done()));
     assert_eq!(table.job().task(&task).unwrap().warnings(), ["first"]);

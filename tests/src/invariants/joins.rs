@@ -136,10 +136,12 @@ fn compare(number: usize, machine: &Machine, id: JobId, plain: &Plain) -> Result
     let Some(job) = jobs.get(&id).filter(|_| plain.spec.is_some()) else {
         return Ok(());
     };
-    let mut done = 0;
+    let (mut done, round) = (0, counting(&plain.rounds));
     for key in &plain.tasks {
         let generations = plain.results.get(key);
-        let best = generations.and_then(|generations| generations.last_key_value());
+        let asked = |generation: &u32| u64::from(*generation) <= round;
+        let best = generations
+            .and_then(|generations| generations.iter().rfind(|(generation, _)| asked(generation)));
         let best = best.and_then(|(generation, all)| Some((*generation, *all.first()?)));
         let shown = job.task(key).and_then(|task| task.done());
         let shown = shown.map(|done| (done.generation, (done.attempt, done.author, done.fact)));

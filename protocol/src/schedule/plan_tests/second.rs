@@ -1,6 +1,8 @@
 //! Second attempts.
 
 use super::*;
+use crate::job::control::Action;
+use crate::job::samples::control;
 use crate::schedule::Rendering;
 
 /// A job of which all frames but some are done, each in 10 s by node 1; these are rendered by it.
@@ -79,6 +81,8 @@ fn no_second_attempt_where_something_else_waits_or_nobody_suits() {
     };
     assert_eq!(late(&[7], &last_try), (0, 1), "its failure would not count");
     let slow = |_: &mut View, jobs: &mut Jobs, job| {
+        let again = Action::Retry { step: 0, frames: vec![run(1, 1)], generation: 1 };
+        jobs.apply(fact(96), node(1), &Body::Control(control(job, 1, again)));
         let slow = Outcome { render_ms: 90_000, ..outcome(1, 1, 1, done()) };
         let outcomes = vec![slow];
         jobs.apply(fact(97), node(2), &Body::Outcomes(Outcomes { job, outcomes }));
