@@ -169,6 +169,10 @@ impl Ledger {
             }
             _ => false,
         };
+        // Nothing is held back of an author that isn't known yet but what that author did sign.
+        if fact.verify(&self.studio, verifier).is_err() {
+            return Verdict::Invalid("its signature is wrong");
+        }
         if !proves_itself {
             // What a node signed counts after its revocation as before: some replicas hold it
             // already, and which came first is not the same everywhere.
@@ -181,10 +185,7 @@ impl Ledger {
                 return Verdict::Invalid("its author may not write that");
             }
         }
-        match fact.verify(&self.studio, verifier) {
-            Ok(()) => Verdict::New,
-            Err(_) => Verdict::Invalid("its signature is wrong"),
-        }
+        Verdict::New
     }
 
     /// Whether a fact about a job means nothing, since that was removed. Of several removals the smallest
@@ -265,7 +266,18 @@ mod tests {
     use super::*;
     use crate::fact::Removal;
     use crate::job::samples::spec;
-    use crate::sign::KeyPair;
+    use crate::sign::{Ed25519, KeyPair};
+
+    #[test]
+    fn a_wrong_signature_is_refused_whether_its_author_is_known_or_not() {
+        let (studio, keys) = (StudioId([7; 32]), KeyPair::from_secret(&[1; 32]));
+        let ledger = Ledger::new(studio);
+        let body = Body::Spec(Box::new(spec(3)));
+        let check = |fact: &Fact| ledger.check(fact, &Ed25519);
+        assert_eq!(check(&Fact::sign(&studio, &body, &keys)), Verdict::UnknownAuthor);
+        let elsewhere = Fact::sign(&StudioId([8; 32]), &body, &keys);
+        assert_eq!(check(&elsewhere), Verdict::Invalid("its signature is wrong"));
+    }
 
     #[test]
     fn replicas_that_hear_of_two_removals_end_up_equal() {

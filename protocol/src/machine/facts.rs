@@ -13,8 +13,6 @@ use crate::time::Time;
 use crate::wire::control::{Message, Sync};
 use crate::wire::gossip;
 
-/// Facts whose author's certificate has not arrived yet are held back, up to this many.
-const MAX_DEFERRED: usize = 1024;
 /// How many ids or prefixes of a digest are asked for at once.
 const MAX_ASKED: usize = 512;
 /// How many blobs are brought to a second disk with one order, give or take those of a result.
@@ -70,10 +68,7 @@ impl Machine {
                 Verdict::Known => {}
                 Verdict::UnknownAuthor => {
                     whole = false;
-                    if self.deferred.len() >= MAX_DEFERRED {
-                        self.deferred.pop_front();
-                    }
-                    self.deferred.push_back(fact);
+                    self.deferred.put(from, fact);
                 }
                 Verdict::Invalid(why) => {
                     whole = false;
@@ -235,11 +230,15 @@ impl Machine {
                 leader.lose(&node);
             }
         }
-        if fact.kind() == Kind::CERTIFICATE && !self.deferred.is_empty() {
-            let waiting: Vec<Fact> = std::mem::take(&mut self.deferred).into();
-            let (new, _) = self.sift(self.me, waiting);
-            if !new.is_empty() {
-                self.write(AfterWrite { facts: new, ..AfterWrite::nothing() });
+        if fact.kind() == Kind::CERTIFICATE {
+            let members = &self.ledger.members;
+            let waited = self.deferred.take(|author| members.chain(author).is_some());
+            let mut facts = Vec::new();
+            for (from, waited) in waited {
+                facts.extend(self.sift(from, waited).0);
+            }
+            if !facts.is_empty() {
+                self.write(AfterWrite { facts, ..AfterWrite::nothing() });
             }
         }
     }

@@ -2,6 +2,7 @@
 //! what is to be done about it. The daemon and the simulator drive this very type.
 
 mod command;
+mod deferred;
 mod events;
 mod facts;
 mod input;
@@ -31,6 +32,8 @@ use crate::sign::{Signer, Verifier};
 use crate::time::Time;
 use crate::wire::control::{Advert, AttemptKey, MAX_SOUGHT, Message};
 use crate::worker::Worker;
+
+use deferred::Deferred;
 
 pub use command::Command;
 pub use input::Input;
@@ -115,7 +118,7 @@ pub struct Machine {
     /// Attempts whose outcome the leader has been told, and not confirmed yet: until then they
     /// count as running, so that it does not hand out their tasks a second time.
     reported: BTreeMap<u64, (NodeId, Vec<AttemptKey>, Time)>,
-    deferred: VecDeque<Fact>,
+    deferred: Deferred,
     catch_up: CatchUp,
     /// Engines whose licence was refused here, until when that is told, and what they said.
     refused: BTreeMap<String, (Time, String)>,
@@ -177,7 +180,7 @@ impl Machine {
             concluding: false,
             signed: None,
             reported: BTreeMap::new(),
-            deferred: VecDeque::new(),
+            deferred: Deferred::default(),
             catch_up: CatchUp::default(),
             refused: BTreeMap::new(),
             clocks: Clocks::default(),

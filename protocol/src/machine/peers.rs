@@ -40,6 +40,7 @@ impl Machine {
         self.membership_events(now, events);
         self.connected.remove(&node);
         self.catch_up.lost(&node);
+        self.deferred.lost(&node);
         self.keeping.retain(|(from, _), _| *from != node);
         self.election.connection(now, &node, false);
         self.settle_overdue(now, Some(node));
