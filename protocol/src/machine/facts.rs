@@ -15,11 +15,19 @@ use crate::wire::gossip;
 
 /// How many ids or prefixes of a digest are asked for at once.
 const MAX_ASKED: usize = 512;
+/// How many requests of one peer to keep something wait for their blobs at once: a node works on
+/// [`MAX_ATTEMPTS`](crate::worker::MAX_ATTEMPTS), and each has one. And how many bytes of facts wait with them.
+const MAX_KEEPING: usize = 2 * crate::worker::MAX_ATTEMPTS;
+const MAX_KEEPING_FACTS: usize = 16 << 20;
 /// How many blobs are brought to a second disk with one order, give or take those of a result.
 const MADE_GOOD: usize = 256;
 /// How long a node takes no work after its disk did not take something. What peers hold and this node
 /// lacks is tried each [`SYNC_PERIOD`](super::SYNC_PERIOD), so that a disk that stays full is found out in time.
 const WRITE_AGAIN: Duration = Duration::from_secs(10);
+
+fn size_of_all(facts: &[Fact]) -> usize {
+    facts.iter().map(|fact| fact.as_bytes().len()).sum()
+}
 
 impl Machine {
     /// Joins this node's own certificate, so that others can tell who it is.
@@ -350,6 +358,16 @@ impl Machine {
     ) {
         let Goods { blobs, trees, facts } = goods;
         let facts = self.parse(from, facts);
+        let mine = self.keeping.range((from, 0)..=(from, u64::MAX));
+        let (waiting, size) = mine
+            .fold((0, size_of_all(&facts)), |(count, size), (_, (facts, _))| {
+                (count + 1, size + size_of_all(facts))
+            });
+        if waiting >= MAX_KEEPING || size > MAX_KEEPING_FACTS {
+            let why = "it asks for more at once than is kept".to_owned();
+            self.send(from, Message::Kept(token, Err(why)));
+            return;
+        }
         self.keeping.insert((from, token), (facts, now));
         let goods = Goods { blobs, trees, facts: Vec::new() };
         if goods == Goods::default() {

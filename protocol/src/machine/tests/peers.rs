@@ -73,6 +73,27 @@ fn who_starts_again_with_its_clock_set_back_is_introduced_to_its_peers() {
 }
 
 #[test]
+fn who_asks_to_keep_what_never_comes_is_refused_in_the_end() {
+    let mut world = World::new(2);
+    world.run(Duration::from_secs(3));
+    let (first, liar) = (world.all()[0], world.all()[1]);
+    let body = Body::Spec(Box::new(spec(1)));
+    let fact = Fact::sign(&world.studio, &body, &world.keys[&liar]).as_bytes().to_vec();
+    let now = world.now;
+    let machine = world.nodes.get_mut(&first).unwrap();
+    let mut ask = |token: u64, facts: Vec<Vec<u8>>| {
+        let (job, blobs) = (JobId([1; 32]), vec![BlobId([9; 32])]);
+        let keep = Message::Keep { token, blobs, trees: Vec::new(), job, facts };
+        let commands = machine.handle(now, Input::Message(liar, keep));
+        commands.iter().any(|command| matches!(command, Command::Store { .. }))
+    };
+    let taken = (1..).find(|n| !ask(*n, vec![fact.clone(); 10_000])).unwrap();
+    assert!(taken as usize * 10_000 * fact.len() < 20 << 20, "{taken} requests");
+    let taken = (taken..).find(|n| !ask(*n, Vec::new())).unwrap();
+    assert!(taken < 3000, "{taken} requests");
+}
+
+#[test]
 fn who_was_never_heard_of_is_asked_until_it_introduces_itself() {
     let mut world = World::new(2);
     let (first, second) = (world.all()[0], world.all()[1]);
