@@ -41,6 +41,8 @@ pub const REPORT_PERIOD: Duration = Duration::from_millis(1000);
 /// How long a job waits for word of stored results before its tasks are handed out: those who seek them
 /// tell with each part that they have brought.
 pub const SEEK: Duration = Duration::from_secs(30);
+/// How long at most, whatever they tell: what takes longer may as well be rendered.
+pub const SEEK_LIMIT: Duration = Duration::from_secs(10 * 60);
 /// How often all leases are looked through for what time alone brings about. In a studio of a thousand machines there
 /// are ten thousand and more, and each event would pay for all of them.
 pub const SWEEP: Duration = Duration::from_millis(100);
@@ -78,9 +80,9 @@ pub struct Leader {
     /// The tasks, with their generations, at which a second attempt was made in this term.
     doubled: BTreeSet<(JobId, TaskKey, u32)>,
     waiting: BTreeMap<JobId, Waiting>,
-    /// Jobs of which stored results are being sought, and the last word of that: for which tasks there are
-    /// some, once that is known.
-    sought: BTreeMap<JobId, (Time, Option<BTreeSet<TaskKey>>)>,
+    /// Jobs of which stored results are being sought: since when, when the last word of that came, and for which
+    /// tasks there are some, once that is known.
+    sought: BTreeMap<JobId, (Time, Time, Option<BTreeSet<TaskKey>>)>,
     /// At which turn each owner was served last in this term.
     served: BTreeMap<String, u64>,
     /// Who led before, and was lost.
@@ -180,7 +182,7 @@ impl Leader {
     /// Stored results of a job are sought from now on: nothing of it is handed out before it is known for
     /// which tasks there are some.
     pub fn seek(&mut self, now: Time, job: JobId) {
-        self.sought.insert(job, (now, None));
+        self.sought.insert(job, (now, now, None));
         self.dirty = true;
     }
 
@@ -189,7 +191,7 @@ impl Leader {
         if bringing.is_empty() {
             self.sought.remove(&job);
         } else if let Some(sought) = self.sought.get_mut(&job) {
-            *sought = (now, Some(bringing));
+            (sought.1, sought.2) = (now, Some(bringing));
         }
         self.dirty = true;
     }
@@ -350,7 +352,9 @@ impl Leader {
             self.next_sweep = now + SWEEP;
         }
         self.expire(now, sweep, jobs);
-        self.sought.retain(|_, (told, _)| now.since(*told) < SEEK);
+        self.sought.retain(|_, (since, told, _)| {
+            now.since(*told) < SEEK && now.since(*since) < SEEK_LIMIT
+        });
         let reported = |node: &NodeId| {
             self.workers.get(node).is_some_and(|worker| worker.last_report.is_some())
         };

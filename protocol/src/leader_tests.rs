@@ -340,3 +340,20 @@ fn what_a_worker_did_not_take_on_is_handed_out_again() {
     report_shares(&mut world, 30, &[1, 2, 4], &[(1, &[0]), (1, &[1]), (1, &[2])]);
     assert_eq!(world.tick(40), [(node(1), 3)]);
 }
+
+#[test]
+fn who_brings_stored_results_for_ever_holds_their_frames_up_for_a_while_only() {
+    let (mut world, begun) = (World::new(1, 1), 5000);
+    world.leader.seek(Time(begun), world.job);
+    let mut now = begun;
+    loop {
+        now += 1000;
+        world.leader.sought(Time(now), world.job, BTreeSet::from([TaskKey::frame(1)]));
+        world.report(now, 1, 0, &[]);
+        if !world.tick(now).is_empty() {
+            break;
+        }
+        assert!(now < 3_600_000, "it waits for ever");
+    }
+    assert_eq!(Time(now).since(Time(begun)), SEEK_LIMIT);
+}

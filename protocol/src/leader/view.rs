@@ -129,7 +129,8 @@ impl Leader {
             };
             view.processes.extend(shares.into_values().map(process));
         }
-        view.sought = self.sought.iter().map(|(job, (_, tasks))| (*job, tasks.clone())).collect();
+        let sought = self.sought.iter();
+        view.sought = sought.map(|(job, (_, _, tasks))| (*job, tasks.clone())).collect();
         if sweep {
             view.rendering = self.leases.iter().filter_map(|of| self.rendering(now, of)).collect();
         }
