@@ -70,6 +70,7 @@ impl Machine {
                     // It proves itself: what its subject signed may stand right behind it.
                     if let Ok(Some(Body::Certificate(chain))) = fact.body() {
                         self.ledger.members.add(&chain);
+                        self.meet(&chain.leaf.statement.subject);
                     }
                     new.push(fact);
                 }
@@ -87,7 +88,8 @@ impl Machine {
         (new, whole)
     }
 
-    fn parse(&mut self, from: NodeId, facts: Vec<Vec<u8>>) -> Vec<Fact> {
+    /// Reads facts, the certificates first.
+    pub(super) fn parse(&mut self, from: NodeId, facts: Vec<Vec<u8>>) -> Vec<Fact> {
         let mut parsed: Vec<Fact> = Vec::with_capacity(facts.len());
         for bytes in facts {
             match Fact::from_bytes(bytes) {
@@ -102,6 +104,10 @@ impl Machine {
 
     pub(super) fn take_facts(&mut self, from: NodeId, token: Option<u64>, facts: Vec<Vec<u8>>) {
         let facts = self.parse(from, facts);
+        self.take_parsed(from, token, facts);
+    }
+
+    pub(super) fn take_parsed(&mut self, from: NodeId, token: Option<u64>, facts: Vec<Fact>) {
         let (new, whole) = self.sift(from, facts);
         let acknowledge: Vec<(NodeId, u64)> =
             token.filter(|_| whole).map(|token| (from, token)).into_iter().collect();

@@ -1,7 +1,8 @@
 //! What other nodes say: each message to the part that it is for.
 
-use super::{Command, Machine, peers};
+use super::{Command, Machine};
 use crate::election;
+use crate::fact::Kind;
 use crate::ids::{FactId, NodeId};
 use crate::replicate::Goods;
 use crate::time::Time;
@@ -19,10 +20,7 @@ impl Machine {
                 if known.iter().all(|(node, _)| *node != self.me) {
                     self.hello(from);
                 }
-                for (node, addresses) in known.into_iter().take(peers::MAX_KNOWN) {
-                    self.learn_contact(node, addresses);
-                    self.hear_of(now, node);
-                }
+                self.learn_contacts(now, from, known);
                 if let Some(claim) = claim {
                     self.claimed(now, claim);
                 }
@@ -113,8 +111,16 @@ impl Machine {
     }
 
     pub(super) fn gossip(&mut self, now: Time, from: NodeId, message: gossip::Message) {
+        // Whoever has a key signs gossip, and members pass it on. Of who is no member yet only that counts which
+        // proves itself: its certificate may be among it.
+        let is_member = self.ledger.members.get(&from).is_some();
         match message {
-            gossip::Message::Facts(facts) => self.take_facts(from, None, facts),
+            gossip::Message::Facts(facts) => {
+                let mut facts = self.parse(from, facts);
+                facts.retain(|fact| is_member || fact.kind() == Kind::CERTIFICATE);
+                self.take_parsed(from, None, facts);
+            }
+            _ if !is_member => {}
             gossip::Message::Announce(holder, ids) => {
                 let missing: Vec<FactId> =
                     ids.into_iter().filter(|id| !self.ledger.ids().contains(id)).collect();

@@ -97,8 +97,10 @@ pub struct Machine {
     pub adverts: BTreeMap<NodeId, Advert>,
     /// What nodes told of themselves that have not been there since this one started.
     pub absent: BTreeMap<NodeId, Advert>,
-    /// Addresses of other nodes, as peers told them; not all of them need be reachable.
+    /// Addresses of other members, as they or peers told them; not all of them need be reachable.
     pub contacts: BTreeMap<NodeId, Vec<String>>,
+    /// What each peer named besides, who may yet turn out to be members.
+    strangers: BTreeMap<NodeId, BTreeMap<NodeId, Vec<String>>>,
     connected: BTreeSet<NodeId>,
     mesh: Mesh,
     /// How often facts were compared: now and then a peer is told of others with that.
@@ -168,6 +170,7 @@ impl Machine {
             adverts: BTreeMap::from([(me, advert)]),
             absent: BTreeMap::new(),
             contacts: BTreeMap::new(),
+            strangers: BTreeMap::new(),
             connected: BTreeSet::new(),
             mesh: Mesh::default(),
             rounds: 0,
@@ -207,8 +210,9 @@ impl Machine {
 
     /// How much waits in each of this machine's queues, by name: for diagnosis and for bounds.
     #[must_use]
-    pub fn queues(&self) -> [(&'static str, usize); 9] {
+    pub fn queues(&self) -> [(&'static str, usize); 10] {
         [
+            ("strangers", self.strangers.values().map(BTreeMap::len).sum()),
             ("orders", self.orders.len()),
             ("replicator", self.replicator.open()),
             ("lonely", self.lonely.len()),

@@ -1,15 +1,26 @@
 //! Other nodes: connections come and go, and nodes make themselves and each other known.
 
+use std::collections::BTreeMap;
+
 use super::{Command, Machine};
 use crate::certificate::Chain;
 use crate::ids::NodeId;
-use crate::membership;
 use crate::time::Time;
-use crate::wire::control::{Advert, Message};
+use crate::wire;
+use crate::wire::control::{Advert, MAX_ADDRESSES, Message};
 use crate::wire::gossip;
 
 /// How many nodes a peer is told of at once.
 pub(super) const MAX_KNOWN: usize = 64;
+/// The longest address that is remembered, in bytes: a name of a host has at most 253.
+const MAX_ADDRESS: usize = 512;
+
+/// What is remembered of a node's addresses.
+fn usable(mut addresses: Vec<String>) -> Vec<String> {
+    addresses.retain(|address| address.len() <= MAX_ADDRESS);
+    addresses.truncate(MAX_ADDRESSES);
+    addresses
+}
 
 impl Machine {
     pub(super) fn connect(&mut self, now: Time, chain: &Chain) {
@@ -19,6 +30,7 @@ impl Machine {
             return;
         }
         self.ledger.members.add(chain);
+        self.meet(&node);
         self.connected.insert(node);
         self.election.connection(now, &node, true);
         self.hello(node);
@@ -41,6 +53,7 @@ impl Machine {
         self.connected.remove(&node);
         self.catch_up.lost(&node);
         self.deferred.lost(&node);
+        self.strangers.remove(&node);
         self.keeping.retain(|(from, _), _| *from != node);
         self.election.connection(now, &node, false);
         self.settle_overdue(now, Some(node));
@@ -53,6 +66,10 @@ impl Machine {
     pub(super) fn learn_advert(&mut self, from: NodeId, advert: Advert, direct: bool) -> bool {
         // A node speaks for itself only.
         if advert.node != from || from == self.me {
+            return false;
+        }
+        // It is kept, and told to others by gossip.
+        if wire::encode(&advert).len() > gossip::MAX_MESSAGE {
             return false;
         }
         let known = self.adverts.get(&from).map(|known| known.revision);
@@ -69,8 +86,8 @@ impl Machine {
             }
             leader.touch();
         }
-        self.learn_contact(from, advert.addresses.clone());
         self.adverts.insert(from, advert);
+        self.learn_contact(from, Vec::new());
         self.absent.remove(&from);
         if known.is_none() && !self.is_large() {
             // Two that come at the same moment know nothing of each other: whom both know tells. A thousand that come
@@ -84,12 +101,52 @@ impl Machine {
         true
     }
 
-    pub(super) fn learn_contact(&mut self, node: NodeId, mut addresses: Vec<String>) {
-        if node == self.me || addresses.is_empty() || self.contacts.len() >= membership::MAX_NODES {
+    /// A peer names others. Those that are no members, as far as is known here, are remembered until they turn out to be:
+    /// of each peer as many as it names at once.
+    pub(super) fn learn_contacts(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        known: Vec<(NodeId, Vec<String>)>,
+    ) {
+        let mut strangers = BTreeMap::new();
+        for (node, addresses) in known.into_iter().take(MAX_KNOWN) {
+            if self.ledger.members.get(&node).is_some() {
+                self.learn_contact(node, addresses);
+                self.hear_of(now, node);
+            } else if node != self.me {
+                strangers.insert(node, usable(addresses));
+            }
+        }
+        if !strangers.is_empty() {
+            self.strangers.insert(from, strangers);
+        }
+    }
+
+    /// A node's certificate is here: where it can be reached may have been said before.
+    pub(super) fn meet(&mut self, node: &NodeId) {
+        let told = self.strangers.values_mut().filter_map(|strangers| strangers.remove(node));
+        let told: Vec<Vec<String>> = told.collect();
+        for addresses in told {
+            self.learn_contact(*node, addresses);
+        }
+    }
+
+    /// Where a member can be reached: as it says itself, and as another one says.
+    pub(super) fn learn_contact(&mut self, node: NodeId, told: Vec<String>) {
+        if node == self.me {
             return;
         }
-        addresses.truncate(crate::wire::control::MAX_ADDRESSES);
-        self.contacts.insert(node, addresses);
+        let own = self.adverts.get(&node).map(|advert| advert.addresses.clone());
+        let mut addresses = usable(own.unwrap_or_default());
+        for address in usable(told) {
+            if addresses.len() < MAX_ADDRESSES && !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        if !addresses.is_empty() {
+            self.contacts.insert(node, addresses);
+        }
     }
 
     pub(super) fn own_advert(&mut self, advert: Advert) {

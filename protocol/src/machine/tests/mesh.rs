@@ -14,7 +14,7 @@ fn large(others: u8) -> (World, NodeId) {
     let machine = world.nodes.get_mut(&me).unwrap();
     machine.mesh = Mesh { full: 4, neighbours: 6 };
     for n in 0..others {
-        machine.learn_contact(id(n), vec![format!("/memory/{}", 100 + u32::from(n))]);
+        machine.contacts.insert(id(n), vec![format!("/memory/{}", 100 + u32::from(n))]);
     }
     (world, me)
 }
@@ -57,7 +57,7 @@ fn the_leader_is_always_sought_and_named_to_all() {
     let machine = world.nodes.get_mut(&follower).unwrap();
     machine.mesh = Mesh { full: 4, neighbours: 6 };
     for n in 0..=250 {
-        machine.learn_contact(id(n), vec!["/memory/9".into()]);
+        machine.contacts.insert(id(n), vec!["/memory/9".into()]);
         machine.membership.told(Time(0), id(n));
     }
     machine.connected = (0..30).map(id).collect();

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::fact::Revocation;
+use crate::wire::gossip;
 
 #[test]
 fn who_only_shows_a_certificate_is_no_node() {
@@ -50,6 +51,8 @@ fn two_that_come_at_the_same_moment_hear_of_each_other() {
         world.give(first, Input::Connected(Box::new(chain)));
         world.give(node, Input::Connected(Box::new(chain_of_first.clone())));
     }
+    // Where the other one is was said at once, and counts as soon as its certificate is here.
+    world.run(SYNC_PERIOD + TICK);
     for (node, other) in [(0, 1), (1, 0)] {
         let knows = &world.nodes[&newcomers[node]].contacts;
         assert!(knows.contains_key(&newcomers[other]), "{knows:?}");
@@ -70,6 +73,67 @@ fn who_starts_again_with_its_clock_set_back_is_introduced_to_its_peers() {
     let greets = |command: &Command| matches!(command, Command::Send(to, Message::Hello { .. }) if *to == second);
     assert!(commands.iter().any(greets), "{commands:?}");
     assert_eq!(machine.adverts[&second].revision, (0, 0));
+}
+
+#[test]
+fn who_is_no_member_is_neither_called_nor_counted() {
+    let mut world = World::new(2);
+    world.run(Duration::from_secs(3));
+    let (first, liar) = (world.all()[0], world.all()[1]);
+    let stranger = |n: u16| {
+        let mut id = [9; 32];
+        id[..2].copy_from_slice(&n.to_le_bytes());
+        NodeId(id)
+    };
+    let address = || vec!["/memory/77".to_owned()];
+    let advert = world.nodes[&liar].adverts[&liar].clone();
+    let mut known: Vec<_> = (0..1000).map(|n| (stranger(n), address())).collect();
+    let (newcomer, here) = (KeyPair::from_secret(&[9; 32]).public(), liar);
+    known[0] = (newcomer, address());
+    for at in (0..1000).step_by(50) {
+        let known = known[at..].iter().chain(&known).cloned().collect();
+        let hello = Message::Hello { advert: Box::new(advert.clone()), claim: None, known };
+        world.give(first, Input::Message(liar, hello));
+    }
+    let machine = world.nodes.get_mut(&first).unwrap();
+    assert_eq!(machine.contacts.keys().collect::<Vec<_>>(), [&here]);
+    assert!(!machine.is_large() && machine.to_dial().is_empty());
+    let kept = |machine: &Machine| machine.strangers.values().map(BTreeMap::len).sum::<usize>();
+    assert_eq!(kept(machine), super::super::peers::MAX_KNOWN);
+    // Whoever made up a key may have a member pass on what it gossips.
+    let advert = Advert { node: stranger(7), ..advert };
+    let gossip = gossip::Message::Advert(Box::new(advert));
+    world.give(first, Input::Gossip(stranger(7), gossip));
+    assert!(!world.nodes[&first].adverts.contains_key(&stranger(7)));
+    // One of those turns out to be a member.
+    let chain = Box::new(world.chain(newcomer));
+    let keys = KeyPair::from_secret(&[9; 32]);
+    let fact = Fact::sign(&world.studio, &Body::Certificate(chain), &keys);
+    let facts = gossip::Message::Facts(vec![fact.as_bytes().to_vec()]);
+    let hello = Message::Hello {
+        advert: Box::new(world.nodes[&liar].adverts[&liar].clone()),
+        claim: None,
+        known,
+    };
+    world.give(first, Input::Message(liar, hello));
+    world.give(first, Input::Gossip(newcomer, facts));
+    let machine = world.nodes.get_mut(&first).unwrap();
+    assert_eq!(machine.to_dial(), [(newcomer, address())]);
+}
+
+#[test]
+fn what_others_say_of_a_node_does_not_replace_what_it_says_itself() {
+    let mut world = World::new(3);
+    world.run(Duration::from_secs(3));
+    let [first, liar, other] = world.all()[..] else { panic!("three nodes") };
+    let own = world.nodes[&first].adverts[&other].addresses.clone();
+    let advert = Box::new(world.nodes[&liar].adverts[&liar].clone());
+    let wrong: Vec<String> = (0..40).map(|n| format!("/memory/{}", 900 + n)).collect();
+    let known = vec![(other, wrong)];
+    world.give(first, Input::Message(liar, Message::Hello { advert, claim: None, known }));
+    let contact = &world.nodes[&first].contacts[&other];
+    assert!(contact.starts_with(&own), "{contact:?}");
+    assert_eq!(contact.len(), crate::wire::control::MAX_ADDRESSES);
 }
 
 #[test]
