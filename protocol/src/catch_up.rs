@@ -6,6 +6,10 @@
 //! after the other: once all is here that the first has, little is left to compare with the next. A peer that stands
 //! still holds up little: others are asked beside it, and what waits for it is forgotten. What doesn't come is found
 //! again when digests are compared the next time.
+//!
+//! A member may name facts that nobody holds, and prefixes without end. So each peer has its own room, and credit: with each
+//! fact that it was asked for and that came it grows, with each summary that it is asked for it shrinks, and where
+//! nothing comes it is gone. Who has most is asked first, and for as many facts at once as it has credit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,11 +21,14 @@ use crate::wire::control::Sync;
 
 /// How many facts are on their way at once. Those of results are some kilobytes at most.
 pub const FLIGHT: usize = 512;
-/// How many that are known to be lacking wait to be asked for.
-const WAITING: usize = 16 * FLIGHT;
-/// How many summaries are asked for at once, and how many prefixes wait.
+/// How many that a peer is known to hold wait to be asked for.
+const WAITING: usize = 2 * FLIGHT;
+/// How many summaries are asked for at once, and how many prefixes of one peer wait.
 const LOOKING: usize = 8;
-const PREFIXES: usize = 4096;
+const PREFIXES: usize = 1024;
+/// How many facts are asked at once of a peer of which nothing is known, and of one from which nothing came.
+const CREDIT: usize = 64;
+const DISCREDIT: usize = 8;
 /// How long a peer may take to tell a summary before another is asked beside it. In a LAN it takes a millisecond.
 const SLOW: Duration = Duration::from_millis(500);
 /// How long something may take to come before the peer that was asked for it is given up.
@@ -34,54 +41,77 @@ const INVITE: Duration = Duration::from_secs(2);
 /// What a node lacks and is at.
 #[derive(Clone, Debug, Default)]
 pub struct CatchUp {
-    /// Facts to be asked for, each of one peer that has it.
-    wanted: BTreeMap<FactId, NodeId>,
-    asked: BTreeMap<FactId, (NodeId, Time)>,
     /// Peers that hold something else than this node.
-    looks: BTreeMap<NodeId, Look>,
+    peers: BTreeMap<NodeId, Peer>,
+    asked: BTreeMap<FactId, (NodeId, Time)>,
+    /// Of those of which something is known; also of those that are gone, or it would be had anew by coming back.
+    credits: BTreeMap<NodeId, usize>,
     invited: BTreeMap<NodeId, Time>,
+    looks: u64,
 }
 
-/// Prefixes below which a peer holds something else: those that wait, and those that it was asked about.
+/// What a peer holds: facts that may be asked of it, and prefixes below which there is something else, those that wait and those that
+/// it was asked about.
 #[derive(Clone, Debug, Default)]
-struct Look {
+struct Peer {
+    wanted: BTreeSet<FactId>,
     waiting: BTreeSet<Vec<u8>>,
     asked: BTreeMap<Vec<u8>, Time>,
+    /// Which look of all it was asked for last.
+    last: u64,
 }
 
-impl Look {
+impl Peer {
     /// How many summaries may come at any moment; none where the peer is slow.
     fn awaited(&self, now: Time) -> Option<usize> {
         let slow = self.asked.values().any(|since| now.since(*since) >= SLOW);
         (!slow).then_some(self.asked.len())
+    }
+
+    fn open(&self) -> usize {
+        self.wanted.len() + self.waiting.len() + self.asked.len()
     }
 }
 
 impl CatchUp {
     /// A summary of a peer's was compared.
     pub fn found(&mut self, from: NodeId, prefix: &[u8], difference: &Difference) {
+        let peer = self.peers.entry(from).or_default();
         for id in &difference.wanted {
-            if self.wanted.len() < WAITING && !self.asked.contains_key(id) {
-                self.wanted.entry(*id).or_insert(from);
+            if peer.wanted.len() < WAITING {
+                peer.wanted.insert(*id);
             }
         }
-        let mut room = PREFIXES.saturating_sub(self.waiting());
-        let look = self.looks.entry(from).or_default();
-        look.asked.remove(prefix);
+        peer.asked.remove(prefix);
         for prefix in &difference.descend {
-            if room > 0 && !look.asked.contains_key(prefix) && look.waiting.insert(prefix.clone()) {
-                room -= 1;
+            if peer.waiting.len() < PREFIXES && !peer.asked.contains_key(prefix) {
+                peer.waiting.insert(prefix.clone());
             }
-        }
-        if look.waiting.is_empty() && look.asked.is_empty() {
-            self.looks.remove(&from);
         }
     }
 
-    /// A fact is here, or nothing that this node can use.
+    /// Whether a peer was asked for this summary, and has not told it yet.
+    #[must_use]
+    pub fn awaits(&self, from: &NodeId, prefix: &[u8]) -> bool {
+        self.peers.get(from).is_some_and(|peer| peer.asked.contains_key(prefix))
+    }
+
+    /// A fact is here, and on the disk.
     pub fn came(&mut self, id: &FactId) {
-        self.wanted.remove(id);
+        if let Some((from, _)) = self.asked.get(id) {
+            let credit = self.credits.entry(*from).or_insert(CREDIT);
+            *credit = FLIGHT.min(*credit + 1);
+        }
+        self.of_no_use(id);
+    }
+
+    /// A fact is here that this node had, or can't use. Nobody gains by sending those: facts of authors that don't exist
+    /// cost nothing to make.
+    pub fn of_no_use(&mut self, id: &FactId) {
         self.asked.remove(id);
+        for peer in self.peers.values_mut() {
+            peer.wanted.remove(id);
+        }
     }
 
     /// A peer is gone.
@@ -92,9 +122,12 @@ impl CatchUp {
 
     /// Nothing more is expected of a peer.
     fn give_up(&mut self, node: &NodeId) {
-        self.wanted.retain(|_, from| from != node);
         self.asked.retain(|_, (from, _)| from != node);
-        self.looks.remove(node);
+        self.peers.remove(node);
+    }
+
+    fn credit(&self, node: &NodeId) -> usize {
+        self.credits.get(node).copied().unwrap_or(CREDIT)
     }
 
     /// Whether a peer that lacks much is to be told now.
@@ -109,59 +142,94 @@ impl CatchUp {
     /// How much waits and is on its way.
     #[must_use]
     pub fn open(&self) -> usize {
-        let looking: usize = self.looks.values().map(|look| look.asked.len()).sum();
-        self.wanted.len() + self.asked.len() + self.waiting() + looking
-    }
-
-    fn waiting(&self) -> usize {
-        self.looks.values().map(|look| look.waiting.len()).sum()
+        self.asked.len() + self.peers.values().map(Peer::open).sum::<usize>()
     }
 
     /// Peers that have not answered for too long.
     fn silent(&self, now: Time) -> BTreeSet<NodeId> {
         let late = |since: &Time| now.since(*since) >= PATIENCE;
         let facts = self.asked.values().filter(|(_, since)| late(since)).map(|(from, _)| *from);
-        let looks = self.looks.iter().filter(|(_, look)| look.asked.values().any(late));
+        let looks = self.peers.iter().filter(|(_, peer)| peer.asked.values().any(late));
         facts.chain(looks.map(|(from, _)| *from)).collect()
     }
 
     /// What is to be asked of whom now.
     pub fn next(&mut self, now: Time) -> Vec<(NodeId, Sync)> {
+        self.peers.retain(|_, peer| peer.open() > 0);
         if self.open() == 0 {
             return Vec::new();
         }
         for node in self.silent(now) {
             self.give_up(&node);
+            self.credits.insert(node, 0);
         }
-        let mut wants: BTreeMap<NodeId, Vec<FactId>> = BTreeMap::new();
         // Half of it at a time: a message for each fact that came would cost more than it gains.
-        if self.asked.len() <= FLIGHT / 2 {
-            while self.asked.len() < FLIGHT
-                && let Some((id, from)) = self.wanted.pop_first()
-            {
-                self.asked.insert(id, (from, now));
-                wants.entry(from).or_default().push(id);
+        let mut asks = match self.asked.len() <= FLIGHT / 2 {
+            true => self.want(now),
+            false => Vec::new(),
+        };
+        asks.extend(self.look(now));
+        asks
+    }
+
+    /// How many facts may be asked of a peer at once.
+    fn window(&self, node: &NodeId) -> usize {
+        self.credit(node).max(DISCREDIT)
+    }
+
+    /// Which facts are asked for now.
+    fn want(&mut self, now: Time) -> Vec<(NodeId, Sync)> {
+        let mut peers: Vec<NodeId> = self.peers.keys().copied().collect();
+        peers.sort_by_key(|node| std::cmp::Reverse(self.credit(node)));
+        let mut wants = Vec::new();
+        for node in peers {
+            let under_way = self.asked.values().filter(|(from, _)| *from == node).count();
+            let room = FLIGHT.saturating_sub(self.asked.len());
+            let room = room.min(self.window(&node).saturating_sub(under_way));
+            let Some(peer) = self.peers.get_mut(&node) else { continue };
+            let free = peer.wanted.iter().filter(|id| !self.asked.contains_key(*id));
+            let ids: Vec<FactId> = free.take(room).copied().collect();
+            for id in &ids {
+                peer.wanted.remove(id);
+                self.asked.insert(*id, (node, now));
+            }
+            if !ids.is_empty() {
+                wants.push((node, Sync::Want(ids)));
             }
         }
-        let mut asks: BTreeMap<NodeId, Vec<Vec<u8>>> = BTreeMap::new();
-        let awaited = self.looks.values().filter_map(|look| look.awaited(now)).sum();
-        let mut room = LOOKING.saturating_sub(awaited);
-        while room > 0
-            && self.wanted.len() < FLIGHT
-            && let Some((from, look)) = self
-                .looks
-                .iter_mut()
-                .filter(|(_, look)| !look.waiting.is_empty() && look.awaited(now).is_some())
-                .max_by_key(|(_, look)| look.asked.len())
-            // The last is the deepest of its branch, so that few branches are open at once.
-            && let Some(prefix) = look.waiting.pop_last()
-        {
-            look.asked.insert(prefix.clone(), now);
-            asks.entry(*from).or_default().push(prefix);
-            room -= 1;
+        wants
+    }
+
+    /// Which summaries are asked for now.
+    fn look(&mut self, now: Time) -> Vec<(NodeId, Sync)> {
+        // No more is looked for than can be asked for soon.
+        let wanted = self.peers.iter().map(|(node, peer)| peer.wanted.len().min(self.window(node)));
+        if wanted.sum::<usize>() >= FLIGHT {
+            return Vec::new();
         }
-        let wants = wants.into_iter().map(|(to, ids)| (to, Sync::Want(ids)));
-        wants.chain(asks.into_iter().map(|(to, prefixes)| (to, Sync::Ask(prefixes)))).collect()
+        let awaited: usize = self.peers.values().filter_map(|peer| peer.awaited(now)).sum();
+        let mut asks: BTreeMap<NodeId, Vec<Vec<u8>>> = BTreeMap::new();
+        for _ in awaited..LOOKING {
+            let credits = &self.credits;
+            let credit = |node: &NodeId| credits.get(node).copied().unwrap_or(CREDIT);
+            let able = self.peers.iter_mut().filter(|(_, peer)| {
+                !peer.waiting.is_empty()
+                    && peer.wanted.len() < FLIGHT
+                    && peer.awaited(now).is_some()
+            });
+            let first =
+                able.max_by_key(|(node, peer)| (credit(node), std::cmp::Reverse(peer.last)));
+            // The last is the deepest of its branch, so that few branches are open at once.
+            let Some((node, peer)) = first else { break };
+            let Some(prefix) = peer.waiting.pop_last() else { break };
+            self.looks += 1;
+            peer.last = self.looks;
+            peer.asked.insert(prefix.clone(), now);
+            asks.entry(*node).or_default().push(prefix);
+            let credit = credit(node).saturating_sub(1);
+            self.credits.insert(*node, credit);
+        }
+        asks.into_iter().map(|(to, prefixes)| (to, Sync::Ask(prefixes))).collect()
     }
 }
 
@@ -212,7 +280,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(machine.asked.len() + machine.wanted.len(), 0);
+        assert!(machine.asked.is_empty() && machine.peers.values().all(|p| p.wanted.is_empty()));
         (most, sent)
     }
 
@@ -234,9 +302,7 @@ mod tests {
         assert_eq!(machine.next(Time(0)), [(one, Sync::Want(vec![id(1)]))]);
         machine.found(other, &[], &lacking);
         assert_eq!(machine.next(Time(1000)), [], "it is on its way");
-        assert_eq!(machine.next(Time(5000)), []);
-        machine.found(other, &[], &lacking);
-        assert_eq!(machine.next(Time(6000)), [(other, Sync::Want(vec![id(1)]))]);
+        assert_eq!(machine.next(Time(5000)), [(other, Sync::Want(vec![id(1)]))]);
         machine.lost(&other);
         machine.found(one, &[], &lacking);
         assert_eq!(machine.next(Time(6000)), [(one, Sync::Want(vec![id(1)]))]);
@@ -246,7 +312,7 @@ mod tests {
     fn a_peer_that_stands_still_holds_up_little() {
         let (still, other) = (NodeId([2; 32]), NodeId([1; 32]));
         let mut machine = CatchUp::default();
-        let wanted = (0..1000).map(id).collect();
+        let wanted = (0..100).map(id).collect();
         let descend: Vec<Vec<u8>> = (0..=u8::MAX).map(|byte| vec![byte]).collect();
         let difference = Difference { descend, ..Difference::default() };
         machine.found(still, &[], &Difference { wanted, ..difference.clone() });
@@ -287,5 +353,85 @@ mod tests {
             _ = machine.next(Time(0));
         }
         assert!(machine.open() <= WAITING + FLIGHT + PREFIXES + LOOKING, "{}", machine.open());
+    }
+
+    /// What a node that lacks all that an honest peer holds does while another one names what nobody holds: until when
+    /// all is there.
+    fn catch_up_beside(liar: impl Fn(&mut CatchUp, Time)) -> Time {
+        let (honest, theirs) = (NodeId([1; 32]), (0..10_000).map(id).collect::<BTreeSet<_>>());
+        let (mut ours, mut machine) = (BTreeSet::new(), CatchUp::default());
+        let mut now = Time(0);
+        while ours.len() < theirs.len() {
+            now = now + Duration::from_millis(10);
+            assert!(now < Time(120_000), "{} of {}", ours.len(), theirs.len());
+            let mut prefixes = Vec::new();
+            if now.0.is_multiple_of(2000) {
+                prefixes.push(Vec::new());
+            }
+            liar(&mut machine, now);
+            for (to, sync) in machine.next(now) {
+                match sync {
+                    Sync::Want(ids) if to == honest => {
+                        for id in ids.iter().filter(|id| theirs.contains(*id)) {
+                            machine.came(id);
+                            ours.insert(*id);
+                        }
+                    }
+                    Sync::Ask(asked) if to == honest => prefixes.extend(asked),
+                    Sync::Ask(asked) => {
+                        // It answers at once, and names more below each.
+                        for prefix in asked {
+                            let below = |byte: u8| [&prefix[..], &[byte]].concat();
+                            let descend = (0..=u8::MAX).map(below).collect();
+                            let found = Difference { descend, ..Difference::default() };
+                            machine.found(to, &prefix, &found);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            for prefix in prefixes {
+                let summary = digest::summary(&theirs, &prefix);
+                machine.found(honest, &prefix, &digest::compare(&ours, &prefix, &summary));
+            }
+        }
+        now
+    }
+
+    #[test]
+    fn who_names_what_nobody_holds_keeps_nobody_from_catching_up() {
+        let alone = catch_up_beside(|_, _| ());
+        // Ids before and behind all others, each moment others.
+        let wanted = |now: Time| {
+            let ids = (0..2000_u64).map(|n| {
+                let mut id = [if n % 2 == 0 { 0 } else { 255 }; 32];
+                id[8..16].copy_from_slice(&(now.0 * 2000 + n).to_le_bytes());
+                FactId(id)
+            });
+            Difference { wanted: ids.collect(), ..Difference::default() }
+        };
+        let fakes = catch_up_beside(|machine, now| {
+            machine.found(NodeId([2; 32]), &[], &wanted(now));
+        });
+        // Facts that there are, and that it never sends.
+        let all: Vec<FactId> = (0..10_000).map(id).collect();
+        let promises = catch_up_beside(|machine, now| {
+            let from = usize::try_from(now.0).unwrap() * 100 % 8000;
+            let wanted = all[from..from + 2000].to_vec();
+            machine.found(NodeId([2; 32]), &[], &Difference { wanted, ..Difference::default() });
+        });
+        let endless = catch_up_beside(|machine, _| {
+            let descend = vec![Vec::new()];
+            machine.found(NodeId([2; 32]), &[1], &Difference { descend, ..Difference::default() });
+        });
+        // Facts that it makes up, and does send.
+        let made_up = catch_up_beside(|machine, now| {
+            machine.found(NodeId([2; 32]), &[], &wanted(now));
+            let asked: Vec<FactId> = machine.asked.keys().copied().collect();
+            asked.iter().for_each(|id| machine.of_no_use(id));
+        });
+        for beside in [fakes, promises, endless, made_up] {
+            assert!(beside.0 <= 4 * alone.0 + 12_000, "{beside:?}, and alone {alone:?}");
+        }
     }
 }

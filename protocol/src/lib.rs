@@ -1,6 +1,7 @@
 //! Types, wire messages and every decision of weft: pure, without clock, socket, thread or
 //! randomness of its own. Time and random seeds are arguments; effects are plain data.
 
+pub mod allowance;
 pub mod catch_up;
 pub mod certificate;
 pub mod claim;

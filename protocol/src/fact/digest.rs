@@ -45,6 +45,14 @@ pub fn root(ids: &BTreeSet<FactId>) -> [u8; 8] {
     hash(ids.iter())
 }
 
+/// What a summary of `prefix` costs, as if so many facts were looked at: about those below it, of all that are held, ids
+/// being hashes; and a message.
+#[must_use]
+pub fn cost(held: usize, prefix: &[u8]) -> usize {
+    let bits = 8 * u32::try_from(prefix.len().min(MAX_DEPTH)).unwrap_or(u32::MAX);
+    4 + held.checked_shr(bits).unwrap_or(0)
+}
+
 /// What is held below `prefix`, which is cut to [`MAX_DEPTH`].
 #[must_use]
 pub fn summary(ids: &BTreeSet<FactId>, prefix: &[u8]) -> Summary {

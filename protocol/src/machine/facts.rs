@@ -1,6 +1,7 @@
 //! Facts on their way: checked, written down, joined, passed on, and compared with others'.
 
 use super::{AfterWrite, Command, Machine, Order};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::catch_up::UNASKED;
@@ -15,6 +16,8 @@ use crate::wire::gossip;
 
 /// How many ids or prefixes of a digest are asked for at once.
 const MAX_ASKED: usize = 512;
+/// For how many that are looked at one counts that is read from the disk and sent.
+const SENDING: usize = 4;
 /// How many requests of one peer to keep something wait for their blobs at once: a node works on
 /// [`MAX_ATTEMPTS`](crate::worker::MAX_ATTEMPTS), and each has one. And how many bytes of facts wait with them.
 const MAX_KEEPING: usize = 2 * crate::worker::MAX_ATTEMPTS;
@@ -63,7 +66,7 @@ impl Machine {
             let verdict = self.ledger.check(&fact, self.verifier.as_ref());
             // A new one has come when it is on the disk: until then it must not be asked for again.
             if !matches!(verdict, Verdict::New) {
-                self.catch_up.came(&fact.id());
+                self.catch_up.of_no_use(&fact.id());
             }
             match verdict {
                 Verdict::New => {
@@ -429,18 +432,27 @@ impl Machine {
 
     pub(super) fn sync(&mut self, now: Time, from: NodeId, sync: Sync) {
         let ids = self.ledger.ids();
+        let mut grants = |facts| self.allowance.grants(now, from, facts, ids.len());
         match sync {
+            // Once for the hash, and once for the summary.
+            Sync::Root(_) if !grants(2 * ids.len()) => {}
             Sync::Root(root) if root != digest::root(ids) => {
                 let summary = digest::summary(ids, &[]);
                 self.send(from, Message::Sync(Sync::Summary(Vec::new(), summary)));
             }
             Sync::Root(_) => {}
             Sync::Ask(prefixes) => {
-                for prefix in prefixes.into_iter().take(MAX_ASKED) {
+                let mut prefixes: BTreeSet<_> = prefixes.into_iter().take(MAX_ASKED).collect();
+                prefixes.retain(|prefix| grants(digest::cost(ids.len(), prefix)));
+                for prefix in prefixes {
                     let summary = digest::summary(self.ledger.ids(), &prefix);
                     self.send(from, Message::Sync(Sync::Summary(prefix, summary)));
                 }
             }
+            // What was asked for is no imposition.
+            Sync::Summary(prefix, _)
+                if !self.catch_up.awaits(&from, &prefix)
+                    && !grants(digest::cost(ids.len(), &prefix)) => {}
             Sync::Summary(prefix, theirs) => {
                 let found = digest::compare(ids, &prefix, &theirs);
                 self.catch_up.found(from, &prefix, &found);
@@ -455,10 +467,10 @@ impl Machine {
                 self.ask_for_more(now);
             }
             Sync::Want(wanted) => {
-                let held: Vec<FactId> =
-                    wanted.into_iter().take(MAX_ASKED).filter(|id| ids.contains(id)).collect();
+                let mut held: BTreeSet<FactId> = wanted.into_iter().take(MAX_ASKED).collect();
+                held.retain(|id| ids.contains(id) && grants(SENDING));
                 if !held.is_empty() {
-                    self.out.push(Command::SendFacts(from, held));
+                    self.out.push(Command::SendFacts(from, held.into_iter().collect()));
                 }
             }
         }

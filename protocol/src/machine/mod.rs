@@ -15,6 +15,7 @@ mod work;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use crate::allowance::Allowance;
 use crate::catch_up::CatchUp;
 use crate::clocks::Clocks;
 use crate::election::Election;
@@ -122,6 +123,7 @@ pub struct Machine {
     reported: BTreeMap<u64, (NodeId, Vec<AttemptKey>, Time)>,
     deferred: Deferred,
     catch_up: CatchUp,
+    allowance: Allowance,
     /// Engines whose licence was refused here, until when that is told, and what they said.
     refused: BTreeMap<String, (Time, String)>,
     clocks: Clocks,
@@ -185,6 +187,7 @@ impl Machine {
             reported: BTreeMap::new(),
             deferred: Deferred::default(),
             catch_up: CatchUp::default(),
+            allowance: Allowance::default(),
             refused: BTreeMap::new(),
             clocks: Clocks::default(),
             within_hours: true,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::fact::Revocation;
+use crate::wire::control::Sync;
 use crate::wire::gossip;
 
 #[test]
@@ -134,6 +135,35 @@ fn what_others_say_of_a_node_does_not_replace_what_it_says_itself() {
     let contact = &world.nodes[&first].contacts[&other];
     assert!(contact.starts_with(&own), "{contact:?}");
     assert_eq!(contact.len(), crate::wire::control::MAX_ADDRESSES);
+}
+
+#[test]
+fn who_asks_for_the_same_without_end_is_answered_as_often_as_a_node_that_lacks_all() {
+    let mut world = World::new(2);
+    world.run(Duration::from_secs(3));
+    let (first, liar) = (world.all()[0], world.all()[1]);
+    let now = world.now;
+    let machine = world.nodes.get_mut(&first).unwrap();
+    let held = *machine.ledger.ids().first().unwrap();
+    let mut answers = |sync: Sync| {
+        let commands = machine.handle(now, Input::Message(liar, Message::Sync(sync)));
+        commands
+            .into_iter()
+            .filter(|command| match command {
+                Command::SendFacts(_, ids) => {
+                    assert_eq!(*ids, [held], "once");
+                    true
+                }
+                command => matches!(command, Command::Send(_, Message::Sync(_))),
+            })
+            .count()
+    };
+    assert_eq!(answers(Sync::Ask(vec![Vec::new(); 512])), 1);
+    assert_eq!(answers(Sync::Want(vec![held; 512])), 1);
+    for sync in [Sync::Ask(vec![Vec::new()]), Sync::Want(vec![held]), Sync::Root([1; 8])] {
+        let rounds = (0..1_000_000).find(|_| answers(sync.clone()) == 0);
+        assert!(rounds.is_some(), "{sync:?}");
+    }
 }
 
 #[test]
