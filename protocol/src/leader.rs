@@ -17,7 +17,7 @@ use crate::schedule::plan::plan;
 use crate::schedule::{NodeView, Waiting};
 use crate::time::Time;
 use crate::wire::control::{Advert, AttemptKey, Claimed, Lease, Message, Phase, Report, Standing};
-use crate::worker::MAX_ATTEMPTS;
+use crate::worker::{MAX_ATTEMPTS, MAX_HELD};
 use held::Share;
 use leases::{Key, Leases};
 
@@ -238,7 +238,7 @@ impl Leader {
         if !std::mem::take(&mut worker.standing.1) {
             worker.standing.0 = Standing::default();
         }
-        let held: BTreeSet<BlobId> = report.held.iter().copied().collect();
+        let held: BTreeSet<BlobId> = report.held.iter().take(MAX_HELD).copied().collect();
         if worker.held != held {
             worker.held = held;
             self.dirty = true;
@@ -253,7 +253,9 @@ impl Leader {
             shares.extend(of.into_iter().map(|at| (at as usize, (Arc::clone(&share), alone))));
         }
         let whole = report.running.len() == 1;
-        let running = report.running.iter().enumerate().map(|(at, (attempt, _, phase))| {
+        // Nobody works on more, and what one node says to be at is kept from all others.
+        let running = report.running.iter().take(MAX_ATTEMPTS).enumerate();
+        let running = running.map(|(at, (attempt, _, phase))| {
             let (share, alone) = shares.remove(&at).unzip();
             let told = Told { attempt: *attempt, phase: *phase, share };
             ((attempt.job, attempt.task), (told, alone.unwrap_or(whole)))
@@ -287,7 +289,11 @@ impl Leader {
 
     /// A node is dead, or left: what it held is free.
     pub fn lose(&mut self, node: &NodeId) {
-        self.workers.remove(node);
+        if let Some(worker) = self.workers.get_mut(node) {
+            // If it comes back, it may have gone on all along: its assignments are counted on from there, or a report that
+            // left before the next one arrived would pass for one that hands it back.
+            *worker = Worker { assigned: worker.assigned, ..Worker::default() };
+        }
         self.end(Some(node), |_, _| true);
         self.dirty = true;
     }

@@ -174,6 +174,31 @@ fn a_report_that_was_sent_before_the_assignment_arrived_ends_nothing() {
 }
 
 #[test]
+fn so_does_one_of_a_node_that_was_taken_for_dead_meanwhile() {
+    let mut world = World::new(1, 3);
+    world.report(0, 1, 0, &[]);
+    assert_eq!(world.tick(10), [(node(1), 1)]);
+    world.report(20, 1, 1, &[]);
+    assert_eq!(world.tick(25), [(node(1), 1)], "handed back");
+    world.leader.lose(&node(1));
+    world.report(30, 1, 2, &[]);
+    assert_eq!(world.tick(40), [(node(1), 1)]);
+    world.report(45, 1, 2, &[]);
+    assert_eq!(world.tick(50), [], "the third is on its way to it");
+}
+
+#[test]
+fn who_says_to_work_on_everything_is_believed_as_much_as_a_node_can_do() {
+    let most = i32::try_from(MAX_ATTEMPTS).unwrap();
+    let mut world = World::new(2, most + 1000);
+    let all: Vec<i32> = (1..=most + 1000).collect();
+    world.report(10, 1, 0, &[]);
+    world.report(10, 2, 0, &all);
+    assert_eq!(world.tick(20), [(node(1), most + 1)]);
+    assert_eq!(world.leader.leases_of(&world.job).count(), MAX_ATTEMPTS + 1);
+}
+
+#[test]
 fn what_was_lost_on_its_way_to_a_worker_is_handed_out_again() {
     let mut world = World::new(1, 1);
     world.report(0, 1, 0, &[]);
