@@ -223,7 +223,12 @@ impl Ledger {
         match &body {
             Body::Certificate(chain) => self.members.add(chain),
             Body::Revocation(revocation) => {
-                self.members.revoked.insert(revocation.node, revocation.reason.clone());
+                // Of two reasons the smaller is shown, whichever was heard first.
+                let reason = self.members.revoked.entry(revocation.node);
+                let reason = reason.or_insert_with(|| revocation.reason.clone());
+                if *reason > revocation.reason {
+                    reason.clone_from(&revocation.reason);
+                }
                 applied.revoked = Some(revocation.node);
             }
             Body::Setting(setting) => {
@@ -262,50 +267,5 @@ fn may_write(author: &Statement, body: &Body) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fact::Removal;
-    use crate::job::samples::spec;
-    use crate::sign::{Ed25519, KeyPair};
-
-    #[test]
-    fn a_wrong_signature_is_refused_whether_its_author_is_known_or_not() {
-        let (studio, keys) = (StudioId([7; 32]), KeyPair::from_secret(&[1; 32]));
-        let ledger = Ledger::new(studio);
-        let body = Body::Spec(Box::new(spec(3)));
-        let check = |fact: &Fact| ledger.check(fact, &Ed25519);
-        assert_eq!(check(&Fact::sign(&studio, &body, &keys)), Verdict::UnknownAuthor);
-        let elsewhere = Fact::sign(&StudioId([8; 32]), &body, &keys);
-        assert_eq!(check(&elsewhere), Verdict::Invalid("its signature is wrong"));
-    }
-
-    #[test]
-    fn replicas_that_hear_of_two_removals_end_up_equal() {
-        let studio = StudioId([7; 32]);
-        let keys = |n: u8| KeyPair::from_secret(&[n; 32]);
-        let spec = spec(3);
-        let job = spec.id();
-        let submitted = Fact::sign(&studio, &Body::Spec(Box::new(spec)), &keys(1));
-        let removal = |n| Fact::sign(&studio, &Body::Removal(Removal { job }), &keys(n));
-        let (one, other) = (removal(1), removal(2));
-        let replica = |facts: [&Fact; 4]| {
-            let mut ledger = Ledger::new(studio);
-            let mut obsolete = BTreeSet::new();
-            for fact in facts {
-                obsolete.extend(ledger.apply(fact).obsolete);
-            }
-            assert!(ledger.jobs.is_removed(&job));
-            assert!(
-                obsolete.is_disjoint(ledger.ids()),
-                "what is held is never deleted from the disk"
-            );
-            (ledger.ids().clone(), obsolete)
-        };
-        let (ids, _) = replica([&submitted, &one, &other, &submitted]);
-        assert_eq!(ids, BTreeSet::from([one.id().min(other.id())]));
-        assert_eq!(replica([&other, &submitted, &one, &one]).0, ids);
-        let (again, obsolete) = replica([&one, &other, &submitted, &other]);
-        assert_eq!(again, ids);
-        assert!(obsolete.contains(&one.id().max(other.id())));
-    }
-}
+#[path = "ledger_tests.rs"]
+mod tests;

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn node(n: u8) -> NodeId {
@@ -224,4 +226,41 @@ fn who_comes_back_hears_what_it_has_to_refute() {
     assert_eq!(distant.machine.liveness(&node(1)), Liveness::Dead);
     distant.machine.message(Time(60_001), node(7), &Message::Ping(2, refuted.clone()));
     assert_eq!(distant.machine.liveness(&node(1)), Liveness::Alive);
+}
+
+proptest! {
+    /// Rumours come in any order and again and again: once nobody was heard of a moment ago, what is thought of each node is
+    /// what the greatest of them says.
+    #[test]
+    fn the_same_rumours_lead_to_the_same_view(
+        told in proptest::collection::vec((1..4_u8, 0..4_u64, 0..3_usize), 0..16),
+        order in any::<u64>(),
+    ) {
+        let states = [Liveness::Alive, Liveness::Suspect, Liveness::Dead];
+        let updates: Vec<Update> = told
+            .iter()
+            .map(|(n, incarnation, state)| Update {
+                node: node(*n),
+                liveness: states[*state],
+                incarnation: *incarnation,
+            })
+            .collect();
+        let view = |updates: &[Update]| {
+            let mut world = World::with_peers(3);
+            for update in updates {
+                world.now = world.now + TIMEOUT;
+                world.machine.message(world.now, node(1), &Message::Ping(1, vec![*update]));
+            }
+            let peers = world.machine.peers.iter();
+            peers.map(|(of, peer)| (*of, (peer.incarnation, peer.liveness))).collect()
+        };
+        let seen: BTreeMap<NodeId, (u64, Liveness)> = view(&updates);
+        let shuffled = Random::seeded(order).sample(updates.clone(), updates.len());
+        prop_assert_eq!(view(&[&shuffled[..], &updates[..]].concat()), seen.clone());
+        for (of, known) in seen {
+            let about = updates.iter().filter(|update| update.node == of);
+            let greatest = about.map(|update| (update.incarnation, update.liveness)).max();
+            prop_assert_eq!(known, greatest.max(Some((0, Liveness::Alive))).unwrap());
+        }
+    }
 }
