@@ -2,6 +2,8 @@
 //!
 //! Style, "Bound everything: queues, in-flight bytes per peer, lengths before allocation".
 
+use weft_protocol::ids::NodeId;
+
 use super::Invariant;
 use crate::sim::{SECOND, World};
 
@@ -29,6 +31,10 @@ impl Invariant for Bounds {
             let full = machine.queues().into_iter().find(|(_, length)| *length > MOST);
             if let Some((queue, length)) = full {
                 return Err(format!("node{number} has {length} in '{queue}'"));
+            }
+            let stranger = |node: &&NodeId| machine.ledger.members.chain(node).is_none();
+            if let Some(stranger) = machine.contacts.keys().find(stranger) {
+                return Err(format!("node{number} calls {stranger:?}, who is no member"));
             }
             if node.disk.waiting() > MOST {
                 return Err(format!("{} writes wait for node{number}'s disk", node.disk.waiting()));

@@ -15,6 +15,7 @@ use weft_protocol::job::status::{Activity, Status, status};
 use weft_protocol::job::task::{FrameRun, TaskKey, unfold};
 use weft_protocol::ladder::STEP;
 use weft_protocol::machine::Machine;
+use weft_protocol::settings::{Change, NodeChange};
 
 use super::Invariant;
 use crate::sim::World;
@@ -104,7 +105,7 @@ fn plain(facts: impl Iterator<Item = Fact>) -> BTreeMap<JobId, Plain> {
 }
 
 /// Up to which number they count: as long as no gap below one is too wide.
-fn counting(numbers: &BTreeSet<u64>) -> u64 {
+pub(super) fn counting(numbers: &BTreeSet<u64>) -> u64 {
     numbers.iter().fold(0, |below, n| if n - below <= STEP { *n } else { below })
 }
 
@@ -152,6 +153,9 @@ fn compare(number: usize, machine: &Machine, id: JobId, plain: &Plain) -> Result
         done += usize::from(best.is_some_and(|(generation, _)| generation >= wanted));
     }
     let highest = counting(&plain.versions);
+    if job.next_version() != highest + 1 {
+        return wrong(format!("{} should be the next version", highest + 1));
+    }
     let mut switches = plain.switches.iter().filter(|((version, ..), _)| *version <= highest);
     let paused = switches.next_back().is_some_and(|(_, pause)| *pause);
     if job.switches().paused != paused {
@@ -186,6 +190,12 @@ impl Joins {
             // A fact that is on the disk and not joined yet would be no mistake.
             let ids = machine.ledger.ids();
             let facts = node.disk.facts.values().filter(|fact| ids.contains(&fact.id())).cloned();
+            let settings = &machine.ledger.settings;
+            let undrain = |node| Change::Node(node, NodeChange::Drained(false));
+            let for_good = |node: &NodeId| settings.next_version(&undrain(*node)) > u64::MAX / 2;
+            if let Some(node) = world.nodes.iter().map(|node| node.id).find(for_good) {
+                return Err(format!("node{number} can't drain or undrain {node:?} any more"));
+            }
             for (id, plain) in plain(facts) {
                 compare(number, machine, id, &plain)?;
             }

@@ -4,7 +4,7 @@
 //! every test frame's outcome is known; a failed one then fails the job, if the artist asked for
 //! that, and else the rest goes on."
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weft_protocol::fact::Body;
 use weft_protocol::ids::JobId;
@@ -14,6 +14,7 @@ use weft_protocol::job::spec::{AfterTest, JobSpec};
 use weft_protocol::job::task::{FrameRun, TaskKey};
 
 use super::Invariant;
+use super::joins::counting;
 use crate::sim::{Node, Notice, World};
 
 /// Nothing to remember: the disk does.
@@ -24,7 +25,8 @@ pub(super) struct TestFrames;
 #[derive(Default)]
 struct Known {
     spec: Option<JobSpec>,
-    done: BTreeMap<TaskKey, u32>,
+    /// In which rounds each was done.
+    done: BTreeMap<TaskKey, BTreeSet<u32>>,
     failures: BTreeMap<(TaskKey, u32), usize>,
     retries: Vec<(u16, Vec<FrameRun>, u32)>,
     approved: bool,
@@ -33,13 +35,18 @@ struct Known {
 impl Known {
     /// Whether a task is done, and whether it failed for good by itself.
     fn state(&self, spec: &JobSpec, key: TaskKey) -> (bool, bool) {
-        let raised = self.retries.iter().filter(|(step, frames, _)| {
+        let rounds = self.retries.iter().map(|(.., generation)| u64::from(*generation)).collect();
+        let reached = counting(&rounds);
+        let counts = |generation: u32| u64::from(generation) <= reached;
+        let asked = self.retries.iter().filter(|(.., generation)| counts(*generation));
+        let raised = asked.filter(|(step, frames, _)| {
             let frames: Vec<FrameRun> =
                 frames.iter().copied().filter(|run| run.contains(key.frame)).collect();
             spec.tasks_along(*step, &frames).any(|task| task == key)
         });
         let generation = raised.map(|(.., generation)| *generation).max().unwrap_or(0);
-        let done = self.done.get(&key).is_some_and(|done| *done > generation);
+        let done = self.done.get(&key).into_iter().flatten();
+        let done = done.copied().any(|done| done >= generation && counts(done));
         let failures = self.failures.get(&(key, generation)).copied().unwrap_or(0);
         (done, !done && failures > spec.retries as usize)
     }
@@ -61,8 +68,7 @@ fn known(node: &Node, id: JobId) -> Known {
                 for outcome in batch.outcomes {
                     match outcome.ending {
                         Ending::Done(_) => {
-                            let done = known.done.entry(outcome.task).or_default();
-                            *done = (*done).max(outcome.generation + 1);
+                            known.done.entry(outcome.task).or_default().insert(outcome.generation);
                         }
                         Ending::Failed { .. } => {
                             let key = (outcome.task, outcome.generation);

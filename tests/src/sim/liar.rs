@@ -4,12 +4,14 @@
 use weft_protocol::claim::Portion;
 use weft_protocol::content::TreePath;
 use weft_protocol::election::Claim;
+use weft_protocol::fact::digest::Summary;
 use weft_protocol::fact::{Body, Delivery, Fact, Outcomes, Removal, Revocation};
-use weft_protocol::ids::{BlobId, JobId, NodeId};
+use weft_protocol::ids::{BlobId, FactId, JobId, NodeId};
 use weft_protocol::job::control::{Action, Control};
 use weft_protocol::job::outcome::{Ending, Outcome, OutputFile};
-use weft_protocol::job::task::TaskKey;
+use weft_protocol::job::task::{FrameRun, TaskKey};
 use weft_protocol::membership::{Liveness, Update};
+use weft_protocol::settings::{Change, NodeChange, Setting};
 use weft_protocol::sign::Signer;
 use weft_protocol::time::Unix;
 use weft_protocol::wire::control::{AttemptKey, Claimed, Lease, Message, Phase, Report, Sync};
@@ -17,6 +19,8 @@ use weft_protocol::wire::gossip;
 
 use super::clock::SECOND;
 use super::event::Event;
+use super::keys::Keys;
+use super::node::ENGINE;
 use super::world::World;
 
 /// Signs in another's name, without the key for it.
@@ -56,7 +60,7 @@ impl World {
             return;
         }
         self.record.lies += 1;
-        let kind = self.random.below(14);
+        let kind = self.random.below(19);
         self.trace.say(self.now, || format!("node{liar} lies to node{victim}, kind {kind}"));
         match kind {
             0..4 => self.forge(liar, victim),
@@ -70,6 +74,9 @@ impl World {
             10 => self.slander(liar, victim),
             11 => self.promise_falsely(liar, victim),
             12 => self.author_beyond_rights(liar, victim),
+            13 => self.set_for_good(liar, victim),
+            14 => self.flood(liar, victim),
+            15 => self.name_strangers(liar, victim),
             _ => self.compare_falsely(liar, victim),
         }
     }
@@ -82,13 +89,13 @@ impl World {
 
     fn invented_outcome(&mut self, job: JobId) -> Outcome {
         let frame = 1 + i32::try_from(self.random.below(20)).unwrap_or(0);
-        let blob = BlobId(*blake3::hash(&self.random.next().to_le_bytes()).as_bytes());
+        let blob = BlobId(self.invented_hash());
         let path = TreePath::new("shot_0001.png").expect("a valid path");
         let file = OutputFile { path, blob, size: 1, md5: [0; 16], xxh64: 0 };
         let _ = job;
         Outcome {
             task: TaskKey::frame(frame),
-            generation: 0,
+            generation: [0, 0, 3, u32::MAX][self.random.below(4)],
             attempt: 1,
             term: 1,
             started: Unix(0),
@@ -159,6 +166,58 @@ impl World {
         }
         let fact = Fact::sign(&self.studio, &body, &self.nodes[liar].keys);
         self.send(liar, victim, &Message::Facts(None, vec![fact.as_bytes().to_vec()]));
+    }
+
+    /// What nobody should be able to take back.
+    fn set_for_good(&mut self, liar: usize, victim: usize) {
+        let job = self.any_job();
+        let version = [u64::MAX, u64::MAX - 7, 1 << 40][self.random.below(3)];
+        let (at, by) = (Unix(0), "nobody".to_owned());
+        let control = |action| Body::Control(Control { job, version, at, by: by.clone(), action });
+        let setting = |change| Body::Setting(Setting { version, at, by: by.clone(), change });
+        let body = match self.random.below(5) {
+            0 => control(Action::Pause),
+            1 => control(Action::Priority(0)),
+            2 => {
+                let frames = vec![FrameRun { start: i32::MIN, end: i32::MAX, step: 1 }];
+                control(Action::Retry { step: 0, frames, generation: u32::MAX })
+            }
+            3 => setting(Change::Node(self.nodes[victim].id, NodeChange::Drained(true))),
+            _ => setting(Change::Limit(ENGINE.into(), Some(1))),
+        };
+        let fact = Fact::sign(&self.studio, &body, &self.nodes[liar].keys);
+        self.send(liar, victim, &Message::Facts(None, vec![fact.as_bytes().to_vec()]));
+    }
+
+    /// Facts by who has a key, and no certificate.
+    fn flood(&mut self, liar: usize, victim: usize) {
+        let job = self.any_job();
+        let keys =
+            Keys::new(self.setup.real_signatures, self.setup.seed, self.random.next() | 1 << 40);
+        let facts = (0..60).map(|_| {
+            let outcomes = vec![self.invented_outcome(job)];
+            let body = Body::Outcomes(Outcomes { job, outcomes });
+            Fact::sign(&self.studio, &body, &keys).as_bytes().to_vec()
+        });
+        let facts = facts.collect();
+        self.send(liar, victim, &Message::Facts(None, facts));
+    }
+
+    /// It knows many, it says.
+    fn name_strangers(&mut self, liar: usize, victim: usize) {
+        let machine = self.nodes[liar].machine.as_ref();
+        let id = self.nodes[liar].id;
+        let Some(advert) = machine.and_then(|machine| machine.adverts.get(&id)).cloned() else {
+            return;
+        };
+        let strangers = (0..100).map(|_| NodeId(self.invented_hash()));
+        let known = strangers.map(|node| (node, vec!["/memory/0".to_owned(); 40])).collect();
+        let hello = Message::Hello { advert: Box::new(advert), claim: None, known };
+        self.send(liar, victim, &hello);
+    }
+
+    fn invented_hash(&mut self) -> [u8; 32] {
+        *blake3::hash(&self.random.next().to_le_bytes()).as_bytes()
     }
 
     fn claim_absurdly(&mut self, liar: usize, victim: usize) {
@@ -247,15 +306,21 @@ impl World {
     }
 
     fn compare_falsely(&mut self, liar: usize, victim: usize) {
-        let id = weft_protocol::ids::FactId([self.random.below(256) as u8; 32]);
-        let sync = match self.random.below(4) {
+        let id = FactId([self.random.below(256) as u8; 32]);
+        let sync = match self.random.below(7) {
+            4 => Sync::Ask(vec![Vec::new(); 512]),
+            5 => {
+                let ids = (0..500).map(|_| FactId(self.invented_hash())).collect();
+                Sync::Summary(Vec::new(), Summary::Ids(ids))
+            }
+            6 => {
+                let children = (0..=u8::MAX).map(|byte| (byte, [byte; 8])).collect();
+                Sync::Summary(vec![id.0[0]; self.random.below(3)], Summary::Children(children))
+            }
             0 => Sync::Root([1; 8]),
             1 => Sync::Ask(vec![vec![1, 2, 3], vec![0; 40]]),
             2 => Sync::Want(vec![id; 600]),
-            _ => {
-                let ids = weft_protocol::fact::digest::Summary::Ids(vec![id; 64]);
-                Sync::Summary(vec![id.0[0]], ids)
-            }
+            _ => Sync::Summary(vec![id.0[0]], Summary::Ids(vec![id; 64])),
         };
         self.send(liar, victim, &Message::Sync(sync));
     }
