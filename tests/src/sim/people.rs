@@ -67,11 +67,12 @@ impl World {
         let now = self.nodes[number].clock.now(self.now);
         let Some(machine) = &mut self.nodes[number].machine else { return };
         let commands = machine.handle(now, Input::Author { request, bodies, signed, goods });
-        let written = commands.iter().filter_map(|command| match command {
-            Command::Write { facts, .. } => Some(facts.iter().map(Fact::id)),
+        // What else the machine writes in that moment, outcomes for one, comes after it and is not promised with it.
+        let written = commands.iter().find_map(|command| match command {
+            Command::Write { facts, .. } => Some(facts),
             _ => None,
         });
-        let signed = written.flatten().collect();
+        let signed = written.into_iter().flatten().map(Fact::id).collect();
         let (at, life) = (self.now, self.nodes[number].life);
         let asked = Asked { at, node: number, life, job, blobs, signed };
         self.record.asked.insert(request, asked);
