@@ -2,7 +2,8 @@
 //!
 //! Style, "Bound everything: queues, in-flight bytes per peer, lengths before allocation".
 
-use weft_protocol::ids::NodeId;
+use weft_protocol::fact::Fact;
+use weft_protocol::ids::{JobId, NodeId};
 
 use super::Invariant;
 use crate::sim::{SECOND, World};
@@ -62,7 +63,13 @@ impl Invariant for Bounds {
                 }
             }
             let joined = machine.ledger.ids();
-            let left = || node.disk.facts.values().filter(|fact| !joined.contains(&fact.id()));
+            // Those of a job that was removed a moment ago are being deleted.
+            let removed = |job: JobId| world.record.removed.get(&job).copied();
+            let going = |fact: &Fact| {
+                fact.scope().and_then(removed).is_some_and(|at| at + SECOND > world.now)
+            };
+            let facts = || node.disk.facts.values();
+            let left = || facts().filter(|fact| !joined.contains(&fact.id()) && !going(fact));
             if let Some(first) = left().next()
                 && node.disk.waiting() == 0
             {
