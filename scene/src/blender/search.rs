@@ -135,7 +135,9 @@ impl Search {
             self.queue.extend(id.members.iter().map(|&other| ((file, other), within)));
             if let IdKind::Linked { library: Some(library) } = id.kind {
                 let name = id.name.clone();
-                self.follow(file, library, &name, reach)?;
+                let lacking = self.follow(file, library, &name, reach)?;
+                // It may be come to twice.
+                self.warnings.extend(lacking.filter(|_| first));
             }
             if !first {
                 continue;
@@ -243,14 +245,14 @@ impl Search {
         Ok(())
     }
 
-    /// Goes on at the datablock called `name` in a library of `file`.
+    /// Goes on at the datablock called `name` in a library of `file`. Says so if there is none.
     fn follow(
         &mut self,
         file: usize,
         library: u32,
         name: &[u8],
         reach: Reach,
-    ) -> Result<(), AnalyseError> {
+    ) -> Result<Option<String>, AnalyseError> {
         let target = match self.files[file].libraries.get(&library) {
             Some(&known) => known,
             None => {
@@ -259,7 +261,7 @@ impl Search {
                 target
             }
         };
-        let Some(target) = target else { return Ok(()) };
+        let Some(target) = target else { return Ok(None) };
         let contents = &self.files[target].contents;
         match contents.by_name.get(name) {
             Some(&index) => self.queue.push(((target, index), reach)),
@@ -269,20 +271,16 @@ impl Search {
                 match passed.and_then(|index| u32::try_from(index).ok()) {
                     Some(index) => self.queue.push(((target, index), reach)),
                     None => {
-                        let warning = format!(
+                        return Ok(Some(format!(
                             "{} has no '{}', which is linked from it",
                             contents.path.display(),
                             locate::text(name.get(2..).unwrap_or_default()),
-                        );
-                        // Who stands in for something is come by twice at times.
-                        if !self.warnings.contains(&warning) {
-                            self.warnings.push(warning);
-                        }
+                        )));
                     }
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     fn open_library(&mut self, file: usize, library: u32) -> Result<Option<usize>, AnalyseError> {
