@@ -8,7 +8,8 @@
 //!
 //! Needs root, `ip` and `tc`. The daemons share this machine's cores and disk.
 //!
-//! `cargo bench -p weft-tests --bench swarm -- [--runs 1] [--small-only|--large-only] [--strict]`
+//! `cargo bench -p weft-tests --bench swarm -- [--runs 1] [--small-only|--large-only] [--strict]`; `--mbit N` gives the
+//! links another rate, to see what the cores limit and what the links.
 
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -36,8 +37,8 @@ fn main() {
         return;
     }
     let mut verdict = Verdict::default();
-    let small = Case { peers: 6, mib: 256, mbit: 200, ratio: 1.3, late: true };
-    let large = Case { peers: 12, mib: 128, mbit: 100, ratio: 1.35, late: false };
+    let small = Case { peers: 6, mib: 256, mbit: option("--mbit", 200), ratio: 1.3, late: true };
+    let large = Case { peers: 12, mib: 128, mbit: option("--mbit", 100), ratio: 1.35, late: false };
     if !given("--large-only") {
         measure(&small, &mut verdict);
     }
