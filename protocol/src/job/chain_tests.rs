@@ -85,9 +85,8 @@ fn a_tile_that_failed_for_good_fails_its_frame_until_it_is_tried_again() {
     table.outcome(tile(1, 1), 0, failed("it broke"));
     assert_eq!(table.job().frame_counts(), (2, 0, 1));
     assert_eq!(table.job().state(&joined(1)), Some(TaskState::Failed));
-    // Without it the others are of no use.
-    assert_eq!(table.startable(), [tile(2, 0), tile(2, 1)]);
-    for key in [tile(2, 0), tile(2, 1), joined(2)] {
+    assert_eq!(table.startable(), [tile(1, 0), tile(2, 0), tile(2, 1)]);
+    for key in [tile(1, 0), tile(2, 0), tile(2, 1), joined(2)] {
         table.outcome(key, 0, done());
     }
     assert_eq!((table.status(), table.job().frame_counts()), (Status::Failed, (2, 1, 1)));
@@ -101,19 +100,6 @@ fn a_tile_that_failed_for_good_fails_its_frame_until_it_is_tried_again() {
         table.outcome(key, 1, done());
     }
     assert_eq!(table.status(), Status::Completed);
-}
-
-#[test]
-fn the_tiles_beside_one_that_was_done_after_all_are_rendered() {
-    let mut table = Table::with(tiled(spec(1)));
-    table.outcome(tile(1, 1), 0, failed("it broke"));
-    assert_eq!(table.startable(), []);
-    // By somebody who was out of reach.
-    table.outcome(tile(1, 1), 0, done());
-    assert_eq!(table.startable(), [tile(1, 0)]);
-    table.outcome(tile(1, 0), 0, done());
-    table.outcome(joined(1), 0, done());
-    assert_eq!((table.status(), table.job().frame_counts()), (Status::Completed, (1, 1, 0)));
 }
 
 #[test]

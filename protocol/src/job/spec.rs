@@ -317,13 +317,6 @@ impl JobSpec {
         self.neighbours(key, |number| self.frame_by_frame(key.step, number))
     }
 
-    /// The other tiles of a task's frame, in order, where a later step puts them together.
-    pub(super) fn tiles_beside(&self, key: &TaskKey) -> impl Iterator<Item = TaskKey> + use<> {
-        let tiles = if self.is_result(key.step) { 0 } else { self.tiles_of(key.step) };
-        let key = *key;
-        (0..tiles).filter(move |tile| *tile != key.tile).map(move |tile| TaskKey { tile, ..key })
-    }
-
     fn neighbours(&self, key: &TaskKey, is_one: impl Fn(u16) -> bool) -> Vec<TaskKey> {
         let steps = (0..).zip(&self.steps).map(|(number, _)| number).filter(|n| is_one(*n));
         let tiles = |step: u16| (0..self.tiles_of(step)).map(move |tile| (step, tile));

@@ -56,8 +56,6 @@ pub struct Job {
     tests: usize,
     open: BTreeSet<u32>,
     failed: BTreeSet<u32>,
-    /// By frame, as its first tile: the tiles that failed for good, without which the others are of no use.
-    broken: BTreeMap<TaskKey, BTreeSet<u16>>,
     memory: Memory,
     tempo: Tempo,
     record: Record,
@@ -88,15 +86,16 @@ pub struct Switches {
 }
 
 impl Job {
-    /// Where a task stands, by the facts about it, where it stands `by_itself`, and about others: what waits
-    /// for one that failed has failed as well, and so have the tiles beside one that failed.
-    fn state_of(&self, key: &TaskKey, state: TaskState) -> TaskState {
+    /// Where a task stands, by the facts about it and about those that it waits for: what waits
+    /// for one that failed has failed as well.
+    fn state_of(&self, key: &TaskKey, task: &Task) -> TaskState {
+        let state = task.state(self.retries());
         let Some(spec) = self.spec.as_ref().filter(|spec| spec.steps.len() > 1) else {
             return state;
         };
         let in_vain = || {
-            let mut before = spec.before(key).into_iter().filter_map(|key| self.position(&key));
-            self.broken.contains_key(&frame_of(key)) || before.any(|at| self.failed.contains(&at))
+            let before = spec.before(key).into_iter();
+            before.filter_map(|key| self.position(&key)).any(|at| self.failed.contains(&at))
         };
         if state == TaskState::Open && in_vain() { TaskState::Failed } else { state }
     }
@@ -109,9 +108,7 @@ impl Job {
         let Some(position) = self.tasks.position(key) else {
             return;
         };
-        let by_itself = task.state(self.retries());
-        let frame_turned = self.note_broken(key, by_itself == TaskState::Failed);
-        let state = self.state_of(key, by_itself);
+        let state = self.state_of(key, task);
         if state == TaskState::Open {
             self.open.insert(position);
         } else {
@@ -127,32 +124,6 @@ impl Job {
                 self.settle(&later);
             }
         }
-        if frame_turned && let Some(spec) = &self.spec {
-            for tile in spec.tiles_beside(key) {
-                self.settle(&tile);
-            }
-        }
-    }
-
-    /// Notes whether a task has failed for good by itself, and says whether that turned its frame from one that
-    /// can be put together into one that can't, or back.
-    fn note_broken(&mut self, key: &TaskKey, failed: bool) -> bool {
-        if self.spec.as_ref().is_none_or(|spec| spec.tiles_beside(key).next().is_none()) {
-            return false;
-        }
-        let frame = frame_of(key);
-        let was = self.broken.contains_key(&frame);
-        let tiles = self.broken.entry(frame).or_default();
-        if failed {
-            tiles.insert(key.tile);
-        } else {
-            tiles.remove(&key.tile);
-        }
-        let is = !tiles.is_empty();
-        if !is {
-            self.broken.remove(&frame);
-        }
-        was != is
     }
 
     /// Lays the tasks out anew, after the spec came or frames were added.
@@ -162,7 +133,6 @@ impl Job {
         };
         self.open.clear();
         self.failed.clear();
-        self.broken.clear();
         let mut keys: Vec<TaskKey> = spec.tasks_along(0, &spec.test_frames).collect();
         let test_count = keys.len();
         let extended: Vec<(u16, Vec<FrameRun>)> = self
@@ -316,11 +286,6 @@ impl Job {
         }
         self.settle(&outcome.task);
     }
-}
-
-/// What a frame's tiles are known by together.
-const fn frame_of(key: &TaskKey) -> TaskKey {
-    TaskKey { tile: 0, ..*key }
 }
 
 /// Every job that a node knows of.

@@ -4,7 +4,6 @@
 
 use weft_protocol::ids::JobId;
 use weft_protocol::job::table::TaskState;
-use weft_protocol::job::task::TaskKey;
 
 use super::Invariant;
 use crate::sim::{Notice, World};
@@ -24,20 +23,9 @@ fn check(world: &World, number: usize, id: JobId) -> Result<(), String> {
     let mut frames = (0, 0, 0);
     for (key, task) in job.tasks() {
         let own = task.state(job.retries());
-        // What waits for one that failed for good will never come about, and nothing can be put together of the
-        // tiles beside one.
+        // What waits for one that failed for good will never come about.
         let before = spec.before(&key);
-        let (columns, rows) = spec.steps.get(usize::from(key.step)).map_or((1, 1), |s| s.tiles);
-        let beside = match spec.is_result(key.step) {
-            true => 0..0,
-            false => 0..u16::try_from(u32::from(columns) * u32::from(rows)).unwrap_or(u16::MAX),
-        };
-        let broken = |tile: u16| {
-            let task = job.task(&TaskKey { tile, ..key }).filter(|_| tile != key.tile);
-            task.is_some_and(|task| task.state(job.retries()) == TaskState::Failed)
-        };
-        let in_vain = before.iter().any(|key| job.state(key) == Some(TaskState::Failed))
-            || beside.into_iter().any(broken);
+        let in_vain = before.iter().any(|key| job.state(key) == Some(TaskState::Failed));
         let state = if own == TaskState::Open && in_vain { TaskState::Failed } else { own };
         if job.state(&key) != Some(state) {
             return Err(format!("node{number} shows {key:?} of {id:?} otherwise than {state:?}"));
