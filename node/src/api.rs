@@ -6,6 +6,7 @@
 
 mod access;
 mod adding;
+mod checks;
 mod doctor;
 mod documents;
 mod forward;

@@ -19,6 +19,7 @@ use weft_protocol::time::Unix;
 use weft_protocol::wire::control::Phase;
 use weft_store::md5_hex;
 
+use super::checks;
 use crate::clock::unix_now;
 use crate::shared::Shared;
 
@@ -296,10 +297,10 @@ pub(super) fn name(machine: &Machine, node: &NodeId) -> String {
 }
 
 /// Names of nodes, for people.
-struct Names<'a>(&'a Machine);
+pub(super) struct Names<'a>(&'a Machine);
 
 impl Names<'_> {
-    fn of(&self, node: &NodeId) -> String {
+    pub(super) fn of(&self, node: &NodeId) -> String {
         let advert = self.0.adverts.get(node).or_else(|| self.0.absent.get(node));
         let advert = advert.map(|advert| advert.name.clone());
         let member = || self.0.ledger.members.get(node).map(|member| member.name.clone());
@@ -380,51 +381,6 @@ pub(super) fn summary(machine: &Machine, id: &JobId, job: &Job, live: &Live) -> 
     }))
 }
 
-/// What came of a frame that is rendered a second time.
-fn check(names: &Names<'_>, frame: i32, found: Option<Comparison>) -> Value {
-    let node = |node: NodeId| json!({ "node": node, "name": names.of(&node) });
-    json!({
-        "frame": frame,
-        "same": found.map(|found| found.differing == 0),
-        "pixels": found.map(|found| found.pixels),
-        "differing": found.map(|found| found.differing),
-        "largest": found.map(|found| f64::from(found.largest) / 1e6),
-        "alike": found.map(|found| found.alike),
-        "nodes": found.map_or(Vec::new(), |found| vec![node(found.first), node(found.second)]),
-    })
-}
-
-/// What a person should know of a frame that was rendered twice.
-fn warning(names: &Names<'_>, frame: i32, found: Option<Comparison>) -> Option<String> {
-    let found = found.filter(|found| found.differing > 0)?;
-    let kind = if found.alike { "" } else { ", which are of different kinds" };
-    Some(format!(
-        "frame {frame} differs in {} of {} pixels, by {:.1} % at most, between {} and {}{kind}",
-        found.differing,
-        found.pixels,
-        f64::from(found.largest) / 1e4,
-        names.of(&found.first),
-        names.of(&found.second),
-    ))
-}
-
-/// What a person should know of frames that one node rendered both times: no other was there to do it.
-fn by_itself(names: &Names<'_>, compared: &[(i32, Option<Comparison>)]) -> Option<String> {
-    let compared = compared.iter().filter_map(|(frame, found)| Some((*frame, (*found)?)));
-    let own = compared.filter(|(_, found)| found.first == found.second).collect::<Vec<_>>();
-    let (frame, first) = own.first()?;
-    let frames = match own.len() - 1 {
-        0 => format!("frame {frame} was"),
-        1 => format!("frame {frame} and one more were"),
-        more => format!("frame {frame} and {more} more were"),
-    };
-    Some(format!(
-        "{frames} rendered both times by the same node (the first by {}), for want of another: a node agrees \
-         with itself, so that this says little",
-        names.of(&first.first)
-    ))
-}
-
 /// How many frames are described at once: the machine, whose leases and probes can't wait, is others' in between.
 const FRAMES_AT_ONCE: usize = 1000;
 /// How long at least.
@@ -462,10 +418,8 @@ fn but_for_frames(node: &Shared, id: &JobId, live: &Live) -> Option<(Value, Stat
         .filter(|(key, _)| checks(key) && job.spec().is_some_and(|spec| spec.compares(key.step)))
         .map(|(key, task)| (key.frame, task.noted().compared))
         .collect();
-    document["checks"] =
-        compared.iter().map(|(frame, found)| check(&names, *frame, *found)).collect();
-    let differing = compared.iter().filter_map(|(f, found)| warning(&names, *f, *found));
-    document["warnings"] = differing.chain(by_itself(&names, &compared)).collect();
+    document["checks"] = checks::documents(&names, &compared);
+    document["warnings"] = checks::warnings(&names, &compared);
     let winners = job.controls().map(|(control, author)| {
         json!({
             "action": control.action.name(), "version": control.version, "by": control.by,
