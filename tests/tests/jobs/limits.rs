@@ -1,6 +1,6 @@
 //! How many tasks of an engine run at once.
 
-use weft_tests::Farm;
+use weft_tests::{Farm, in_status, wait_for};
 
 use super::{END, HELD, assert_nothing_starts, go, wait_for_starts};
 
@@ -16,6 +16,12 @@ fn no_more_tasks_of_an_engine_run_than_may() {
         (&set["engine"], &set["limit"], &set["copies"]),
         (&"script".into(), &1.into(), &2.into())
     );
+    // Two nodes have it on their disks by now; whoever leads may be the third.
+    for number in farm.up() {
+        wait_for(END, "every node knows the limit", || {
+            (farm.node(number).ask(&["limits"])[0]["limit"] == 1).then_some(())
+        });
+    }
     let scene = farm.script("held", HELD);
     let job = farm.submit(1, &scene, &["-f", "1-6"]);
     wait_for_starts(&farm, 1);
@@ -34,6 +40,10 @@ fn no_more_tasks_of_an_engine_run_than_may() {
     farm.kill9_all(&[leader]);
     farm.start_all(&[leader]);
     farm.leader();
+    // It may have been the one that rendered: then the frame is begun anew.
+    farm.wait_for_job(&job, END, "one frame runs again", |job| {
+        in_status(job, "rendering").len() == 1
+    });
     farm.forget_starts();
     _ = farm.node(1).run(&["limit", "script", "2"]).ok();
     wait_for_starts(&farm, 1);
