@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::{Value, json};
 use weft_node::path_text;
-
-use clap::builder::NonEmptyStringValueParser;
 
 use crate::client::{Client, segment};
 use crate::context::Context;

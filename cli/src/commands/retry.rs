@@ -1,10 +1,11 @@
 //! `weft retry`: render again what failed, or the frames named.
 
+use clap::builder::NonEmptyStringValueParser;
+
 use super::control;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::values;
-use clap::builder::NonEmptyStringValueParser;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

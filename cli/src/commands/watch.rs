@@ -5,9 +5,8 @@ mod live;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use clap::builder::NonEmptyStringValueParser;
+use serde_json::Value;
 
 use crate::context::Context;
 use crate::document::{Job, short};
