@@ -54,14 +54,14 @@ impl Store {
     }
 
     /// Makes sure that a blob's file is right before somebody is given it, and reads it unless that was
-    /// done, or it was written, within the last hour and it looks as it did then.
-    pub(crate) fn ensure_right(&self, blob: BlobId) -> Result<(), ReadError> {
+    /// done, or it was written, within the last hour and it looks as it did then. Gives how it looks.
+    pub(crate) fn ensure_right(&self, blob: BlobId) -> Result<Option<Looks>, ReadError> {
         let looks = self.file_looks(&blob);
         if looks.is_some_and(|looks| self.checked.has(&blob, &looks, Instant::now())) {
-            return Ok(());
+            return Ok(looks);
         }
         match self.verify_blob(blob)?.first() {
-            None => Ok(()),
+            None => Ok(looks),
             Some(&index) => {
                 let error = ReadError::Corrupt { blob, index };
                 self.suspects.name(blob, &error);

@@ -12,7 +12,6 @@ use weft_protocol::content::{Tree, TreeEntry, TreePath};
 use weft_protocol::ids::BlobId;
 
 use crate::Store;
-use crate::blobs::BlobInfo;
 use crate::disk::sync_folder;
 use crate::error::{CheckoutError, DiskError, ReadError};
 use crate::tables::Place;
@@ -173,8 +172,9 @@ impl Store {
             return Err(CheckoutError::WrongSize { path: path.clone() });
         }
         if offered == Offered::Linked && !info.inline {
-            self.ensure_right(blob)?;
-            if self.link(&info, to) {
+            // One of another length than it should have is left to a copy, which says what is damaged.
+            let fits = self.ensure_right(blob)?.is_some_and(|looks| looks.size == info.size);
+            if fits && self.link(blob, to) {
                 return Ok(How::Linked);
             }
         }
@@ -223,14 +223,9 @@ impl Store {
         reflink_copy::reflink(from, to).is_ok()
     }
 
-    /// Tries to give a blob's file a second name, at which nothing may be yet. One of another length than it
-    /// should have is left to a copy, which says what is damaged.
-    fn link(&self, info: &BlobInfo, to: &Path) -> bool {
-        let from = self.disk.path(&crate::names::blob(&info.id));
-        let found = fs::symlink_metadata(&from);
-        if !found.is_ok_and(|found| found.is_file() && found.len() == info.size) {
-            return false;
-        }
+    /// Tries to give a blob's file a second name, at which nothing may be yet.
+    fn link(&self, blob: BlobId, to: &Path) -> bool {
+        let from = self.disk.path(&crate::names::blob(&blob));
         // Both must be of one file system, and a file has only so many names: every other error means a copy.
         match fs::hard_link(&from, to) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
