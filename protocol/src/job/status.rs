@@ -93,10 +93,11 @@ fn awaits_approval(job: &Job, spec: &JobSpec) -> bool {
 
 /// The frame of a failed test frame that keeps all others from starting, unless it is among these.
 fn held_by_test(job: &Job, retried: &[FrameRun]) -> Option<i32> {
-    let failed = || job.failed().filter(|key| job.is_test(key)).map(|key| key.frame);
-    let retried = |frame| unfold(retried).any(|other| other == frame);
-    let stopped = job.spec().is_some_and(|spec| stopped_by_test(job, spec));
-    failed().next().filter(|_| stopped && !failed().any(retried))
+    job.spec().filter(|spec| stopped_by_test(job, spec))?;
+    let test = job.failed_test()?;
+    let mut failed = job.failed().take_while(|key| job.is_test(key));
+    let is_retried = failed.any(|key| unfold(retried).any(|frame| frame == key.frame));
+    (!is_retried).then_some(test.frame)
 }
 
 fn stopped_by_test(job: &Job, spec: &JobSpec) -> bool {
@@ -210,13 +211,10 @@ pub fn check_control(job: &Job, action: &Action) -> Result<(), Refusal> {
         Action::Resume if status != Status::Paused => {
             refuse(format!("the job is not paused: it is {}", status.name()))
         }
+        // Whoever has paused it may approve of it all the same.
         Action::Approve
-            if status == Status::Paused
-                && job.spec().is_some_and(|spec| awaits_approval(job, spec)) =>
+            if status.is_over() || !job.spec().is_some_and(|spec| awaits_approval(job, spec)) =>
         {
-            Ok(())
-        }
-        Action::Approve if status != Status::AwaitingApproval => {
             refuse(format!("the job does not wait for approval: it is {}", status.name()))
         }
         Action::Pause | Action::Cancel | Action::Priority(_) if status.is_over() => {
