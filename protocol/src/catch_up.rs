@@ -73,6 +73,10 @@ impl Peer {
     }
 }
 
+fn credit(credits: &BTreeMap<NodeId, usize>, node: &NodeId) -> usize {
+    credits.get(node).copied().unwrap_or(CREDIT)
+}
+
 impl CatchUp {
     /// A summary of a peer's was compared.
     pub fn found(&mut self, from: NodeId, prefix: &[u8], difference: &Difference) {
@@ -127,7 +131,7 @@ impl CatchUp {
     }
 
     fn credit(&self, node: &NodeId) -> usize {
-        self.credits.get(node).copied().unwrap_or(CREDIT)
+        credit(&self.credits, node)
     }
 
     /// Whether a peer that lacks much is to be told now.
@@ -210,15 +214,14 @@ impl CatchUp {
         let awaited: usize = self.peers.values().filter_map(|peer| peer.awaited(now)).sum();
         let mut asks: BTreeMap<NodeId, Vec<Vec<u8>>> = BTreeMap::new();
         for _ in awaited..LOOKING {
-            let credits = &self.credits;
-            let credit = |node: &NodeId| credits.get(node).copied().unwrap_or(CREDIT);
             let able = self.peers.iter_mut().filter(|(_, peer)| {
                 !peer.waiting.is_empty()
                     && peer.wanted.len() < FLIGHT
                     && peer.awaited(now).is_some()
             });
-            let first =
-                able.max_by_key(|(node, peer)| (credit(node), std::cmp::Reverse(peer.last)));
+            let first = able.max_by_key(|(node, peer)| {
+                (credit(&self.credits, node), std::cmp::Reverse(peer.last))
+            });
             // The last is the deepest of its branch, so that few branches are open at once.
             let Some((node, peer)) = first else { break };
             let Some(prefix) = peer.waiting.pop_last() else { break };
@@ -226,7 +229,7 @@ impl CatchUp {
             peer.last = self.looks;
             peer.asked.insert(prefix.clone(), now);
             asks.entry(*node).or_default().push(prefix);
-            let credit = credit(node).saturating_sub(1);
+            let credit = credit(&self.credits, node).saturating_sub(1);
             self.credits.insert(*node, credit);
         }
         asks.into_iter().map(|(to, prefixes)| (to, Sync::Ask(prefixes))).collect()
