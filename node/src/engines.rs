@@ -116,8 +116,9 @@ pub(crate) fn expand(pattern: &str, there: bool) -> Vec<PathBuf> {
         };
     }
     found.retain(|file| !there || file.exists());
-    let name = |file: &PathBuf| file.to_string_lossy().into_owned();
-    found.sort_by(|one, other| order_of_names(&name(other), &name(one)));
+    found.sort_by(|one: &PathBuf, other| {
+        order_of_names(&other.to_string_lossy(), &one.to_string_lossy())
+    });
     found
 }
 

@@ -34,7 +34,7 @@ use draft::{draft, finish, needs};
 use version::{version, version_for};
 
 pub use collect::{analyse, reader};
-pub(crate) use draft::bytes_of;
+pub(crate) use draft::{bytes_of, new_nonce};
 pub use request::{Offered, Prepared, Progress, SubmitRequest};
 
 fn invalid(message: impl Into<String>) -> ApiError {

@@ -15,7 +15,7 @@ use crate::upkeep;
 const WAITING: usize = 256;
 
 /// Where the store names blobs that are damaged.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Suspects {
     named: Arc<Mutex<BTreeSet<BlobId>>>,
     sender: mpsc::Sender<BlobId>,

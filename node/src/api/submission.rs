@@ -220,10 +220,9 @@ async fn run(
     .await?;
     let fitting = check_studio(node, &prepared.spec)?;
     prepared.warnings.extend(unchecked(&prepared.spec, &fitting));
-    let job = prepared.spec.id();
     if dry_run {
         let expected = expected(node, &prepared.spec, fitting.len());
-        let mut plan = result(&prepared, job, "not submitted", 0, &fitting);
+        let mut plan = result(&prepared, "not submitted", 0, &fitting);
         plan["expected_seconds"] = json!(expected.map(|(_, seconds)| seconds));
         plan["like"] = json!(expected.map(|(job, _)| job));
         return Ok(plan);
@@ -244,7 +243,9 @@ async fn run(
         ApiError::new(Code::Failed, format!("{why}; nothing was submitted"))
             .hint("mend what it names and submit again, or submit to another node with --peer")
     })?;
-    Ok(result(&prepared, job, "queued", copies.len(), &fitting))
+    let mut answer = result(&prepared, "queued", copies.len(), &fitting);
+    answer["job"] = json!(job);
+    Ok(answer)
 }
 
 /// The job of the same nonce and owner, if there is one.
@@ -262,15 +263,9 @@ async fn hold(node: &Arc<Shared>, spec: &JobSpec, job: JobId) -> Result<Goods, A
     Ok(goods)
 }
 
-fn result(
-    prepared: &Prepared,
-    job: JobId,
-    status: &str,
-    copies: usize,
-    fitting: &[String],
-) -> Value {
+fn result(prepared: &Prepared, status: &str, copies: usize, fitting: &[String]) -> Value {
     json!({
-        "job": if status == "not submitted" { Value::Null } else { json!(job) },
+        "job": null,
         "name": prepared.spec.name,
         "status": status,
         "copies": copies,

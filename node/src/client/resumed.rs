@@ -3,11 +3,13 @@
 
 use std::time::{Duration, Instant};
 
+use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 
 use super::{Client, Way, result_of};
 use crate::api::connect_local;
 use crate::error::{ApiError, Code};
+use crate::submit::new_nonce;
 
 /// For how long a daemon that went away may stay away: a service manager starts it again within seconds.
 const AWAY: Duration = Duration::from_secs(20);
@@ -29,14 +31,16 @@ impl Client {
     ) -> Result<Value, ApiError> {
         let local = Self { home: self.home.clone(), way: Way::Local(None) };
         if request["nonce"].is_null() {
-            request["nonce"] = new_nonce()?.into();
+            request["nonce"] = HEXLOWER.encode(&new_nonce()?).into();
         }
         let mut asked = local.submit_once(&request, progress).await;
         while let Err(error) = &asked
             && error.code == Code::Unreachable
-            && local.daemon_goes().await
+            // What it was asked ends with it; one that only stands still may yet do it.
+            && local.daemon_is(false, GOING, || ()).await
         {
-            if !local.daemon_returns(progress).await {
+            let tell = || progress(&json!({ "waiting": true }));
+            if !local.daemon_is(true, AWAY, tell).await {
                 let why = format!("{}: whether the job was submitted is not known", error.message);
                 return Err(ApiError::new(Code::Unreachable, why).hint(
                     "Start the node again with `weft up`: `weft jobs --all` then shows the job if it was submitted.",
@@ -47,26 +51,19 @@ impl Client {
         asked
     }
 
-    /// Whether the daemon ends. What it was asked ends with it; one that only stands still may yet do it.
-    async fn daemon_goes(&self) -> bool {
-        let asked = Instant::now();
-        while connect_local(&self.home).await.is_ok() {
-            if asked.elapsed() >= GOING {
+    /// Waits until a daemon runs here, or none does. Says whether that came about within some time.
+    async fn daemon_is(
+        &self,
+        there: bool,
+        within: Duration,
+        mut waits: impl FnMut() + Send,
+    ) -> bool {
+        let begun = Instant::now();
+        while connect_local(&self.home).await.is_ok() != there {
+            if begun.elapsed() >= within {
                 return false;
             }
-            tokio::time::sleep(LOOK).await;
-        }
-        true
-    }
-
-    /// Whether a daemon runs here again within some time.
-    async fn daemon_returns(&self, progress: &mut (dyn FnMut(&Value) + Send)) -> bool {
-        let gone = Instant::now();
-        while connect_local(&self.home).await.is_err() {
-            if gone.elapsed() >= AWAY {
-                return false;
-            }
-            progress(&json!({ "waiting": true }));
+            waits();
             tokio::time::sleep(LOOK).await;
         }
         true
@@ -79,12 +76,4 @@ impl Client {
     ) -> Result<Value, ApiError> {
         result_of(self.lines("POST", "jobs", Some(request.clone())).await?, progress).await
     }
-}
-
-/// What tells one submission from all others, as the API takes it.
-fn new_nonce() -> Result<String, ApiError> {
-    let mut nonce = [0; 16];
-    getrandom::fill(&mut nonce)
-        .map_err(|error| ApiError::new(Code::Failed, format!("no randomness: {error}")))?;
-    Ok(data_encoding::HEXLOWER.encode(&nonce))
 }

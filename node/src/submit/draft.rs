@@ -27,6 +27,11 @@ fn nonce(said: Option<&str>) -> Result<[u8; 16], ApiError> {
             .and_then(|bytes| bytes.try_into().ok())
             .ok_or_else(|| invalid("the nonce is not 32 hex digits; nothing was submitted"));
     }
+    new_nonce()
+}
+
+/// What tells a new job from all others.
+pub(crate) fn new_nonce() -> Result<[u8; 16], ApiError> {
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce)
         .map_err(|error| ApiError::new(Code::Failed, format!("no randomness: {error}")))?;
