@@ -8,7 +8,7 @@
 //!
 //! Needs root, `ip` and `tc`. The daemons share this machine's cores and disk.
 //!
-//! `cargo bench -p weft-tests --bench swarm -- [--runs 1] [--small-only|--large-only] [--strict]`; `--mbit N` gives the
+//! `cargo bench -p weft-tests --bench swarm -- [--runs 5] [--small-only|--large-only] [--strict]`; `--mbit N` gives the
 //! links another rate, to see what the cores limit and what the links.
 
 use std::process::Child;
@@ -71,7 +71,7 @@ fn measure(case: &Case, verdict: &mut Verdict) {
     println!("{peers} peers, {mib} MiB, {mbit} Mbit/s: at best {limit:.2} s");
     let (mut lasts, mut copies, mut lates) = (Vec::new(), Vec::new(), Vec::new());
     let mut torrents = Vec::new();
-    for run in 1..=option("--runs", 1) {
+    for run in 1..=option("--runs", 5) {
         let before: Vec<(u64, u64)> = daemons.iter().map(Daemon::traffic).collect();
         let begun = Instant::now();
         let calls: Vec<Child> =
