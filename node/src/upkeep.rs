@@ -46,6 +46,10 @@ pub(crate) async fn run(node: Arc<Shared>) {
     let (mut collected, mut told_full) = (None::<Instant>, false);
     let mut unread = VecDeque::new();
     loop {
+        // Until that is done nothing is collected.
+        if let Err(why) = set_pins_again(&node).await {
+            tracing::warn!(%why, "what says which files are kept could not be set again");
+        }
         // At first as well: a node that starts has better to do, and no peer yet to heal from.
         tokio::time::sleep(PERIOD).await;
         // Whatever goes wrong here is told, and tried again: an upkeep that stops is found too late.
@@ -137,7 +141,6 @@ fn excess(node: &Shared) -> Option<u64> {
     node.config.disk.excess(total, available)
 }
 
-/// All blobs that are here; none where the catalog can't be read, which is told.
 /// Checks the catalog; what the disk has spoilt of it is made anew from all that is good.
 pub(crate) async fn mend(node: &Shared) -> Result<Mended, String> {
     let store = Arc::clone(&node.store);
@@ -148,7 +151,23 @@ pub(crate) async fn mend(node: &Shared) -> Result<Mended, String> {
         store.mend_catalog()
     });
     let words = |error: CatalogError| error.to_string();
-    mended.await.map_err(|error| error.to_string())?.map_err(words)
+    let mended = mended.await.map_err(|error| error.to_string())?.map_err(words)?;
+    set_pins_again(node).await?;
+    Ok(mended)
+}
+
+/// Sets pins again, where the disk may have spoilt some.
+async fn set_pins_again(node: &Shared) -> Result<(), String> {
+    let words = |error: CatalogError| error.to_string();
+    if !node.store.pins_are_in_doubt().map_err(words)? {
+        return Ok(());
+    }
+    let of_jobs = pins::of_jobs(&node.machine().ledger.jobs);
+    let store = Arc::clone(&node.store);
+    let set = tokio::task::spawn_blocking(move || pins::set_again(&store, of_jobs));
+    let pins = set.await.map_err(|error| error.to_string())?.map_err(words)?;
+    tracing::warn!(pins, "the disk has spoilt what says which files are kept; it is set again");
+    Ok(())
 }
 
 /// Fetches what was whole here and isn't any more: what could not be healed when its damage was found, and what a
@@ -183,6 +202,7 @@ pub(crate) fn told_spoilt(damage: Damage) {
     tracing::error!(blob = %id.short(), chunks, healed, ?needed_by, why, "the disk has spoilt a file");
 }
 
+/// All blobs that are here; none where the catalog can't be read, which is told.
 async fn stored(node: &Shared) -> VecDeque<BlobInfo> {
     let store = Arc::clone(&node.store);
     let listed = tokio::task::spawn_blocking(move || store.list()).await;

@@ -11,7 +11,7 @@ use weft_protocol::retention;
 
 use crate::catalog::Tables;
 use crate::error::{CatalogError, CollectError, DiskError, ReadError};
-use crate::pins::pin_in;
+use crate::pins::{are_in_doubt, pin_in};
 use crate::tables::{self, BlobRow, PartialRow, Sheet};
 use crate::{Store, locked, names, now};
 
@@ -62,6 +62,7 @@ impl Store {
     /// # Errors
     /// [`CollectError::Tree`]: a pinned tree can't be read, so nothing is deleted;
     /// [`CollectError::Changed`]: trees were pinned meanwhile, again and again;
+    /// [`CollectError::PinsInDoubt`]: the disk has spoilt pins, and they aren't all set again;
     /// [`CatalogError::Spoilt`]: nobody knows what is pinned.
     pub fn collect(&self, grace: Duration, dry_run: bool) -> Result<Plan, CollectError> {
         let before = now().saturating_sub(grace.as_secs());
@@ -118,6 +119,9 @@ impl Store {
         match self.close_idle(0) {
             Err(error) if !error.is_no_space() => return Err(error.into()),
             _ => {}
+        }
+        if self.pins_are_in_doubt()? {
+            return Err(CollectError::PinsInDoubt);
         }
         let trees = self.catalog.read(|snapshot| {
             let mut trees = BTreeSet::new();
@@ -254,7 +258,7 @@ impl Store {
     }
 
     /// Deletes those of some blobs that are still unwanted, with one commit, and says which; none where trees are
-    /// pinned that aren't known.
+    /// pinned that aren't known, or any pins may be.
     fn delete(
         &self,
         some: &[Doomed],
@@ -265,7 +269,7 @@ impl Store {
         let publishing = locked(&self.publishing);
         let mut deletion = self.holds.deletion();
         let gone = self.catalog.free(|tables| {
-            if !trees_are_known(tables, trees)? {
+            if are_in_doubt(tables)? || !trees_are_known(tables, trees)? {
                 return Ok(None);
             }
             let mut gone = Vec::new();

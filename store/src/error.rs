@@ -328,6 +328,11 @@ pub enum CollectError {
         "what is kept changed while it was worked out what may go; nothing was deleted; run it again"
     )]
     Changed,
+    /// The disk has spoilt pins, and not all of them are set again: nothing was deleted.
+    #[error(
+        "the disk has spoilt what says which files are kept; nothing is deleted until that is set again"
+    )]
+    PinsInDoubt,
     /// The disk refused.
     #[error(transparent)]
     Disk(#[from] DiskError),

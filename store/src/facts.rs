@@ -221,6 +221,23 @@ impl Store {
     pub fn get_meta(&self, name: &str) -> Result<Option<Vec<u8>>, CatalogError> {
         self.catalog.read(|snapshot| snapshot.sheet(tables::META)?.get(name.as_bytes()))
     }
+
+    /// The named values whose names begin with a prefix, in the order of their names. Damaged ones are left out.
+    ///
+    /// # Errors
+    /// When the catalog can't be read.
+    pub fn metas(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, CatalogError> {
+        let mut found = Vec::new();
+        self.catalog.read(|snapshot| {
+            snapshot.sheet(tables::META)?.scan(prefix.as_bytes(), |name, value| {
+                if let (Ok(name), Ok(value)) = (std::str::from_utf8(name), value) {
+                    found.push((name.to_owned(), value.to_vec()));
+                }
+                Ok(())
+            })
+        })?;
+        Ok(found)
+    }
 }
 
 /// The facts of a store, from [`Store::all_facts`].

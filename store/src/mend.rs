@@ -63,8 +63,8 @@ impl Store {
     /// meanwhile.
     ///
     /// What peers have can be fetched again then. Facts, values and pins that are lost are only
-    /// known by their table; where pins may be, all blobs count as touched now, so that there is
-    /// time to pin them again.
+    /// known by their table; where pins may be, [nothing is collected](Self::pins_are_in_doubt) until
+    /// they are set again.
     ///
     /// # Errors
     /// When the disk refuses; the catalog is as it was then, or mended in part.

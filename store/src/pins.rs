@@ -8,6 +8,9 @@ use crate::publish::touch;
 use crate::tables::{self, PinRow};
 use crate::{Batch, Store, now};
 
+/// Under which name the catalog remembers that it may have lost pins.
+const IN_DOUBT: &str = "store/pins-in-doubt";
+
 /// The longest reason, and the longest name of a value, in bytes.
 const LONGEST_NAME: usize = 512;
 
@@ -41,6 +44,16 @@ pub(crate) fn check_length(name: &str) -> Result<(), CatalogError> {
         return Ok(());
     }
     Err(CatalogError::TooLong(name.chars().take(40).collect()))
+}
+
+/// Remembers that pins may be lost.
+pub(crate) fn doubt(tables: &mut Tables<'_>) -> Result<(), CatalogError> {
+    tables.meta.put(IN_DOUBT.as_bytes(), &[])
+}
+
+/// Whether pins may be lost.
+pub(crate) fn are_in_doubt(tables: &Tables<'_>) -> Result<bool, CatalogError> {
+    tables.meta.has(IN_DOUBT.as_bytes())
 }
 
 pub(crate) fn put_pin(tables: &mut Tables<'_>, pin: &NewPin) -> Result<(), CatalogError> {
@@ -86,6 +99,23 @@ pub(crate) fn pin_in(key: &[u8], content: &[u8]) -> Result<Pin, CatalogError> {
 }
 
 impl Store {
+    /// Whether the disk has spoilt pins, of which nobody here knows which they were. Nothing is collected until
+    /// whoever set them has done so again and [said so](Self::pins_are_set).
+    ///
+    /// # Errors
+    /// When the catalog can't be read.
+    pub fn pins_are_in_doubt(&self) -> Result<bool, CatalogError> {
+        self.catalog.read(|snapshot| snapshot.sheet(tables::META)?.has(IN_DOUBT.as_bytes()))
+    }
+
+    /// All pins are set again that the disk may have spoilt.
+    ///
+    /// # Errors
+    /// When the catalog can't be written.
+    pub fn pins_are_set(&self) -> Result<(), CatalogError> {
+        self.commit(&Batch::new().remove_meta(IN_DOUBT))
+    }
+
     /// Keeps a blob, here or still to come, for a reason. It is durable when this returns. A
     /// second pin of the same reason takes the first one's place.
     ///

@@ -18,6 +18,7 @@ use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{CatalogError, DiskError};
 use crate::locked;
 use crate::pages;
+use crate::pins;
 use crate::tables::{self, Name, PinRow};
 use crate::verify::CatalogDamage;
 
@@ -100,6 +101,9 @@ pub(crate) fn copy_good(
     gaps.retain(|gap| RESCUED.contains(&gap.name));
     if !gaps.is_empty() {
         rescue(&*disk.open(from, Access::Read).map_err(failed)?, &gaps, to, &failed)?;
+    }
+    if damage.iter().any(CatalogDamage::hides_pins) {
+        to.write(pins::doubt)?;
     }
     Ok(damage)
 }

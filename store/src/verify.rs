@@ -23,11 +23,16 @@ impl CatalogDamage {
     /// Stands for a table's name where nobody knows to which a page belongs.
     pub const ANY_TABLE: &'static str = "(any)";
 
-    /// Whether what such a table has lost is made anew, here or with what peers have. Nobody else knows this
-    /// node's pins, what it misses, and its own values.
+    /// Whether pins may be lost with it.
+    pub(crate) fn hides_pins(&self) -> bool {
+        [tables::PINS.0, Self::ANY_TABLE].contains(&self.table)
+    }
+
+    /// Whether what such a table has lost is made anew: here, with what peers have, or by who set it. Nobody else
+    /// knows what this node misses, and its own values.
     #[must_use]
     pub fn is_made_anew(&self) -> bool {
-        ![tables::PINS.0, tables::LOST.0, tables::META.0, Self::ANY_TABLE].contains(&self.table)
+        ![tables::LOST.0, tables::META.0, Self::ANY_TABLE].contains(&self.table)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a node keeps, what it lets go, and what it mends.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -299,6 +300,62 @@ fn a_renderer_is_given_no_file_that_the_disk_has_spoilt() {
     assert_eq!(fs::read(&path).unwrap(), text, "it is healed");
 }
 
+/// The bytes of an id.
+fn bytes_of(id: &str) -> Vec<u8> {
+    (0..32).map(|n| u8::from_str_radix(&id[2 * n..2 * n + 2], 16).unwrap()).collect()
+}
+
+/// Changes a node's catalog wherever these bytes are, and says in how many places.
+fn spoil(farm: &Farm, node: usize, key: &[u8], change: impl Fn(&mut [u8])) -> usize {
+    let catalog = farm.node(node).home().join("store/catalog.redb");
+    let mut bytes = fs::read(&catalog).unwrap();
+    let places: Vec<usize> =
+        (0..bytes.len() - 64).filter(|at| bytes[*at..].starts_with(key)).collect();
+    places.iter().for_each(|at| change(&mut bytes[*at..]));
+    fs::write(&catalog, bytes).unwrap();
+    places.len()
+}
+
+#[test]
+fn what_says_that_files_are_kept_is_set_again_when_the_disk_has_spoilt_it() {
+    let mut farm = Farm::found(2);
+    let write =
+        |name, seed| write_file(farm.folder().join(name), Random::seeded(seed).bytes(1 << 20));
+    let (by_hand, scene, far) = (write("a.bin", 1), write("scene.bin", 2), write("far.bin", 3));
+    let add = |node: usize, file: &Path| {
+        let added = farm.node(node).call(&["add", "--json"]).arg(file).run().json();
+        added[0]["id"].as_str().unwrap().to_owned()
+    };
+    let (added, pinned) = (add(1, &by_hand), add(2, &far));
+    _ = farm.node(1).run(&["pin", &pinned]).ok();
+    let job = farm.submit(1, &scene, &["-e", "noop", "-f", "1-2"]);
+    farm.wait_for_end(&job, MINUTE);
+    let references = |farm: &Farm| {
+        let document = farm.node(1).ask(&["store"]);
+        let each = document["references"].as_array().unwrap().iter();
+        each.map(|kept| (kept["id"].to_string(), kept["by"].to_string())).collect::<Vec<_>>()
+    };
+    let kept = references(&farm);
+    assert!(kept.iter().any(|(_, by)| by.contains("job/")), "{kept:?}");
+    farm.stop(1);
+    // A pin's key is the blob's id and the reason.
+    let ids: BTreeSet<&str> = kept.iter().map(|(id, _)| id.trim_matches('"')).collect();
+    assert!(ids.contains(&*added) && ids.contains(&*pinned), "{kept:?}");
+    let keys = ids
+        .into_iter()
+        .flat_map(|id| ["user", "job/"].map(|reason| [&bytes_of(id), reason.as_bytes()].concat()));
+    let spoilt: usize = keys.map(|key| spoil(&farm, 1, &key, |bytes| bytes[33] ^= 4)).sum();
+    assert!(spoilt >= 3, "{spoilt}");
+    farm.start(1);
+    let set = || farm.node(1).log().contains("it is set again").then_some(());
+    wait_for(MINUTE, "pins are set again", set);
+    assert_eq!(references(&farm), kept);
+    let collected = farm.node(1).ask(&["gc"]);
+    assert_eq!(collected["blobs"].as_array().unwrap().len(), 0, "{collected}");
+    let scrubbed = farm.node(1).run(&["scrub"]).ok();
+    assert!(scrubbed.stdout.contains("of the catalog, which was made anew"), "{scrubbed:?}");
+}
+
 #[test]
 fn a_catalog_that_the_disk_spoils_is_made_anew() {
     let mut farm = Farm::found(2);
@@ -308,15 +365,7 @@ fn a_catalog_that_the_disk_spoils_is_made_anew() {
     _ = farm.node(2).run(&["pin", &id]).ok();
     farm.stop(1);
     // Every record of this file is spoilt: its key is the id, and what it says comes after.
-    let key: Vec<u8> =
-        (0..32).map(|n| u8::from_str_radix(&id[2 * n..2 * n + 2], 16).unwrap()).collect();
-    let catalog = farm.node(1).home().join("store/catalog.redb");
-    let mut bytes = fs::read(&catalog).unwrap();
-    let places: Vec<usize> =
-        (0..bytes.len() - 64).filter(|at| bytes[*at..].starts_with(&key)).collect();
-    assert!(!places.is_empty());
-    places.iter().for_each(|at| bytes[at + 33] ^= 4);
-    fs::write(&catalog, bytes).unwrap();
+    assert_ne!(spoil(&farm, 1, &bytes_of(&id), |bytes| bytes[33] ^= 4), 0);
     farm.start(1);
     let node = farm.node(1);
     assert!(node.log().contains("the catalog was damaged, and has been mended"), "{}", node.log());

@@ -61,7 +61,7 @@ fn words(document: &Value, style: Style) -> String {
         sum += &format!(", and {} of the catalog", units::count(records, "record"));
         sum += &match lost {
             0 => ", which was made anew".to_owned(),
-            lost => format!(", of which {lost} can't be made anew: pins may be lost"),
+            lost => format!(", of which {lost} can't be made anew"),
         };
     }
     format!("{}\n\n{sum}", table.words(style, ""))
@@ -93,12 +93,14 @@ mod tests {
         assert_eq!((unhealed(&clean), unhealed(&spoilt)), (0, 1));
         let catalog = json!({
             "blobs": 3, "bytes": 4096, "damaged": [],
-            "damaged_records": [{ "table": "facts", "healed": true }, { "table": "pins", "healed": false }],
+            "damaged_records": [{ "table": "facts", "healed": true }, { "table": "meta", "healed": false }],
         });
         let words = words(&catalog, Style::default());
-        assert!(words.ends_with(
-            "0 of them, and 2 records of the catalog, of which 1 can't be made anew: pins may be lost"
-        ));
+        assert!(
+            words.ends_with(
+                "0 of them, and 2 records of the catalog, of which 1 can't be made anew"
+            )
+        );
         assert_eq!(unhealed(&catalog), 1);
     }
 }

@@ -8,12 +8,12 @@ use weft_protocol::content::tree::MAX_ENCODED as MAX_TREE;
 use weft_protocol::ids::BlobId;
 use weft_store::{Batch, CatalogError, Store};
 
-use crate::pins;
+use crate::pins::{self, Part};
 use crate::shared::Shared;
 
 /// Under which name the catalog remembers what a user added: its path, and who did.
 fn added(blob: &BlobId) -> String {
-    format!("added/{blob}")
+    format!("{}{blob}", pins::ADDED)
 }
 
 /// Keeps a file that a user added, and remembers what it was.
@@ -21,11 +21,6 @@ pub(super) fn keep(batch: Batch, blob: BlobId, path: &str, owner: &str) -> Batch
     // Neither has a line end: an owner is a user's and a machine's name.
     let remembered = format!("{owner}\n{path}");
     batch.pin(blob, pins::USER).put_meta(added(&blob), remembered.into_bytes())
-}
-
-/// Keeps it no longer for a user's sake.
-pub(super) fn release(blob: BlobId) -> Batch {
-    Batch::new().unpin(blob, pins::USER).remove_meta(added(&blob))
 }
 
 /// What a blob is.
@@ -53,19 +48,13 @@ impl FromJobs {
                 let known = Known { path: path.to_owned(), kind, added_by: spec.owner.clone() };
                 all.known.entry(blob).or_insert(known);
             };
-            say(spec.inputs, &spec.name, "tree");
-            for (key, task) in job.tasks() {
-                for file in task.done().into_iter().flat_map(|done| done.files) {
-                    say(file.blob, file.path.as_str(), "output");
-                }
-                if let Some(preview) = task.noted().preview {
-                    say(preview, &format!("{} frame {}", spec.name, key.frame), "preview");
-                }
-                let logs = task.done().into_iter().filter_map(|done| done.log);
-                for log in logs.chain(task.failures().filter_map(|(_, failure)| failure.log)) {
-                    say(log, &format!("{} frame {}", spec.name, key.frame), "log");
-                }
-            }
+            let of_frame = |frame| format!("{} frame {frame}", spec.name);
+            pins::each(job, spec, |blob, part| match part {
+                Part::Inputs => say(blob, &spec.name, "tree"),
+                Part::Output(path) => say(blob, path, "output"),
+                Part::Preview(frame) => say(blob, &of_frame(frame), "preview"),
+                Part::Log(frame) => say(blob, &of_frame(frame), "log"),
+            });
             let scenes = spec.steps.iter().map(|step| step.scene.as_str().to_owned()).collect();
             all.trees.insert(spec.inputs, (scenes, spec.owner.clone()));
         }

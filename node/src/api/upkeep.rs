@@ -76,14 +76,7 @@ pub(super) async fn pin(node: State, access: Access, Path(blob): Path<String>) -
         node.fetcher.tree(id, None, &peers).await.map_err(unavailable)?;
     }
     let store = Arc::clone(&node.store);
-    blocking(move || {
-        match tree {
-            true => store.pin_tree(id, pins::USER),
-            false => store.pin(id, pins::USER),
-        }
-        .map_err(not_changed)
-    })
-    .await?;
+    blocking(move || store.commit(&pins::keep(id, tree)).map_err(not_changed)).await?;
     drop(intake);
     Ok(Json(json!({ "id": id, "pinned": true })).into_response())
 }
@@ -100,7 +93,7 @@ pub(super) async fn unpin(node: State, access: Access, Path(blob): Path<String>)
                 format!("no user has pinned {} here; nothing was changed", id.short()),
             ));
         }
-        store.commit(&super::references::release(id)).map_err(not_changed)?;
+        store.commit(&pins::release(id)).map_err(not_changed)?;
         let others = pins.into_iter().map(|pin| pin.reason);
         Ok(others.filter(|reason| reason != pins::USER).collect::<Vec<_>>())
     })
@@ -201,9 +194,10 @@ async fn scrub_all(node: &Shared, lines: &Pieces) -> Result<Option<Value>, ApiEr
         }
     }
     let healed = damaged.iter().filter(|damage| damage.healed).count();
-    let records: Vec<Value> = mended
-        .damage
-        .iter()
+    // What was found when the store was opened is told, too: nobody has asked then.
+    let opened = node.store.mended().into_iter().flat_map(|opened| &opened.damage);
+    let records: Vec<Value> = opened
+        .chain(&mended.damage)
         .map(|record| json!({ "table": record.table, "healed": record.is_made_anew() }))
         .collect();
     Ok(Some(json!({

@@ -8,12 +8,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use weft_protocol::ids::FactId;
 
 use super::dice::{Dice, times};
 use super::fake_disk::{FakeDisk, Survives};
 use super::*;
+use crate::error::CollectError;
+use crate::verify::CatalogDamage;
 use crate::{Batch, Mended, ReadError, names};
 
 /// How many bits are flipped, half of them in each test, unless `WEFT_FLIPS` says otherwise.
@@ -236,12 +239,27 @@ fn rot_in_the_catalog_is_found_and_healed_or_named() {
             }
         }
         assert_eq!(store.verify_catalog().unwrap(), [], "{what}");
+        let pins_named = mended.as_ref().is_some_and(|mended| {
+            let hides = |damage: &CatalogDamage| damage.hides_pins();
+            mended.damage.iter().any(hides)
+        });
+        assert_eq!(store.pins_are_in_doubt().unwrap(), pins_named, "{what}");
         for id in lacking {
             receive(&store, id);
         }
         for (id, (bytes, ..)) in blobs {
             assert!(store.read_all(*id, u64::MAX).unwrap() == *bytes, "{what}");
         }
+        let left = store.list().unwrap().len();
+        if pins_named {
+            let refused = store.collect(Duration::ZERO, false);
+            assert!(matches!(refused, Err(CollectError::PinsInDoubt)), "{what}: {refused:?}");
+            let pins = blobs.keys().fold(Batch::new(), |pins, blob| pins.pin(*blob, "job/1"));
+            store.commit(&pins).unwrap();
+            store.pins_are_set().unwrap();
+        }
+        store.collect(Duration::ZERO, false).unwrap();
+        assert_eq!(store.list().unwrap().len(), left, "{what}: what is pinned stays");
         drop(store);
         // It is as good as new: nothing is mended again.
         assert!(open(&disk).mended().is_none(), "{what}");
