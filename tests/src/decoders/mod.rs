@@ -49,7 +49,7 @@ pub fn target(name: &str) -> Target {
 }
 
 /// All decoders of what is sent or stored; what reads people's files is in [`READERS`].
-pub const TARGETS: [Target; 40] = [
+pub const TARGETS: [Target; 41] = [
     Target {
         name: "control",
         feed: |bytes| message::<control::Message>(bytes, control::MAX_MESSAGE),
@@ -93,6 +93,7 @@ pub const TARGETS: [Target; 40] = [
     Target { name: "record_facts", feed: |bytes| record("facts", bytes) },
     Target { name: "record_meta", feed: |bytes| record("meta", bytes) },
     Target { name: "record_remembered", feed: |bytes| record("remembered", bytes) },
+    Target { name: "record_lost", feed: |bytes| record("lost", bytes) },
 ];
 
 /// A message of postcard's.

@@ -484,5 +484,6 @@ fn records() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             "file",
             record(b"/srv/shot.blend", wire::encode(&(looks, BlobId(blob)))),
         ),
+        ("record_lost", "blob", record(&blob, wire::encode(&now))),
     ]
 }
