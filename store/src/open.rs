@@ -10,14 +10,21 @@ use weft_protocol::ids::BlobId;
 
 use crate::catalog::Catalog;
 use crate::checked::Checked;
-use crate::disk::{Access, Disk, RealDisk};
+use crate::disk::{Access, Disk, RealDisk, sync_folder};
 use crate::error::{DiskError, OpenError};
 use crate::receive::CHECKPOINT;
 use crate::tables::{self, FORMAT};
 use crate::{Store, names, source};
 
 pub(crate) fn open(dir: &Path) -> Result<Store, OpenError> {
-    fs::create_dir_all(dir).map_err(|error| DiskError::new(dir, error))?;
+    if !dir.exists() {
+        fs::create_dir_all(dir).map_err(|error| DiskError::new(dir, error))?;
+        // Whatever is synced within it is there after a crash only if it is there itself.
+        let around = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+        if let Some(parent) = around {
+            sync_folder(parent).map_err(|error| DiskError::new(parent, error))?;
+        }
+    }
     let lock = take_lock(dir)?;
     open_on(Arc::new(RealDisk::new(dir)), Some(lock))
 }
