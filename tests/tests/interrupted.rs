@@ -4,6 +4,7 @@
 //! Kills 20 times; `WEFT_KILLS=200 cargo test -p weft-tests --test interrupted -- --nocapture` does
 //! it 200 times.
 
+use std::path::Path;
 use std::time::Duration;
 
 use weft_tests::{Farm, Random, wait_for, write_file};
@@ -19,13 +20,21 @@ const CHECKPOINT: u64 = 16 << 20;
 /// (`node/src/transfer/session.rs`). It is so much where the cores are busy.
 const ON_ITS_WAY: u64 = 20 << 20;
 
+/// How many bytes of the file have come into its part on a disk, by whole pages; none if there is no part.
+fn come(part: &Path, content: &[u8]) -> Option<u64> {
+    let part = std::fs::read(part).ok()?;
+    let same = part.chunks(4096).zip(content.chunks(4096)).filter(|(here, whole)| here == whole);
+    Some(same.map(|(here, _)| here.len() as u64).sum())
+}
+
 #[test]
 fn a_killed_node_fetches_little_again() {
     let kills = std::env::var("WEFT_KILLS").ok().and_then(|kills| kills.parse().ok());
     let kills: usize = kills.unwrap_or(KILLS);
     let mut farm = Farm::found(2);
     let mut random = Random::seeded(4);
-    let file = write_file(farm.folder().join("file"), random.bytes(usize::try_from(SIZE).unwrap()));
+    let content = random.bytes(usize::try_from(SIZE).unwrap());
+    let file = write_file(farm.folder().join("file"), &content);
     let added = farm.node(1).call(&["add", "--json"]).arg(&file).run().ok().json();
     let id = added[0]["id"].as_str().expect("an id").to_owned();
     let fetch = |farm: &Farm| _ = farm.node(2).run(&["pin", &id]).ok();
@@ -33,7 +42,7 @@ fn a_killed_node_fetches_little_again() {
     let begun = std::time::Instant::now();
     fetch(&farm);
     let whole = begun.elapsed();
-    let mut again = Vec::new();
+    let (mut again, mut lost) = (Vec::new(), Vec::new());
     let mut late = 0;
     while again.len() < kills {
         _ = farm.node(2).run(&["unpin", &id]).ok();
@@ -48,7 +57,12 @@ fn a_killed_node_fetches_little_again() {
         std::thread::sleep(Duration::from_millis(moment));
         _ = farm.kill9(2);
         drop(fetching);
+        let there = come(&farm.node(2).home().join("store/partial").join(&id), &content);
         farm.start(2);
+        let known = farm.node(2).ask(&["has", &id]);
+        if let (Some(there), Some(known)) = (there, known["partial"][0]["bytes"].as_u64()) {
+            lost.push(there.saturating_sub(known));
+        }
         _ = farm.leader();
         let until_kill = farm.node(1).bytes_sent() - before;
         fetch(&farm);
@@ -57,6 +71,10 @@ fn a_killed_node_fetches_little_again() {
         if until_kill >= SIZE {
             late += 1;
         }
+        let copy = farm.folder().join("copy");
+        _ = farm.node(2).call(&["get", &id, "--to"]).arg(&copy).run().ok();
+        assert!(std::fs::read(&copy).unwrap() == content, "the bytes are others");
+        std::fs::remove_file(copy).unwrap();
         again.push(all - SIZE);
     }
     again.sort_unstable();
@@ -71,6 +89,14 @@ fn a_killed_node_fetches_little_again() {
         mib(again[again.len() - 1]),
         mib(CHECKPOINT),
     );
+    let most_lost = lost.iter().max().copied().unwrap_or(0);
+    println!(
+        "after {} of the kills something of the file was there; of that at most {:.1} MiB weren't known any more",
+        lost.len(),
+        mib(most_lost),
+    );
+    assert!(!lost.is_empty(), "no kill came in the middle");
+    assert!(most_lost <= CHECKPOINT, "{most_lost} bytes were forgotten that had come");
     let most = CHECKPOINT + ON_ITS_WAY;
     assert!(again[again.len() - 1] <= most, "more than {most} bytes were sent again");
 }
