@@ -128,14 +128,12 @@ pub(crate) fn show(progress: &mut Progress, job: &Job) {
     if job.frames_failed > 0 {
         notes.push(format!("{} failed", job.frames_failed));
     }
-    match &job.waiting_for {
-        Some(what) => notes.push(format!("waiting: {what}")),
-        None => match live::at_work(job) {
-            Some(who) => notes.push(who),
-            None if job.frames_running > 0 => notes.push(format!("{} running", job.frames_running)),
-            None => {}
-        },
+    match live::at_work(job) {
+        Some(who) => notes.push(who),
+        None if job.frames_running > 0 => notes.push(format!("{} running", job.frames_running)),
+        None => {}
     }
+    notes.extend(job.waiting_for.as_ref().map(|what| format!("waiting: {what}")));
     notes.extend(job.cost().map(|cost| format!("cost {cost}")));
     progress.show(at, &notes.join(", "));
 }

@@ -31,7 +31,10 @@ pub(super) struct Live {
     seconds: BTreeMap<TaskKey, NodeId>,
     /// What tasks have claimed of their nodes, where that is a share.
     claims: BTreeMap<TaskKey, Value>,
+    /// Why the rest of it waits.
     waiting: Option<String>,
+    /// Whether that is more than that the nodes are at work.
+    waits_for_more: bool,
 }
 
 impl Live {
@@ -51,6 +54,7 @@ impl Live {
                 live.seconds = seconds.map(|held| (held.attempt.task, held.node)).collect();
                 let waiting = leader.waiting().get(job);
                 live.waiting = waiting.map(|why| why.words(|node| name(machine, node)));
+                live.waits_for_more = waiting.is_some_and(|why| !why.is_only_busy());
             }
             None => {
                 for (key, phase) in machine.worker.attempts().filter(|(key, _)| key.job == *job) {
@@ -79,13 +83,19 @@ impl Live {
             json!({ "step": task.step, "frame": task.frame, "tile": task.tile, "node": node })
         });
         let seconds: Vec<Value> = seconds.collect();
-        json!({ "leases": leases, "seconds": seconds, "waiting": self.waiting })
+        json!({
+            "leases": leases, "seconds": seconds,
+            "waiting": self.waiting, "waits_for_more": self.waits_for_more,
+        })
     }
 
     /// Reads another node's [`Live::document`].
     pub(super) fn read(document: &Value) -> Self {
-        let mut live =
-            Self { waiting: document["waiting"].as_str().map(str::to_owned), ..Self::default() };
+        let mut live = Self {
+            waiting: document["waiting"].as_str().map(str::to_owned),
+            waits_for_more: document["waits_for_more"].as_bool().unwrap_or(false),
+            ..Self::default()
+        };
         let number = |value: &Value| value.as_u64().and_then(|n| u32::try_from(n).ok());
         let task = |lease: &Value| {
             let small = |key: &str| lease[key].as_u64().and_then(|n| u16::try_from(n).ok());
@@ -338,6 +348,8 @@ fn waiting_for(job: &Job, status: Status, live: &Live) -> Option<String> {
             live.waiting.clone().or_else(|| Some("a node to take it".to_owned()))
         }
         Status::Preparing => Some("its files to arrive where it will be rendered".to_owned()),
+        // Some of it runs. That the rest waits for the nodes' turn is no news.
+        Status::Rendering if live.waits_for_more => live.waiting.clone(),
         _ => None,
     }
 }
@@ -362,7 +374,7 @@ pub(super) fn summary(machine: &Machine, id: &JobId, job: &Job, live: &Live) -> 
         "owner": spec.owner,
         "submitter": job.submitter().map(|node| names.of(&node)),
         "status": status.name(),
-        "error_message": if status == Status::Failed { error_message(job) } else { None },
+        "error_message": if status == Status::Failed { error_message(job, |node| names.of(node)) } else { None },
         "waiting_for": waiting_for(job, status, live),
         "priority": job.switches().priority,
         "claim": claim(job),

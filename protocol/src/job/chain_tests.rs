@@ -8,7 +8,7 @@ use super::status::{Activity, Status, error_message, may_start, startable, statu
 use super::table::{Job, Jobs, TaskState};
 use super::task::TaskKey;
 use crate::fact::{Body, Outcomes};
-use crate::ids::JobId;
+use crate::ids::{JobId, NodeId};
 
 struct Table {
     jobs: Jobs,
@@ -90,7 +90,7 @@ fn a_tile_that_failed_for_good_fails_its_frame_until_it_is_tried_again() {
         table.outcome(key, 0, done());
     }
     assert_eq!((table.status(), table.job().frame_counts()), (Status::Failed, (2, 1, 1)));
-    let message = error_message(table.job()).unwrap();
+    let message = error_message(table.job(), NodeId::short).unwrap();
     assert!(message.starts_with("frame 1, tile 1 failed once"), "{message}");
     table.control(Action::Retry { step: 0, frames: vec![run(1, 1)], generation: 1 });
     // All of the frame is made anew; the other one stands.

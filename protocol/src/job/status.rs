@@ -6,6 +6,7 @@ use super::control::Action;
 use super::spec::{AfterTest, JobSpec, Step};
 use super::table::{Job, TaskState, rest_may_start};
 use super::task::{FrameRun, MAX_FRAMES, TaskKey, unfold};
+use crate::ids::NodeId;
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,9 +105,9 @@ fn stopped_by_test(job: &Job, spec: &JobSpec) -> bool {
     spec.after_test != AfterTest::GoOn && job.tests_known() && job.failed_test().is_some()
 }
 
-/// Why a job ended as failed, in a sentence or a few lines.
+/// Why a job ended as failed, in a sentence or a few lines; `name` says what a node is called.
 #[must_use]
-pub fn error_message(job: &Job) -> Option<String> {
+pub fn error_message(job: &Job, name: impl Fn(&NodeId) -> String) -> Option<String> {
     let spec = job.spec()?;
     let (_, _, failed) = job.frame_counts();
     // What failed only because it waited for another says nothing by itself.
@@ -121,7 +122,7 @@ pub fn error_message(job: &Job) -> Option<String> {
     let what = format!(
         "frame {}{tile} failed {times}, at last on node {}: {}",
         first.frame,
-        node.short(),
+        name(node),
         failure.message
     );
     Some(if stopped_by_test(job, spec) {

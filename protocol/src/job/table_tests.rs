@@ -98,11 +98,8 @@ fn a_task_fails_after_its_retries_and_the_others_go_on() {
     assert_eq!(table.startable(), [2]);
     table.outcome(2, outcome(2, 0, 1, done()));
     assert_eq!(table.status(), Status::Failed);
-    let message = error_message(table.job()).unwrap();
-    assert!(
-        message.contains("frame 1 failed 2 times") && message.contains("no camera"),
-        "{message}"
-    );
+    let message = error_message(table.job(), |_| "node-2".into()).unwrap();
+    assert_eq!(message, "frame 1 failed 2 times, at last on node node-2: no camera");
     // A retry renders only what failed.
     let retry = Action::Retry { step: 0, frames: vec![run(1, 1)], generation: 1 };
     assert!(check_control(table.job(), &retry).is_ok());
@@ -142,7 +139,7 @@ fn test_frames_go_first_and_gate_the_rest() {
     table.outcome(1, outcome(5, 0, 1, done()));
     assert_eq!(table.status(), Status::Failed);
     assert_eq!(table.startable(), [] as [i32; 0]);
-    let message = error_message(table.job()).unwrap();
+    let message = error_message(table.job(), NodeId::short).unwrap();
     assert!(message.contains("test frame 6") && message.contains("dark"), "{message}");
     assert!(message.contains("--stop-after-test"), "{message}");
     // Nothing of it starts before that frame is done: who asks for others is told so.
@@ -161,7 +158,7 @@ fn test_frames_go_first_and_gate_the_rest() {
     let mut table = Table::with(waits.clone());
     table.outcome(1, outcome(6, 0, 1, failed("dark")));
     table.outcome(1, outcome(5, 0, 1, done()));
-    let message = error_message(table.job()).unwrap();
+    let message = error_message(table.job(), NodeId::short).unwrap();
     assert!(message.contains("as asked by --approve-after-test"), "{message}");
     let mut table = Table::with(waits);
     table.outcome(1, outcome(5, 0, 1, done()));

@@ -104,6 +104,15 @@ impl Closest {
 }
 
 impl Waiting {
+    /// Whether nodes that fit are at work, and nothing else is the matter: of a job that runs this is no news.
+    #[must_use]
+    pub const fn is_only_busy(&self) -> bool {
+        match self {
+            Self::Busy(busy) | Self::NoRoom(_, busy) => busy.closed() == 0 && busy.ram == 0,
+            Self::NoNodeFits(_) | Self::Limit { .. } | Self::Licence { .. } => false,
+        }
+    }
+
     /// In words for people; `name` says what a node is called.
     #[must_use]
     pub fn words(&self, name: impl Fn(&NodeId) -> String) -> String {
@@ -198,6 +207,18 @@ mod tests {
         let some = Busy { fitting: 2, ram: 3 << 30, ..Busy::default() };
         let said = "the 2 nodes that fit and have the 3 GiB of RAM that its tasks were seen to need are busy";
         assert_eq!(busy(some), said);
+    }
+
+    #[test]
+    fn of_a_job_that_runs_only_more_than_busy_nodes_is_news() {
+        let busy = Busy { fitting: 2, ..Busy::default() };
+        assert!(Waiting::Busy(busy).is_only_busy());
+        for more in
+            [Busy { drained: 1, ..busy }, Busy { benched: 1, ..busy }, Busy { ram: 1, ..busy }]
+        {
+            assert!(!Waiting::Busy(more).is_only_busy(), "{more:?}");
+        }
+        assert!(!Waiting::Limit { engine: "demo".into(), limit: 3 }.is_only_busy());
     }
 
     #[test]

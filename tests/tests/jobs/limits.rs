@@ -28,6 +28,9 @@ fn no_more_tasks_of_an_engine_run_than_may() {
     assert_nothing_starts(&farm, "one of three nodes may take one");
     let waits = farm.wait_for_job(&job, END, "one frame runs", |job| job["frames_running"] == 1);
     assert_eq!(waits["status"], "rendering");
+    farm.wait_for_job(&job, END, "it says why the rest waits", |job| {
+        job["waiting_for"] == "at most one task of the engine 'script' runs at once"
+    });
     let limits = farm.node(3).ask(&["limits"]);
     assert_eq!(limits, serde_json::json!([{ "engine": "script", "limit": 1, "running": 1 }]));
     let next = farm.submit(2, &scene, &["-f", "1"]);
