@@ -2,6 +2,7 @@
 //! becomes of engines.
 
 mod abilities;
+mod benched;
 mod changes;
 mod check;
 mod controls;
