@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use weft_protocol::ids::JobId;
 use weft_protocol::job::task::TaskKey;
 use weft_protocol::schedule::second::LATE_MS;
+use weft_protocol::wire::control::AttemptKey;
 
 use super::Invariant;
 use crate::sim::{Moment, Node, Notice, Run, SECOND, World};
@@ -28,19 +29,32 @@ impl Invariant for Attempts {
     }
 
     fn notice(&mut self, world: &World, notice: &Notice) -> Result<(), String> {
-        let Notice::Started { node, lease, term } = notice else { return Ok(()) };
+        let Notice::Started { node, lease, more, term } = notice else { return Ok(()) };
         let settled = world.calm_for() > SETTLED && world.now > world.record.stirred + SETTLED;
         let liar = |node: &Node| node.liar && node.is_member();
         if !settled || world.nodes.iter().any(liar) {
             return Ok(());
         }
-        let attempt = lease.attempt;
+        let mut run = std::iter::once(&lease.attempt).chain(more);
+        run.try_for_each(|attempt| self.starts(world, *node, attempt, *term))
+    }
+}
+
+impl Attempts {
+    /// A frame starts, alone or with others in a process.
+    fn starts(
+        &mut self,
+        world: &World,
+        node: usize,
+        attempt: &AttemptKey,
+        term: u64,
+    ) -> Result<(), String> {
         let (frame, what) = (attempt.task.frame, (attempt.job, attempt.task, attempt.generation));
         let same = |run: &&Run| {
             let other = run.lease.attempt;
             (other.job, other.task, other.generation) == what
         };
-        let others = world.up().filter(|(number, ..)| number != node);
+        let others = world.up().filter(|(number, ..)| *number != node);
         let others: Vec<&Run> =
             others.flat_map(|(_, node, _)| node.runs.values().filter(same)).collect();
         let first = match others[..] {
@@ -48,14 +62,14 @@ impl Invariant for Attempts {
             [first] => first,
             _ => return Err(format!("node{node} is the third that starts frame {frame}")),
         };
-        if !self.0.insert((what.0, what.1, what.2, *term)) {
+        if !self.0.insert((what.0, what.1, what.2, term)) {
             return Err(format!("node{node} makes a third attempt at frame {frame}"));
         }
         // The leader may have seen it begin some time after it did.
         if world.now < first.started() + LATE_MS * 1000 {
             return Err(format!("node{node} starts frame {frame}, which has just begun elsewhere"));
         }
-        let Some(machine) = &world.nodes[*node].machine else { return Ok(()) };
+        let Some(machine) = &world.nodes[node].machine else { return Ok(()) };
         let Some(job) = machine.ledger.jobs.get(&attempt.job) else { return Ok(()) };
         let of_step = job.tasks().filter(|(key, _)| key.step == attempt.task.step);
         let done = of_step.filter(|(_, task)| task.done().is_some()).count();

@@ -16,7 +16,7 @@ impl Invariant for Fencing {
     }
 
     fn notice(&mut self, world: &World, notice: &Notice) -> Result<(), String> {
-        if let Notice::Started { node, lease, term } = notice {
+        if let Notice::Started { node, lease, term, .. } = notice {
             let written = world.nodes[*node].disk.term;
             if *term < written {
                 let frame = lease.attempt.task.frame;

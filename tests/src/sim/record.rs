@@ -100,6 +100,8 @@ pub enum Notice {
         node: usize,
         /// For what.
         lease: Box<Lease>,
+        /// What it renders after that, in the same process.
+        more: Vec<AttemptKey>,
         /// The term in which it was leased.
         term: u64,
     },

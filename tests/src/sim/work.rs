@@ -143,8 +143,9 @@ impl World {
         }
         let term = self.nodes[number].real_terms.get(&attempt).copied().unwrap_or(term);
         let lease = self.nodes[number].real_leases.get(&attempt).cloned().unwrap_or(lease);
-        self.begin_frame(number, process, lease.clone(), more);
-        self.notices.push(Notice::Started { node: number, lease: Box::new(lease), term });
+        self.begin_frame(number, process, lease.clone(), more.clone());
+        let lease = Box::new(lease);
+        self.notices.push(Notice::Started { node: number, lease, more, term });
     }
 
     /// A process comes to a frame; `more` are those that it renders after it.
