@@ -10,10 +10,13 @@ use weft_protocol::job::outcome::{Ending, Outcome};
 use weft_protocol::machine::Machine;
 
 use super::Invariant;
-use crate::sim::{Notice, SECOND, World};
+use crate::sim::{Moment, Notice, SECOND, World};
 
 /// How long it may take until all that was on one disk alone is on two.
 const SOON: u64 = 120 * SECOND;
+/// How long nothing must have failed before a result on one disk alone is a fault: those who were asked in the
+/// storm before are passed over by then, one after the other.
+const SETTLED: Moment = 60 * SECOND;
 
 /// Nothing to remember: the disks do.
 #[derive(Default)]
@@ -47,8 +50,24 @@ impl Copies {
                 return Err(format!("node{node} signed a result that it does not hold itself"));
             }
             Self::held(world, node, outcome)?;
+            if outcome.holders.len() == 1 && outcome.blobs().next().is_some() {
+                Self::alone(world, node, outcome)?;
+            }
         }
         Ok(())
+    }
+
+    /// A result is on one disk alone only where no other can be reached; that it is made good later is no excuse.
+    fn alone(world: &World, author: usize, outcome: &Outcome) -> Result<(), String> {
+        let settled = world.calm_for() > SETTLED && world.now > world.record.stirred + SETTLED;
+        let other = world.up().find(|(number, node, _)| *number != author && !node.liar);
+        match other {
+            Some((other, ..)) if settled && world.nodes[author].is_member() => Err(format!(
+                "node{author} alone holds frame {}, and node{other} could as well",
+                outcome.task.frame
+            )),
+            _ => Ok(()),
+        }
     }
 }
 

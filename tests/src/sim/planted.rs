@@ -67,4 +67,6 @@ planted! {
     ClocksRace = "clocks-race",
     /// What is on one disk alone stays there.
     NeverMadeGood = "never-made-good",
+    /// A result counts as done before anybody else could be asked to keep it.
+    DoneAlone = "done-alone",
 }

@@ -140,6 +140,18 @@ impl World {
                 self.chore(MILLI, number, Chore::Tell(Box::new(kept)));
                 return;
             }
+            // Submissions wait for their trees; what is made good is ordered by the clock.
+            Message::Keep { token, trees, facts, .. }
+                if self.planted == Some(Planted::DoneAlone)
+                    && trees.is_empty()
+                    && facts.is_empty()
+                    && !self.ticking =>
+            {
+                let (token, id) = (*token, self.nodes[to].id);
+                let kept = Input::Message(id, Message::Kept(token, Err("it is busy".into())));
+                self.chore(0, number, Chore::Tell(Box::new(kept)));
+                return;
+            }
             Message::Keep { blobs, trees, .. } if self.lies_now(to) => {
                 self.record.entrusted_to_liars.extend(blobs.iter().chain(trees));
             }
