@@ -17,6 +17,7 @@ use super::settings;
 /// The most nodes that are kept of one scene.
 const MAX_NODES: usize = 100_000;
 /// Nodes of the compositor that make of each pixel one pixel at its own place.
+/// Not Z Combine: it smooths its mask by the pixels around unless told not to.
 const POINTWISE: &[&str] = &[
     "CompositorNodeRLayers",
     "CompositorNodeComposite",
@@ -44,7 +45,6 @@ const POINTWISE: &[&str] = &[
     "CompositorNodeSetAlpha",
     "CompositorNodeValToRGB",
     "CompositorNodeValue",
-    "CompositorNodeZcombine",
     "NodeGroupInput",
     "NodeGroupOutput",
     "NodeReroute",

@@ -100,6 +100,11 @@ fn blender_frames_in_tiles_are_the_whole_frames_to_the_pixel() {
     let glare = "scene.use_nodes = True\nnodes = scene.node_tree\nglare = nodes.nodes.new('CompositorNodeGlare')";
     change(&source, "cube.blend", &format!("scene.cycles.use_denoising = False\n{glare}"));
     refused(&source, &[], "Glare");
+    // It smooths its mask by what is around each pixel.
+    let combine = "tree = scene.node_tree\nfor node in list(tree.nodes):\n    if node.type == 'GLARE': tree.nodes.remove(node)\n\
+                   tree.nodes.new('CompositorNodeZcombine')";
+    change(&source, "cube.blend", combine);
+    refused(&source, &[], "Zcombine");
     change(&source, "cube.blend", "scene.use_nodes = False\nscene.render.use_stamp = True");
     refused(&source, &[], "metadata");
     change(
