@@ -89,10 +89,12 @@ pub fn prepare(
     let shares = definition.is_some_and(|definition| definition.shares);
     let mut spec = draft(request, (&engine, shares), frames, test_frames, output, owner)?;
     spec.needs = needs;
-    let renderer = analysis.as_ref().map_or("", |analysis| &analysis.scene_info.renderer);
     if let Some(definition) = definition {
-        let ability = definition.needed_ability(renderer, &request.args);
-        spec.needs.tags.extend(ability.map(|ability| definition.tag_of(ability)));
+        let renderers =
+            analysis.as_ref().map(|all| (&*all.scene_info.renderer, &all.other_renderers[..]));
+        let (renderer, others) = renderers.unwrap_or_default();
+        let abilities = definition.needed_abilities(renderer, others, &request.args);
+        spec.needs.tags.extend(abilities.map(|ability| definition.tag_of(ability)));
     }
     if in_order {
         let step = &mut spec.steps[0];

@@ -247,6 +247,10 @@ pub struct Analysis {
     /// stereo pair, say) is written into a file of its own; none where a frame is one file. Blender only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub views: Vec<String>,
+    /// The renderers of other scenes that a render of this one renders as well, for its compositor or as
+    /// strips of its sequencer. Blender only.
+    #[serde(skip)]
+    pub other_renderers: Vec<String>,
     /// Of a scene in a text format: why it can't be rendered in tiles that make the very picture that
     /// the whole frame is.
     #[serde(skip)]

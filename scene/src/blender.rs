@@ -87,6 +87,7 @@ pub fn analyse_mapped(
         search.required_by(active)?;
     }
     let unbaked = search.unbaked();
+    let other_renderers: Vec<String> = search.other_renderers().into_iter().collect();
     search.rest(active.is_none())?;
     let scene_info = scene_info(&search, active).ok_or_else(|| {
         AnalyseError::Unsupported(format!("{} holds no scene to render", scene.display()))
@@ -113,7 +114,7 @@ pub fn analyse_mapped(
             few(&unbaked)
         ));
     }
-    Ok(Analysis { scene_info, unbaked, views, ..search.into_report() })
+    Ok(Analysis { scene_info, unbaked, views, other_renderers, ..search.into_report() })
 }
 
 /// Where a path leads that is spelled so in the `.blend` file at `holder`: `//` means its folder.

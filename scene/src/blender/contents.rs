@@ -49,6 +49,10 @@ pub(super) struct Id {
     pub(super) files: Vec<FileUse>,
     /// How it plays image sequences: by the address of the image's datablock.
     pub(super) plays: Vec<(u64, ImagePlay)>,
+    /// The addresses of scenes that a render of this one renders for it: as layers that the compositor takes in,
+    /// or as strips.
+    pub(super) layers: Vec<u64>,
+    pub(super) scene_strips: Vec<u64>,
     /// Whether it has simulations that are cached on disk, beside the file.
     pub(super) has_disk_cache: bool,
     /// What it tells of simulations.
@@ -111,6 +115,8 @@ pub(super) struct SceneSettings {
     /// Whether the sequencer makes the picture, if it has strips.
     pub(super) sequencer: bool,
     pub(super) strips: bool,
+    /// Whether the compositor works on the picture.
+    pub(super) compositor: bool,
     pub(super) views: Views,
 }
 

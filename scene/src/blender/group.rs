@@ -25,8 +25,8 @@ const SOURCE_TILED: i64 = 6;
 const CLIP_SEQUENCE: i64 = 1;
 // Sequence.type (SEQ_TYPE_* in DNA_sequence_types.h).
 const STRIP_IMAGE: i64 = 0;
+const STRIP_SCENE: i64 = 2;
 const STRIP_MOVIE: i64 = 3;
-const STRIP_SCENE: i64 = 4;
 // Text.flags: registered to run on load (TXT_ISSCRIPT in DNA_text_types.h).
 const TEXT_IS_SCRIPT: i64 = 1 << 4;
 // NodeShaderTexIES.mode and NodeShaderScript.mode: from a file (NODE_*_EXTERNAL).
@@ -99,6 +99,8 @@ impl Group {
                 hidden: is_hidden(record),
                 files: Vec::new(),
                 plays: Vec::new(),
+                layers: Vec::new(),
+                scene_strips: Vec::new(),
                 has_disk_cache: false,
                 simulations: None,
             },
@@ -191,6 +193,7 @@ impl Group {
             }
             "Sequence" => {
                 if let (Some(kind), Some(data)) = (record.int("type"), record.pointer("strip")) {
+                    self.scene_strip(record, kind);
                     self.strips.strips.push((kind, data));
                 }
             }
@@ -201,6 +204,7 @@ impl Group {
             // From 4.5 on, `Strip` is what `Sequence` was, and `StripData` what `Strip` was.
             "Strip" if record.pointer("stripdata").is_none() => {
                 if let (Some(kind), Some(data)) = (record.int("type"), record.pointer("data")) {
+                    self.scene_strip(record, kind);
                     self.strips.strips.push((kind, data));
                 }
             }
@@ -226,6 +230,7 @@ impl Group {
             }
             "bNode" => {
                 self.imports.node(record);
+                self.id.layers.extend(settings::rendered_by(record));
                 if let (Some(id @ 1..), Some(storage @ 1..)) =
                     (record.pointer("id"), record.pointer("storage"))
                 {
@@ -278,6 +283,8 @@ impl Group {
         self.needs.len()
             + self.members.len()
             + self.id.files.len()
+            + self.id.layers.len()
+            + self.id.scene_strips.len()
             + self.tiles.len()
             + self.strips.strips.len()
             + self.strips.data.len()
@@ -352,6 +359,11 @@ impl Group {
         self.id.members = self.members.into_iter().collect();
         self.id.members.sort_unstable();
         self.id
+    }
+
+    fn scene_strip(&mut self, record: &Record<'_>, kind: i64) {
+        let scene = record.pointer("scene").filter(|scene| kind == STRIP_SCENE && *scene != 0);
+        self.id.scene_strips.extend(scene);
     }
 
     fn add(&mut self, path: &[u8], kind: AssetKind, family: Family) {

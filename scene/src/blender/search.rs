@@ -4,7 +4,7 @@
 //! into the libraries that they come from, whose other contents Blender doesn't load. What is left
 //! of the scene's own file is then searched in the same way, as what merely lies there.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::disk::Disk;
 use super::contents::{Contents, Family, FileUse, Id, IdKind, Numbering};
 use super::families::{self, Playing};
 use super::players::Players;
-use super::{locate, read, simulations};
+use super::{group, locate, read, simulations};
 
 /// The most library files that are opened for one scene.
 const MAX_FILES: usize = 2_000;
@@ -107,6 +107,31 @@ impl Search {
         };
         let places: Vec<Place> = self.files.iter().enumerate().flat_map(seen).collect();
         simulations::unbaked(self, &places)
+    }
+
+    /// The renderers of the other scenes that a render of the scene renders as well: those that its
+    /// compositor takes in, and those of its strips.
+    pub(super) fn other_renderers(&self) -> BTreeSet<String> {
+        let own = self.scene.and_then(|scene| self.origin((0, scene)));
+        let settings = own.and_then(|own| group::scene_settings(self.id(own)?));
+        let mut renderers = BTreeSet::new();
+        let Some(settings) = settings else { return renderers };
+        for (file, loaded) in self.files.iter().enumerate() {
+            for (id, place) in loaded.contents.ids.iter().zip(0..) {
+                // What other scenes compose is not asked for.
+                let asked = Some((file, place)) == own || !matches!(id.kind, IdKind::Scene(_));
+                if !asked || loaded.seen.get(place as usize).is_none_or(Option::is_none) {
+                    continue;
+                }
+                let layers = id.layers.iter().filter(|_| settings.compositor);
+                let strips = id.scene_strips.iter().filter(|_| settings.sequencer);
+                let scenes = layers.chain(strips).filter_map(|at| self.at_address(file, *at));
+                let others = scenes.filter(|scene| Some(*scene) != own);
+                let others = others.filter_map(|scene| group::scene_settings(self.id(scene)?));
+                renderers.extend(others.map(|settings| settings.engine.clone()));
+            }
+        }
+        renderers
     }
 
     /// The disk, as far as it was looked at.

@@ -40,6 +40,8 @@ const EEVEE_MOTION_BLUR: i64 = 1 << 9;
 /// (R_MULTIVIEW).
 pub(super) const SEQUENCER: i64 = 1;
 const MULTIVIEW: i64 = 1 << 21;
+/// The same: the compositor is used, if it has nodes (R_DOCOMP).
+const COMPOSITING: i64 = 1 << 6;
 /// RenderData.views_format: the views are any, and not just left and right (SCE_VIEWS_FORMAT_MULTIVIEW).
 const ANY_VIEWS: i64 = 1;
 /// SceneRenderView.viewflag: not rendered (SCE_VIEW_DISABLE).
@@ -89,6 +91,9 @@ pub(super) fn read(record: &Record<'_>) -> SceneSettings {
         time_moved: int("r.framapto") != int("r.images"),
         sequencer: int("r.scemode").is_some_and(|mode| mode & SEQUENCER != 0),
         strips: false,
+        compositor: int("r.scemode").is_some_and(|mode| mode & COMPOSITING != 0)
+            && (int("use_nodes").is_some_and(|uses| uses != 0)
+                || record.pointer("compositing_node_group").is_some_and(|at| at != 0)),
         views: Views {
             rendered: int("r.scemode").is_some_and(|mode| mode & MULTIVIEW != 0),
             any: int("r.views_format") == Some(ANY_VIEWS),
@@ -97,6 +102,18 @@ pub(super) fn read(record: &Record<'_>) -> SceneSettings {
             suffixes: Vec::new(),
         },
     }
+}
+
+/// NODE_MUTED in DNA_node_types.h.
+pub(super) const MUTED: i64 = 1 << 9;
+
+/// The address of the scene that a node of the compositor has rendered, which may be the one that the
+/// compositor is of.
+pub(super) fn rendered_by(node: &Record<'_>) -> Option<u64> {
+    let takes_layers = node.text("idname") == Some(b"CompositorNodeRLayers");
+    let mute = node.int("flag").is_some_and(|flag| flag & MUTED != 0);
+    let scene = node.pointer("id").filter(|scene| *scene != 0);
+    scene.filter(|_| takes_layers && !mute)
 }
 
 impl SceneSettings {

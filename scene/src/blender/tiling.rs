@@ -12,7 +12,7 @@ use super::input::Input;
 use super::properties::Properties;
 use super::read::Plan;
 use super::record::Record;
-use super::settings;
+use super::settings::{self, MUTED};
 
 /// The most nodes that are kept of one scene.
 const MAX_NODES: usize = 100_000;
@@ -52,13 +52,10 @@ const POINTWISE: &[&str] = &[
 ];
 /// The node that writes files beside the picture.
 const OUTPUT_FILE: &str = "CompositorNodeOutputFile";
-/// NODE_MUTED in DNA_node_types.h.
-const MUTED: i64 = 1 << 9;
-/// R_STAMP_DRAW, R_BORDER, R_DOCOMP and R_EDGE_FRS in DNA_scene_types.h; these, and the codecs, were seen to
+/// R_STAMP_DRAW, R_BORDER and R_EDGE_FRS in DNA_scene_types.h; these, and the codecs, were seen to
 /// be what Blender 3.4.1 sets.
 const STAMP_DRAW: i64 = 1 << 6;
 const BORDER: i64 = 1 << 9;
-const COMPOSITING: i64 = 1 << 6;
 const FREESTYLE: i64 = 1 << 25;
 /// R_IMF_EXR_CODEC_*: none, ZIP, PIZ, RLE and ZIPS keep every bit.
 const LOSSLESS: [i64; 5] = [0, 2, 3, 4, 5];
@@ -72,6 +69,8 @@ struct Found {
     properties: Properties,
     uses_nodes: bool,
     nodes: Vec<String>,
+    /// One of them takes in what another scene shows.
+    other_scene: bool,
     /// Nodes that lie outside of the scene, as from 5.0 on.
     group: bool,
     stamped: bool,
@@ -149,6 +148,13 @@ pub fn not_by_tiles(
             why.push(
                 "the compositor may look at what is around each pixel; leave it out with --arg \
                  compositing=off"
+                    .to_owned(),
+            );
+        }
+        if found.other_scene {
+            why.push(
+                "the compositor takes in another scene, whose picture would not be rendered as the tile of it \
+                 that is asked for; leave it out with --arg compositing=off"
                     .to_owned(),
             );
         }
@@ -237,6 +243,8 @@ fn read(scene: &Path, name: Option<&str>) -> Result<(Found, u32), AnalyseError> 
                 {
                     let id = record.text("idname").unwrap_or_default();
                     found.nodes.push(String::from_utf8_lossy(id).into_owned());
+                    let scene = settings::rendered_by(&record);
+                    found.other_scene |= scene.is_some_and(|scene| Some(scene) != address);
                 }
                 _ => {}
             }
@@ -253,11 +261,10 @@ impl Found {
         let points = |path: &str| record.pointer(path).is_some_and(|at| at != 0);
         let has = |path: &str, bit: i64| record.int(path).is_some_and(|bits| bits & bit != 0);
         self.group = points("compositing_node_group");
-        self.uses_nodes = self.group || record.int("use_nodes").is_some_and(|uses| uses != 0);
-        self.uses_nodes &= has("r.scemode", COMPOSITING);
         self.stamped = has("r.stamp", STAMP_DRAW);
         let settings = settings::read(record);
         (self.sequencer, self.views) = (settings.sequencer, settings.views.rendered);
+        self.uses_nodes = settings.compositor;
         self.engine = settings.engine;
         self.border = has("r.mode", BORDER);
         self.freestyle = has("r.mode", FREESTYLE);

@@ -24,17 +24,19 @@ pub struct Ability {
 }
 
 impl Definition {
-    /// What a job needs whose scene asks for `renderer`.
-    #[must_use]
-    pub fn needed_ability(
-        &self,
-        renderer: &str,
-        arguments: &BTreeMap<String, String>,
-    ) -> Option<&Ability> {
-        self.abilities.iter().find(|ability| {
+    /// What a job needs whose scene asks for `renderer`, and has others rendered by `others`, which no
+    /// argument changes.
+    pub fn needed_abilities<'a>(
+        &'a self,
+        renderer: &'a str,
+        others: &'a [String],
+        arguments: &'a BTreeMap<String, String>,
+    ) -> impl Iterator<Item = &'a Ability> {
+        self.abilities.iter().filter(move |ability| {
             let asked = ability.argument.as_ref().and_then(|argument| arguments.get(argument));
             let renderer = asked.map_or(renderer, String::as_str);
-            ability.renderers.iter().any(|known| known == renderer)
+            let known = |renderer: &str| ability.renderers.iter().any(|known| known == renderer);
+            known(renderer) || others.iter().any(|other| known(other))
         })
     }
 

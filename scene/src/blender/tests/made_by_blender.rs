@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use super::real_scenes::{Comparison, blend_files};
 use crate::analysis::{Analysis, Asset, AssetKind};
-use crate::blender::{analyse, analyse_scene, rewrite_paths};
+use crate::blender::{analyse, analyse_scene, not_by_tiles, rewrite_paths};
 
 /// `WEFT_TEST_BLENDER` names another program than `blender`, to try another version.
 fn program() -> OsString {
@@ -215,6 +215,55 @@ fn libraries_may_be_missing_or_link_in_a_circle() {
     let nodes: Vec<&str> = analysis.assets.iter().map(|asset| asset.node.as_str()).collect();
     assert_eq!(nodes, ["first", "round_b.blend", "other"]);
     assert_eq!(analysis.missing, []);
+}
+
+/// A compositor that takes in a second scene, of Workbench, and a strip that plays a third, of EEVEE.
+const SCENES: &str = r#"
+import bpy, sys
+scene = bpy.context.scene
+scene.render.engine = "CYCLES"
+scene.cycles.use_denoising = scene.cycles.use_adaptive_sampling = False
+other = bpy.data.scenes.new("Other")
+other.render.engine = "BLENDER_WORKBENCH"
+played = bpy.data.scenes.new("Played")
+played.render.engine = "BLENDER_EEVEE"
+scene.use_nodes = True
+scene.node_tree.nodes.new("CompositorNodeRLayers").scene = other
+bpy.ops.wm.save_as_mainfile(filepath=sys.argv[-1] + "/layers.blend")
+editor = scene.sequence_editor_create()
+editor.sequences.new_scene("played", played, 1, 1)
+bpy.ops.wm.save_as_mainfile(filepath=sys.argv[-1] + "/strips.blend")
+scene.node_tree.nodes[-1].mute = True
+bpy.ops.wm.save_as_mainfile(filepath=sys.argv[-1] + "/muted.blend")
+scene.node_tree.nodes[-1].mute = False
+scene.render.use_compositing = scene.render.use_sequencer = False
+bpy.ops.wm.save_as_mainfile(filepath=sys.argv[-1] + "/off.blend")
+"#;
+
+#[test]
+fn the_renderers_of_scenes_that_are_rendered_along_are_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("scenes.py");
+    fs::write(&script, SCENES).unwrap();
+    if blender(&script, &[folder.path()]).is_none() {
+        return;
+    }
+    for (name, renderers, tiles) in [
+        ("layers", &["BLENDER_WORKBENCH"][..], Some("takes in another scene")),
+        ("strips", &["BLENDER_EEVEE", "BLENDER_WORKBENCH"], Some("takes in another scene")),
+        ("muted", &["BLENDER_EEVEE"], Some("the video sequencer")),
+        ("off", &[], None),
+    ] {
+        let scene = folder.path().join(format!("{name}.blend"));
+        let analysis = analyse(&scene).unwrap();
+        assert_eq!(analysis.scene_info.renderer, "CYCLES", "{name}");
+        assert_eq!(analysis.other_renderers, renderers, "{name}");
+        let why = not_by_tiles(&scene, None, "png", &BTreeMap::new()).unwrap();
+        assert_eq!(why.is_empty(), tiles.is_none(), "{name}: {why:?}");
+        assert!(
+            why.iter().any(|why| tiles.is_some_and(|part| why.contains(part))) || tiles.is_none()
+        );
+    }
 }
 
 const SAY_PATHS: &str = r#"
