@@ -9,7 +9,7 @@ use super::spec::{JobSpec, Step};
 use super::table::{Job, Jobs};
 use super::task::{FrameRun, TaskKey, span};
 use crate::content::{Tree, TreePath};
-use crate::hardware::Hardware;
+use crate::hardware::{CAN, Hardware};
 use crate::ids::{BlobId, JobId, NodeId};
 use crate::time::Unix;
 use crate::wire;
@@ -30,12 +30,15 @@ pub struct Maker {
 const DEVICE: &str = "arg.device";
 
 /// Machines of one class give the same pixels: those with processors of one architecture, and where a
-/// job asks for graphics cards, with the same models of those.
+/// job asks for graphics cards, or for what a node was found able to do (to draw with them, or without), with
+/// the same models of those.
 #[must_use]
 pub fn device_class(spec: &JobSpec, step: &Step, hardware: &Hardware) -> String {
     let needs = &spec.needs;
-    let cards =
-        needs.gpus > 0 || !needs.gpu_model.is_empty() || step.arguments.contains_key(DEVICE);
+    let cards = needs.gpus > 0
+        || !needs.gpu_model.is_empty()
+        || step.arguments.contains_key(DEVICE)
+        || needs.tags.iter().any(|tag| tag.starts_with(CAN));
     let mut class = hardware.arch.clone();
     if cards {
         let models: BTreeSet<&str> = hardware.gpus.iter().map(|gpu| gpu.model.as_str()).collect();

@@ -122,6 +122,10 @@ fn cards_make_a_class_where_they_are_asked_for() {
     let mut job = spec(1);
     job.needs.gpu_model = "4090".into();
     assert_eq!(class(&job), "x86_64+RTX 3090+RTX 4090");
+    // What draws with a card, and by software where there is none, draws otherwise there.
+    let mut job = spec(1);
+    job.needs.tags = ["fast".to_owned(), "can:blender-eevee".to_owned()].into();
+    assert_eq!(class(&job), "x86_64+RTX 3090+RTX 4090");
 }
 
 /// Jobs whose frame 1 has the same key.
