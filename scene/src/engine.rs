@@ -22,8 +22,8 @@
 //!
 //! A filter may follow: `{frame:04}` pads to 4 digits and `{frame:range_end}` to those of
 //! `{range_end}`; `:plus1` and `:minus1` add to a number; `{frames:dots}` writes `1..5,8`; `:py` is a
-//! Python string literal. The rest only check, and refuse a value that doesn't fit: `:int`, `:num`,
-//! `:word` (no spaces, no leading dash), `:quotable` (may stand between double quotes). Braces around
+//! Python string literal. The rest only check, and refuse a value that doesn't fit: `:int`, `:count`,
+//! `:LOW..HIGH`, `:num`, `:word` (no spaces, no leading dash), `:quotable` (may stand between double quotes). Braces around
 //! anything but a lower-case word are text, and `{{frame}}` is the text `{frame}`.
 
 mod ability;

@@ -311,12 +311,49 @@ fn blender_fails_in_seven_ways_and_ends_with_0() {
     let asked = |wanted: Invocation| job.run(&wanted).0.status.code();
     let nowhere = Invocation { scene_name: Some("Nowhere".into()), ..job.invocation(&[1]) };
     assert_eq!(asked(nowhere), Some(1));
-    let wide = arguments(&[("width", "99999999999")]);
-    assert_eq!(asked(Invocation { arguments: wide, ..job.invocation(&[1]) }), Some(1));
     let texture = crate::blender::analyse(Path::new(&job.scene)).unwrap().missing;
     assert!(texture.iter().any(|missing| missing.required), "{texture:?}");
     for frame in [-5, 2_000_000] {
         let refused = command(&shipped()["blender"], &job.invocation(&[frame]));
         assert!(matches!(refused, Err(CommandError::FrameOutOfRange { .. })), "{refused:?}");
+    }
+}
+
+/// Blender makes of a number that it can't have one that it can, and ends with 0. Those that the shipped
+/// definition lets through it takes as they are; where a version takes fewer, its own bounds are not the
+/// definition's, and the frame fails.
+#[test]
+fn numbers_that_blender_would_change_are_no_success() {
+    let Some(job) = cube() else { return };
+    for (key, most, value) in [
+        ("width", "65536", "render.resolution_x"),
+        ("height", "65536", "render.resolution_y"),
+        ("samples", "16777216", "cycles.samples"),
+    ] {
+        let with = |number: &str| Invocation {
+            arguments: arguments(&[(key, number)]),
+            ..job.invocation(&[1])
+        };
+        let more = (most.parse::<u64>().unwrap() + 1).to_string();
+        for refused in [more.as_str(), "0", "99999999999"] {
+            let refused = command(&shipped()["blender"], &with(refused));
+            assert!(matches!(refused, Err(CommandError::BadValue { .. })), "{refused:?}");
+        }
+        let most_is = with(most);
+        let command = command(&shipped()["blender"], &most_is).unwrap();
+        let set = command.args.iter().find(|arg| arg.contains("RuntimeError('Blender makes of"));
+        let set = set.expect("it is looked after");
+        for (script, ends) in [(set.clone(), 0), (set.replace(most, &more), 1)] {
+            let say = format!("import bpy; print('IS', bpy.context.scene.{value})");
+            let output = Process::new(program(&shipped()["blender"]))
+                .args(["--factory-startup", "-b", "--python-exit-code", "1", &job.scene])
+                .args(["--python-expr", &script, "--python-expr", &say])
+                .env("HOME", job.folder.path())
+                .output()
+                .unwrap();
+            assert_eq!(output.status.code(), Some(ends), "{key}: {output:?}");
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert_eq!(said.contains(&format!("IS {most}")), ends == 0, "{key}: {said}");
+        }
     }
 }

@@ -10,7 +10,7 @@ mod filter;
 
 pub(super) use filter::Value;
 pub(crate) use filter::switch;
-use filter::{Filter, digits_of};
+use filter::{Filter, between, digits_of};
 
 /// What a placeholder stands for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -218,7 +218,9 @@ fn placeholder(text: &str) -> Option<&str> {
     };
     // The words to choose from are the engine's own.
     let choice = |byte: u8| byte.is_ascii_alphanumeric() || b"_.+-|".contains(&byte);
-    let filtered = filter.bytes().all(word) || filter.contains('|') && filter.bytes().all(choice);
+    let filtered = filter.bytes().all(word)
+        || filter.contains('|') && filter.bytes().all(choice)
+        || between(filter).is_some();
     (named && filtered).then_some(inner)
 }
 
@@ -273,6 +275,7 @@ mod tests {
             ("\"{camera:quotable}\"", "\"a b\""),
             ("{camera:py}", "'a b'"),
             ("{camera:A|a b}", "{camera:A|a b}"),
+            ("{camera:9..3}", "{camera:9..3}"),
             // Not placeholders:
             ("${HOME} {1..3} {} { x } { {a,b} }", "${HOME} {1..3} {} { x } { {a,b} }"),
             ("{\"a\":{\"b\":1}}", "{\"a\":{\"b\":1}}"),
@@ -327,6 +330,11 @@ mod tests {
             ("count", "0", false),
             ("count", "-5", false),
             ("count", "2.0", false),
+            ("4..65536", "4", true),
+            ("4..65536", "65536", true),
+            ("4..65536", "3", false),
+            ("4..65536", "65537", false),
+            ("4..65536", "99999999999999999999", false),
             ("switch", "OFF", true),
             ("switch", "Yes", true),
             ("switch", "maybe", false),

@@ -180,8 +180,8 @@ fn blender(farm: &Farm, cases: &mut Cases) {
         });
     }
     let there = "camera or view layer that the scene doesn't have";
-    let kind = "argument whose value is none of its kind: a width below 1, a switch that is neither on nor off, \
-                an engine of Blender's that isn't there";
+    let kind = "argument whose value is none of its kind: a width below 1 or beyond what Blender can have, a switch \
+                that is neither on nor off, an engine or a device of Blender's that isn't there";
     for (case, option) in [
         (there, ["--camera", "nope"]),
         (there, ["--view-layer", "nope"]),
@@ -190,6 +190,11 @@ fn blender(farm: &Farm, cases: &mut Cases) {
         (kind, ["--arg", "samples=0"]),
         (kind, ["--arg", "compositing=maybe"]),
         (kind, ["--arg", "engine=NOPE"]),
+        (kind, ["--arg", "width=99999999"]),
+        (kind, ["--arg", "height=65537"]),
+        (kind, ["--arg", "samples=16777217"]),
+        (kind, ["--arg", "device=NOPE"]),
+        (kind, ["--arg", "device=CUDA+OPTIX"]),
     ] {
         let options = [&["-f", "1", "-e", "older", "--dry-run"], &option[..]].concat();
         cases.refused(farm, case, || submit(farm, &older, &options));

@@ -29,6 +29,8 @@ pub(super) enum Filter {
     Integer,
     /// `count`: a whole number from 1, anything else is refused.
     Count,
+    /// `LOW..HIGH`: a whole number from the one to the other, anything else is refused.
+    Between(u64, u64),
     /// `switch`: a word for on or off (see [`switch`]), written as Python's `True` or `False`; anything else is
     /// refused.
     Switch,
@@ -70,6 +72,10 @@ impl Filter {
                 Filter::OneOf(
                     Some(words).filter(|words| words.iter().all(|word| !word.is_empty()))?,
                 )
+            }
+            range if range.contains("..") => {
+                let (low, high) = between(range)?;
+                Filter::Between(low, high)
             }
             other => {
                 let places = other.strip_prefix('0')?.parse().ok()?;
@@ -116,6 +122,10 @@ impl Filter {
                 Ok(number @ 1..) => out.push_str(&number.to_string()),
                 _ => return Err("must be a whole number from 1".into()),
             },
+            Filter::Between(low, high) => match text.trim().parse::<u64>() {
+                Ok(number) if (*low..=*high).contains(&number) => out.push_str(&number.to_string()),
+                _ => return Err(format!("must be a whole number from {low} to {high}").into()),
+            },
             Filter::Switch => match switch(&text) {
                 Some(true) => out.push_str("True"),
                 Some(false) => out.push_str("False"),
@@ -149,6 +159,13 @@ impl Filter {
         }
         Ok(())
     }
+}
+
+/// The ends of a `LOW..HIGH`.
+pub(super) fn between(range: &str) -> Option<(u64, u64)> {
+    let (low, high) = range.split_once("..")?;
+    let ends = (low.parse().ok()?, high.parse().ok()?);
+    (ends.0 <= ends.1).then_some(ends)
 }
 
 /// Whether a word means on or off, in any case: `on`, `true`, `yes` and `1`, or their opposites.
