@@ -130,17 +130,18 @@ fn what_is_read_is_told_from_what_is_written() {
     let ass = "options\n{\n include \"\"\n}\nimage\n{\n name a\n filename \"tex/a.<udim>.tx\"\n}\n\
         driver_exr\n{\n name d\n filename \"out.exr\"\n}\n### procedural\nprocedural\n{\n filename \"b.ass\"\n}\n\
         include \"lights.ass\"\ndriver_png\n{\n name e\n filename \"out.png\"\n}\n\
-        procedural\n{\n filename 1 2 STRING \"c.ass\"\n}\nprocedural\n{\n filename \"d.abc\"\n}\n";
-    let all = ["tex/a.<udim>.tx", "b.ass", "lights.ass", "c.ass", "d.abc"];
+        procedural\n{\n filename 1 2 STRING \"c.ass\"\n}\nprocedural\n{\n filename \"d.abc\"\n}\n\
+        procedural\n{\n filename \"e.ass.gz\"\n}\n";
+    let all = ["tex/a.<udim>.tx", "b.ass", "lights.ass", "c.ass", "d.abc", "e.ass.gz"];
     assert_eq!(named("arnold", ass), all);
     let vrscene = "#include \"geo.vrscene\"\nBitmapBuffer b {\n  file=\"C:\\\\tex\\\\a.png\";\n}\n\
         SettingsOutput o {\n  img_file=\"out.exr\";\n}\n// file=\"old.png\";\n";
     assert_eq!(named("vray", vrscene), ["geo.vrscene", "C:\\\\tex\\\\a.png"]);
     let usda = "#usda 1.0\n( subLayers = [@./a.usda@, @b.usd@] )\ndef Xform \"x\" (\n\
         references = @set.usdc@</a>\n)\n{ asset inputs:file = @tex/c.<UDIM>.exr@ # @no.png@\n\
-        token productName = \"out.exr\" }\n";
+        token productName = \"out.exr\" }\n( references = @mat.mtlx@</m> )\n{ asset file = @lamp.ies@ }\n";
     let all = named("husk", usda);
-    assert_eq!(all, ["./a.usda", "b.usd", "set.usdc", "tex/c.<UDIM>.exr"]);
+    assert_eq!(all, ["./a.usda", "b.usd", "set.usdc", "tex/c.<UDIM>.exr", "mat.mtlx", "lamp.ies"]);
     let nk = "Root {\n name /a/b.nk\n}\nRead {\n inputs 0\n file /plates/p.%04d.exr\n first 1\n}\n\
         Read {\n file \"C:/with space/q.####.exr\"\n}\nRead {\n file p/r.####.exr\n}\nWrite {\n file out/x.####.exr\n}\n\
         Camera2 {\n file {cam.fbx}\n}\n";
@@ -148,4 +149,49 @@ fn what_is_read_is_told_from_what_is_written() {
         named("nuke", nk),
         ["/plates/p.%04d.exr", "C:/with space/q.####.exr", "p/r.####.exr"]
     );
+}
+
+#[test]
+fn what_is_in_archives_is_said_not_to_be_known() {
+    let ass = "procedural\n{\n filename \"p.ass.gz\"\n}\n";
+    let folder = tempfile::tempdir().unwrap();
+    let scene = folder.path().join("shot.ass");
+    fs::write(&scene, ass).unwrap();
+    fs::write(folder.path().join("p.ass.gz"), b"\x1f\x8b\x08\0\0\0\0\0\0\x03").unwrap();
+    let analysis = text_scene::analyse(&scene, &example("arnold")).unwrap().unwrap();
+    assert_eq!(analysis.missing, []);
+    assert!(analysis.warnings[0].contains("p.ass.gz is no text"), "{:?}", analysis.warnings);
+}
+
+/// What a script works out by itself is not known here, but for its own folder.
+#[test]
+fn paths_that_nuke_works_out_are_found_or_missing() {
+    let own = r"\[file dirname \[value root.name]]";
+    for (path, found) in [
+        (format!("\"{own}/tex/a.png\""), true),
+        (format!("{own}/tex/a.png"), true),
+        (r#""\[getenv SHOW]/tex/a.png""#.to_owned(), false),
+        ("[getenv SHOW]/tex/a.png".to_owned(), false),
+        (r#""\[value root.plates]/a.####.exr""#.to_owned(), false),
+    ] {
+        let text = format!("Read {{\n file {path}\n}}\n");
+        let analysis = analysed("nuke", &text, &["tex/a.png", "a.0001.exr"]);
+        assert_eq!(analysis.assets.len(), 1, "{path}");
+        assert_eq!(analysis.missing.is_empty(), found, "{path}: {:?}", analysis.missing);
+    }
+}
+
+#[test]
+fn what_materials_of_a_stage_read_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let scene = folder.path().join("shot.usda");
+    fs::write(&scene, "#usda 1.0\n( references = @mats/mat.mtlx@</m> )\n").unwrap();
+    fs::create_dir(folder.path().join("mats")).unwrap();
+    let material = "<?xml version=\"1.0\"?>\n<materialx version=\"1.38\">\n <image name=\"a\" type=\"color3\">\n\
+        <input name=\"file\" type=\"filename\" value=\"wood.png\" colorspace=\"srgb_texture\"/>\n </image>\n</materialx>\n";
+    fs::write(folder.path().join("mats/mat.mtlx"), material).unwrap();
+    fs::write(folder.path().join("mats/wood.png"), "").unwrap();
+    let analysis = text_scene::analyse(&scene, &example("husk")).unwrap().unwrap();
+    let paths: Vec<&str> = analysis.assets.iter().map(|asset| asset.path.as_str()).collect();
+    assert_eq!((paths, analysis.missing), (vec!["mats/mat.mtlx", "wood.png"], vec![]));
 }
