@@ -62,11 +62,12 @@ fn a_scene_of_others_renders_as_by_hand_whole_and_in_tiles() {
     }
     let Some(source) = clevr() else { return };
     let again = clevr();
-    let expected = blender_by_hand(&source.path().join("shot.blend"), 1..=2);
-    let farm = Farm::found(2);
-    let job = Submission::of(source, "shot.blend").options(&["-f", "1-2"]).watch(&farm, 2);
-    job.assert_completed(2);
+    let expected = blender_by_hand(&source.path().join("shot.blend"), 1..=9);
+    let farm = Farm::found(3);
+    let job = Submission::of(source, "shot.blend").options(&["-f", "1-9"]).watch(&farm, 2);
+    job.assert_completed(9);
     assert_same(&pictures(&job.out, "shot"), &expected);
+    assert_eq!(workers(&job.document).len(), 3, "every node renders: {:#}", job.document);
     let options = ["-f", "1", "--tiles", "2x2", "--fresh"];
     let again = again.expect("it was there before");
     let job = Submission::of(again, "shot.blend").options(&options).watch(&farm, 1);
