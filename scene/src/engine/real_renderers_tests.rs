@@ -5,6 +5,13 @@ use std::process::{Command as Process, Output};
 
 use super::*;
 
+/// Says that a test is left out for want of something; a failure where that must be there.
+fn skip(why: &str, variable: &str) {
+    let required = std::env::var_os(variable).is_some_and(|value| value == "1");
+    assert!(!required, "{why}, and {variable}=1 asks for it");
+    println!("SKIPPED: {why}");
+}
+
 /// A job's folder with a scene in it.
 struct Job {
     folder: tempfile::TempDir,
@@ -19,7 +26,7 @@ impl Job {
         let program = program(definition);
         let version = Process::new(&program).args(&definition.version_args).output();
         let Ok(version) = version else {
-            println!("skipped: there is no {program} here");
+            skip(&format!("there is no {program} here"), "WEFT_REQUIRE_RENDERERS");
             return None;
         };
         let printed = [version.stdout, version.stderr].concat();
@@ -188,9 +195,7 @@ fn povray_renders_what_is_expected() {
 fn blender_renders_what_is_expected() {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/scenes/cube");
     if !shared.is_dir() {
-        let required = std::env::var_os("WEFT_REQUIRE_SCENES").is_some_and(|value| value == "1");
-        assert!(!required, "there are no scenes at {}", shared.display());
-        println!("skipped: there are no scenes here");
+        skip(&format!("there are no scenes at {}", shared.display()), "WEFT_REQUIRE_SCENES");
         return;
     }
     let Some(job) = Job::new("blender", "a cube's.blend") else {
@@ -245,7 +250,7 @@ fn blender_renders_what_is_expected() {
 fn cube() -> Option<Job> {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/scenes/cube/cube.blend");
     if !shared.is_file() {
-        println!("skipped: there are no scenes here");
+        skip(&format!("there is no {}", shared.display()), "WEFT_REQUIRE_SCENES");
         return None;
     }
     let job = Job::new("blender", "cube.blend")?;
@@ -356,4 +361,29 @@ fn numbers_that_blender_would_change_are_no_success() {
             assert_eq!(said.contains(&format!("IS {most}")), ends == 0, "{key}: {said}");
         }
     }
+}
+
+/// What every node tries before it says that it can render with EEVEE. Whether this machine can is its own affair:
+/// it leaves its picture, or ends as a failure.
+#[test]
+fn the_trial_of_eevee_leaves_its_picture_or_fails() {
+    let Some(job) = Job::new("blender", "none.blend") else { return };
+    let definition = &shipped()["blender"];
+    let ability = definition.abilities.iter().find(|ability| ability.name == "eevee").unwrap();
+    let trial = command(&definition.trial(ability), &job.invocation(&[1])).unwrap();
+    let output = Process::new(program(definition))
+        .args(&trial.args)
+        .current_dir(job.work())
+        .env("HOME", job.folder.path())
+        .output()
+        .unwrap();
+    let left = &trial.expected_outputs[0].path;
+    let made = job.work().join(left).is_file();
+    assert_eq!(output.status.success(), made, "{output:?}");
+    if made {
+        assert_eq!(job.size(left), (16, 16));
+    } else {
+        assert!(!output.stderr.is_empty() || !output.stdout.is_empty(), "it says why: {output:?}");
+    }
+    println!("EEVEE renders here: {made}");
 }
