@@ -1,6 +1,6 @@
 //! Which engines can be used on this machine: where their programs are, and which version.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -24,6 +24,15 @@ pub struct Found {
     pub program: Option<PathBuf>,
     /// Its version.
     pub version: String,
+    /// Other programs of it that are here and come later in its list: they render nothing.
+    pub others: Vec<PathBuf>,
+}
+
+impl Found {
+    /// One that needs no program of its own.
+    fn without_program(version: &str) -> Self {
+        Self { program: None, version: version.to_owned(), others: Vec::new() }
+    }
 }
 
 /// Every engine, and where it was found or why it can't be used: `refused` says why none with a program of
@@ -49,7 +58,7 @@ pub async fn probe(
 /// Commands of members' own: each names its program itself.
 fn given(allowed: bool) -> Result<Found, String> {
     match allowed {
-        true => Ok(Found { program: None, version: COMMANDS.to_owned() }),
+        true => Ok(Found::without_program(COMMANDS)),
         false => Err(
             "members' own commands run only where weft.toml says so: `[run]` with `allow = true`"
                 .to_owned(),
@@ -59,20 +68,28 @@ fn given(allowed: bool) -> Result<Found, String> {
 
 async fn find(definition: &Definition, weft: &Path) -> Result<Found, String> {
     if definition.builtin.is_some() {
-        return Ok(Found { program: None, version: env!("CARGO_PKG_VERSION").to_owned() });
+        return Ok(Found::without_program(env!("CARGO_PKG_VERSION")));
     }
     let mut why = format!("none of its programs was found: {}", names(&definition.executables));
-    for executable in &definition.executables {
-        for program in candidates(executable, weft) {
-            match version(definition, &program).await {
-                Ok(version) => {
-                    return Ok(Found { program: Some(program), version });
-                }
-                Err(error) => why = format!("{}: {error}", program.display()),
+    let listed = definition.executables.iter();
+    let mut programs = listed.flat_map(|executable| candidates(executable, weft));
+    while let Some(program) = programs.next() {
+        match version(definition, &program).await {
+            Ok(version) => {
+                let others = others(&program, programs);
+                return Ok(Found { program: Some(program), version, others });
             }
+            Err(error) => why = format!("{}: {error}", program.display()),
         }
     }
     Err(why)
+}
+
+/// Those that are not the same as `program` under another name, each once.
+fn others(program: &Path, rest: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
+    let one = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut seen = BTreeSet::from([one(program)]);
+    rest.filter(|other| seen.insert(one(other))).collect()
 }
 
 fn names(executables: &[Executable]) -> String {
@@ -176,6 +193,29 @@ mod tests {
         let found = probe(&definitions, Path::new("/nowhere/weft"), false, None).await;
         assert_eq!(found["sh"].as_ref().map(|found| found.version.as_str()), Ok("0"));
         assert!(found["none"].as_ref().is_err_and(|why| why.contains("no-such-program-here")));
+    }
+
+    /// Which one renders is the list's order to say: a newer one that is put beside it must not change pictures.
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn programs_that_are_passed_over_are_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for tool in ["tool-1", "tool-2"] {
+            std::fs::create_dir(at(tool)).unwrap();
+            std::fs::write(at(tool).join("run"), "").unwrap();
+        }
+        std::fs::create_dir(at("tool-3")).unwrap();
+        std::os::unix::fs::symlink(at("tool-2/run"), at("tool-3/run")).unwrap();
+        let text = format!(
+            "[engine.tool]\nexecutables = [\"{0}/tool-1/run\", \"{0}/tool-*/run\"]\nargs = []\n",
+            folder.path().display()
+        );
+        let definitions = weft_scene::engine::parse(&text, "test").unwrap();
+        let found = probe(&definitions, Path::new("/nowhere/weft"), false, None).await;
+        let found = found["tool"].as_ref().unwrap();
+        assert_eq!(found.program, Some(at("tool-1/run")));
+        assert_eq!(found.others, [at("tool-3/run")], "the same one counts once");
     }
 
     #[tokio::test]

@@ -15,6 +15,7 @@ struct Engine {
     usable: bool,
     version: Option<String>,
     program: Option<String>,
+    others: Vec<String>,
     reason: Option<String>,
 }
 
@@ -27,12 +28,15 @@ pub(crate) async fn run(context: &Context) -> Result<(), Failure> {
 fn words(engines: &[Engine], style: Style) -> String {
     let mut table = Table::new(&["name", "what", "version", "program, or why not"]);
     for engine in engines {
-        let where_or_why = if engine.usable { &engine.program } else { &engine.reason };
+        let mut where_or_why = if engine.usable { &engine.program } else { &engine.reason }.clone();
+        if let (Some(program), false) = (&mut where_or_why, engine.others.is_empty()) {
+            program.push_str(&format!(" (not used: {})", engine.others.join(", ")));
+        }
         table.row([
             engine.name.clone(),
             engine.title.clone().unwrap_or_default(),
             if engine.usable { engine.version.clone().unwrap_or_default() } else { "–".into() },
-            where_or_why.clone().unwrap_or_default(),
+            where_or_why.unwrap_or_default(),
         ]);
     }
     table.words(style, "no engines")
@@ -47,14 +51,14 @@ mod tests {
     fn engines_that_are_missing_say_why() {
         let document = json!([
             { "name": "blender", "title": "Blender", "usable": true, "version": "3.4.1",
-              "program": "/usr/bin/blender" },
+              "program": "/usr/bin/blender", "others": ["/opt/blender-4.5/blender"] },
             { "name": "povray", "title": "POV-Ray", "usable": false,
               "reason": "there is no program povray" },
         ]);
         let engines: Vec<Engine> = document::read(&document).unwrap();
         insta::assert_snapshot!(words(&engines, Style::default()), @r"
         name     what     version  program, or why not
-        blender  Blender  3.4.1    /usr/bin/blender
+        blender  Blender  3.4.1    /usr/bin/blender (not used: /opt/blender-4.5/blender)
         povray   POV-Ray  –        there is no program povray
         ");
     }

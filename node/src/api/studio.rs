@@ -249,6 +249,7 @@ pub(super) async fn engines(node: State) -> Json<Value> {
                 Ok(found) => json!({
                     "name": name, "title": title, "usable": true, "version": found.version,
                     "program": found.program.as_deref().map(path_text::told),
+                    "others": found.others.iter().map(|other| path_text::told(other)).collect::<Vec<_>>(),
                 }),
                 Err(why) => json!({
                     "name": name, "title": title, "usable": false, "reason": why,

@@ -68,8 +68,9 @@ pub(super) fn version_for(
             ),
         )
         .hint(format!(
-            "Install {application} {writer} or later on a node (`weft engines` shows what a node found), or save the \
-             scene by an older version."
+            "Install {application} {writer} or later on a node, or save the scene by an older version. A node uses \
+             the first program that it finds: `weft engines` shows which, and which others are there, of which \
+             `executables` under [engine.{engine}] in its weft.toml can name one."
         ))),
     }
 }
@@ -122,6 +123,7 @@ mod tests {
                 .message
                 .contains("saved by Blender 4.5, and the newest of the studio's is 3.10")
         );
+        assert!(refused.hint.contains("[engine.blender]"), "{}", refused.hint);
         // Who has none at all is told so later, as of any engine.
         assert_eq!(chosen(&[], &[]).unwrap(), (String::new(), None));
         // What is no Blender has versions of its own.
