@@ -41,6 +41,12 @@ fn find() -> Option<PathBuf> {
     })
 }
 
+/// Whether Maya's Python is on this machine.
+#[must_use]
+pub fn is_here() -> bool {
+    find().is_some()
+}
+
 /// What Maya tells of a scene, on a machine on which drives and shares of others are where `paths` says. Blocking, for
 /// minutes at times.
 ///

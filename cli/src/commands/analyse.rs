@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use weft_node::config::Config;
-use weft_node::submit;
+use weft_node::{mayapy, submit};
 use weft_scene::analysis::{AnalyseError, Analysis};
 
 use crate::context::Context;
@@ -54,7 +54,7 @@ fn analyse(args: &Args, context: &Context) -> Result<Result<Analysis, AnalyseErr
         ))
     };
     let Some(ending) = ending(scene) else { return Err(unread("a file without an ending")) };
-    if ending == "mb" || ending == "ma" && args.deep {
+    if (ending == "mb" || ending == "ma" && args.deep) && mayapy::is_here() {
         eprintln!("Maya is asked, which takes a minute or more.");
     }
     // Where drives and shares of other machines are here is said there, and how other scenes name files.

@@ -42,6 +42,12 @@ pub(crate) fn try_all(farm: &Farm, cases: &mut Cases) {
         cases.skipped(device);
     }
     cases.require(!target.exists(), "a blob that isn't there left a file");
+    // Where there is no Maya nobody is told to wait for it.
+    let binary = write_file(folder.join("shot.mb"), "x");
+    let said = farm.node(2).call(&["analyse"]).arg(&binary).run();
+    let asked = said.stderr.contains("Maya is asked");
+    let lacks = said.stderr.contains("not found here");
+    cases.require(asked != lacks, &format!("Maya is asked or not: {said:?}"));
     spoilt(farm, cases);
     pipes(farm, cases);
     not_text(farm, cases);
