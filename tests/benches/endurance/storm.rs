@@ -2,7 +2,7 @@
 //! Nothing may be lost, nothing delivered twice, both parts go on, and one history is there at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use weft_tests::Random;
 use weft_tests::bench::figures::{Verdict, option};
@@ -39,8 +39,11 @@ struct Storm<'a> {
     jobs: BTreeMap<String, usize>,
     kills: usize,
     partitions: usize,
-    /// Parts that ended their own job while they were apart, of how many that had taken one.
-    alone: (usize, usize),
+    /// Parts that ended their own job while they were apart, how many had taken one, and how many parts there were.
+    alone: (usize, usize, usize),
+    /// When the file of each delivered name was written and made, and those that were written again.
+    written: BTreeMap<String, (SystemTime, Option<SystemTime>)>,
+    again: BTreeSet<String>,
 }
 
 /// A job that one part was given: at which node, and whether it was over while they were apart.
@@ -71,7 +74,9 @@ pub(crate) fn run(verdict: &mut Verdict) {
         jobs: BTreeMap::new(),
         kills: 0,
         partitions: 0,
-        alone: (0, 0),
+        alone: (0, 0, 0),
+        written: BTreeMap::new(),
+        again: BTreeSet::new(),
     };
     let (noop, out) = storm.submit(tasks, pause);
     let mut next_kill = begun + KILLS;
@@ -89,6 +94,7 @@ pub(crate) fn run(verdict: &mut Verdict) {
             storm.part(now);
         }
         storm.look_at_the_parts(now);
+        storm.look_at_the_files(&out);
         if now >= next_word {
             next_word += Duration::from_secs(60);
             storm.tell(&noop);
@@ -171,9 +177,25 @@ impl Storm<'_> {
             return;
         }
         self.network.part(&[]);
+        self.alone.2 += given.len();
         for given in given.into_iter().flatten() {
             self.alone.0 += usize::from(given.over);
             self.alone.1 += 1;
+        }
+    }
+
+    /// A file that is written is put in its place as a new one: who writes it again leaves another in the same place,
+    /// with the same bytes.
+    fn look_at_the_files(&mut self, out: &std::path::Path) {
+        for entry in std::fs::read_dir(out).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let file =
+                entry.metadata().and_then(|file| Ok((file.modified()?, file.created().ok())));
+            if let Ok(file) = file
+                && *self.written.entry(name.clone()).or_insert(file) != file
+            {
+                self.again.insert(name);
+            }
         }
     }
 
@@ -212,12 +234,13 @@ impl Storm<'_> {
         println!("all is over {:.1} s after the end", begun.elapsed().as_secs_f64());
     }
 
-    fn judge(&self, verdict: &mut Verdict, noop: &str, tasks: usize, out: &std::path::Path) {
+    fn judge(&mut self, verdict: &mut Verdict, noop: &str, tasks: usize, out: &std::path::Path) {
         println!("{} kills, {} partitions", self.kills, self.partitions);
         history::judge(verdict, &self.farm, &self.jobs);
         history::judge_terms(verdict, &self.farm);
-        let (over, given) = self.alone;
-        println!("{given} jobs were given to one part while there were two");
+        let (over, given, parts) = self.alone;
+        verdict.at_least("parts that there were", parts as f64, 2.0);
+        verdict.at_least("jobs that they were given, one each", given as f64, parts as f64);
         verdict.at_least("of them ended before the parts met", over as f64, given as f64);
         let job = self.farm.job(0, noop).expect("a node tells");
         let attempts: u64 = job["frames"]
@@ -235,6 +258,8 @@ impl Storm<'_> {
         verdict.at_most("files that are not as they should be", wrong as f64, 0.0);
         let times = files(out).len().abs_diff(DELIVERED);
         verdict.at_most("files too many or too few", times as f64, 0.0);
+        self.look_at_the_files(out);
+        verdict.at_most("files that were written again", self.again.len() as f64, 0.0);
     }
 }
 
