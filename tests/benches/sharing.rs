@@ -1,9 +1,9 @@
 //! Ten people submit a job each at once, to three nodes: whether all get through, and as much of
 //! the farm as each other. With what the daemons use meanwhile.
 //!
-//! `cargo bench -p weft-tests --bench sharing -- [--frames 100] [--pause 300] [--strict]`
+//! `cargo bench -p weft-tests --bench sharing -- [--frames 100] [--side 128] [--samples 32] [--strict]`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,9 +11,12 @@ use serde_json::Value;
 use weft_tests::bench::daemon::{self, Daemon};
 use weft_tests::bench::figures::{Verdict, given, option};
 use weft_tests::bench::usage::{self, Usage};
-use weft_tests::weft_binary;
+use weft_tests::{demo_scene, weft_binary};
 
 const PEOPLE: usize = 10;
+/// How wide the pictures are, and of how many samples a pixel: some tenths of a second of a core each.
+const SIDE: usize = 128;
+const SAMPLES: usize = 32;
 /// How often what the daemons use is shown.
 const ROW: Duration = Duration::from_secs(5);
 
@@ -21,25 +24,27 @@ fn main() {
     if given("--list") || given("--test") {
         return;
     }
-    let (frames, pause) = (option("--frames", 100), option("--pause", 300));
+    let frames = option("--frames", 100);
+    let side = option("--side", SIDE);
     let folder = tempfile::Builder::new().prefix("weft-sharing-").tempdir().expect("room");
     let folder = folder.path();
     let mut daemons: Vec<Daemon> =
         ["one", "two", "three"].map(|name| Daemon::local(folder, name)).into();
     daemon::found(&mut daemons);
     let people = invite(folder, &daemons[0]);
-    let scene = folder.join("scene.txt");
-    std::fs::write(&scene, "nothing").expect("room");
+    let scenes: Vec<PathBuf> = (0..PEOPLE).map(|number| scene(folder, number)).collect();
     let addresses: Vec<String> = daemons.iter().map(address).collect();
     let begun = Instant::now();
     std::thread::scope(|scope| {
         for (number, person) in people.iter().enumerate() {
-            let (scene, address) = (&scene, &addresses[number % addresses.len()]);
-            scope.spawn(move || submit(person, address, scene, frames, pause));
+            let (scene, address) = (&scenes[number], &addresses[number % addresses.len()]);
+            scope.spawn(move || submit(person, address, scene, frames));
         }
     });
     let submitted = begun.elapsed().as_secs_f64();
-    println!("{PEOPLE} jobs of {frames} frames of {pause} ms were submitted in {submitted:.1} s");
+    println!(
+        "{PEOPLE} jobs of {frames} frames, {side} pixels wide, were submitted in {submitted:.1} s"
+    );
     println!("   s   done   % of a core (each)      MiB (each)              disk, MiB (all)");
     let (mut shares, mut row, mut before) = (None, Instant::now(), used(&daemons));
     let done = loop {
@@ -101,6 +106,16 @@ fn weft(person: &Daemon, args: &[&str]) {
     assert!(output.status.success(), "weft {}: {said}", args.join(" "));
 }
 
+/// A scene of somebody's own: frames that are alike would be rendered once for all.
+fn scene(folder: &Path, person: usize) -> PathBuf {
+    let number = |number: usize| u32::try_from(number).expect("small pictures");
+    let text = demo_scene(number(option("--side", SIDE)), number(option("--samples", SAMPLES)));
+    let path = folder.join(format!("scene{person}.weft"));
+    std::fs::write(&path, text.replace("seed = 1", &format!("seed = {}", person + 1)))
+        .expect("room");
+    path
+}
+
 /// People with machines of their own, on which no daemon runs.
 fn invite(folder: &Path, daemon: &Daemon) -> Vec<Daemon> {
     let uses = PEOPLE.to_string();
@@ -114,9 +129,9 @@ fn invite(folder: &Path, daemon: &Daemon) -> Vec<Daemon> {
     (0..PEOPLE).map(person).collect()
 }
 
-fn submit(person: &Daemon, address: &str, scene: &Path, frames: usize, pause: usize) {
-    let (frames, pause) = (format!("1-{frames}"), format!("pause={pause}"));
+fn submit(person: &Daemon, address: &str, scene: &Path, frames: usize) {
+    let frames = format!("1-{frames}");
     let scene = scene.display().to_string();
-    let args = ["submit", &scene, "-e", "noop", "-f", &frames, "--arg", &pause, "--peer", address];
+    let args = ["submit", &scene, "-f", &frames, "--peer", address];
     weft(person, &args);
 }
