@@ -292,7 +292,10 @@ fn world_with(together: u32, shares: bool) -> impl Strategy<Value = (View, Jobs)
     );
     let failures = proptest::collection::vec((1..4i32, 1..6u8), 0..3);
     let claims = (0..if shares { 3u8 } else { 1 }, 0..9u32, 0..3u32);
-    let jobs = (0..3u64, 1..4i32, 1..=together, engines, failures, claims);
+    // Its priority, whether a test frame goes first, the memory in GiB for want of which one was killed, and whether
+    // its last frame runs already.
+    let standing = (0..3u8, any::<bool>(), 0..3u64, any::<bool>());
+    let jobs = (0..3u64, 1..4i32, 1..=together, engines, failures, claims, standing);
     let limits = proptest::option::of(0..3u32);
     let (nodes, jobs) =
         (proptest::collection::vec(nodes, 1..6), proptest::collection::vec(jobs, 1..4));
@@ -302,7 +305,9 @@ fn world_with(together: u32, shares: bool) -> impl Strategy<Value = (View, Jobs)
         view.served.insert("ada".into(), limit.unwrap_or(0).into());
         let mut jobs = Jobs::new();
         let mut facts = 1000;
-        for (nonce, (ram, frames, together, engine, failures, claims)) in (1..).zip(wanted) {
+        for (nonce, (ram, frames, together, engine, failures, claims, standing)) in
+            (1..).zip(wanted)
+        {
             let (share, cores, gpus) = claims;
             let share = share > 0;
             let mut needs = Needs { ram: ram * 16 * GIB, ..Needs::default() };
@@ -313,6 +318,9 @@ fn world_with(together: u32, shares: bool) -> impl Strategy<Value = (View, Jobs)
             spec.steps[0].engine = engine.to_owned();
             spec.steps[0].frames_per_task = together;
             spec.owner = if nonce % 2 == 0 { "bo" } else { "ada" }.into();
+            let (priority, tested, killed, runs) = standing;
+            spec.priority = priority * 40;
+            spec.test_frames = tested.then(|| run(1, 1)).into_iter().collect();
             let job = submit(&mut jobs, spec);
             for node in view.nodes.values_mut() {
                 if node.holds.remove(&JobId([nonce; 32])) {
@@ -323,6 +331,18 @@ fn world_with(together: u32, shares: bool) -> impl Strategy<Value = (View, Jobs)
                 facts += 1;
                 let outcomes = vec![outcome(frame, 0, 1, failed("x"))];
                 jobs.apply(fact(facts), node(who), &Body::Outcomes(Outcomes { job, outcomes }));
+            }
+            if killed > 0 {
+                facts += 1;
+                let kind = FailureKind::Memory;
+                let ending = Ending::Failed { kind, message: "killed".into() };
+                let peak_memory = killed * 16 * GIB;
+                let outcomes = vec![Outcome { peak_memory, ..outcome(1, 0, 1, ending) }];
+                jobs.apply(fact(facts), node(6), &Body::Outcomes(Outcomes { job, outcomes }));
+            }
+            let mut full = view.nodes.iter().filter(|(_, node)| node.room == Room::Nothing);
+            if let Some((at, _)) = full.next().filter(|_| runs && !share) {
+                view.leased.entry(job).or_default().insert(TaskKey::frame(frames), *at);
             }
             let in_parts = view.nodes.iter().filter_map(|(id, node)| match &node.room {
                 Room::Part(free) => Some((*id, Portion::all(&node.hardware).without(free))),
@@ -341,8 +361,12 @@ fn world_with(together: u32, shares: bool) -> impl Strategy<Value = (View, Jobs)
 fn may_take(view: &View, jobs: &Jobs, at: NodeId, job: JobId, key: TaskKey) -> bool {
     let spec = jobs.get(&job).and_then(Job::spec).unwrap();
     let engine = &spec.steps[0].engine;
-    let fits =
+    let could =
         |node: &NodeView| node.engines.contains_key(engine) && node.hardware.ram >= spec.needs.ram;
+    let able = view.nodes.values().filter(|node| could(node) && !node.off);
+    let largest = able.map(|node| node.hardware.ram).max().unwrap_or(0);
+    let seen = jobs.get(&job).unwrap().memory_seen().min(largest);
+    let fits = |node: &NodeView| could(node) && node.hardware.ram >= seen;
     let fitting: Vec<_> = view.nodes.iter().filter(|(_, node)| fits(node)).collect();
     let there = || fitting.iter().filter(|(_, node)| !node.off);
     let none_open = there().all(|(_, node)| node.closed.is_some());
@@ -365,9 +389,16 @@ proptest! {
         let plan = plan(&view, &jobs);
         let mut idle: BTreeSet<NodeId> =
             view.nodes.iter().filter(|(_, node)| node.room == Room::Whole).map(|(id, _)| *id).collect();
-        let mut demo = 0;
-        let mut started = BTreeSet::new();
         let engine = |job: &JobId| jobs.get(job).unwrap().spec().unwrap().steps[0].engine.clone();
+        let leased = |job: &JobId, key: &TaskKey| {
+            view.leased.get(job).is_some_and(|tasks| tasks.contains_key(key))
+        };
+        // Whoever runs frames of several jobs does so in one process of the engine, as the limit counts.
+        let on = view.leased.iter().filter(|(job, _)| engine(job) == "demo");
+        let on: BTreeSet<&NodeId> = on.flat_map(|(_, tasks)| tasks.values()).collect();
+        let mut demo = u32::try_from(on.len()).unwrap();
+        let before = demo;
+        let mut started = BTreeSet::new();
         for Assignment { node, attempt, more, claim } in &plan.assignments {
             prop_assert_eq!(claim, &Portion::all(&view.nodes[node].hardware));
             prop_assert!(idle.remove(node), "a node is used twice, or was not idle");
@@ -375,15 +406,17 @@ proptest! {
             prop_assert!(more.len() < limit as usize, "the run is longer than asked");
             for AttemptKey { job, task, .. } in more.iter().chain([attempt]) {
                 prop_assert!(started.insert((*job, *task)), "a task is started twice");
+                prop_assert!(!leased(job, task), "it runs already");
                 prop_assert!(may_take(&view, &jobs, *node, *job, *task));
             }
             demo += u32::from(engine(&attempt.job) == "demo");
         }
         let limit = view.limits.get("demo").copied().unwrap_or(u32::MAX);
-        prop_assert!(demo <= limit);
+        prop_assert!(demo <= limit.max(before));
         for (id, job, _) in jobs.iter() {
             let mut left = 0;
-            for key in startable(job).filter(|key| !started.contains(&(id, *key))) {
+            let waits = |key: &TaskKey| !started.contains(&(id, *key)) && !leased(&id, key);
+            for key in startable(job).filter(waits) {
                 left += 1;
                 let full = engine(&id) == "demo" && demo >= limit;
                 let taker = idle.iter().find(|node| may_take(&view, &jobs, **node, id, key));
