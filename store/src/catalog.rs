@@ -78,8 +78,8 @@ impl Catalog {
         let mut guard = self.database.write().unwrap_or_else(PoisonError::into_inner);
         let damage = replace(&self.disk, &self.reserve, |new| {
             let damage = salvage::copy_good(&*self.disk, FILE, new)?;
-            // What closing writes goes to the old one.
-            close(guard.take());
+            // What is in memory of the old one is not to be written any more.
+            guard.take().into_iter().for_each(salvage::abandon);
             Ok(damage)
         });
         // The next to use it opens whichever there is now.
@@ -178,7 +178,7 @@ impl Catalog {
         if !self.failed.load(Ordering::Acquire) && guard.is_some() {
             return Ok(());
         }
-        close(guard.take());
+        guard.take().into_iter().for_each(salvage::abandon);
         self.failed.store(false, Ordering::Release);
         match open_with(&self.reserve, &*self.disk, FILE, &self.failed) {
             Ok(database) => *guard = Some(database),

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Bound::{Excluded, Unbounded};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
 
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTableMetadata, StorageBackend};
@@ -37,7 +37,9 @@ pub(crate) fn is_intact(disk: &dyn Disk, name: &str) -> Result<bool, CatalogErro
     let view = View::open(disk, name).map_err(failed)?;
     let checked = catch_unwind(AssertUnwindSafe(|| {
         let mut database = Database::builder().set_cache_size(CACHE).create_with_backend(view)?;
-        database.check_integrity()
+        let intact = database.check_integrity();
+        abandon(database);
+        intact
     }));
     match checked {
         Ok(Ok(intact)) => Ok(intact),
@@ -84,11 +86,7 @@ pub(crate) fn copy_good(
         });
         if let Some(database) = opened {
             complete = copy.both_ways(&database)?;
-            // Closing may panic as well.
-            quietly(|| {
-                drop(database);
-                Ok(())
-            });
+            abandon(database);
         }
         if !complete && copy.damage.is_empty() {
             copy.damage.push(CatalogDamage { table: name.0, key: Vec::new() });
@@ -165,6 +163,16 @@ fn pinned_since(record: &[u8]) -> u64 {
 /// What comes of something that may fail or panic, since it reads spoilt pages.
 fn quietly<T>(act: impl FnOnce() -> Result<T, CatalogError>) -> Option<T> {
     catch_unwind(AssertUnwindSafe(act)).ok().and_then(Result::ok)
+}
+
+/// Closes a database without writing to it. A last commit of spoilt pages may panic, and again in a destructor as
+/// that unwinds, which ends the process; where a panic unwinds already redb makes none.
+pub(crate) fn abandon(database: Database) {
+    let unwound = catch_unwind(AssertUnwindSafe(|| {
+        let _closed = database;
+        resume_unwind(Box::new(()))
+    }));
+    drop::<Result<(), _>>(unwound);
 }
 
 /// Whether a table isn't there, as in a catalog of a release that didn't have it.

@@ -201,6 +201,25 @@ proptest! {
     }
 }
 
+/// Closing a spoilt catalog has ended the process: redb's last commit panicked, and once more as that unwound.
+#[test]
+fn a_catalog_that_is_abandoned_is_closed_and_not_written_to() {
+    const TABLE: redb::TableDefinition<'_, u64, u64> = redb::TableDefinition::new("some");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("some.redb");
+    let database = redb::Database::create(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(TABLE).unwrap().insert(1, 2).unwrap();
+    transaction.commit().unwrap();
+    let before = std::fs::read(&path).unwrap();
+    crate::salvage::abandon(database);
+    assert!(std::fs::read(&path).unwrap() == before, "it was written to");
+    // Nobody has it open any more, and it is whole.
+    let database = redb::Database::open(&path).unwrap();
+    let transaction = redb::ReadableDatabase::begin_read(&database).unwrap();
+    assert_eq!(transaction.open_table(TABLE).unwrap().get(1).unwrap().unwrap().value(), 2);
+}
+
 /// A disk that refuses a commit may have been told of it all the same: what is open must not say otherwise.
 #[test]
 fn a_blob_that_a_refusing_disk_was_told_to_forget_is_whole_or_it_is_not() {
