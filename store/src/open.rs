@@ -169,10 +169,14 @@ impl Store {
         let files = list(&*self.disk, names::PARTIAL)?;
         let mut moved = false;
         for id in &known {
+            let (whole, partial) = (names::blob(id), names::partial(id));
             if files.contains(&id.to_string()) {
+                // Of a name that was changed both may be left.
+                if !self.has(*id)? {
+                    remove(&*self.disk, &whole)?;
+                }
                 continue;
             }
-            let (whole, partial) = (names::blob(id), names::partial(id));
             // It was whole, renamed, and the catalog was not told; or it is to be received anew
             // in parts, and was not renamed yet.
             match self.disk.rename(&whole, &partial) {

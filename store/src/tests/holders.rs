@@ -393,3 +393,13 @@ proptest! {
         world.end();
     }
 }
+
+/// A crash while a name was changed may leave both: the file went under one, and was a stray under the other.
+#[test]
+fn a_file_that_a_crash_has_left_under_two_names_goes_with_its_blob() {
+    let mut world = World::new();
+    world.act(Op::Submit(0, 1));
+    world.act(Op::Crash(1, At::Keeping(1), 83, 2_716_351_233_863_045_323));
+    world.check();
+    world.end();
+}
