@@ -204,9 +204,9 @@ fn write_zeros(mut packer: impl Write) {
     }
 }
 
-fn assert_not_unpacked(bomb: &[u8]) {
+fn assert_not_unpacked(bomb: &[u8], most: usize) {
     let begun = Instant::now();
-    assert!(bomb.len() < 6 << 20, "{}", bomb.len());
+    assert!(bomb.len() < most, "{}", bomb.len());
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(bomb).unwrap();
     let error = analyse(file.path()).unwrap_err();
@@ -218,14 +218,15 @@ fn assert_not_unpacked(bomb: &[u8]) {
 fn a_bomb_of_zstd_is_not_unpacked_whole() {
     let mut packer = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
     write_zeros(&mut packer);
-    assert_not_unpacked(&packer.finish().unwrap());
+    assert_not_unpacked(&packer.finish().unwrap(), 1 << 20);
 }
 
 #[test]
 fn a_bomb_of_gzip_is_not_unpacked_whole() {
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     write_zeros(&mut packer);
-    assert_not_unpacked(&packer.finish().unwrap());
+    // It packs no better than a thousandth.
+    assert_not_unpacked(&packer.finish().unwrap(), 6 << 20);
 }
 
 #[test]
