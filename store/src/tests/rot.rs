@@ -239,10 +239,9 @@ fn rot_in_the_catalog_is_found_and_healed_or_named() {
             }
         }
         assert_eq!(store.verify_catalog().unwrap(), [], "{what}");
-        let pins_named = mended.as_ref().is_some_and(|mended| {
-            let hides = |damage: &CatalogDamage| damage.hides_pins();
-            mended.damage.iter().any(hides)
-        });
+        let pins_named = mended
+            .as_ref()
+            .is_some_and(|mended| mended.damage.iter().any(CatalogDamage::hides_pins));
         assert_eq!(store.pins_are_in_doubt().unwrap(), pins_named, "{what}");
         for id in lacking {
             receive(&store, id);
