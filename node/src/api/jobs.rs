@@ -12,8 +12,9 @@ use tokio::sync::broadcast;
 use weft_protocol::fact::{Body as FactBody, Removal};
 use weft_protocol::ids::JobId;
 use weft_protocol::job::control::{Action, Control};
-use weft_protocol::job::status::{check_control, status};
+use weft_protocol::job::status::{Activity, check_control, status};
 use weft_protocol::job::task::{FrameRun, TaskKey, runs};
+use weft_protocol::machine::Machine;
 use weft_protocol::replicate::Goods;
 use weft_scene::frames;
 
@@ -67,13 +68,7 @@ pub(super) async fn live(node: &Shared, job: &JobId) -> Live {
     let leader = {
         let machine = node.machine();
         let leader = machine.election.leader();
-        let over = machine
-            .ledger
-            .jobs
-            .get(job)
-            .and_then(|job| status(job, weft_protocol::job::status::Activity::default()))
-            .is_some_and(|status| status.is_over());
-        leader.filter(|leader| *leader != node.me && !over)
+        leader.filter(|leader| *leader != node.me && !is_over(&machine, job))
     };
     if let Some(leader) = leader
         && let Ok(document) = ask(node, &leader, &format!("/v1/jobs/{job}/leases")).await
@@ -82,6 +77,12 @@ pub(super) async fn live(node: &Shared, job: &JobId) -> Live {
         return Live::read(&document);
     }
     Live::here(&node.machine(), job)
+}
+
+/// Whether a job has ended: what runs of it makes no difference to that.
+fn is_over(machine: &Machine, job: &JobId) -> bool {
+    let status = machine.ledger.jobs.get(job).and_then(|job| status(job, Activity::default()));
+    status.is_some_and(|status| status.is_over())
 }
 
 #[derive(Deserialize, Default)]
@@ -168,8 +169,8 @@ pub(super) async fn changed(changes: &mut broadcast::Receiver<JobId>, job: &JobI
     let _ = tokio::time::timeout(LOOK, changed).await;
 }
 
-/// How long it takes at least from one document to the next.
-const REST: Duration = Duration::from_millis(100);
+/// How long it takes at least from one document to the next, unless the job has ended.
+const REST: Duration = Duration::from_millis(200);
 
 pub(super) async fn watch(axum::extract::State(node): State, Path(job): Path<String>) -> Answer {
     let id = find(&node, &job)?;
@@ -198,8 +199,14 @@ pub(super) async fn watch(axum::extract::State(node): State, Path(job): Path<Str
                 return;
             }
             changed(&mut changes, &id).await;
-            // Whoever watches takes a fifth of a core at most, however large the job and however quick its tasks.
-            tokio::time::sleep((took * 4).max(REST)).await;
+            // Whoever watches takes a tenth of a core at most, however large the job and however quick its tasks.
+            let rest = (took * 9).max(REST);
+            let ended = async {
+                while !is_over(&node.machine(), &id) {
+                    changed(&mut changes, &id).await;
+                }
+            };
+            _ = tokio::time::timeout(rest, ended).await;
         }
     });
     Ok(stream::lines(receiver))

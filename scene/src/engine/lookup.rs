@@ -41,32 +41,23 @@ impl Executable {
 /// Whether one component of a path matches a pattern in which `*` stands for any characters and `?`
 /// for one. Everything else stands for itself, case included.
 pub fn matches_wildcard(pattern: &str, name: &str) -> bool {
-    let pattern: Vec<char> = pattern.chars().collect();
-    let name: Vec<char> = name.chars().collect();
-    let (mut at, mut read) = (0, 0);
+    let (mut pattern, mut name) = (pattern.chars(), name.chars());
     // Where to go on when what follows the latest `*` turns out not to match.
     let mut retry = None;
-    while read < name.len() {
-        match pattern.get(at) {
-            Some('*') => {
-                retry = Some((at, read));
-                at += 1;
+    while let Some(read) = name.clone().next() {
+        match pattern.next() {
+            Some('*') => retry = Some((pattern.clone(), name.clone())),
+            Some(wanted) if wanted == '?' || wanted == read => _ = name.next(),
+            _ => {
+                let Some((after_star, from)) = &mut retry else {
+                    return false;
+                };
+                from.next();
+                (pattern, name) = (after_star.clone(), from.clone());
             }
-            Some(&wanted) if wanted == '?' || wanted == name[read] => {
-                at += 1;
-                read += 1;
-            }
-            _ => match retry {
-                Some((star, from)) => {
-                    retry = Some((star, from + 1));
-                    at = star + 1;
-                    read = from + 1;
-                }
-                None => return false,
-            },
         }
     }
-    pattern[at..].iter().all(|&rest| rest == '*')
+    pattern.all(|rest| rest == '*')
 }
 
 #[cfg(test)]
