@@ -68,7 +68,7 @@ impl Machine {
             }
             Message::Facts(token, facts) => self.take_facts(from, token, facts),
             Message::FactsStored(token) => {
-                if self.reported.get(&token).is_some_and(|(leader, ..)| *leader == from) {
+                if self.reported.get(&token).is_some_and(|(node, ..)| *node == from) {
                     self.settle(now, token);
                 }
             }

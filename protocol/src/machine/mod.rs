@@ -118,7 +118,7 @@ pub struct Machine {
     concluding: bool,
     /// When some were signed last.
     signed: Option<Time>,
-    /// Attempts whose outcome the leader has been told, and not confirmed yet: until then they
+    /// Attempts whose outcome another node has been told, mostly the leader, and not confirmed yet: until then they
     /// count as running, so that it does not hand out their tasks a second time.
     reported: BTreeMap<u64, (NodeId, Vec<AttemptKey>, Time)>,
     deferred: Deferred,

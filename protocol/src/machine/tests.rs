@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::work::HAND_IN_TIMEOUT;
 use super::*;
 use crate::certificate::{Certificate, Chain, Role, Statement};
 use crate::election::Claim;
@@ -89,6 +90,26 @@ fn a_lone_node_promises_one_copy_and_makes_it_good_later() {
     world.run(Duration::from_secs(10));
     assert!(world.nodes[&first].lonely.is_empty());
     assert_eq!(world.statuses(&job), BTreeSet::from([Some(Status::Completed)]));
+}
+
+#[test]
+fn what_the_leader_renders_is_over_once_another_has_its_outcome_too() {
+    let mut world = World::new(2);
+    world.run(Duration::from_secs(5));
+    let leader = world.leader();
+    let other = world.others(leader)[0];
+    let at_work = |world: &World| world.nodes[&leader].worker.attempts().count();
+    let (job, _) = world.submit(leader, spec(2));
+    world.run(Duration::from_secs(1));
+    assert_eq!((world.statuses(&job).len(), at_work(&world)), (1, 0));
+    // Who takes nothing is not waited for longer than a leader would be.
+    world.full.insert(other);
+    let again = JobSpec { nonce: [9; 16], ..spec(1) };
+    world.submit(leader, again);
+    world.run(Duration::from_secs(1));
+    assert_eq!((world.starts.last(), at_work(&world)), (Some(&(leader, 1)), 1));
+    world.run(HAND_IN_TIMEOUT);
+    assert_eq!(at_work(&world), 0);
 }
 
 #[test]

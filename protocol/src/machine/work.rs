@@ -35,7 +35,7 @@ const MANY: usize = 64;
 /// a hundred thousand frames that fail alike, four times each, would take a gigabyte of every node; the logs are kept.
 const TELLING: usize = 100;
 /// How long a leader may take to confirm an outcome before its worker goes on without.
-const HAND_IN_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const HAND_IN_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl Machine {
     /// How a job's leases stand, by this node's own knowledge.
@@ -220,15 +220,23 @@ impl Machine {
     }
 
     /// Hands the outcomes of attempts in to the leader. They are over once it has them on its disk:
-    /// were they gone from a report before that, it would take them for dropped.
+    /// were they gone from a report before that, it would take them for dropped. Who leads hands its own in to
+    /// another node, so that they too are on two disks.
     pub(super) fn hand_in(&mut self, now: Time, facts: &[Fact], over: Vec<AttemptKey>) {
-        let leader = self.election.leader();
         let token = self.token();
-        match leader.filter(|leader| self.connected.contains(leader)) {
-            Some(leader) => {
+        let to = match self.election.leader() {
+            Some(leader) if leader == self.me => {
+                let others = self.reachable().into_iter().filter(|node| *node != self.me);
+                let others = others.collect();
+                self.random.sample(others, 1).into_iter().next()
+            }
+            leader => leader.filter(|leader| self.connected.contains(leader)),
+        };
+        match to {
+            Some(other) => {
                 let bytes = facts.iter().map(|fact| fact.as_bytes().to_vec()).collect();
-                self.send(leader, Message::Facts(Some(token), bytes));
-                self.reported.insert(token, (leader, over, now));
+                self.send(other, Message::Facts(Some(token), bytes));
+                self.reported.insert(token, (other, over, now));
             }
             None => {
                 self.reported.insert(token, (self.me, over, now));
@@ -237,7 +245,7 @@ impl Machine {
         }
     }
 
-    /// The leader has what was handed in under this token.
+    /// Another node has what was handed in under this token.
     pub(super) fn settle(&mut self, now: Time, token: u64) {
         let Some((_, over, _)) = self.reported.remove(&token) else { return };
         for attempt in over {
@@ -246,13 +254,13 @@ impl Machine {
         self.report(now);
     }
 
-    /// Gives up waiting for a leader that is gone, or does not answer: others know the outcome.
+    /// Gives up waiting for a node that is gone, or does not answer: others know the outcome.
     pub(super) fn settle_overdue(&mut self, now: Time, gone: Option<NodeId>) {
         let overdue: Vec<u64> = self
             .reported
             .iter()
-            .filter(|(_, (leader, _, since))| {
-                Some(*leader) == gone || now.since(*since) >= HAND_IN_TIMEOUT
+            .filter(|(_, (node, _, since))| {
+                Some(*node) == gone || now.since(*since) >= HAND_IN_TIMEOUT
             })
             .map(|(token, _)| *token)
             .collect();
