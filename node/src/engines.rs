@@ -70,6 +70,11 @@ async fn find(definition: &Definition, weft: &Path) -> Result<Found, String> {
     if definition.builtin.is_some() {
         return Ok(Found::without_program(env!("CARGO_PKG_VERSION")));
     }
+    if let Some(wrapper) = definition.wrapper.first()
+        && Executable::parse(wrapper).is_none_or(|program| candidates(&program, weft).is_empty())
+    {
+        return Err(format!("its wrapper was not found: {wrapper}"));
+    }
     let mut why = format!("none of its programs was found: {}", names(&definition.executables));
     let listed = definition.executables.iter();
     let mut programs = listed.flat_map(|executable| candidates(executable, weft));

@@ -189,18 +189,22 @@ impl Sandbox {
     /// How a run is started.
     pub(crate) fn confine(&self, run: &Run<'_>) -> Confined {
         let places = Places::of(&self.system, run);
-        let program = run.program.as_os_str().to_owned();
+        let wrapper = run.definition.wrapper.iter().map(OsString::from);
+        let program = wrapper.chain([run.program.as_os_str().to_owned()]);
         match &self.protection {
             Protection::Bubblewrap(wrap) => {
                 let mut before = vec![wrap.as_os_str().to_owned()];
                 before.extend(bubblewrap::arguments(&self.system, &places, run));
-                before.extend(["--".into(), program]);
+                before.push("--".into());
+                before.extend(program);
                 Confined { inside: true, fence: None, before }
             }
-            Protection::Landlock(tcp) => {
-                Confined { inside: false, fence: Some(places.fence(*tcp)), before: vec![program] }
-            }
-            Protection::None => Confined { before: vec![program], ..Confined::default() },
+            Protection::Landlock(tcp) => Confined {
+                inside: false,
+                fence: Some(places.fence(*tcp)),
+                before: program.collect(),
+            },
+            Protection::None => Confined { before: program.collect(), ..Confined::default() },
         }
     }
 

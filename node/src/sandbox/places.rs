@@ -203,6 +203,9 @@ impl Places {
         if !is_weft && !definition.runs_commands() {
             readable.extend(system.program(run.program));
         }
+        if let Some(wrapper) = definition.wrapper.first() {
+            readable.extend(system.program(Path::new(wrapper)));
+        }
         readable.extend(definition.readable.iter().map(PathBuf::from));
         readable.extend(run.shared.iter().cloned());
         let writable: Vec<PathBuf> = definition.writable.iter().map(PathBuf::from).collect();

@@ -75,6 +75,9 @@ pub struct Definition {
     pub builtin: Option<Builtin>,
     /// Where to look for its program, in this order.
     pub executables: Vec<Executable>,
+    /// A command that starts the program, such as `xvfb-run -a`: a program's name or absolute path, and its
+    /// arguments, before the program's own; empty for none. Whoever asks for the version does without.
+    pub wrapper: Vec<String>,
     /// Arguments that make the program print its version; empty when it can't.
     pub version_args: Vec<String>,
     /// The scene files it takes, as lower-case endings without the dot; empty for any.

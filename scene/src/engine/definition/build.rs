@@ -165,6 +165,7 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
         application: table.application,
         builtin,
         executables,
+        wrapper: wrapper(table.wrapper.unwrap_or_default())?,
         version_args: table.version_args.unwrap_or_default(),
         extensions: extensions(table.extensions.unwrap_or_default())?,
         formats,
@@ -208,6 +209,9 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
         log: log_patterns(&table.log.unwrap_or_default())?,
         files: table.files.as_ref().map(file_patterns).transpose()?,
     };
+    if definition.builtin.is_some() && !definition.wrapper.is_empty() {
+        return Err((None, "wrapper has nothing to start: this engine has no program".to_owned()));
+    }
     let given = definition.executables.contains(&Executable::Given);
     let whole = definition.args == [Argument::Command] && definition.executables.len() == 1;
     if given != definition.args.contains(&Argument::Command) || (given && !whole) {
@@ -278,6 +282,20 @@ fn executables(texts: Vec<Text>) -> Result<Vec<Executable>, Wrong> {
         })
     };
     texts.iter().map(read).collect()
+}
+
+/// A command, of which the first word is a program.
+fn wrapper(words: Vec<Text>) -> Result<Vec<String>, Wrong> {
+    if let Some(first) = words.first() {
+        let wild = first.get_ref().contains(['*', '?']);
+        let program = Executable::parse(first.get_ref()).filter(|_| !wild);
+        if !matches!(program, Some(Executable::Name(_) | Executable::Path(_))) {
+            let message =
+                format!("{:?} is neither a program's name nor an absolute path", first.get_ref());
+            return Err((Some(first.span()), message));
+        }
+    }
+    Ok(words.into_iter().map(Text::into_inner).collect())
 }
 
 /// Absolute paths.

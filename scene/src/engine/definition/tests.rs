@@ -204,6 +204,23 @@ fn what_lies_in_the_work_folder_is_collected_or_named() {
 }
 
 #[test]
+fn a_wrapper_is_a_program_and_its_arguments() {
+    let with = |line: &str| parse(&format!("[engine.x]\nexecutables = ['x']\n{line}\n"), "t");
+    let engine = with("wrapper = ['xvfb-run', '-a', '--server-args=-screen 0 64x64x24']").unwrap();
+    assert_eq!(engine["x"].wrapper, ["xvfb-run", "-a", "--server-args=-screen 0 64x64x24"]);
+    assert!(with("").unwrap()["x"].wrapper.is_empty());
+    for wrong in ["./run", "", "{weft}", "/opt/*/run"] {
+        let error = with(&format!("wrapper = ['{wrong}']")).unwrap_err().to_string();
+        assert!(
+            error.contains("line 3") && error.contains("neither a program"),
+            "{wrong}: {error}"
+        );
+    }
+    let inside = parse("[engine.x]\nbuiltin = 'noop'\nwrapper = ['env']\n", "t").unwrap_err();
+    assert!(inside.to_string().contains("has no program"), "{inside}");
+}
+
+#[test]
 fn what_a_run_reaches_beside_its_own_is_named_by_whole_paths() {
     let with = |line: &str| parse(&format!("[engine.x]\nexecutables = ['x']\n{line}\n"), "t");
     let engine =
