@@ -37,7 +37,8 @@ pub struct Report {
     pub exit_code: Option<i32>,
     /// The signal that ended it.
     pub signal: Option<i32>,
-    /// The most memory that the largest of its processes held, in bytes; 0 where not known. Of a small one
+    /// The most memory that the largest of its processes held, in bytes, however shortly; 0 where not known.
+    /// What they held together is told meanwhile ([`Told::Held`]). Of a small one
     /// it may be what another small one held before it, under the same guard: see `watch::SMALL`.
     pub peak_memory: u64,
     /// What it took too much of, where it was ended for that.
@@ -95,6 +96,8 @@ pub(crate) enum Told {
     Printed(Vec<u8>),
     /// The same, on its standard error.
     Complained(Vec<u8>),
+    /// All its processes together held so many bytes of memory, noticeably more than ever before.
+    Held(u64),
     /// It is over, with all that it started; and whether the guard takes another order.
     Over(Report, bool),
 }

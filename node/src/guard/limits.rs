@@ -5,10 +5,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::Told;
 
 /// How often memory is looked at: as a rule, and once half of what is allowed is held.
 #[cfg(target_os = "linux")]
 const LOOK: (Duration, Duration) = (Duration::from_millis(250), Duration::from_millis(25));
+/// What part of the most that was held so far it takes to tell of more.
+#[cfg(target_os = "linux")]
+const NOTICEABLE: u64 = 32;
 /// How often the folder is looked at, and what part of the time that may take at most.
 const LOOK_AT_FOLDER: Duration = Duration::from_secs(1);
 const PART_OF_TIME: u32 = 20;
@@ -46,10 +52,10 @@ pub enum Exceeded {
     Processes(usize),
 }
 
-/// Returns when the engine has taken too much, and never if it does not.
-pub(super) async fn exceeded(limits: &Limits) -> Exceeded {
+/// Returns when the engine has taken too much, and never if it does not. Tells meanwhile how much memory it holds.
+pub(super) async fn exceeded(limits: &Limits, told: &mpsc::Sender<Told>) -> Exceeded {
     tokio::select! {
-        excess = processes(limits) => excess,
+        excess = processes(limits, told) => excess,
         excess = folder(limits) => excess,
     }
 }
@@ -132,10 +138,13 @@ fn on_disk(metadata: &std::fs::Metadata) -> u64 {
 }
 
 #[cfg(target_os = "linux")]
-async fn processes(limits: &Limits) -> Exceeded {
+async fn processes(limits: &Limits, told: &mpsc::Sender<Told>) -> Exceeded {
     let most = limits.memory.unwrap_or(u64::MAX);
     let me = rustix::process::getpid().as_raw_nonzero().get();
     let mut pause = LOOK.0;
+    // The most so far: before and after what they share was counted once.
+    let (mut summed, mut peak) = (0, 0);
+    let noticeably_above = |held: u64, before: u64| held > before + before / NOTICEABLE;
     loop {
         tokio::time::sleep(pause).await;
         let all = descendants(me);
@@ -144,10 +153,16 @@ async fn processes(limits: &Limits) -> Exceeded {
         }
         let held: u64 = all.iter().map(|pid| memory(*pid)).sum();
         // What several share is counted once only where it matters: asking for it takes a while.
-        if held > most {
-            let held = all.iter().map(|pid| share(*pid).unwrap_or_else(|| memory(*pid))).sum();
-            if held > most {
-                return Exceeded::Memory(held, most);
+        if held > most || noticeably_above(held, summed) {
+            let together = all.iter().map(|pid| share(*pid).unwrap_or_else(|| memory(*pid))).sum();
+            if together > most {
+                return Exceeded::Memory(together, most);
+            }
+            // Nothing here may wait for who listens: where there is no room the next look tells.
+            match noticeably_above(together, peak).then(|| told.try_send(Told::Held(together))) {
+                Some(Ok(())) => (summed, peak) = (held, together),
+                Some(Err(_)) => {}
+                None => summed = held,
             }
         }
         pause = if held > most / 2 { LOOK.1 } else { LOOK.0 };
@@ -155,7 +170,7 @@ async fn processes(limits: &Limits) -> Exceeded {
 }
 
 #[cfg(not(target_os = "linux"))]
-async fn processes(_: &Limits) -> Exceeded {
+async fn processes(_: &Limits, _: &mpsc::Sender<Told>) -> Exceeded {
     std::future::pending().await
 }
 

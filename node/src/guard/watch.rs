@@ -43,7 +43,7 @@ pub(super) async fn run(
     let (mut exceeded, mut called_off) = (None, false);
     let status = tokio::select! {
         status = child.wait() => status,
-        excess = limits::exceeded(&limits) => {
+        excess = limits::exceeded(&limits, told) => {
             exceeded = Some(excess);
             let _ = child.start_kill();
             child.wait().await

@@ -212,6 +212,7 @@ pub(super) async fn run(
     let mut hear = |told: Told, seen: &mut Seen| match told {
         Told::Printed(bytes) => out.read(&bytes, log, seen, &progress),
         Told::Complained(bytes) => err.read(&bytes, log, seen, &progress),
+        Told::Held(bytes) => seen.memory = seen.memory.max(bytes),
         Told::Over(..) => {}
     };
     let report = loop {

@@ -51,7 +51,7 @@ pub(super) async fn run(sandbox: &Sandbox, weft: &Path) -> Result<(), String> {
         loop {
             match guard.told().await {
                 Some(Told::Complained(more)) => said.extend(more),
-                Some(Told::Printed(_)) => {}
+                Some(Told::Printed(_) | Told::Held(_)) => {}
                 Some(Told::Over(report, _)) => return Ok((report, said)),
                 None => return Err(std::io::Error::other("its guard told nothing")),
             }

@@ -15,6 +15,7 @@ mod nodes;
 mod own_commands;
 mod previews;
 mod prices;
+mod processes;
 mod remote;
 mod retention;
 mod returns;
