@@ -36,6 +36,7 @@ use version::{version, version_for};
 pub use collect::{analyse, reader};
 pub(crate) use draft::{bytes_of, new_nonce};
 pub use request::{Offered, Prepared, Progress, SubmitRequest};
+pub(crate) use tiles::tile;
 
 fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::new(Code::Invalid, message)
@@ -75,11 +76,11 @@ pub fn prepare(
     }
     let test_frames = choose_test_frames(request, &frames)?;
     let output = output_name(&scene);
-    if let Some(definition) = definition {
-        check_command(request, definition, &scene, &frames, &output)?;
-    }
     let split = tiles::wanted(request)?;
     let tile_warnings = tiles::check(request, &scene, split, definition, analysis.as_ref())?;
+    if let Some(definition) = definition {
+        check_command(request, definition, &scene, &frames, split, &output)?;
+    }
     check::check(request, split, definition)?;
     if let Some(folder) = &request.output {
         check_output(folder)?;
@@ -172,6 +173,7 @@ fn check_command(
     definition: &Definition,
     scene: &Path,
     frames: &[i64],
+    split: (u16, u16),
     output: &str,
 ) -> Result<(), ApiError> {
     let invocation = Invocation {
@@ -191,7 +193,7 @@ fn check_command(
         view_layer: request.view_layer.clone(),
         scale: request.scale,
         views: Vec::new(),
-        tile: None,
+        tile: tiles::tile(split, 0),
         allow_scripts: request.allow_scripts,
         arguments: request.args.clone(),
         command: request.command.clone(),

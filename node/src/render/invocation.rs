@@ -5,7 +5,7 @@ use std::path::Path;
 use weft_protocol::job::spec::{Step, VIEWS};
 use weft_protocol::job::task::span;
 use weft_protocol::wire::control::Lease;
-use weft_scene::engine::{Invocation, Tile};
+use weft_scene::engine::Invocation;
 
 use super::Renderer;
 use super::limits::numbers;
@@ -44,22 +44,10 @@ impl Renderer {
             scale: argument("scale").and_then(|scale| scale.parse().ok()),
             views: argument(VIEWS)
                 .map_or(Vec::new(), |all| all.split(',').map(str::to_owned).collect()),
-            tile: tile_of(step, lease.attempt.task.tile),
+            tile: crate::submit::tile(step.tiles, lease.attempt.task.tile),
             allow_scripts: argument("allow_scripts").is_some(),
             arguments: given.collect(),
             command: crate::own_command::decode(&step.arguments),
         }
     }
-}
-
-/// Which part of the picture a task renders; none for a whole frame.
-fn tile_of(step: &Step, number: u16) -> Option<Tile> {
-    let (columns, rows) = (u32::from(step.tiles.0), u32::from(step.tiles.1));
-    let number = u32::from(number);
-    (step.tiles != (1, 1)).then(|| Tile {
-        column: number % columns,
-        row: number / columns,
-        columns,
-        rows,
-    })
 }

@@ -34,7 +34,7 @@ pub(super) fn prepare(
     })?;
     let frames = super::choose_frames(request, None, Some(definition))?;
     let test_frames = super::choose_test_frames(request, &frames)?;
-    super::check_command(request, definition, Path::new("/none"), &frames, &output)?;
+    super::check_command(request, definition, Path::new("/none"), &frames, (1, 1), &output)?;
     if let Some(folder) = &request.output {
         super::check_output(folder)?;
     }

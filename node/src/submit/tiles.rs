@@ -39,6 +39,19 @@ pub(super) fn wanted(request: &SubmitRequest) -> Result<(u16, u16), ApiError> {
     Ok(tiles)
 }
 
+/// Which part of the picture the task with this number renders, of a frame in so many columns and rows; none for a
+/// whole frame.
+pub(crate) fn tile(split: (u16, u16), number: u16) -> Option<Tile> {
+    let (columns, rows) = (u32::from(split.0), u32::from(split.1));
+    let number = u32::from(number);
+    (split != (1, 1)).then(|| Tile {
+        column: number % columns,
+        row: number / columns,
+        columns,
+        rows,
+    })
+}
+
 /// Refuses what would not be the picture that the whole frame is; warns of what changes.
 pub(super) fn check(
     request: &SubmitRequest,

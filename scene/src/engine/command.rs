@@ -339,6 +339,12 @@ impl<'a> Run<'a> {
     fn missing(&self, name: &Placeholder) -> CommandError {
         let hint = match name {
             Placeholder::Arg(key) => format!(": give it with --arg {key}=…"),
+            Placeholder::TileLeft
+            | Placeholder::TileRight
+            | Placeholder::TileTop
+            | Placeholder::TileBottom => {
+                ": give the picture's size with --arg width=… and --arg height=…".to_owned()
+            }
             _ => String::new(),
         };
         CommandError::MissingValue {

@@ -31,6 +31,16 @@ outputs = ["{name}_{frame:04}.png"]
 first_frame = 1
 last_frame = 9
 
+[engine.sized]
+executables = ["sh"]
+args = ["-c", "exit 1", "{scene}", "{options}"]
+extensions = ["sized"]
+outputs = ["{name}_{frame:04}.png"]
+regions = "crop"
+[[engine.sized.options]]
+when = "tile"
+args = ["{tile.left}"]
+
 [engine.older]
 base = "blender"
 executables = ["sh"]

@@ -100,6 +100,7 @@ fn engines(farm: &Farm, cases: &mut Cases) {
     let scene = farm.scene("fine", 16, 1);
     let script = farm.script("fine", "exit 0");
     let strange = write_file(farm.folder().join("bad/strange.xyz"), "x");
+    let sized = write_file(farm.folder().join("bad/scene.sized"), "x");
     let absent = write_file(farm.folder().join("bad/scene.absent"), "x");
     let pov = write_file(farm.folder().join("bad/plain.pov"), "// no radiosity\nsphere { 0, 1 }\n");
     let radiosity = "global_settings { radiosity { count 10 } }\n";
@@ -131,6 +132,11 @@ fn engines(farm: &Farm, cases: &mut Cases) {
             "tiles of a scene that would make another picture",
             &pov,
             &["-f", "1", "--tiles", "2x2", "--arg", "antialias=0.3"],
+        ),
+        (
+            "tiles of a picture whose size nobody said, where the engine counts in pixels",
+            &sized,
+            &["-f", "1", "--tiles", "2x2"],
         ),
         (
             "tiles of a picture that has fewer pixels",
