@@ -40,3 +40,23 @@ fn an_engine_is_started_by_its_wrapper_and_its_processes_memory_counts_together(
     let engines = farm.node(1).run(&["engines"]).ok().stdout;
     assert!(engines.contains("its wrapper was not found: weft-no-such"), "{engines}");
 }
+
+/// Holds 300 MB for three seconds.
+const LARGE: &str = "head -c 300000000 /dev/zero | tail -c 300000000 | { sleep 3; cat >/dev/null; }\n\
+                     echo \"$FRAME\" >\"$OUTPUT\"\n";
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_was_killed_for_want_of_memory_goes_where_there_is_more() {
+    // An eighth of a GiB: 134 MB.
+    let farm = Farm::configured(2, |number| {
+        if number == 1 { "[node]\nram = 0.125\n" } else { "" }.to_owned()
+    });
+    let scene = farm.script("large", LARGE);
+    let job = farm.submit(1, &scene, &["-f", "1-3", "--retries", "1"]);
+    let document = farm.wait_for_end(&job, END);
+    assert_eq!(document["status"], "completed", "{document:#}");
+    let starts: Vec<String> = (1..=3).flat_map(|frame| farm.starts(frame)).collect();
+    let small = starts.iter().filter(|node| *node == "node1").count();
+    assert_eq!((small, starts.len()), (1, 4), "tried on the small one once: {starts:?}");
+}
