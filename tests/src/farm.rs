@@ -21,8 +21,9 @@ use crate::{SCRIPT_ENDING, demo_scene, engines, wait_for, write_file};
 const AGREEMENT: Duration = Duration::from_secs(60);
 /// How long files may take to be where they belong once they are done.
 const DELIVERY: Duration = Duration::from_secs(60);
-/// How long what a killed daemon was just starting may go on. No other node takes its place sooner.
-const LAST_WORDS: Duration = Duration::from_millis(300);
+/// How long what a killed daemon was just starting may go on. No other node takes its place sooner: a leader is
+/// missed for 900 ms before another is elected, and a worker for longer.
+const LAST_WORDS: Duration = Duration::from_millis(800);
 /// How much of a node's log is shown when a test fails, in bytes.
 const TAIL: usize = 6000;
 
