@@ -200,8 +200,9 @@ fn it_describes_itself_and_takes_json_alone() {
     assert_eq!((missing.status, &missing.error()["code"]), (404, &"not_found".into()));
     let nowhere = door.ask("GET /v1/nowhere", &headers, "");
     assert_eq!((nowhere.status, &nowhere.error()["code"]), (404, &"not_found".into()));
-    let long = "x".repeat(9 << 20);
+    // Just too long: the connection of who has much more to send may end before the answer is read.
+    let long = "x".repeat(8 << 20);
     let answer =
         door.ask("POST /v1/store/has", &with("application/json"), &format!("[\"{long}\"]"));
-    assert!((400..500).contains(&answer.status), "a body has an end: {}", answer.head);
+    assert_eq!(answer.status, 413, "a body has an end: {}", answer.head);
 }
