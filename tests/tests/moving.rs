@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use weft_tests::{Call, Farm, Random, wait_for, write_file};
+use weft_tests::{Call, Farm, Random, files_in, wait_for, write_file};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// A cache's files: each is some megabytes, so that none of them goes unseen.
@@ -82,7 +82,9 @@ connectAttr "plain.out[0]" "crowd.frameNumber";
     let cache = [6, 7, 8].map(|number| format!("./cache/s.{number:04}.ass"));
     assert_eq!(seen, [&cache[..], &["./scene.ma".to_owned()]].concat());
     let (sent, needed) = (sent(&farm) - before, 3 * CACHE_FILE as u64);
-    assert!((needed..needed + (1 << 20)).contains(&sent), "{sent} bytes were sent of {needed}");
+    // What is late may be asked of the second of the two as well; the whole cache is far more than that.
+    let most = 2 * needed + (1 << 20);
+    assert!((needed..most).contains(&sent), "{sent} bytes were sent of {needed}");
 }
 
 #[test]
@@ -104,8 +106,10 @@ fn a_submission_to_a_far_node_that_was_killed_goes_on_from_there() {
 
     let cut = submission().start();
     wait_for(MINUTE, "a part of the scene has come", || {
-        let partial = farm.node(1).get("/v1/store")?["partial"].as_u64();
-        (partial? > 0).then_some(())
+        let begun = files_in(&farm.node(1).home().join("store/partial"));
+        let ids: Vec<&str> = begun.iter().map(String::as_str).collect();
+        let told = (!ids.is_empty()).then(|| farm.node(1).ask(&[&["has"][..], &ids].concat()))?;
+        (told["partial"][0]["bytes"].as_u64()? > 0).then_some(())
     });
     drop(cut);
     assert!(farm.node(1).ask(&["jobs"]).as_array().unwrap().is_empty(), "it was cut off");
