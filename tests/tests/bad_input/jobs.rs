@@ -79,6 +79,8 @@ fn controls(farm: &Farm, cases: &mut Cases) {
     // A job that waits for what never comes.
     let patient = farm.script("patient", "while [ ! -e \"$MARKS/go\" ]; do sleep 0.1; done");
     let job = farm.submit(2, &patient, &["-f", "1-8"]);
+    // Its status changes by itself until then.
+    _ = farm.wait_for_job(&job, END, "it renders", |job| job["status"] == "rendering");
     refused(cases, "removing a job that goes on", &["rm", &job]);
     refused(cases, "resuming a job that isn't paused", &["resume", &job]);
     _ = run(&["pause", &job]).ok();

@@ -13,6 +13,14 @@ fn lasting(farm: &Farm, job: &str) -> serde_json::Value {
     document
 }
 
+/// Waits until a node knows a job's status: two have it on their disks when it is acknowledged, and others hear.
+fn wait_for_status(farm: &Farm, number: usize, job: &str, status: &str) {
+    wait_for(END, &format!("node{number} knows that it is {status}"), || {
+        let document = farm.node(number).get(&format!("/v1/jobs/{job}"))?;
+        (document["status"] == status).then_some(())
+    });
+}
+
 #[test]
 fn a_paused_job_lets_frames_finish_and_starts_none_whoever_leads() {
     let mut farm = Farm::found(3);
@@ -21,12 +29,16 @@ fn a_paused_job_lets_frames_finish_and_starts_none_whoever_leads() {
     wait_for_starts(&farm, 3);
     let paused = farm.node(2).ask(&["pause", &job]);
     assert_eq!((&paused["status"], paused["copies"].as_u64() >= Some(2)), (&"paused".into(), true));
+    for number in [1, 3] {
+        wait_for_status(&farm, number, &job, "paused");
+    }
     let refused = farm.node(3).run(&["pause", &job]).ended_with(1);
     assert!(refused.stderr.contains("paused already"), "{refused:?}");
-    let document = farm.job(&job);
+    let document = farm.wait_for_job(&job, END, "running frames go on", |job| {
+        in_status(job, "rendering").len() == 3
+    });
     let waits = document["waiting_for"].as_str().unwrap_or_default();
     assert!(waits.starts_with("paused by ") && waits.ends_with(" ago"), "{waits}");
-    assert_eq!(in_status(&document, "rendering").len(), 3, "running frames go on");
     go(&farm);
     farm.wait_for_job(&job, END, "running frames finish", |job| done(job).len() == 3);
     assert_nothing_starts(&farm, "the job is paused");
@@ -50,6 +62,10 @@ fn a_paused_job_lets_frames_finish_and_starts_none_whoever_leads() {
 
     hold(&farm);
     _ = farm.node(leader).run(&["resume", &job]).ok();
+    wait_for(END, "the next leader knows that it goes on", || {
+        let document = farm.node(next).get(&format!("/v1/jobs/{job}"))?;
+        (document["status"] != "paused").then_some(())
+    });
     let refused = farm.node(next).run(&["resume", &job]).ended_with(1);
     assert!(refused.stderr.contains("not paused"), "{refused:?}");
     wait_for_starts(&farm, 6);

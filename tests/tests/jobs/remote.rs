@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use weft_tests::{Call, Farm, Output};
+use weft_tests::{Call, Farm, Output, wait_for};
 
 use super::END;
 
@@ -37,7 +37,11 @@ fn a_home_without_a_daemon_submits_to_a_peer_and_gets_its_frames() {
     let document = farm.wait_for_end(job, END);
     assert_eq!(document["status"], "completed", "{document:#}");
     assert_eq!(document["submitter"], "laptop");
-    let shown = ask(&home, &address, &["job", job]).ok().json();
+    // The node that it asks hears of the end in its own time.
+    let shown = wait_for(END, "the peer knows the end", || {
+        let shown = ask(&home, &address, &["job", job]).ok().json();
+        (shown["status"] == "completed").then_some(shown)
+    });
     assert_eq!(shown["frames_done"], 6);
     let to = out.display().to_string();
     _ = ask(&home, &address, &["outputs", job, "--to", &to]).ok();

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use weft_tests::{Farm, frames_of, in_status, installed, wait_for};
+use serde_json::Value;
+use weft_tests::{Farm, in_status, installed, wait_for};
 
-use super::{names, others, successor};
+use super::{done_everywhere, names, others, successor};
 
 /// How long a few frames of some seconds may take when machines die meanwhile.
 const END: Duration = Duration::from_secs(120);
@@ -68,21 +69,28 @@ fn a_blender_job_outlives_submitter_leader_and_power_cut() {
     let left = others(&farm, leader)[0];
     assert_eq!(successor(&farm, leader, term), left);
     farm.start(submitter);
-    let done = |job: &serde_json::Value| frames_of(&in_status(job, "done"));
-    let before = farm.wait_for_job(&job, END, "a frame is done", |job| !done(job).is_empty());
-    assert!(done(&before).len() < 4, "the job was over too soon: {before:#}");
+    let known = wait_for(END, "both know that a frame is done", || {
+        done_everywhere(&farm, &job).filter(|done| !done.is_empty())
+    });
+    assert!(known.len() < 4, "the job was over too soon: {known:?}");
+    let before = farm.job(&job);
     let up = farm.up();
     farm.kill9_all(&up);
     farm.start_all(&[leader, submitter, left]);
     let document = farm.wait_for_end(&job, END);
     assert_eq!(document["status"], "completed", "{document:#}");
-    for frame in in_status(&before, "done") {
+    let known = |frame: &&Value| frame["frame"].as_i64().is_some_and(|n| known.contains(&n));
+    for frame in in_status(&before, "done").into_iter().filter(known) {
         let now = in_status(&document, "done");
         let now = now.iter().find(|now| now["frame"] == frame["frame"]).unwrap();
         assert_eq!((&now["node"], &now["output"]), (&frame["node"], &frame["output"]));
     }
 
     let out = farm.folder().join("out");
+    wait_for(END, "the node that led knows that, too", || {
+        let document = farm.node(leader).get(&format!("/v1/jobs/{job}"))?;
+        (document["status"] == "completed").then_some(())
+    });
     _ = farm.node(leader).call(&["outputs", &job, "--to"]).arg(&out).run().ok();
     farm.wait_for_files(&out, names("linked", 4, "png"));
     for name in names("linked", 4, "png") {

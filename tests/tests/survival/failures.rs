@@ -17,7 +17,8 @@ fn a_frame_that_fails_is_tried_elsewhere_then_failed_and_retried_alone() {
 
     let watched = farm.node(2).run(&["watch", &job]).ended_with(1);
     assert!(watched.stderr.contains("no light left"), "{watched:?}");
-    let document = farm.job(&job);
+    // What one node was told of the end another may not have heard yet.
+    let document = farm.wait_for_end(&job, END);
     assert_eq!(document["status"], "failed", "{document:#}");
     let counts = [&document["frames_total"], &document["frames_done"], &document["frames_failed"]];
     assert_eq!(counts, [8, 7, 1]);

@@ -9,11 +9,11 @@ mod sleeper;
 mod submitter;
 mod worker;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use weft_tests::{Event, Farm, wait_for};
+use weft_tests::{Event, Farm, frames_of, in_status, wait_for};
 
 /// How long a job of a few seconds may take when machines die meanwhile.
 const END: Duration = Duration::from_secs(60);
@@ -31,6 +31,16 @@ fn slow(farm: &Farm, seconds: f32) -> PathBuf {
 /// The names of the files of frames 1 to `last`.
 fn names(stem: &str, last: i64, ending: &str) -> Vec<String> {
     (1..=last).map(|frame| format!("{stem}_{frame:04}.{ending}")).collect()
+}
+
+/// The frames of a job that all nodes that are up know as done; none unless all of them tell.
+fn done_everywhere(farm: &Farm, job: &str) -> Option<BTreeSet<i64>> {
+    let done = |number: usize| -> Option<BTreeSet<i64>> {
+        let document = farm.node(number).get(&format!("/v1/jobs/{job}"))?;
+        Some(frames_of(&in_status(&document, "done")).into_iter().collect())
+    };
+    let known: Option<Vec<_>> = farm.up().into_iter().map(done).collect();
+    known?.into_iter().reduce(|all, more| &all & &more)
 }
 
 /// Nothing was started twice for no reason: whenever a frame is started again, the node that had
