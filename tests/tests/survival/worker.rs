@@ -2,14 +2,19 @@
 
 use weft_tests::{Farm, frames_of, in_status, wait_for};
 
-use super::{END, assert_started_again_only_after_deaths, names, others, slow};
+use super::{END, assert_started_again_only_after_deaths, names, others};
 
 #[test]
 fn a_worker_is_killed_in_mid_frame() {
     let mut farm = Farm::found(3);
-    let scene = slow(&farm, 2.0);
     let leader = farm.leader();
     let victim = others(&farm, leader)[0];
+    // It is at its frame for as long as this test may need to see that, and end it.
+    let name = farm.node(victim).name();
+    let text = format!(
+        "if [ $NODE = {name} ]; then sleep 60; else sleep 2; fi\necho \"frame $FRAME\" >\"$OUTPUT\"\n"
+    );
+    let scene = farm.script("slow", &text);
     let out = farm.folder().join("out");
     let job = farm.submit(leader, &scene, &["-f", "1-6", "-o", &out.display().to_string()]);
     let frame = wait_for(END, "the victim renders", || {
