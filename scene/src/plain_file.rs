@@ -41,7 +41,7 @@ mod tests {
             }
         });
         for reader in 0..4 {
-            let read = receiver.recv_timeout(Duration::from_secs(10));
+            let read = receiver.recv_timeout(Duration::from_secs(60));
             let said = read.unwrap_or_else(|_| panic!("reader {reader} waits")).unwrap_err();
             assert!(said.ends_with("it is not a file"), "{reader}: {said}");
         }
