@@ -197,8 +197,11 @@ exec(compile(open(sys.argv[0]).read(), sys.argv[0], "exec"))
 "#;
 
     fn script(folder: &Path, text: &str) -> PathBuf {
-        let path = folder.join("mayapy");
-        std::fs::write(&path, text).unwrap();
+        let (written, path) = (folder.join("written"), folder.join("mayapy"));
+        std::fs::write(&written, text).unwrap();
+        // Copied by another process: what this one has written a program that another test starts just then may hold
+        // open for a moment, and it can't be run meanwhile.
+        assert!(Command::new("cp").arg(&written).arg(&path).status().unwrap().success());
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         path
     }

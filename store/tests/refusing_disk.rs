@@ -9,6 +9,7 @@ mod noise;
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -20,6 +21,13 @@ use noise::noise;
 
 /// The size of the disk, in bytes.
 const SIZE: u64 = 64 << 20;
+
+/// One test at a time, for as long as this is kept: a program that another one starts holds a copy of a store's
+/// lock for a moment, and then the store can't be opened again at once.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn remount(mounted: &Mounted, how: &str) {
     run("mount", &["-o", &format!("remount,{how}"), path(&mounted.disk())]).unwrap();
@@ -61,6 +69,7 @@ fn fact(n: u32) -> FactId {
 
 #[test]
 fn a_full_disk_is_said_and_work_goes_on_once_there_is_room() {
+    let _alone = alone();
     let Some(mounted) = Mounted::new("ext4", SIZE) else { return };
     let store = Store::open(&mounted.disk().join("store")).unwrap();
     let mut kept = Kept::default();
@@ -118,6 +127,7 @@ fn a_full_disk_is_said_and_work_goes_on_once_there_is_room() {
 
 #[test]
 fn a_full_disk_is_emptied_by_collecting() {
+    let _alone = alone();
     let Some(mounted) = Mounted::new("ext4", SIZE) else { return };
     let store = Store::open(&mounted.disk().join("store")).unwrap();
     let mut kept = Kept::default();
@@ -158,6 +168,7 @@ fn fill(mounted: &Mounted) {
 
 #[test]
 fn on_a_full_disk_all_that_makes_room_works() {
+    let _alone = alone();
     let Some(mounted) = Mounted::new("ext4", SIZE) else { return };
     let folder = mounted.disk().join("store");
     // So young a catalog has no room in itself.
@@ -213,6 +224,7 @@ fn on_a_full_disk_all_that_makes_room_works() {
 
 #[test]
 fn a_full_disk_is_emptied_of_more_than_there_is_room_to_forget_at_once() {
+    let _alone = alone();
     let Some(mounted) = Mounted::new("ext4", SIZE) else { return };
     let store = Store::open(&mounted.disk().join("store")).unwrap();
     // Some MB of the catalog are written anew to forget them.
@@ -234,6 +246,7 @@ fn a_full_disk_is_emptied_of_more_than_there_is_room_to_forget_at_once() {
 
 #[test]
 fn a_read_only_disk_is_said_and_nothing_is_lost() {
+    let _alone = alone();
     let Some(mounted) = Mounted::new("ext4", SIZE) else { return };
     let mut kept = Kept::default();
     let store = Store::open(&mounted.disk().join("store")).unwrap();
@@ -257,6 +270,7 @@ const CHILD: &str = "WEFT_TEST_FEW_HANDLES";
 #[test]
 fn without_file_handles_it_is_said_and_work_goes_on_once_there_are_some() {
     let Some(dir) = std::env::var_os(CHILD) else {
+        let _alone = alone();
         let dir = tempfile::tempdir().unwrap();
         // The limit is the whole process's: no other test shall meet it.
         let name = "without_file_handles_it_is_said_and_work_goes_on_once_there_are_some";
