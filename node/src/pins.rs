@@ -6,6 +6,7 @@ use std::sync::Arc;
 use weft_protocol::ids::{BlobId, JobId};
 use weft_protocol::job::spec::JobSpec;
 use weft_protocol::job::table::{Job, Jobs};
+use weft_protocol::replicate::Goods;
 use weft_store::{Batch, CatalogError, Intake, Store};
 
 /// A job whose inputs, results and logs are kept until it is removed.
@@ -14,24 +15,31 @@ pub(crate) fn job(job: &JobId) -> String {
     format!("job/{job}")
 }
 
-/// Pins blobs for a job that came here under an intake, which ends with that.
+/// Pins goods of a job that came here under an intake, which ends with that.
 ///
 /// # Errors
 /// When the catalog can't be written.
 pub(crate) async fn pin_for(
     store: &Arc<Store>,
     id: &JobId,
-    blobs: Vec<BlobId>,
+    goods: Goods,
     intake: Intake,
 ) -> Result<(), String> {
     let (store, reason) = (Arc::clone(store), job(id));
     let pinned = tokio::task::spawn_blocking(move || {
-        let batch = blobs.iter().fold(Batch::new(), |batch, blob| batch.pin(*blob, &reason));
+        let trees = goods.trees.iter().map(|tree| (tree, true));
+        let all = trees.chain(goods.blobs.iter().map(|blob| (blob, false)));
+        let batch = all.fold(Batch::new(), |batch, (id, tree)| pin(batch, *id, &reason, tree));
         let committed = store.commit(&batch);
         drop(intake);
         committed
     });
     pinned.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+}
+
+/// Pins a blob with others, a tree with all that it names.
+fn pin(batch: Batch, blob: BlobId, reason: &str, tree: bool) -> Batch {
+    if tree { batch.pin_tree(blob, reason) } else { batch.pin(blob, reason) }
 }
 
 /// What a blob is to a job that refers to it.
@@ -88,8 +96,7 @@ const KEPT: &str = "kept/";
 /// Keeps a blob for a user's sake, a tree with all that it names. Nobody else knows of it, so that it is
 /// remembered twice.
 pub(crate) fn keep(blob: BlobId, tree: bool) -> Batch {
-    let batch = Batch::new().put_meta(format!("{KEPT}{blob}"), [u8::from(tree)]);
-    if tree { batch.pin_tree(blob, USER) } else { batch.pin(blob, USER) }
+    pin(Batch::new().put_meta(format!("{KEPT}{blob}"), [u8::from(tree)]), blob, USER, tree)
 }
 
 /// Keeps it no longer for a user's sake.
@@ -122,10 +129,9 @@ pub(crate) fn set_again(store: &Store, of_jobs: Vec<Wanted>) -> Result<usize, Ca
         }));
     }
     for some in pins.chunks(AT_ONCE) {
-        let batch = some.iter().fold(Batch::new(), |batch, (reason, blob, tree)| match tree {
-            true => batch.pin_tree(*blob, reason.clone()),
-            false => batch.pin(*blob, reason.clone()),
-        });
+        let batch = some
+            .iter()
+            .fold(Batch::new(), |batch, (reason, blob, tree)| pin(batch, *blob, reason, *tree));
         store.commit(&batch)?;
     }
     store.pins_are_set()?;

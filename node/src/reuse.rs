@@ -17,6 +17,7 @@ use weft_protocol::job::reuse::{self, Found, Inputs, Key, Maker};
 use weft_protocol::job::spec::JobSpec;
 use weft_protocol::job::task::TaskKey;
 use weft_protocol::machine::{Input, Machine};
+use weft_protocol::replicate::Goods;
 use weft_protocol::schedule::{NodeView, feasible};
 use weft_protocol::wire::control::{Advert, AttemptKey};
 
@@ -364,7 +365,8 @@ async fn fetch(node: &Arc<Shared>, job: &JobId, results: &[Match], time: Duratio
     if !matches!(fetched, Ok(Ok(()))) {
         return false;
     }
-    crate::pins::pin_for(&node.store, job, blobs, intake).await.is_ok()
+    let goods = Goods { blobs, ..Goods::default() };
+    crate::pins::pin_for(&node.store, job, goods, intake).await.is_ok()
 }
 
 /// The other nodes that hold results, who holds most of them first.

@@ -208,21 +208,7 @@ impl Shared {
         }
         let fetched = self.fetcher.blobs(&goods.blobs, &providers).await;
         fetched.map_err(|error| error.to_string())?;
-        let (store, goods, reason) =
-            (Arc::clone(&self.store), goods.clone(), crate::pins::job(job));
-        let pinned = tokio::task::spawn_blocking(move || {
-            let mut batch = weft_store::Batch::new();
-            for tree in &goods.trees {
-                batch = batch.pin_tree(*tree, reason.clone());
-            }
-            for blob in &goods.blobs {
-                batch = batch.pin(*blob, reason.clone());
-            }
-            let committed = store.commit(&batch);
-            drop(intake);
-            committed
-        });
-        pinned.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+        crate::pins::pin_for(&self.store, job, goods.clone(), intake).await
     }
 
     /// Who is to be dialled now, each with its addresses.

@@ -11,6 +11,7 @@ use weft_protocol::job::outcome::{FailureKind, OutputFile};
 use weft_protocol::job::spec::JobSpec;
 use weft_protocol::job::task::TaskKey;
 use weft_protocol::machine::{Input, Machine};
+use weft_protocol::replicate::Goods;
 use weft_protocol::wire::control::AttemptKey;
 use weft_store::Store;
 
@@ -97,7 +98,8 @@ impl Renderer {
         let intake = self.inner.store.intake();
         let fetched = self.inner.fetcher.blobs(&blobs, &from).await;
         fetched.map_err(|error| error.to_string())?;
-        crate::pins::pin_for(&self.inner.store, &attempt.job, blobs, intake).await
+        let goods = Goods { blobs, ..Goods::default() };
+        crate::pins::pin_for(&self.inner.store, &attempt.job, goods, intake).await
     }
 
     /// Puts the files of a frame together; those of one name belong together.
