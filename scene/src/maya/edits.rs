@@ -1,9 +1,12 @@
 //! What a scene changes in those that it references, as far as it is about files and frames.
 //!
 //! A reference's node lists them all in one value: the kind of change as a number and its parts as
-//! strings, of which `2 "ns:node" "attribute" " -type \"string\" \"value\""` is the one for a text.
+//! strings, of which `2 "ns:node" "attribute" " -type \"string\" \"value\""` is the one for a text, and
+//! `2 "ns:node" "renderable" " 1"` says whether a camera renders.
 
-/// The most changes to texts of one reference that are kept, and the most bytes of them.
+use super::arguments::is_true;
+
+/// The most changes to texts and cameras of one reference that are kept, and the most bytes of them.
 const MAX_TEXTS: usize = 20_000;
 const MAX_BYTES: usize = 8 << 20;
 
@@ -12,6 +15,8 @@ const MAX_BYTES: usize = 8 << 20;
 pub(super) struct Edits {
     /// Attributes that have another text.
     pub(super) texts: Vec<Text>,
+    /// Whether a node, and with it the folders it lies in, is rendered.
+    pub(super) renderable: Vec<(String, bool)>,
     /// Whether what chooses the file of a sequence is changed, or there was more than is kept.
     pub(super) frames: bool,
     bytes: usize,
@@ -32,7 +37,7 @@ pub(super) struct Text {
 impl Edits {
     /// Whether no more is kept.
     pub(super) fn full(&self) -> bool {
-        self.texts.len() >= MAX_TEXTS || self.bytes >= MAX_BYTES
+        self.texts.len() + self.renderable.len() >= MAX_TEXTS || self.bytes >= MAX_BYTES
     }
 
     /// The next string of the value.
@@ -45,6 +50,11 @@ impl Edits {
                 value,
             });
             self.frames |= self.full();
+        }
+        if self.attribute == "renderable" {
+            self.bytes += self.node.len();
+            let value = text.split_whitespace().last().unwrap_or_default();
+            self.renderable.push((std::mem::take(&mut self.node), is_true(value)));
         }
         let attribute = text.rsplit('.').next().unwrap_or(&text);
         self.frames |= matches!(
@@ -82,6 +92,13 @@ mod tests {
             (&*text.node, &*text.attribute, &*text.value),
             ("|set:x|set:file1", "fileTextureName", r"C:\tex\a.png")
         );
+        for text in
+            ["|set:shot|set:shotShape", "renderable", " 1", "set:b", "renderable", " -k on no"]
+        {
+            edits.string(text.to_owned());
+        }
+        let cameras = [("|set:shot|set:shotShape", true), ("set:b", false)];
+        assert_eq!(edits.renderable, cameras.map(|(node, rendered)| (node.to_owned(), rendered)));
         assert!(!edits.frames);
         edits.string("set:file1.frameExtension".to_owned());
         assert!(edits.frames);

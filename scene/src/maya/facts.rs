@@ -37,6 +37,8 @@ pub(super) struct Facts {
     pub(super) render_layers: Vec<String>,
     /// Nodes of referenced scenes that are told of other files, by their names and kinds.
     pub(super) renamed: HashMap<(String, AssetKind), String>,
+    /// Nodes of referenced scenes that are told whether they are rendered, by their names.
+    pub(super) renderable: HashMap<String, bool>,
     /// Whether the file changes which frames of sequences its references show.
     pub(super) edits_frames: bool,
     /// Whether the file ends with the line that Maya writes there.
@@ -118,9 +120,9 @@ pub(super) fn collect<R: Read>(
         reader.read(&statement);
         reader.edit(&statement.edits);
         let facts = &reader.facts;
-        let counts =
-            [facts.cameras.len(), facts.files.len(), facts.references.len(), facts.renamed.len()];
-        if counts.into_iter().chain([facts.nested.len()]).any(|count| count > MAX_ITEMS) {
+        let nodes = [facts.cameras.len(), facts.files.len(), facts.references.len()];
+        let told = [facts.renamed.len(), facts.renderable.len(), facts.nested.len()];
+        if nodes.into_iter().chain(told).any(|count| count > MAX_ITEMS) {
             let message = format!("it names more than {MAX_ITEMS} cameras, files or references");
             return Err(AnalyseError::TooLarge(message));
         }
@@ -286,12 +288,16 @@ impl Reader {
     /// What a reference's node changes in what is referenced.
     fn edit(&mut self, edits: &Edits) {
         self.facts.edits_frames |= edits.frames;
+        let name = |node: &str| node.rsplit('|').next().unwrap_or(node).to_owned();
+        for (node, rendered) in &edits.renderable {
+            self.facts.renderable.insert(name(node), *rendered);
+        }
         for text in &edits.texts {
-            let node = text.node.rsplit('|').next().unwrap_or(&text.node);
+            let node = name(&text.node);
             if let Some(kind) = nodes::edited(&text.attribute, &text.value)
                 && !nodes::comes_with_maya(&text.value)
             {
-                let key = (node.to_owned(), kind);
+                let key = (node, kind);
                 self.facts.renamed.insert(key, text.value.clone());
             }
         }

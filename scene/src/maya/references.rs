@@ -48,6 +48,7 @@ pub(super) fn collect(
     let mut tree = Tree {
         unloaded: facts.unloaded.clone(),
         renamed: HashMap::new(),
+        renderable: HashMap::new(),
         range: Range { start, end, step },
         time_unit: facts.time_unit.clone(),
         analysis,
@@ -84,6 +85,8 @@ struct Tree<'a> {
     /// What referencing scenes tell nodes of referenced ones, until it is used: the path, and where
     /// the path starts.
     renamed: HashMap<(String, AssetKind), (String, Places)>,
+    /// Which nodes of referenced scenes referencing ones tell whether they are rendered.
+    renderable: HashMap<String, bool>,
     /// The frames that a render of the scene as it is makes.
     range: Range,
     /// The scene's own unit of time.
@@ -102,15 +105,21 @@ impl Tree<'_> {
         for camera in &visit.facts.cameras {
             // A referenced file's startup cameras are the scene's own, and what isn't loaded has none.
             if top || (visit.loaded && !camera.startup) {
+                let shape = format!("{}{}", visit.prefix, camera.shape);
+                let told = self.renderable.get(&shape).copied().filter(|_| !top);
                 self.cameras.push(Camera {
-                    shape: format!("{}{}", visit.prefix, camera.shape),
+                    renderable: told.unwrap_or(camera.renderable),
+                    shape,
                     parent: format!("{}{}", visit.prefix, camera.parent.trim_start_matches('|')),
                     ..*camera
                 });
             }
         }
+        // The outermost scene has the last word.
+        for (node, rendered) in &visit.facts.renderable {
+            self.renderable.entry(format!("{}{node}", visit.prefix)).or_insert(*rendered);
+        }
         for ((node, kind), path) in &visit.facts.renamed {
-            // The outermost scene has the last word.
             let key = (format!("{}{node}", visit.prefix), *kind);
             let told = || (path.clone(), visit.places.clone());
             self.renamed.entry(key).or_insert_with(told);

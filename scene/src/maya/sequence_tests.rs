@@ -227,3 +227,46 @@ fn what_a_scene_changes_in_its_references_counts() {
     fs::write(&scene, text).unwrap();
     assert_eq!(asset(&analyse(&scene).unwrap(), "set:run").needed_by, None);
 }
+
+/// A shot's camera comes from a file of its own, whose cameras don't render: the shot says that one does.
+#[test]
+fn a_scene_says_which_cameras_of_its_references_render() {
+    let edits = |node: &str, list: &str| {
+        format!(
+            "createNode reference -n \"{node}\"; setAttr \".ed\" -type \"dataReferenceEdits\" \"{node}\"\n\
+             \t\"{node}\" 0 {list};\n"
+        )
+    };
+    let said =
+        |camera: &str, value: &str| format!("\n\t2 \"{camera}\" \"renderable\" \" {value}\"");
+    let outer = [
+        said("|cam:shot|cam:shotShape", "1"),
+        said("|cam:rig|cam:in:leftShape", "0"),
+        said("cam:in:|gone", "1"),
+    ];
+    let (folder, scene) = project(&format!(
+        "file -r -ns \"cam\" -rfn \"camRN\" \"scenes/cam.ma\";\n{}\
+         createNode camera -n \"ownShape\" -p \"own\"; setAttr \".rnd\" no;\n",
+        edits("camRN", &outer.concat())
+    ));
+    let inner = [said("|in:left|in:leftShape", "1"), said("|in:right|in:rightShape", "yes")];
+    let camera = |name: &str, renders: &str| {
+        format!("createNode camera -n \"{name}Shape\" -p \"{name}\"; setAttr \".rnd\" {renders};\n")
+    };
+    let cam = format!(
+        "file -r -ns \"in\" -rfn \"inRN\" \"scenes/in.ma\";\n{}{}{}",
+        edits("inRN", &inner.concat()),
+        camera("shot", "no"),
+        camera("other", "yes")
+    );
+    write(&folder.path().join("scenes/cam.ma"), &cam);
+    let nested = ["left", "right"].map(|name| camera(name, "no")).concat();
+    write(&folder.path().join("scenes/in.ma"), &nested);
+    let info = analyse(&scene).unwrap().scene_info;
+    assert_eq!(
+        info.all_cameras,
+        ["ownShape", "cam:shotShape", "cam:otherShape", "cam:in:leftShape", "cam:in:rightShape"]
+    );
+    // The outer scene's word on the left one holds.
+    assert_eq!(info.render_cameras, ["cam:shotShape", "cam:otherShape", "cam:in:rightShape"]);
+}

@@ -8,7 +8,7 @@ use encoding_rs::{CoderResult, Decoder};
 use super::edits::Edits;
 use super::encoding;
 use super::plain::{self, Span};
-use super::words::{Collector, Word};
+use super::words::{Collector, EDITS, Word};
 use crate::analysis::AnalyseError;
 
 /// How much is read at a time, in bytes.
@@ -144,10 +144,15 @@ impl<R: Read> Statements<R> {
             plain::split(&self.text.as_bytes()[self.at..self.end], &mut self.spans)
         {
             let begun = self.at;
+            let text = &self.text[begun..begun + length];
+            let word = |span: &Span| &text[span.start..span.end];
+            let asked = self.spans.first().map(word).is_some_and(self.asked);
+            // What a reference changes is no word, even where there is little of it.
+            if asked && self.spans.iter().any(|span| span.quoted && word(span) == EDITS) {
+                break;
+            }
             self.at += length;
-            let text = &self.text[begun..self.at];
-            let command = self.spans.first().map(|span| &text[span.start..span.end]);
-            if command.is_some_and(self.asked) {
+            if asked {
                 let words = self.spans.iter().map(|span| span.word(&self.text[begun..self.at]));
                 return Ok(Some(Statement { words: words.collect(), edits: Edits::default() }));
             }

@@ -10,6 +10,9 @@ pub(super) const MAX_WORDS: usize = 64;
 /// The most of one word that is kept, in bytes. The longest path of any system is 32 KiB.
 pub(super) const MAX_WORD: usize = 32 * 1024;
 
+/// The type of a value that lists changes to a reference.
+pub(super) const EDITS: &str = "dataReferenceEdits";
+
 /// A word of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Word<'a> {
@@ -123,7 +126,7 @@ impl Collector {
             Some(_) => {}
             None => {
                 let sets = self.words.first().is_some_and(|first| first.text == "setAttr");
-                if sets && word.quoted && word.text == "dataReferenceEdits" {
+                if sets && word.quoted && word.text == EDITS {
                     self.edits = Some(Edits::default());
                 }
                 self.words.push(word);
