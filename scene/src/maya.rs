@@ -73,7 +73,7 @@ pub fn analyse_mapped(
     paths: PathMap,
 ) -> Result<Analysis, AnalyseError> {
     let facts = read(scene)?;
-    let mut analysis = Analysis { scene_info: scene_info(&facts), ..Analysis::default() };
+    let mut analysis = settings_of(&facts);
     let places = Places::new(scene, project, Disk::mapped(paths));
     references::collect(scene, places, facts, &mut analysis)?;
     Ok(analysis)
@@ -91,6 +91,20 @@ fn open(scene: &Path) -> Result<File, AnalyseError> {
 fn read_from(input: impl Read, name: &Path) -> Result<Facts, AnalyseError> {
     let (header, statements) = statements::open(input, name, facts::matters)?;
     facts::collect(header, statements)
+}
+
+/// What the settings say, and what a person should know of them.
+fn settings_of(facts: &Facts) -> Analysis {
+    let info = scene_info(facts);
+    let by = info.by_frame;
+    let fraction = info.animation && by.fract() != 0.0;
+    let warning = info.own_frames().filter(|_| fraction).map(|(start, end, step)| {
+        format!(
+            "the scene's frames are {by} apart, and a job renders whole frames: of {start} to {end} it takes those that \
+             are {step} apart, which aren't the ones that Maya renders; --frames names others"
+        )
+    });
+    Analysis { scene_info: info, warnings: warning.into_iter().collect(), ..Analysis::default() }
 }
 
 /// The settings as Maya would show them: what the file doesn't say has the node's default. A scene

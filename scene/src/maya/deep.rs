@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::facts::{Facts, FileUse, Listed, Settings, of_nodes};
 use super::paths::Places;
-use super::{references, scene_info};
+use super::{references, settings_of};
 use crate::analysis::{AnalyseError, Analysis, AssetKind};
 use crate::disk::Disk;
 use crate::named_files::Family;
@@ -132,7 +132,7 @@ pub fn read_answer(
         let (kind, family) = (AssetKind::Reference, Family::One);
         facts.files.push(FileUse { node, path, kind, family, choice: None });
     }
-    let mut analysis = Analysis { scene_info: scene_info(&facts), ..Analysis::default() };
+    let mut analysis = settings_of(&facts);
     analysis.warnings.extend(answer.warning.map(|text| format!("Maya, opening the scene: {text}")));
     analysis.warnings.extend(warnings);
     let places = Places::new(scene, project, Disk::mapped(paths));

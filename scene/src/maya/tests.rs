@@ -73,7 +73,16 @@ fn settings_are_read_by_both_names() {
     assert_eq!(info.all_cameras, ["shotCamShape", "perspShape"]);
     assert_eq!(info.render_cameras, ["shotCamShape"]);
     assert_eq!(info.view_layers, ["defaultRenderLayer"]);
-    assert!(analysis.warnings.is_empty() && analysis.missing.is_empty());
+    let [warning] = &analysis.warnings[..] else { panic!("{:?}", analysis.warnings) };
+    assert!(warning.contains("2.5 apart") && warning.contains("3 apart"), "{warning}");
+    assert!(analysis.missing.is_empty());
+    // One frame has no step, and whole ones are as Maya's.
+    for same in
+        ["setAttr \".an\" no; setAttr \".bfs\" 2.5;", "setAttr \".an\" yes; setAttr \".bfs\" 2;"]
+    {
+        let (_folder, scene) = project(&format!("select -ne :defaultRenderGlobals; {same}\n"));
+        assert_eq!(analyse(&scene).unwrap().warnings, Vec::<String>::new());
+    }
 }
 
 #[test]
