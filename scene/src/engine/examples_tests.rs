@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Definition, Invocation, command, parse};
+use super::definition::Condition;
+use super::{Definition, Invocation, Tile, command, parse};
 use crate::analysis::Analysis;
 use crate::text_scene;
 
@@ -70,6 +71,56 @@ fn their_commands_are_what_the_programs_document() {
     assert_eq!(maya.last().unwrap(), "/in/shot.ma");
     let husk = words("husk", "usda");
     assert_eq!(husk[2..6], ["--frame", "7", "--frame-count", "1"]);
+}
+
+/// The arguments where all that the engine knows is asked for.
+fn all_words(engine: &str, extension: &str) -> Vec<String> {
+    let definition = example(engine);
+    let mut asked = Invocation {
+        scene: format!("/in/shot.{extension}"),
+        frames: vec![7],
+        work: "/work".into(),
+        inputs: "/in".into(),
+        threads: 4,
+        name: "shot".into(),
+        ..Invocation::default()
+    };
+    for group in &definition.options {
+        match &group.when {
+            Condition::Camera => asked.camera = Some("cam".into()),
+            Condition::SceneName => asked.scene_name = Some("scene".into()),
+            Condition::ViewLayer => asked.view_layer = Some("layer".into()),
+            Condition::Scale => asked.scale = Some(50),
+            Condition::Format => asked.format = Some(definition.default_format.clone()),
+            Condition::Tile => asked.tile = Some(Tile { column: 1, row: 1, columns: 2, rows: 2 }),
+            Condition::AllowScripts => asked.allow_scripts = true,
+            Condition::Arg(name) if name == "width" => {
+                let size = [("width", "1280"), ("height", "720")];
+                asked.arguments.extend(size.map(|(name, value)| (name.into(), value.into())));
+            }
+            Condition::Arg(name) => panic!("{engine}: what is --arg {name}?"),
+        }
+    }
+    // Whoever says that it can render parts says how.
+    assert_eq!(definition.regions.is_some(), asked.tile.is_some(), "{engine}");
+    let args =
+        command(&definition, &asked).unwrap_or_else(|error| panic!("{engine}: {error}")).args;
+    assert!(args.iter().all(|word| !word.contains(['{', '}'])), "{args:?}");
+    args
+}
+
+#[test]
+fn all_that_they_offer_is_filled_in() {
+    let ends = |engine: &str, extension: &str, expected: &[&str]| {
+        let args = all_words(engine, extension);
+        assert_eq!(args[args.len() - expected.len()..], *expected);
+    };
+    ends("arnold", "ass", &["-c", "cam", "-r", "1280", "720", "-rg", "640", "360", "1279", "719"]);
+    let vray = ["-camera=cam", "-imgWidth=1280", "-imgHeight=720", "-region=640;360;1280;720"];
+    ends("vray", "vrscene", &vray);
+    ends("maya", "ma", &["-cam", "cam", "-rl", "layer", "-percentRes", "50", "/in/shot.ma"]);
+    ends("husk", "usda", &["--camera", "cam", "--res-scale", "50", "/in/shot.usda"]);
+    ends("nuke", "nk", &["-X", "Write1", "-x", "/in/shot.nk"]);
 }
 
 #[test]
