@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{analyse, rewrite_paths};
+use super::{analyse, read, rewrite_paths};
 use crate::analysis::{Analysis, AssetKind};
 
 /// Counts facts, and notes those that differ.
@@ -171,6 +171,16 @@ fn compare(all: &mut Comparison, scene: &Path, analysis: &Analysis, expected: &V
     let images = [AssetKind::Image, AssetKind::ImageSequence, AssetKind::Udim];
     all.fact(scene, "textures", of_kind(&images), pairs(&["file_textures"], "node"));
     all.fact(scene, "references", of_kind(&[AssetKind::Reference]), pairs(&["references"], "rn"));
+    // What the file remembers of the references of its references, which a render reads where these can't be.
+    let nested = read(scene).unwrap().nested;
+    let nested: BTreeSet<(String, String)> =
+        nested.into_iter().map(|reference| (reference.node, reference.path)).collect();
+    let depths = expected["reference_depth_info"].as_array().unwrap().iter();
+    let deeper = depths.filter(|one| one["depth"].as_u64().unwrap() > 1).map(|one| {
+        let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
+        (text("rn"), text("path"))
+    });
+    all.fact(scene, "nested references", nested, deeper.collect());
     let others: Vec<AssetKind> = analysis
         .assets
         .iter()
