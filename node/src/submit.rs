@@ -4,6 +4,7 @@ mod check;
 mod choices;
 mod collect;
 mod draft;
+mod in_turn;
 mod maya_paths;
 mod names;
 mod own;
@@ -33,7 +34,7 @@ use choices::{
 use draft::{draft, finish, needs};
 use version::{version, version_for};
 
-pub use collect::{analyse, reader};
+pub use collect::{Asked, analyse, reader};
 pub(crate) use draft::{bytes_of, new_nonce};
 pub use request::{Offered, Prepared, Progress, SubmitRequest};
 pub(crate) use tiles::tile;
@@ -62,7 +63,7 @@ pub fn prepare(
     let scene = check_scene(&request.scene)?;
     let engine = choose_engine(request, &scene, engines, offered)?;
     let definition = engines.get(&engine);
-    let analysis = analysis(request, &scene, definition)?;
+    let analysis = analysis(request, &scene, definition, engines)?;
     names::check_scene(request, analysis.as_ref(), definition)?;
     let (request, format_warning) = &in_own_format(request, analysis.as_ref(), definition)?;
     let (engine_version, version_warning) =
@@ -110,6 +111,7 @@ pub fn prepare(
         scene: Some(&scene),
         analysis: analysis.as_ref(),
         engine: definition,
+        engines,
         assets: &request.assets,
         project: request.project.as_deref(),
         shared,
@@ -147,9 +149,14 @@ fn analysis(
     request: &SubmitRequest,
     scene: &Path,
     engine: Option<&Definition>,
+    engines: &BTreeMap<String, Definition>,
 ) -> Result<Option<Analysis>, ApiError> {
-    let (name, project) = (request.scene_name.as_deref(), request.project.as_deref());
-    match collect::analyse(scene, name, project, engine, request.deep) {
+    let asked = Asked {
+        scene_name: request.scene_name.as_deref(),
+        project: request.project.as_deref(),
+        deep: request.deep,
+    };
+    match collect::analyse(scene, asked, engine, engines) {
         None => Ok(None),
         Some(Ok(analysis)) => Ok(Some(analysis)),
         // A program that does nothing or anything with the file need not be able to read it.

@@ -166,6 +166,10 @@ pub struct Asset {
     /// every frame may read all of them, or nothing tells which do.
     #[serde(skip)]
     pub needed_by: Option<Vec<Vec<FrameRun>>>,
+    /// Whether a file that the scene needs names it, and neither the scene nor a scene that it references: its
+    /// spelling counts there only.
+    #[serde(skip)]
+    pub indirect: bool,
 }
 
 impl Asset {
@@ -213,6 +217,17 @@ impl Missing {
     }
 }
 
+/// A file that was read by the patterns of an engine's definition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextFile {
+    /// The engine's name.
+    pub engine: String,
+    /// The file that was read first and led to this one: paths may count from its folder.
+    pub scene: PathBuf,
+    /// The paths that it names, as they are spelled, and where each leads; those that lead to something.
+    pub paths: BTreeMap<String, PathBuf>,
+}
+
 /// The newest of the programs that saved a scene and the files that it links from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SavedBy {
@@ -255,6 +270,12 @@ pub struct Analysis {
     /// the whole frame is.
     #[serde(skip)]
     pub untiled: Vec<String>,
+    /// The files that were read by patterns.
+    #[serde(skip)]
+    pub text_files: BTreeMap<PathBuf, TextFile>,
+    /// Files that may name others, and that nothing here can look into.
+    #[serde(skip)]
+    pub unread: Vec<PathBuf>,
     /// Which version of its application it takes at least. Blender only.
     #[serde(skip)]
     pub saved_by: Option<SavedBy>,
@@ -357,6 +378,7 @@ mod tests {
             required: true,
             frames: None,
             needed_by,
+            indirect: false,
         };
         let analysis = Analysis {
             assets: vec![
@@ -393,6 +415,7 @@ mod tests {
                 required: true,
                 frames: None,
                 needed_by: None,
+                indirect: false,
             }],
             ..Analysis::default()
         };

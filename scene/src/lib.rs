@@ -8,6 +8,7 @@ pub mod engine;
 pub mod frames;
 pub mod maya;
 mod named_files;
+pub mod ocio;
 mod path_map;
 pub mod plain_file;
 mod sequence;

@@ -32,7 +32,7 @@ mod tests;
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::analysis::{AnalyseError, Analysis, SceneInfo};
 use crate::disk::Disk;
@@ -44,6 +44,14 @@ use paths::Places;
 pub use deep::{SCRIPT, read_answer};
 pub use folder_map::FolderMap;
 pub use rewrite::rewrite_paths;
+
+/// The folder of a scene's project where none is given: the nearest above it with a `workspace.mel`, or else the one that
+/// holds its `scenes`.
+#[must_use]
+pub fn project_of(scene: &Path) -> Option<PathBuf> {
+    let scene = std::path::absolute(scene).ok()?;
+    paths::project_of(scene.parent()?)
+}
 
 /// Settings, cameras and files of the Maya ASCII scene at `scene`, those of the scenes it references
 /// included. Its project is the nearest folder above it with a `workspace.mel`.

@@ -5,11 +5,11 @@
 //! that are scenes themselves are read in turn. [`rewrite_paths`] writes a copy in which files are named
 //! differently.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::analysis::{AnalyseError, Analysis, Asset, AssetKind, Missing};
+use crate::analysis::{AnalyseError, Analysis, Asset, AssetKind, Missing, TextFile};
 use crate::disk::Disk;
 use crate::engine::{Begun, Definition, FilePatterns, NamedFiles};
 use crate::named_files::{Family, Found, Pattern};
@@ -29,21 +29,38 @@ const HEAD: usize = 1024;
 /// turn too; `None` if it has none. The analysis has no settings.
 ///
 /// # Errors
-/// `Io` if the scene can't be read, `TooLarge` if it names more files than any scene does. A scene that
-/// isn't text, and scenes it names that can't be read, are warnings.
+/// `Io` if the scene can't be read, `TooLarge` if it names more files than any scene does. Scenes it names that
+/// can't be read are warnings; what isn't text is among [`Analysis::unread`].
 pub fn analyse(scene: &Path, engine: &Definition) -> Option<Result<Analysis, AnalyseError>> {
+    analyse_beside(scene, engine, &[], &BTreeSet::new())
+}
+
+/// Like [`analyse`], for a file that is part of another scene: its paths may count from these folders as well, and of
+/// what it names these files, by their canonical paths, are not read once more.
+///
+/// # Errors
+/// As [`analyse`].
+pub fn analyse_beside(
+    scene: &Path,
+    engine: &Definition,
+    folders: &[PathBuf],
+    known: &BTreeSet<PathBuf>,
+) -> Option<Result<Analysis, AnalyseError>> {
     let patterns = engine.files.as_ref()?;
     let scene = std::path::absolute(scene).unwrap_or_else(|_| scene.to_path_buf());
     let mut search = Search {
         patterns,
+        engine: &engine.name,
         disk: Disk::mapped(engine.paths.clone()),
-        folder: folder_of(&scene).to_path_buf(),
+        folders: [folder_of(&scene)].into_iter().chain(folders.iter().map(|one| &**one)).collect(),
         analysis: Analysis::default(),
         seen: BTreeSet::new(),
         waiting: vec![scene.clone()],
+        known,
         read: BTreeSet::new(),
     };
-    Some(search.run(&scene).map(|()| search.analysis))
+    let done = search.run(&scene);
+    Some(done.map(|()| search.analysis))
 }
 
 /// Writes a copy of a scene with other paths in it, and says how many it changed. `map` is asked for
@@ -84,11 +101,6 @@ pub fn rewrite_paths(
     Ok(changed)
 }
 
-/// Where a path leads that counts from the folder of `file`; the name keeps its tokens.
-pub fn resolve_path(file: &Path, spelled: &str) -> PathBuf {
-    folder_of(file).join(spelled.replace('\\', "/"))
-}
-
 /// What is done with a line, given its number.
 type Visit<'a> = dyn FnMut(&[u8], u64) -> Result<(), AnalyseError> + 'a;
 
@@ -122,20 +134,25 @@ fn is_binary(scene: &Path) -> bool {
 
 struct Search<'a> {
     patterns: &'a FilePatterns,
+    engine: &'a str,
     disk: Disk,
-    /// That of the scene itself, from which paths may count in what it names too.
-    folder: PathBuf,
+    /// That of the scene itself, from which paths may count in what it names too, and further such.
+    folders: Vec<&'a Path>,
     analysis: Analysis,
-    /// What was named already: by whom, and the path.
+    /// What the file that is read named already: by whom, and the path.
     seen: BTreeSet<(String, String)>,
     waiting: Vec<PathBuf>,
+    /// Files that were read before this scene, and those that were read since, by their canonical paths.
+    known: &'a BTreeSet<PathBuf>,
     read: BTreeSet<PathBuf>,
 }
 
 impl Search<'_> {
     fn run(&mut self, scene: &Path) -> Result<(), AnalyseError> {
         while let Some(next) = self.waiting.pop() {
-            if !self.read.insert(next.clone()) {
+            let place = next.canonicalize().unwrap_or_else(|_| next.clone());
+            let known = next != scene && self.known.contains(&place);
+            if known || !self.read.insert(place) {
                 continue;
             }
             if self.read.len() > MAX_SCENES {
@@ -143,13 +160,13 @@ impl Search<'_> {
                 return Err(AnalyseError::TooLarge(message));
             }
             if is_binary(&next) {
-                self.analysis.warnings.push(format!(
-                    "{} is no text: the files that it names are not known here, and can be named \
-                     with --assets",
-                    next.display()
-                ));
+                self.analysis.unread.push(next);
                 continue;
             }
+            self.seen.clear();
+            let (engine, paths) = (self.engine.to_owned(), BTreeMap::new());
+            let read = TextFile { engine, scene: scene.to_path_buf(), paths };
+            self.analysis.text_files.insert(next.clone(), read);
             match self.read(&next, scene) {
                 Err(AnalyseError::Io { source, .. }) if next != scene => {
                     let warning = format!("{} can't be read: {source}", next.display());
@@ -204,7 +221,11 @@ impl Search<'_> {
             let message = format!("it names more than {MAX_ASSETS} files");
             return Err(AnalyseError::TooLarge(message));
         }
-        let found = self.find(file, path);
+        let (found, place) = self.find(file, path);
+        let read = self.analysis.text_files.get_mut(file);
+        if let (Some(read), Some(place)) = (read, place) {
+            read.paths.insert(path.to_owned(), place);
+        }
         let exists = !found.files.is_empty();
         if !exists {
             let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
@@ -237,29 +258,33 @@ impl Search<'_> {
             required: true,
             frames,
             needed_by: None,
+            indirect: false,
         });
         Ok(())
     }
 
-    /// Looks beside the scene, and beside the file that names it if the engine does.
-    fn find(&self, file: &Path, path: &str) -> Found {
-        let beside_scene = || resolve_path(&self.folder.join("x"), path);
-        let places = match self.disk.place(path) {
-            Some(place) => BTreeSet::from([place]),
-            None if self.patterns.from_scene => BTreeSet::from([beside_scene()]),
-            None => BTreeSet::from([resolve_path(file, path), beside_scene()]),
+    /// Looks beside the file that names it if the engine does, and beside the scene. Says where it was found, too.
+    fn find(&self, file: &Path, path: &str) -> (Found, Option<PathBuf>) {
+        let slashed = path.replace('\\', "/");
+        let beside = Some(folder_of(file)).filter(|_| !self.patterns.from_scene);
+        let folders = beside.into_iter().chain(self.folders.iter().copied());
+        let mut places = match self.disk.place(path) {
+            Some(place) => vec![place],
+            None => folders.map(|folder| folder.join(&slashed)).collect(),
         };
-        let pattern = Pattern::of(&path.replace('\\', "/"), Family::One);
+        let mut known = BTreeSet::new();
+        places.retain(|place| known.insert(place.clone()));
+        let pattern = Pattern::of(&slashed, Family::One);
         for place in &places {
             let mut found = pattern.files_at(place, &self.disk);
             if !found.files.is_empty() {
                 found.many = pattern.is_many();
-                return found;
+                return (found, Some(place.clone()));
             }
         }
         let looked: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
         let reason = format!("not found; looked for {}", looked.join(", "));
-        Found { reason, many: pattern.is_many(), ..Found::default() }
+        (Found { reason, many: pattern.is_many(), ..Found::default() }, None)
     }
 }
 
@@ -372,12 +397,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_a_warning() {
+    fn what_is_no_text_is_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let scene = folder.path().join("shot.pov");
         fs::write(&scene, b"PXR-USDC\0\0\0").unwrap();
-        let analysis = analyse(&scene, &povray()).unwrap().unwrap();
-        assert!(analysis.warnings[0].contains("--assets"), "{:?}", analysis.warnings);
+        let unread = analyse(&scene, &povray()).unwrap().unwrap().unread;
+        assert_eq!(unread, std::slice::from_ref(&scene));
         assert!(analyse(&folder.path().join("none.pov"), &povray()).unwrap().is_err());
         assert!(analyse(&scene, &shipped()["noop"]).is_none());
     }

@@ -45,7 +45,7 @@ pub(crate) async fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 }
 
 fn analyse(args: &Args, context: &Context) -> Result<Result<Analysis, AnalyseError>, Failure> {
-    let (scene, name) = (args.scene.as_path(), args.scene_name.as_deref());
+    let scene = args.scene.as_path();
     let unread = |what: &str| {
         Failure::call(format!(
             "'{}' is {what}; weft reads .blend, .ma and .weft files, and what an engine in weft.toml has patterns for. \
@@ -62,7 +62,12 @@ fn analyse(args: &Args, context: &Context) -> Result<Result<Analysis, AnalyseErr
         Config::load(&context.home().config()).map_err(|error| Failure::call(error.to_string()))?;
     let engine =
         scene.file_name().and_then(|name| submit::reader(&config.engines, &name.to_string_lossy()));
-    submit::analyse(scene, name, args.project.as_deref(), engine, args.deep)
+    let asked = submit::Asked {
+        scene_name: args.scene_name.as_deref(),
+        project: args.project.as_deref(),
+        deep: args.deep,
+    };
+    submit::analyse(scene, asked, engine, &config.engines)
         .ok_or_else(|| unread(&format!("a .{ending} file")))
 }
 

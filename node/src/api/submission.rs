@@ -47,8 +47,12 @@ pub(super) async fn analyse(
         let path = request.path.display().to_string();
         let name = request.path.file_name().unwrap_or_default().to_string_lossy();
         let engine = submit::reader(&node.config.engines, &name);
-        let (scene, project) = (request.scene_name.as_deref(), request.project.as_deref());
-        match submit::analyse(&request.path, scene, project, engine, request.deep) {
+        let asked = submit::Asked {
+            scene_name: request.scene_name.as_deref(),
+            project: request.project.as_deref(),
+            deep: request.deep,
+        };
+        match submit::analyse(&request.path, asked, engine, &node.config.engines) {
             Some(Ok(analysis)) => Ok(analysis),
             Some(Err(error)) => Err(ApiError::new(Code::Invalid, format!("{path}: {error}"))),
             None => Err(ApiError::new(

@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use tempfile::TempPath;
 use weft_protocol::content::TreePath;
 use weft_protocol::job::task::FrameRun;
-use weft_scene::analysis::{AnalyseError, Analysis, join_frames};
+use weft_scene::analysis::{AnalyseError, Analysis, Asset, join_frames};
 use weft_scene::engine::Definition;
 use weft_scene::{Mapped, blender, demo, maya, text_scene};
 
+use super::in_turn::{self, Lookup};
 use super::invalid;
 use super::maya_paths;
 use super::rewrite::{Rewriter, Ways, has_ending};
@@ -32,6 +33,8 @@ pub(super) struct Inputs<'a> {
     pub(super) scene: Option<&'a Path>,
     pub(super) analysis: Option<&'a Analysis>,
     pub(super) engine: Option<&'a Definition>,
+    /// All that are known here: what a scene needs may be in the format of another.
+    pub(super) engines: &'a BTreeMap<String, Definition>,
     /// Further files and folders.
     pub(super) assets: &'a [PathBuf],
     /// The folder from which paths count; the lowest that holds all files where none is given.
@@ -70,16 +73,28 @@ pub(super) struct Gathered {
     pub(super) warnings: Vec<String>,
 }
 
+/// How a scene is to be read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked<'a> {
+    /// Which of the file's scenes.
+    pub scene_name: Option<&'a str>,
+    /// The folder from which relative paths count.
+    pub project: Option<&'a Path>,
+    /// Maya is asked for all of its scenes.
+    pub deep: bool,
+}
+
 /// Reads a scene by its ending, or by the patterns of its engine; none for kinds that weft does not read.
-/// Maya itself is asked for what only it can read, and for its other scenes if that is wanted (`deep`).
+/// Maya itself is asked for what only it can read, and for its other scenes if that is wanted. What the scene needs
+/// is looked into by the patterns of whichever of `engines` takes it.
 #[must_use]
 pub fn analyse(
     scene: &Path,
-    scene_name: Option<&str>,
-    project: Option<&Path>,
+    asked: Asked<'_>,
     engine: Option<&Definition>,
-    deep: bool,
+    engines: &BTreeMap<String, Definition>,
 ) -> Option<Result<Analysis, AnalyseError>> {
+    let Asked { scene_name, project, deep } = asked;
     let extension = scene.extension()?.to_string_lossy().to_lowercase();
     let paths = engine.map(|engine| engine.paths.clone()).unwrap_or_default();
     let mut analysed = match extension.as_str() {
@@ -90,9 +105,19 @@ pub fn analyse(
         _ => text_scene::analyse(scene, engine?)?,
     };
     if let Ok(analysis) = &mut analysed {
+        // Stand-ins may count from a project as the scene does.
+        let project = match matches!(extension.as_str(), "ma" | "mb") {
+            true => project.map(Path::to_path_buf).or_else(|| maya::project_of(scene)),
+            false => None,
+        };
+        let folders = project.as_slice();
+        in_turn::follow(analysis, &Lookup { engines, paths: &paths, folders });
+        analysis.warnings.extend(in_turn::unread_warning(&analysis.unread));
         // In a .blend file two slashes begin what counts from it, and no share.
-        let own = |path: &str| extension == "blend" && path.starts_with("//");
-        let assets = analysis.assets.iter().filter(|asset| !own(&asset.path));
+        let own = |asset: &&Asset| {
+            extension == "blend" && !asset.indirect && asset.path.starts_with("//")
+        };
+        let assets = analysis.assets.iter().filter(|asset| !own(asset));
         analysis.mapped = paths.used(assets);
         let gone = analysis.mapped.iter().filter(|mapped| !mapped.exists);
         analysis.warnings.extend(gone.map(|Mapped { from, to, .. }| {
@@ -116,7 +141,7 @@ pub fn reader<'a>(engines: &'a BTreeMap<String, Definition>, name: &str) -> Opti
 
 /// Without a scene what is named keeps its names, and the tree's root is the folder that holds it all.
 pub(super) fn gather(inputs: &Inputs<'_>) -> Result<Gathered, ApiError> {
-    let Inputs { scene, analysis, engine, assets, project, shared, scratch } = *inputs;
+    let Inputs { scene, analysis, engine, engines, assets, project, shared, scratch } = *inputs;
     let scene = scene.map(canonical).transpose()?;
     let mut sources = BTreeSet::new();
     let mut named = BTreeSet::new();
@@ -179,7 +204,7 @@ pub(super) fn gather(inputs: &Inputs<'_>) -> Result<Gathered, ApiError> {
         .collect();
     let ways = Ways { files: &places, shared: &roots };
     let rewriter =
-        scene.as_ref().map(|scene| Rewriter::new(scene, engine, analysis, ways, scratch));
+        scene.as_ref().map(|scene| Rewriter::new(scene, engine, engines, analysis, ways, scratch));
     for (source, path) in &places {
         let size = std::fs::metadata(source).map(|metadata| metadata.len()).unwrap_or(0);
         let rewritten = match &rewriter {

@@ -120,6 +120,7 @@ mod tests {
             required: true,
             frames: None,
             needed_by: None,
+            indirect: false,
         });
         scene.missing.push(Missing {
             node: "shelf".into(),

@@ -51,6 +51,7 @@ pub(super) fn prepare(
         scene: None,
         analysis: None,
         engine: None,
+        engines,
         assets: &request.assets,
         project,
         // What a command reads is named, and so travels.

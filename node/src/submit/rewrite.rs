@@ -10,11 +10,12 @@ use std::path::{Component, Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
 use weft_protocol::content::TreePath;
-use weft_scene::analysis::{AnalyseError, Analysis};
+use weft_scene::analysis::{AnalyseError, Analysis, TextFile};
 use weft_scene::engine::Definition;
 use weft_scene::maya::FolderMap;
 use weft_scene::{Disk, blender, maya, text_scene};
 
+use super::collect::canonical;
 use super::invalid;
 use super::maya_paths;
 use crate::error::ApiError;
@@ -24,7 +25,7 @@ use crate::shared_roots::SharedRoots;
 enum Format<'a> {
     Blend,
     Maya,
-    Text(&'a Definition),
+    Text(&'a Definition, &'a TextFile),
 }
 
 /// Under which paths a job's files are found.
@@ -46,15 +47,16 @@ impl Ways<'_> {
 
 /// Makes copies of one submission's scenes.
 pub(super) struct Rewriter<'a> {
-    engine: Option<&'a Definition>,
+    engines: &'a BTreeMap<String, Definition>,
     /// The folders of everything that travels.
     folders: BTreeSet<&'a Path>,
     ways: Ways<'a>,
-    /// Paths as the scenes spell them: a scene in which none of them moves isn't copied.
+    /// Paths as the scenes of Blender spell them: one in which none of them moves isn't copied.
     spelled: Vec<&'a str>,
+    /// Files in text formats, by where they are, with the paths that each names.
+    text_files: BTreeMap<PathBuf, &'a TextFile>,
     /// Those of Maya's scenes that move, and where they lead then.
     maya: BTreeMap<String, String>,
-    /// Scenes in a text format that name files: the scene itself, and what it names in turn.
     scene: &'a Path,
     disk: Disk,
     /// Where copies are written.
@@ -65,13 +67,19 @@ impl<'a> Rewriter<'a> {
     pub(super) fn new(
         scene: &'a Path,
         engine: Option<&'a Definition>,
+        engines: &'a BTreeMap<String, Definition>,
         analysis: Option<&'a Analysis>,
         ways: Ways<'a>,
         scratch: &'a Path,
     ) -> Self {
-        let assets = || analysis.iter().flat_map(|analysis| &analysis.assets);
+        // What a file that the scene needs names, it names in its own way.
+        let assets = || {
+            let all = analysis.iter().flat_map(|analysis| &analysis.assets);
+            all.filter(|asset| !asset.indirect)
+        };
+        let text_files = analysis.iter().flat_map(|analysis| &analysis.text_files);
         Self {
-            engine,
+            engines,
             folders: ways.files.keys().filter_map(|file| file.parent()).collect(),
             ways,
             spelled: assets().map(|asset| asset.path.as_str()).collect(),
@@ -79,6 +87,9 @@ impl<'a> Rewriter<'a> {
                 true => maya_paths::moved(assets(), ways),
                 false => BTreeMap::new(),
             },
+            text_files: text_files
+                .filter_map(|(file, text)| Some((canonical(file).ok()?, text)))
+                .collect(),
             scene,
             disk: Disk::mapped(engine.map(|engine| engine.paths.clone()).unwrap_or_default()),
             scratch,
@@ -93,7 +104,11 @@ impl<'a> Rewriter<'a> {
     pub(super) fn rewrite(&self, source: &Path) -> Result<Option<TempPath>, ApiError> {
         let Some(format) = self.format(source) else { return Ok(None) };
         let map = |spelled: &str| self.moved(source, &format, spelled);
-        if !self.spelled.iter().any(|spelled| map(spelled).is_some()) {
+        let moves = match &format {
+            Format::Text(_, text) => text.paths.keys().any(|spelled| map(spelled).is_some()),
+            _ => self.spelled.iter().any(|spelled| map(spelled).is_some()),
+        };
+        if !moves {
             return Ok(None);
         }
         let say = |why: &dyn std::fmt::Display| {
@@ -104,7 +119,7 @@ impl<'a> Rewriter<'a> {
         let copied: Result<usize, AnalyseError> = match &format {
             Format::Blend => blender::rewrite_paths(source, &mut dest, &map),
             Format::Maya => maya::rewrite_paths(source, &mut dest, &map),
-            Format::Text(engine) => text_scene::rewrite_paths(source, engine, &mut dest, &map),
+            Format::Text(engine, _) => text_scene::rewrite_paths(source, engine, &mut dest, &map),
         };
         let count = copied.map_err(|error| say(&error))?;
         let copy = dest.into_inner().map_err(|error| say(error.error()))?;
@@ -126,20 +141,19 @@ impl<'a> Rewriter<'a> {
         if has_ending(source, "ma") && is_maya(self.scene) {
             return Some(Format::Maya);
         }
-        if ["ma", "mb", "weft"].iter().any(|ending| has_ending(source, ending)) {
-            return None;
-        }
-        let same = source.extension() == self.scene.extension();
-        self.engine
-            .filter(|engine| source == self.scene || same && engine.names_files())
-            .map(Format::Text)
+        let text = self.text_files.get(source)?;
+        Some(Format::Text(self.engines.get(&text.engine)?, text))
     }
 
     /// The way to a file, where the way that is spelled won't lead there.
     fn moved(&self, source: &Path, format: &Format<'_>, spelled: &str) -> Option<String> {
         // The file from whose folder its paths count.
+        let first;
         let holder = match format {
-            Format::Text(engine) if engine.counts_from_scene() => self.scene,
+            Format::Text(engine, text) if engine.counts_from_scene() => {
+                first = canonical(&text.scene).ok()?;
+                &first
+            }
             _ => source,
         };
         let target = match format {
@@ -150,10 +164,7 @@ impl<'a> Rewriter<'a> {
                 }
             }
             Format::Maya => return self.maya.get(spelled).cloned(),
-            Format::Text(_) => self
-                .disk
-                .place(spelled)
-                .unwrap_or_else(|| text_scene::resolve_path(holder, spelled)),
+            Format::Text(_, text) => text.paths.get(spelled)?.clone(),
         };
         let name = target.file_name()?;
         let (there, name) = match self.disk.spelling(&target) {

@@ -200,7 +200,11 @@ impl Found {
             (kind, _) => kind,
         };
         let files = self.files;
-        (Asset { path, kind, exists, node, files, required, frames, needed_by }, missing, beyond)
+        (
+            Asset { path, kind, exists, node, files, required, frames, needed_by, indirect: false },
+            missing,
+            beyond,
+        )
     }
 }
 

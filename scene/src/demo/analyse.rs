@@ -70,6 +70,7 @@ pub fn analyse(path: &Path) -> Result<Analysis, AnalyseError> {
             required: true,
             frames: None,
             needed_by: None,
+            indirect: false,
         });
         if let Err(reason) = found {
             analysis.missing.push(Missing {

@@ -132,7 +132,7 @@ pub(super) fn is_absolute(path: &str) -> bool {
 
 /// The nearest folder with a `workspace.mel`; failing that, the folder that holds `scenes`, if the
 /// scene lies in a folder of that name.
-fn project_of(folder: &Path) -> Option<PathBuf> {
+pub(super) fn project_of(folder: &Path) -> Option<PathBuf> {
     let marked =
         folder.ancestors().take(MAX_LEVELS).find(|folder| folder.join("workspace.mel").is_file());
     let named = || {

@@ -314,6 +314,7 @@ impl Tree<'_> {
             required,
             frames: whole.filter(|_| framed),
             needed_by: None,
+            indirect: false,
         };
         if let Some(Needs { needed_by, holes }) = needs {
             let of = |one: Missing| Missing { node: node.clone(), required, ..one };

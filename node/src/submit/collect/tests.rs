@@ -9,9 +9,18 @@ fn gather_all(
     assets: &[PathBuf],
     project: Option<&Path>,
 ) -> Result<Gathered, ApiError> {
+    let engines = &known(engine);
     let shared = &SharedRoots::default();
     let scratch = &std::env::temp_dir();
-    gather(&Inputs { scene, analysis, engine, assets, project, shared, scratch })
+    gather(&Inputs { scene, analysis, engine, engines, assets, project, shared, scratch })
+}
+
+fn known(engine: Option<&Definition>) -> BTreeMap<String, Definition> {
+    engine.map(|engine| (engine.name.clone(), engine.clone())).into_iter().collect()
+}
+
+fn analysed(scene: &Path, engine: Option<&Definition>) -> Analysis {
+    analyse(scene, Asked::default(), engine, &known(engine)).unwrap().unwrap()
 }
 
 /// Makes files that nobody reads.
@@ -61,7 +70,7 @@ fn files_of_a_maya_sequence_carry_their_frames() {
     for number in [1, 3] {
         std::fs::write(base.join(format!("sourceimages/f.000{number}.png")), "x").unwrap();
     }
-    let analysis = analyse(&scene, None, None, None, false).unwrap().unwrap();
+    let analysis = analysed(&scene, None);
     let missing = |frame: i32| -> Vec<String> {
         analysis.missing_for(&[frame]).map(|one| one.path.clone()).collect()
     };
@@ -99,7 +108,7 @@ fn paths_in_text_scenes_lead_to_what_travels() {
     );
     std::fs::write(&scene, text).unwrap();
     let engine = weft_scene::engine::shipped().remove("povray").unwrap();
-    let analysis = analyse(&scene, None, None, Some(&engine), false).unwrap().unwrap();
+    let analysis = analysed(&scene, Some(&engine));
     assert!(analysis.missing.is_empty(), "{:?}", analysis.missing);
     let gathered = gather_all(Some(&scene), Some(&analysis), Some(&engine), &[], None).unwrap();
     let paths: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
@@ -141,7 +150,7 @@ fn paths_in_maya_scenes_lead_to_what_travels() {
     );
     let scene = show.join("scenes/shot.ma");
     std::fs::write(&scene, &shot).unwrap();
-    let analysis = analyse(&scene, None, None, None, false).unwrap().unwrap();
+    let analysis = analysed(&scene, None);
     assert!(analysis.missing.is_empty(), "{:?}", analysis.missing);
     let gathered = gather_all(Some(&scene), Some(&analysis), None, &[], None).unwrap();
     let copy = |path: &str| {
@@ -160,7 +169,7 @@ fn paths_in_maya_scenes_lead_to_what_travels() {
     // In the project's own folder a path that counts from it stays.
     let near = format!("{head}{}// End of near.ma\n", texture("near", "tex/wood.1001.exr"));
     std::fs::write(&scene, &near).unwrap();
-    let analysis = analyse(&scene, None, None, None, false).unwrap().unwrap();
+    let analysis = analysed(&scene, None);
     let gathered = gather_all(Some(&scene), Some(&analysis), None, &[], Some(&show)).unwrap();
     assert!(gathered.files.iter().all(|file| file.rewritten.is_none()));
 }
@@ -198,7 +207,7 @@ fn maya_scenes_find_what_lies_on_other_machines_drives() {
     );
     let engine = weft_scene::engine::parse(&engine, "test").unwrap().remove("maya").unwrap();
     assert_eq!(reader(&BTreeMap::from([("maya".into(), engine.clone())]), "A.MA"), Some(&engine));
-    let analysis = analyse(&scene, None, None, Some(&engine), false).unwrap().unwrap();
+    let analysis = analysed(&scene, Some(&engine));
     let missing: Vec<&str> = analysis.missing.iter().map(|file| file.path.as_str()).collect();
     assert_eq!(missing, ["q:/tex/gone.png"]);
     let mapped = |from: &str, to: &str, exists, paths, found| Mapped {
@@ -276,7 +285,7 @@ fn files_in_a_shared_root_are_referred_to() {
     let own = format!("{}/local/own.png", base.display());
     std::fs::write(&scene, text("../lib/wood.png", "near.png", &own)).unwrap();
     let engine = weft_scene::engine::shipped().remove("povray").unwrap();
-    let analysis = analyse(&scene, None, None, Some(&engine), false).unwrap().unwrap();
+    let analysis = analysed(&scene, Some(&engine));
     let roots = BTreeMap::from([("projects".to_owned(), base.join("mnt"))]);
     let roots = SharedRoots::try_from(roots).unwrap();
     let named = [base.join("mnt/shots/named.png")];
@@ -284,6 +293,7 @@ fn files_in_a_shared_root_are_referred_to() {
         scene: Some(&scene),
         analysis: Some(&analysis),
         engine: Some(&engine),
+        engines: &known(Some(&engine)),
         assets: &named,
         project: None,
         shared: &roots,
@@ -296,4 +306,180 @@ fn files_in_a_shared_root_are_referred_to() {
     let copy = std::fs::read_to_string(gathered.files[1].rewritten.as_ref().unwrap()).unwrap();
     let way = |inner: &str| format!("../../.weft-shared/projects/{inner}");
     assert_eq!(copy, text(&way("lib/wood.png"), &way("shots/near.png"), "../../local/own.png"));
+}
+
+/// Engines whose scenes are stand-ins and layers of others.
+fn renderers() -> BTreeMap<String, Definition> {
+    let arnold = include_str!("../../../../scene/engines/examples/arnold.toml");
+    let husk = include_str!("../../../../scene/engines/examples/husk.toml");
+    let mut engines = weft_scene::engine::parse(arnold, "arnold").unwrap();
+    engines.extend(weft_scene::engine::parse(husk, "husk").unwrap());
+    engines
+}
+
+/// A Maya scene with nodes of these types, each with an attribute that names a file.
+fn maya_scene(base: &Path, nodes: &[(&str, &str, &str)]) -> PathBuf {
+    let scene = base.join("show/scenes/shot.ma");
+    std::fs::create_dir_all(scene.parent().unwrap()).unwrap();
+    std::fs::write(base.join("show/workspace.mel"), "").unwrap();
+    let node = |(number, (kind, attribute, path)): (usize, &(&str, &str, &str))| {
+        format!(
+            "createNode {kind} -n \"n{number}\"; setAttr \".{attribute}\" -type \"string\" \"{path}\";\n"
+        )
+    };
+    let body: String = nodes.iter().enumerate().map(node).collect();
+    std::fs::write(&scene, format!("//Maya ASCII 2024 scene\n{body}// End of shot.ma\n")).unwrap();
+    scene
+}
+
+fn copy_of(gathered: &Gathered, path: &str) -> Option<String> {
+    let file = gathered.files.iter().find(|file| file.path.as_str() == path).unwrap();
+    file.rewritten.as_ref().map(|copy| std::fs::read_to_string(copy).unwrap())
+}
+
+/// A stand-in in Maya names textures, another stand-in and a stage, which has layers.
+#[test]
+fn what_stand_ins_name_travels() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().canonicalize().unwrap();
+    lay(&base, &["lib/skin.tx", "lib/bark.png", "show/cache/near.tx", "show/sourceimages/own.tx"]);
+    let node = |kind: &str, name: &str| format!("{kind}\n{{\n filename \"{name}\"\n}}\n");
+    let crowd = |skin: &str| {
+        let lost = node("image", "/gone/eye.tx");
+        [
+            node("image", skin),
+            node("image", "near.tx"),
+            lost,
+            node("procedural", "deep.ass"),
+            node("usd", "set.usda"),
+        ]
+        .concat()
+    };
+    let write = |name: &str, text: String| {
+        std::fs::write(base.join("show/cache").join(name), text).unwrap()
+    };
+    write("crowd.ass", crowd(&format!("{}/lib/skin.tx", base.display())));
+    write("crowd.0001.ass", node("image", "sourceimages/own.tx"));
+    write("crowd.0002.ass", node("image", "sourceimages/own.tx"));
+    // Each names the other.
+    write("deep.ass", [node("procedural", "crowd.ass"), node("image", "deep.ass")].concat());
+    write("set.usda", "#usda 1.0\n( subLayers = [@./geo.usda@, @bin.usdc@] )\n".into());
+    write(
+        "geo.usda",
+        format!(
+            "#usda 1.0\n( subLayers = [@set.usda@] )\n{{ asset a = @{}/lib/bark.png@ }}\n",
+            base.display()
+        ),
+    );
+    write("bin.usdc", "PXR-USDC\0\0".into());
+    let scene = maya_scene(
+        &base,
+        &[("aiStandIn", "dso", "cache/crowd.ass"), ("aiStandIn", "dso", "cache/crowd.####.ass")],
+    );
+    let engines = renderers();
+    let analysis = analyse(&scene, Asked::default(), None, &engines).unwrap().unwrap();
+    let missing: Vec<(&str, &str, bool)> =
+        analysis.missing.iter().map(|one| (&*one.path, &*one.node, one.required)).collect();
+    assert_eq!(missing, [("/gone/eye.tx", "n0, crowd.ass, line 11", true)]);
+    let own = analysis.assets.iter().filter(|asset| asset.path == "sourceimages/own.tx");
+    assert_eq!(own.count(), 1, "the frames of a sequence name the same");
+    let unread = |warning: &&String| warning.contains("1 file(s)") && warning.contains("bin.usdc");
+    assert_eq!(analysis.warnings.iter().filter(unread).count(), 1, "{:?}", analysis.warnings);
+    let gathered = gather(&Inputs {
+        scene: Some(&scene),
+        analysis: Some(&analysis),
+        engine: None,
+        engines: &engines,
+        assets: &[],
+        project: None,
+        shared: &SharedRoots::default(),
+        scratch: &std::env::temp_dir(),
+    })
+    .unwrap();
+    let files: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
+    let cache = [
+        "bin.usdc",
+        "crowd.0001.ass",
+        "crowd.0002.ass",
+        "crowd.ass",
+        "deep.ass",
+        "geo.usda",
+        "near.tx",
+        "set.usda",
+    ];
+    let mut all = vec!["lib/bark.png".to_owned(), "lib/skin.tx".to_owned()];
+    all.extend(cache.map(|name| format!("show/cache/{name}")));
+    all.extend(["show/scenes/shot.ma".to_owned(), "show/sourceimages/own.tx".to_owned()]);
+    assert_eq!(files, all);
+    // Copies lead to them, each from its own folder, and Maya's from the project.
+    assert_eq!(copy_of(&gathered, "show/cache/crowd.ass").unwrap(), crowd("../../lib/skin.tx"));
+    assert!(copy_of(&gathered, "show/cache/geo.usda").unwrap().contains("@../../lib/bark.png@"));
+    assert_eq!(copy_of(&gathered, "show/cache/set.usda"), None);
+    let maya = copy_of(&gathered, "show/scenes/shot.ma").unwrap();
+    assert!(maya.contains("\"show/cache/crowd.####.ass\""), "{maya}");
+
+    // Where nothing says how they name files, that is said, once.
+    let analysis = analysed(&scene, None);
+    assert_eq!((analysis.assets.len(), analysis.missing.len()), (2, 0));
+    let [warning] = &analysis.warnings[..] else { panic!("{:?}", analysis.warnings) };
+    assert!(warning.contains("3 file(s)") && warning.contains("--assets"), "{warning}");
+}
+
+/// A stage on a drive of other machines, which a binary scene's file names by that drive.
+#[test]
+fn what_layers_name_is_found_on_other_machines_drives() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().canonicalize().unwrap();
+    lay(&base, &["p/tex/wood.png"]);
+    std::fs::write(base.join("p/set.usda"), "#usda 1.0\n{ asset a = @P:/TEX/wood.png@ }\n")
+        .unwrap();
+    let scene = maya_scene(&base, &[("mayaUsdProxyShape", "filePath", "P:/set.usda")]);
+    let text = format!(
+        "[engine.maya]\nexecutables = [\"Render\"]\nextensions = [\"ma\"]\nargs = [\"{{scene}}\"]\n\
+         [engine.maya.paths]\n'P:\\' = '{}/p'\n",
+        base.display()
+    );
+    let mut engines = renderers();
+    engines.extend(weft_scene::engine::parse(&text, "test").unwrap());
+    let maya = &engines["maya"];
+    let analysis = analyse(&scene, Asked::default(), Some(maya), &engines).unwrap().unwrap();
+    assert_eq!(analysis.missing, []);
+    assert_eq!((analysis.mapped[0].paths, analysis.mapped[0].found), (2, 2));
+    let gathered = gather(&Inputs {
+        scene: Some(&scene),
+        analysis: Some(&analysis),
+        engine: Some(maya),
+        engines: &engines,
+        assets: &[],
+        project: None,
+        shared: &SharedRoots::default(),
+        scratch: &std::env::temp_dir(),
+    })
+    .unwrap();
+    assert!(copy_of(&gathered, "p/set.usda").unwrap().contains("@tex/wood.png@"));
+}
+
+/// A studio's colours are tables that lie beside the configuration.
+#[test]
+fn a_colour_configuration_brings_its_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().canonicalize().unwrap();
+    lay(&base, &["aces/luts/a.spi1d", "aces/luts/film/b.cube", "aces/readme.txt"]);
+    let config = base.join("aces/config.ocio");
+    std::fs::write(&config, "ocio_profile_version: 2\nsearch_path:\n  - luts\nroles: {}\n")
+        .unwrap();
+    let named = config.display().to_string();
+    let scene = maya_scene(&base, &[("colorManagementGlobals", "cfp", &named)]);
+    let analysis = analysed(&scene, None);
+    assert_eq!(analysis.warnings, Vec::<String>::new());
+    let gathered = gather_all(Some(&scene), Some(&analysis), None, &[], None).unwrap();
+    let files: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(
+        files,
+        ["aces/config.ocio", "aces/luts/a.spi1d", "aces/luts/film/b.cube", "show/scenes/shot.ma"]
+    );
+    assert!(copy_of(&gathered, "show/scenes/shot.ma").unwrap().contains("\"aces/config.ocio\""));
+    std::fs::write(&config, "search_path: $SHOW/luts\n").unwrap();
+    let warnings = analysed(&scene, None).warnings;
+    assert!(warnings[0].contains("$SHOW/luts") && warnings[0].contains("--assets"), "{warnings:?}");
 }
