@@ -185,3 +185,20 @@ fn is_one(file: &Path, endings: &[&str]) -> bool {
 fn same(file: &Path) -> PathBuf {
     file.canonicalize().unwrap_or_else(|_| file.to_path_buf())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_looked_into_is_counted() {
+        let files = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+        assert_eq!(unread_warning(&files(&["/a/whole.usdz"])), None);
+        let warning =
+            unread_warning(&files(&["/a/whole.USDZ", "/a/b.usdc", "/a/c.ass.gz"])).unwrap();
+        assert!(
+            warning.starts_with("what 2 file(s)") && warning.contains("/a/b.usdc"),
+            "{warning}"
+        );
+    }
+}

@@ -122,6 +122,25 @@ fn paths_in_text_scenes_lead_to_what_travels() {
     assert_eq!(gathered.warnings.len(), 1);
 }
 
+/// POV-Ray looks beside the scene, also for what an include names.
+#[test]
+fn paths_in_what_a_text_scene_includes_lead_to_what_travels() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().canonicalize().unwrap();
+    lay(&base, &["lib/a.png"]);
+    std::fs::create_dir_all(base.join("shots/inc")).unwrap();
+    let scene = base.join("shots/a.pov");
+    std::fs::write(&scene, "#include \"inc/set.inc\"\n").unwrap();
+    let set = |path: &str| format!("image_map {{ png \"{path}\" }}\n");
+    let absolute = base.join("lib/a.png").display().to_string();
+    std::fs::write(base.join("shots/inc/set.inc"), set(&absolute)).unwrap();
+    let engine = weft_scene::engine::shipped().remove("povray").unwrap();
+    let analysis = analysed(&scene, Some(&engine));
+    let gathered = gather_all(Some(&scene), Some(&analysis), Some(&engine), &[], None).unwrap();
+    assert_eq!(copy_of(&gathered, "shots/inc/set.inc"), Some(set("../lib/a.png")));
+    assert_eq!(copy_of(&gathered, "shots/a.pov"), None);
+}
+
 /// Whatever way a Maya scene spells its files, its copy names them as they lie in the project.
 #[test]
 fn paths_in_maya_scenes_lead_to_what_travels() {
