@@ -48,8 +48,10 @@ impl Ways<'_> {
 /// Makes copies of one submission's scenes.
 pub(super) struct Rewriter<'a> {
     engines: &'a BTreeMap<String, Definition>,
-    /// The folders of everything that travels.
+    /// The folders in which something lies that travels.
     folders: BTreeSet<&'a Path>,
+    /// These, and all folders that they are in: one that a path names is a cache's, and travels whole.
+    holders: BTreeSet<&'a Path>,
     ways: Ways<'a>,
     /// Paths as the scenes of Blender spell them: one in which none of them moves isn't copied.
     spelled: Vec<&'a str>,
@@ -78,9 +80,11 @@ impl<'a> Rewriter<'a> {
             all.filter(|asset| !asset.indirect)
         };
         let text_files = analysis.iter().flat_map(|analysis| &analysis.text_files);
+        let folders: BTreeSet<&Path> = ways.files.keys().filter_map(|file| file.parent()).collect();
         Self {
             engines,
-            folders: ways.files.keys().filter_map(|file| file.parent()).collect(),
+            holders: folders.iter().flat_map(|folder| folder.ancestors()).collect(),
+            folders,
             ways,
             spelled: assets().map(|asset| asset.path.as_str()).collect(),
             maya: match is_maya(scene) {
@@ -175,20 +179,25 @@ impl<'a> Rewriter<'a> {
             // The name may carry a token for tiles or frames: only its folder need exist.
             None => (self.disk.spelling(target.parent()?)?, name.to_owned()),
         };
-        let to = there.canonicalize().ok()?;
-        let travels = self.ways.files.contains_key(&to.join(&name));
-        if let (false, Some((_, shared))) = (travels, self.ways.shared.way(&to)) {
+        let place = there.canonicalize().ok()?.join(&name);
+        // A folder may be a link, through which its files were found where they are.
+        let place = if place.is_dir() { place.canonicalize().ok()? } else { place };
+        let (to, name) = (place.parent()?, place.file_name()?);
+        let travels = self.ways.files.contains_key(&place);
+        if let (false, Some((_, shared))) = (travels, self.ways.shared.way(&place)) {
             let from = Path::new(self.ways.files.get(holder)?.as_str()).parent()?;
-            let way = format!("{}{}", relative(from, Path::new(&shared)), name.to_str()?);
-            return Some(format.path(way));
+            let shared = Path::new(&shared);
+            let name = shared.file_name()?.to_str()?;
+            return Some(format.path(format!("{}{name}", relative(from, shared.parent()?))));
         }
-        let known = travels || self.folders.contains(&*to);
-        let folder = holder.parent()?;
-        let stays = is_relative(spelled) && !spelled.contains('\\') && target == to.join(&name);
+        // A folder with the scene itself in it is no cache's, and nothing else of it may travel.
+        let whole = self.holders.contains(&*place) && !holder.starts_with(&place);
+        let known = travels || whole || self.folders.contains(to);
+        let stays = is_relative(spelled) && !spelled.contains('\\') && target == place;
         if !known || stays {
             return None;
         }
-        let way = format!("{}{}", relative(folder, &to), name.to_str()?);
+        let way = format!("{}{}", relative(holder.parent()?, to), name.to_str()?);
         Some(format.path(way))
     }
 }
@@ -237,6 +246,50 @@ mod tests {
         assert_eq!(way("/a/b", "/a/b"), "");
         assert_eq!(way("/a/b", "/a/c/d"), "../c/d/");
         assert_eq!(way("/a", "/a/c"), "c/");
+    }
+
+    /// A cache's folder is named, and files in it or below travel.
+    #[test]
+    fn folders_of_caches_lead_to_what_travels() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().canonicalize().unwrap();
+        let scene = base.join("show/shots/a.blend");
+        let mut files = BTreeMap::from([(scene.clone(), TreePath::new("shots/a.blend").unwrap())]);
+        for file in ["show/cache/fluid/data/1.vdb", "show/shots/near/1.bobj", "far/ocean/1.exr"] {
+            let path = base.join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, "x").unwrap();
+            files.insert(path, TreePath::new(file).unwrap());
+        }
+        for empty in ["show/other", "mnt/caches/cloth"] {
+            std::fs::create_dir_all(base.join(empty)).unwrap();
+        }
+        let roots = BTreeMap::from([("caches".to_owned(), base.join("mnt/caches"))]);
+        let shared = SharedRoots::try_from(roots).unwrap();
+        let ways = Ways { files: &files, shared: &shared };
+        let rewriter = Rewriter::new(&scene, None, None, ways, &base);
+        let moved = |spelled: &str| rewriter.moved(&scene, &Format::Blend, spelled);
+        let here = |path: &str| moved(&base.join(path).display().to_string());
+        let to = |way: &str| Some(way.to_owned());
+        assert_eq!(here("show/cache/fluid"), to("//../cache/fluid"));
+        assert_eq!(here("show/cache/fluid/"), to("//../cache/fluid"));
+        assert_eq!(here("show/cache/fluid/data"), to("//../cache/fluid/data"));
+        assert_eq!(here("show/CACHE/Fluid"), to("//../cache/fluid"));
+        assert_eq!(here("show/shots/near"), to("//near"));
+        assert_eq!(here("far"), to("//../../far"));
+        assert_eq!(here("mnt/caches/cloth"), to("//../.weft-shared/caches/cloth"));
+        assert_eq!(here("mnt/caches"), to("//../.weft-shared/caches"));
+        assert_eq!(moved("//near"), None);
+        // Nothing of these travels as a cache: the whole disk, what the scene lies in, what is empty or isn't there.
+        assert_eq!(moved("/"), None);
+        assert_eq!(here("show"), None);
+        assert_eq!(here("show/other"), None);
+        assert_eq!(here("show/nowhere/fluid"), None);
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(base.join("far/ocean"), base.join("show/sea")).unwrap();
+            assert_eq!(moved("//../sea"), to("//../../far/ocean"));
+        }
     }
 
     #[test]

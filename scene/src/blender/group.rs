@@ -44,9 +44,6 @@ const LAYER_HIDDEN: i64 = 1;
 const OBJECT_HIDDEN: i64 = 1 << 2;
 const COLLECTION_HIDDEN: i64 = 1 << 3;
 
-/// The longest path that is taken from loose data, in bytes; Blender's own limit is 1024.
-const MAX_LOOSE_PATH: u64 = 4096;
-
 /// A strip of the sequencer, in the pieces that Blender writes it in.
 #[derive(Default)]
 struct Strips {
@@ -215,10 +212,8 @@ impl Group {
                     self.strips.data.insert(address, (folder.to_vec(), names));
                 }
             }
-            "NodesModifierData" => {
-                for field in ["bake_directory", "simulation_bake_directory"] {
-                    self.folder_texts.extend(record.pointer(field));
-                }
+            "NodesModifierData" | "NodesModifierBake" => {
+                self.folder_texts.extend(path_fields::folder_texts(record));
             }
             "PointCache" => {
                 let flags = record.int("flag").unwrap_or(0);
@@ -247,7 +242,6 @@ impl Group {
             }
             "FCurve" => self.curve_texts.extend(record.pointer("rna_path")),
             "ImageView" => self.view_of_image(record),
-            "NodesModifierBake" => self.folder_texts.extend(record.pointer("directory")),
             _ => self.path_of(record),
         }
     }
@@ -255,7 +249,7 @@ impl Group {
     /// Whether the loose data at `address` may be a path.
     pub(super) fn wants_text(&self, address: u64, length: u64) -> bool {
         address != 0
-            && length <= MAX_LOOSE_PATH
+            && length <= path_fields::MAX_FOLDER_TEXT
             && (self.folder_texts.contains(&address) || self.curve_texts.contains(&address))
     }
 
@@ -289,6 +283,7 @@ impl Group {
             + self.strips.strips.len()
             + self.strips.data.len()
             + self.strips.names.len()
+            + self.folder_texts.len()
             + self.curve_texts.len()
             + self.nodes.len()
             + self.node_plays.len()

@@ -64,6 +64,22 @@ impl PathField {
     }
 }
 
+/// The structs that point at such texts as [`folder_texts`] finds.
+pub(super) const NAME_TEXTS: &[&str] = &["NodesModifierData", "NodesModifierBake"];
+
+/// The addresses of the texts, data without a type, in which a struct has paths of folders.
+pub(super) fn folder_texts(record: &Record<'_>) -> impl Iterator<Item = u64> {
+    let fields: &[&str] = match record.name() {
+        "NodesModifierData" => &["bake_directory", "simulation_bake_directory"],
+        "NodesModifierBake" => &["directory"],
+        _ => &[],
+    };
+    fields.iter().filter_map(|field| record.pointer(field).filter(|address| *address != 0))
+}
+
+/// The longest path that is taken from such data, in bytes; Blender's own limit is 1024.
+pub(super) const MAX_FOLDER_TEXT: u64 = 4096;
+
 /// The field with the folder of a strip of the sequencer. The names in it are in `StripElem`s.
 pub(super) const STRIP_FOLDER: &str = "dir";
 

@@ -32,7 +32,7 @@ const MAX_KEPT: usize = 20_000_000;
 /// datablocks are those of materials, at most 32767.
 const MAX_LOOSE: u64 = 1 << 20;
 /// Blocks with this struct number are data without a type.
-const LOOSE: u32 = 0;
+pub(super) const LOOSE: u32 = 0;
 
 /// Structs that point at datablocks which the tools in the interface use, and the render doesn't.
 const TOOL_STRUCTS: &[&str] = &[

@@ -1,6 +1,6 @@
 //! Writing a copy of a `.blend` file in which files are named differently.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::Path;
 
@@ -11,8 +11,11 @@ use super::dna::Structure;
 use super::input::Input;
 use super::locate;
 use super::path_fields;
-use super::read::Plan;
+use super::read::{LOOSE, Plan};
 use super::record::{Record, until_nul};
+
+/// The most texts of one datablock that may be paths of folders.
+const MAX_TEXTS: usize = 1_000_000;
 
 /// Writes to `dest` an uncompressed copy of `scene` with other paths in it, and says how many
 /// fields it changed.
@@ -33,8 +36,13 @@ pub fn rewrite_paths(
 ) -> Result<usize, AnalyseError> {
     let plan = Plan::make(scene)?;
     let folders = strip_folders(scene, &plan, map)?;
-    let mut copy =
-        Copy { reader: BlockReader::new(Input::open(scene)?)?, dest, plan: &plan, changed: 0 };
+    let mut copy = Copy {
+        reader: BlockReader::new(Input::open(scene)?)?,
+        dest,
+        plan: &plan,
+        folder_texts: HashSet::new(),
+        changed: 0,
+    };
     copy.header()?;
     while let Some(block) = copy.reader.next_block()? {
         copy.header()?;
@@ -96,6 +104,8 @@ struct Copy<'a, W> {
     reader: BlockReader,
     dest: &'a mut W,
     plan: &'a Plan,
+    /// Where texts with paths of folders will be, of the datablock that is copied.
+    folder_texts: HashSet<u64>,
     changed: usize,
 }
 
@@ -111,13 +121,20 @@ impl<W: Write> Copy<'_, W> {
         map: &dyn Fn(&str) -> Option<String>,
         folders: &HashMap<u64, Vec<u8>>,
     ) -> Result<(), AnalyseError> {
-        if (block.is_id() || &block.code == b"DATA")
+        if block.is_id() {
+            self.folder_texts.clear();
+        }
+        let is_text = &block.code == b"DATA" && block.structure == LOOSE;
+        if is_text && self.folder_texts.contains(&block.address) {
+            self.folder_text(block, map)?;
+        } else if (block.is_id() || &block.code == b"DATA")
             && let Some((structure, count)) = self.plan.structure_of(block)
         {
             let name = self.plan.dna.name_of(structure);
             let field = path_fields::of_struct(name);
             let folder = folders.get(&block.position);
-            if field.is_some() || folder.is_some() {
+            let names_texts = path_fields::NAME_TEXTS.contains(&name);
+            if field.is_some() || folder.is_some() || names_texts {
                 let mut bytes = vec![0; structure.size];
                 for _ in 0..count {
                     self.reader.read_exact(&mut bytes)?;
@@ -125,6 +142,9 @@ impl<W: Write> Copy<'_, W> {
                         self.replace_path(structure, &mut bytes, field, map)?;
                     } else if let Some(folder) = folder {
                         self.put(structure, path_fields::STRIP_FOLDER, &mut bytes, folder)?;
+                    } else if self.folder_texts.len() < MAX_TEXTS {
+                        let record = self.plan.record(structure, &bytes);
+                        self.folder_texts.extend(path_fields::folder_texts(&record));
                     }
                     self.dest.write_all(&bytes).map_err(AnalyseError::Write)?;
                 }
@@ -159,6 +179,25 @@ impl<W: Write> Copy<'_, W> {
         }
     }
 
+    /// Copies a text that is all of a block.
+    fn folder_text(
+        &mut self,
+        block: &Block,
+        map: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(), AnalyseError> {
+        if block.length > path_fields::MAX_FOLDER_TEXT {
+            return Ok(());
+        }
+        let mut bytes = vec![0; usize::try_from(block.length).unwrap_or(0)];
+        self.reader.read_exact(&mut bytes)?;
+        let old = until_nul(&bytes);
+        let new = Some(locate::text(old)).filter(|old| !old.is_empty()).and_then(|old| map(&old));
+        if let Some(new) = new {
+            self.fill(&mut bytes, new.as_bytes())?;
+        }
+        self.dest.write_all(&bytes).map_err(AnalyseError::Write)
+    }
+
     /// Puts a text into a field of char, followed by NULs.
     fn put(
         &mut self,
@@ -173,6 +212,11 @@ impl<W: Write> Copy<'_, W> {
         let Some(room) = bytes.get_mut(place.offset..place.offset + place.size) else {
             return Ok(());
         };
+        self.fill(room, text)
+    }
+
+    /// Fills the room of a text with another one.
+    fn fill(&mut self, room: &mut [u8], text: &[u8]) -> Result<(), AnalyseError> {
         if text.len() >= room.len() {
             return Err(AnalyseError::PathTooLong {
                 path: locate::text(text),

@@ -10,6 +10,7 @@ use crate::by_hand::{blender_by_hand, run};
 use crate::jobs::{Submission, workers};
 use crate::pictures::{Picture, assert_same, pictures};
 use crate::sources::{folder, make};
+use crate::tiles::change;
 
 /// A cloth that falls onto a cube.
 const MAKE: &str = r#"
@@ -107,6 +108,34 @@ fn fluids_are_simulated_before_they_are_rendered() {
         Submission::of(played, "smoke.blend").options(&["-f", "3", "--fresh"]).watch(&farm, 2);
     job.assert_completed(1);
     assert_eq!(pictures(&job.out, "smoke")[&3], expected[&3]);
+}
+
+#[test]
+fn a_cache_is_found_also_where_its_folder_is_named_from_the_root() {
+    if !installed("blender") {
+        return;
+    }
+    let source = folder();
+    let scene = source.path().join("shots/smoke.blend");
+    std::fs::create_dir(source.path().join("shots")).unwrap();
+    make(SMOKE, &scene);
+    // Beside the scene's own folder, with nothing in it but folders.
+    let cache = format!("{:?}", source.path().join("cache/fluid").display().to_string());
+    let bake = format!(
+        "cube = bpy.data.objects['Cube']\ndomain = cube.modifiers['fluid'].domain_settings\n\
+         domain.cache_directory, domain.cache_type, domain.cache_frame_end = {cache}, 'ALL', 4\n\
+         bpy.context.view_layer.objects.active = cube\nbpy.ops.fluid.bake_all()"
+    );
+    change(&source, "shots/smoke.blend", &bake);
+    let expected = blender_by_hand(&scene, 3..=4);
+    std::fs::rename(source.path().join("cache"), source.path().join("gone")).unwrap();
+    assert_ne!(blender_by_hand(&scene, 4..=4)[&4], expected[&4], "the cache is what shows");
+    std::fs::rename(source.path().join("gone"), source.path().join("cache")).unwrap();
+
+    let farm = Farm::found(1);
+    let job = Submission::of(source, "shots/smoke.blend").options(&["-f", "3-4"]).watch(&farm, 1);
+    job.assert_completed(2);
+    assert_same(&pictures(&job.out, "smoke"), &expected);
 }
 
 #[test]

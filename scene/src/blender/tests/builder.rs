@@ -101,6 +101,8 @@ const STRUCTS: &[(&str, &[(&str, &str)])] = &[
         &[("ID", "id"), ("char", "filepath[240]"), ("char", "is_sequence"), ("char", "pad[7]")],
     ),
     ("CacheFileLayer", &[("char", "filepath[240]"), ("int", "flag"), ("int", "pad2")]),
+    ("NodesModifierData", &[("char", "*bake_directory"), ("void", "*bakes")]),
+    ("NodesModifierBake", &[("char", "*directory"), ("void", "*packed")]),
 ];
 
 const TYPES: &[(&str, usize)] =

@@ -281,6 +281,42 @@ fn a_path_that_does_not_fit_is_refused() {
     }
 }
 
+/// Where nodes keep what they simulated is a text of its own, which has just its own room.
+#[test]
+fn folders_in_texts_are_rewritten_where_they_fit() {
+    for style in STYLES {
+        let mut file = Builder::new(style);
+        file.put("SC", 0x100, "Scene", &[("id.name", Text("SCx"))]);
+        file.put("OB", 0x200, "Object", &[("id.name", Text("OBrain")), ("type", Int(1))]);
+        let bakes = [("bake_directory", Int(0x220)), ("bakes", Int(0x230))];
+        file.put("DATA", 0x210, "NodesModifierData", &bakes);
+        file.block("DATA", 0x220, 0, 1, b"/show/cache/all\0");
+        file.put("DATA", 0x230, "NodesModifierBake", &[("directory", Int(0x240))]);
+        file.block("DATA", 0x240, 0, 1, b"/show/cache/one\0");
+        // Not every text is a path, and an address counts within its datablock.
+        file.block("DATA", 0x250, 0, 1, b"/show/cache/two\0");
+        file.put("OB", 0x300, "Object", &[("id.name", Text("OBsnow")), ("type", Int(1))]);
+        file.block("DATA", 0x220, 0, 1, b"/show/cache/all\0");
+        let bytes = file.finish();
+        let folder = tempfile::tempdir().unwrap();
+        let path = write(folder.path(), "scene.blend", &bytes);
+        let rewrite = |to: &str| {
+            let map = |path: &str| path.strip_prefix("/show").map(|rest| format!("{to}{rest}"));
+            let mut copy = Vec::new();
+            rewrite_paths(&path, &mut copy, &map).map(|changed| (changed, copy))
+        };
+        let (changed, copy) = rewrite("//..").unwrap();
+        assert_eq!((changed, copy.len()), (2, bytes.len()), "{style:?}");
+        let count = |text: &[u8]| copy.windows(text.len()).filter(|part| *part == text).count();
+        assert_eq!(count(b"//../cache/all\0\0"), 1);
+        assert_eq!(count(b"//../cache/one\0\0"), 1);
+        assert_eq!((count(b"/show/cache/all\0"), count(b"/show/cache/two\0")), (1, 1));
+        assert_eq!(rewrite("/shot").unwrap().0, 2, "{style:?}");
+        let too_long = rewrite("//../..").unwrap_err();
+        assert!(matches!(too_long, AnalyseError::PathTooLong { limit: 15, .. }), "{too_long}");
+    }
+}
+
 #[test]
 fn what_was_linked_and_packed_needs_no_library_but_its_folder() {
     let folder = tempfile::tempdir().unwrap();
