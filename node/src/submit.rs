@@ -155,6 +155,7 @@ fn analysis(
         scene_name: request.scene_name.as_deref(),
         project: request.project.as_deref(),
         deep: request.deep,
+        arguments: Some(&request.args),
     };
     match collect::analyse(scene, asked, engine, engines) {
         None => Ok(None),

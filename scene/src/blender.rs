@@ -31,6 +31,7 @@ mod simulations;
 mod tests;
 mod tiling;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::analysis::{AnalyseError, Analysis, SceneInfo};
@@ -58,17 +59,19 @@ pub fn analyse(scene: &Path) -> Result<Analysis, AnalyseError> {
 /// # Errors
 /// As [`analyse`]; [`AnalyseError::Unsupported`] if there is no such scene.
 pub fn analyse_scene(scene: &Path, name: Option<&str>) -> Result<Analysis, AnalyseError> {
-    analyse_mapped(scene, name, PathMap::default())
+    analyse_for(scene, name, PathMap::default(), &BTreeMap::new())
 }
 
-/// The same on a machine on which drives and shares of others are where `paths` says.
+/// The same on a machine on which drives and shares of others are where `paths` says, for a render with
+/// `arguments`, which may switch the compositor on or off.
 ///
 /// # Errors
 /// As [`analyse_scene`].
-pub fn analyse_mapped(
+pub fn analyse_for(
     scene: &Path,
     name: Option<&str>,
     paths: PathMap,
+    arguments: &BTreeMap<String, String>,
 ) -> Result<Analysis, AnalyseError> {
     let path = std::path::absolute(scene).map_err(|error| AnalyseError::io(scene, error))?;
     let contents = read::read(&path)?;
@@ -82,7 +85,7 @@ pub fn analyse_mapped(
         })?),
         None => active_scene(&contents),
     };
-    let mut search = Search::new(contents, Disk::mapped(paths));
+    let mut search = Search::new(contents, Disk::mapped(paths), arguments.clone());
     if let Some(active) = active {
         search.required_by(active)?;
     }

@@ -66,6 +66,7 @@ fn analyse(args: &Args, context: &Context) -> Result<Result<Analysis, AnalyseErr
         scene_name: args.scene_name.as_deref(),
         project: args.project.as_deref(),
         deep: args.deep,
+        arguments: None,
     };
     submit::analyse(scene, asked, engine, &config.engines)
         .ok_or_else(|| unread(&format!("a .{ending} file")))

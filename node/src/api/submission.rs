@@ -51,6 +51,7 @@ pub(super) async fn analyse(
             scene_name: request.scene_name.as_deref(),
             project: request.project.as_deref(),
             deep: request.deep,
+            arguments: None,
         };
         match submit::analyse(&request.path, asked, engine, &node.config.engines) {
             Some(Ok(analysis)) => Ok(analysis),

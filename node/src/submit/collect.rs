@@ -82,6 +82,8 @@ pub struct Asked<'a> {
     pub project: Option<&'a Path>,
     /// Maya is asked for all of its scenes.
     pub deep: bool,
+    /// The job's arguments, which may change what its scene needs.
+    pub arguments: Option<&'a BTreeMap<String, String>>,
 }
 
 /// Reads a scene by its ending, or by the patterns of its engine; none for kinds that weft does not read.
@@ -94,11 +96,14 @@ pub fn analyse(
     engine: Option<&Definition>,
     engines: &BTreeMap<String, Definition>,
 ) -> Option<Result<Analysis, AnalyseError>> {
-    let Asked { scene_name, project, deep } = asked;
+    let Asked { scene_name, project, deep, arguments } = asked;
     let extension = scene.extension()?.to_string_lossy().to_lowercase();
     let paths = engine.map(|engine| engine.paths.clone()).unwrap_or_default();
     let mut analysed = match extension.as_str() {
-        "blend" => blender::analyse_mapped(scene, scene_name, paths.clone()),
+        "blend" => {
+            let none = BTreeMap::new();
+            blender::analyse_for(scene, scene_name, paths.clone(), arguments.unwrap_or(&none))
+        },
         "ma" if !deep => maya::analyse_mapped(scene, project, paths.clone()),
         "ma" | "mb" => mayapy::analyse(scene, project, paths.clone()),
         "weft" => demo::analyse(scene),

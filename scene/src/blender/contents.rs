@@ -115,8 +115,9 @@ pub(super) struct SceneSettings {
     /// Whether the sequencer makes the picture, if it has strips.
     pub(super) sequencer: bool,
     pub(super) strips: bool,
-    /// Whether the compositor works on the picture.
-    pub(super) compositor: bool,
+    /// Whether the compositor is switched on, and whether there is one.
+    pub(super) compositing: bool,
+    pub(super) has_compositor: bool,
     pub(super) views: Views,
 }
 

@@ -4,7 +4,7 @@
 //! into the libraries that they come from, whose other contents Blender doesn't load. What is left
 //! of the scene's own file is then searched in the same way, as what merely lies there.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +43,8 @@ pub(super) struct Search {
     /// Camera objects, in linked files too.
     cameras: Vec<Place>,
     disk: Disk,
+    /// What the job's command line says in place of the scene.
+    arguments: BTreeMap<String, String>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -64,7 +66,7 @@ struct Loaded {
 
 impl Search {
     /// A search in the file that `contents` came from.
-    pub(super) fn new(contents: Contents, disk: Disk) -> Self {
+    pub(super) fn new(contents: Contents, disk: Disk, arguments: BTreeMap<String, String>) -> Self {
         let mut by_path = HashMap::new();
         by_path.insert(canonical(&contents.path), Some(0));
         Self {
@@ -80,6 +82,7 @@ impl Search {
             disk_caches: HashSet::new(),
             cameras: Vec::new(),
             disk,
+            arguments,
             warnings: Vec::new(),
         }
     }
@@ -123,7 +126,7 @@ impl Search {
                 if !asked || loaded.seen.get(place as usize).is_none_or(Option::is_none) {
                     continue;
                 }
-                let layers = id.layers.iter().filter(|_| settings.compositor);
+                let layers = id.layers.iter().filter(|_| settings.composes(&self.arguments));
                 let strips = id.scene_strips.iter().filter(|_| settings.sequencer);
                 let scenes = layers.chain(strips).filter_map(|at| self.at_address(file, *at));
                 let others = scenes.filter(|scene| Some(*scene) != own);

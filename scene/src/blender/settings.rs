@@ -1,5 +1,9 @@
 //! The settings of a scene.
 
+use std::collections::BTreeMap;
+
+use crate::engine::switch;
+
 use super::contents::{SceneSettings, Views};
 use super::record::Record;
 
@@ -40,8 +44,10 @@ const EEVEE_MOTION_BLUR: i64 = 1 << 9;
 /// (R_MULTIVIEW).
 pub(super) const SEQUENCER: i64 = 1;
 const MULTIVIEW: i64 = 1 << 21;
-/// The same: the compositor is used, if it has nodes (R_DOCOMP).
+/// The same: the compositor is used, if there is one (R_DOCOMP).
 const COMPOSITING: i64 = 1 << 6;
+/// The field of a `Scene` with the compositor's nodes from 5.0 on; before they were its own.
+pub(super) const COMPOSITOR: &str = "compositing_node_group";
 /// RenderData.views_format: the views are any, and not just left and right (SCE_VIEWS_FORMAT_MULTIVIEW).
 const ANY_VIEWS: i64 = 1;
 /// SceneRenderView.viewflag: not rendered (SCE_VIEW_DISABLE).
@@ -91,9 +97,9 @@ pub(super) fn read(record: &Record<'_>) -> SceneSettings {
         time_moved: int("r.framapto") != int("r.images"),
         sequencer: int("r.scemode").is_some_and(|mode| mode & SEQUENCER != 0),
         strips: false,
-        compositor: int("r.scemode").is_some_and(|mode| mode & COMPOSITING != 0)
-            && (int("use_nodes").is_some_and(|uses| uses != 0)
-                || record.pointer("compositing_node_group").is_some_and(|at| at != 0)),
+        compositing: int("r.scemode").is_some_and(|mode| mode & COMPOSITING != 0),
+        has_compositor: int("use_nodes").is_some_and(|uses| uses != 0)
+            || record.pointer(COMPOSITOR).is_some_and(|at| at != 0),
         views: Views {
             rendered: int("r.scemode").is_some_and(|mode| mode & MULTIVIEW != 0),
             any: int("r.views_format") == Some(ANY_VIEWS),
@@ -102,6 +108,11 @@ pub(super) fn read(record: &Record<'_>) -> SceneSettings {
             suffixes: Vec::new(),
         },
     }
+}
+
+/// Whether a job's arguments switch something on or off.
+pub(super) fn asked(arguments: &BTreeMap<String, String>, name: &str) -> Option<bool> {
+    arguments.get(name).and_then(|word| switch(word))
 }
 
 /// NODE_MUTED in DNA_node_types.h.
@@ -117,6 +128,11 @@ pub(super) fn rendered_by(node: &Record<'_>) -> Option<u64> {
 }
 
 impl SceneSettings {
+    /// Whether the compositor works on the picture, where a job's arguments may say so in place of the scene.
+    pub(super) fn composes(&self, arguments: &BTreeMap<String, String>) -> bool {
+        self.has_compositor && asked(arguments, "compositing").unwrap_or(self.compositing)
+    }
+
     /// The picture's width and height in pixels. As Blender does it: BKE_render_resolution multiplies and
     /// divides whole numbers.
     pub(super) fn size(&self) -> (u32, u32) {

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::analysis::AnalyseError;
-use crate::engine::switch;
 
 use super::block::BlockReader;
 use super::input::Input;
@@ -67,7 +66,8 @@ const EXPERIMENTAL: f64 = 1.0;
 struct Found {
     engine: String,
     properties: Properties,
-    uses_nodes: bool,
+    /// The compositor works on the picture.
+    composes: bool,
     nodes: Vec<String>,
     /// One of them takes in what another scene shows.
     other_scene: bool,
@@ -98,10 +98,9 @@ pub fn not_by_tiles(
     ending: &str,
     arguments: &BTreeMap<String, String>,
 ) -> Result<Vec<String>, AnalyseError> {
-    let (found, version) = read(scene, name)?;
+    let (found, version) = read(scene, name, arguments)?;
     let mut why = found.besides_the_engine(ending);
-    let off =
-        |argument: &str| arguments.get(argument).is_some_and(|word| switch(word) == Some(false));
+    let is_on = |argument: &str, own: bool| settings::asked(arguments, argument).unwrap_or(own);
     let engine = arguments.get("engine").map_or(found.engine.as_str(), String::as_str);
     if engine != "CYCLES" {
         why.push(format!(
@@ -110,7 +109,7 @@ pub fn not_by_tiles(
         ));
     } else {
         let cycles = found.properties.cycles();
-        if cycles.is_on("use_denoising", version) && !off("denoising") {
+        if is_on("denoising", cycles.is_on("use_denoising", version)) {
             why.push(
                 "denoising looks at what is around each pixel; switch it off in the scene, or with \
                  --arg denoising=off"
@@ -120,13 +119,18 @@ pub fn not_by_tiles(
         let number = |name: &str| cycles.number(name);
         let asked = arguments.get("samples").and_then(|samples| samples.parse().ok());
         let samples = asked.or(number("samples")).unwrap_or(4096.0);
-        if cycles.is_on("use_adaptive_sampling", version)
-            && !off("adaptive")
+        if is_on("adaptive", cycles.is_on("use_adaptive_sampling", version))
             && samples > fewest_samples(&number)
         {
             why.push(
                 "adaptive sampling decides by what is around a pixel when it has enough samples; \
                  switch it off in the scene, or with --arg adaptive=off"
+                    .to_owned(),
+            );
+        }
+        if number("time_limit").is_some_and(|seconds| seconds > 0.0) {
+            why.push(
+                "a time limit ends each tile at samples of its own; set 'Time Limit' to 0 in the scene"
                     .to_owned(),
             );
         }
@@ -143,7 +147,7 @@ pub fn not_by_tiles(
             );
         }
     }
-    if found.uses_nodes && !off("compositing") {
+    if found.composes {
         if found.group {
             why.push(
                 "the compositor may look at what is around each pixel; leave it out with --arg \
@@ -191,7 +195,11 @@ fn fewest_samples(number: &dyn Fn(&str) -> Option<f64>) -> f64 {
     }
 }
 
-fn read(scene: &Path, name: Option<&str>) -> Result<(Found, u32), AnalyseError> {
+fn read(
+    scene: &Path,
+    name: Option<&str>,
+    arguments: &BTreeMap<String, String>,
+) -> Result<(Found, u32), AnalyseError> {
     let plan = Plan::make(scene)?;
     let mut reader = BlockReader::new(Input::open(scene)?)?;
     let version = reader.version().0;
@@ -227,7 +235,7 @@ fn read(scene: &Path, name: Option<&str>) -> Result<(Found, u32), AnalyseError> 
                         };
                     if inside {
                         address = Some(block.address);
-                        found.scene(&record);
+                        found.scene(&record, arguments);
                     }
                 }
                 "Editing" => {
@@ -257,14 +265,14 @@ fn read(scene: &Path, name: Option<&str>) -> Result<(Found, u32), AnalyseError> 
 }
 
 impl Found {
-    fn scene(&mut self, record: &Record<'_>) {
+    fn scene(&mut self, record: &Record<'_>, arguments: &BTreeMap<String, String>) {
         let points = |path: &str| record.pointer(path).is_some_and(|at| at != 0);
         let has = |path: &str, bit: i64| record.int(path).is_some_and(|bits| bits & bit != 0);
-        self.group = points("compositing_node_group");
+        self.group = points(settings::COMPOSITOR);
         self.stamped = has("r.stamp", STAMP_DRAW);
         let settings = settings::read(record);
         (self.sequencer, self.views) = (settings.sequencer, settings.views.rendered);
-        self.uses_nodes = settings.compositor;
+        self.composes = settings.composes(arguments);
         self.engine = settings.engine;
         self.border = has("r.mode", BORDER);
         self.freestyle = has("r.mode", FREESTYLE);

@@ -95,6 +95,7 @@ fn blender_frames_in_tiles_are_the_whole_frames_to_the_pixel() {
     refused(&source, &["--format", "JPEG"], "JPEG");
     refused(&source, &["--arg", "engine=BLENDER_EEVEE"], "EEVEE");
     refused(&source, &["--arg", "samples=128"], "adaptive sampling");
+    refused(&source, &["--arg", "denoising=on"], "denoising looks at");
     change(&source, "cube.blend", "scene.cycles.use_denoising = True");
     refused(&source, &[], "--arg denoising=off");
     let glare = "scene.use_nodes = True\nnodes = scene.node_tree\nglare = nodes.nodes.new('CompositorNodeGlare')";

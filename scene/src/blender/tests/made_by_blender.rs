@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 
 use super::real_scenes::{Comparison, blend_files};
 use crate::analysis::{Analysis, Asset, AssetKind};
-use crate::blender::{analyse, analyse_scene, not_by_tiles, rewrite_paths};
+use crate::blender::{analyse, analyse_for, analyse_scene, not_by_tiles, rewrite_paths};
+use crate::path_map::PathMap;
 
 /// `WEFT_TEST_BLENDER` names another program than `blender`, to try another version.
 fn program() -> OsString {
@@ -262,6 +263,56 @@ fn the_renderers_of_scenes_that_are_rendered_along_are_known() {
         assert_eq!(why.is_empty(), tiles.is_none(), "{name}: {why:?}");
         assert!(
             why.iter().any(|why| tiles.is_some_and(|part| why.contains(part))) || tiles.is_none()
+        );
+    }
+}
+
+fn arguments(of: &[(&str, &str)]) -> BTreeMap<String, String> {
+    of.iter().map(|(name, word)| ((*name).to_owned(), (*word).to_owned())).collect()
+}
+
+/// Whatever a job's command line switches on or off, in place of the scene.
+#[test]
+fn arguments_take_the_place_of_what_the_scene_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("scenes.py");
+    let limited = "scene.use_nodes = False\nscene.cycles.time_limit = 1.5\n\
+                   bpy.ops.wm.save_as_mainfile(filepath=sys.argv[-1] + \"/limited.blend\")\n";
+    fs::write(&script, format!("{SCENES}{limited}")).unwrap();
+    if blender(&script, &[folder.path()]).is_none() {
+        return;
+    }
+    let none = arguments(&[]);
+    let on = arguments(&[("compositing", "on")]);
+    let off = arguments(&[("compositing", "off")]);
+    for (name, arguments, renderers) in [
+        ("layers", &none, &["BLENDER_WORKBENCH"][..]),
+        ("layers", &on, &["BLENDER_WORKBENCH"]),
+        ("layers", &off, &[]),
+        ("off", &none, &[]),
+        ("off", &on, &["BLENDER_WORKBENCH"]),
+        // There is nothing to be switched on.
+        ("limited", &on, &[]),
+    ] {
+        let scene = folder.path().join(format!("{name}.blend"));
+        let analysis = analyse_for(&scene, None, PathMap::default(), arguments).unwrap();
+        assert_eq!(analysis.other_renderers, renderers, "{name} {arguments:?}");
+    }
+    for (name, arguments, part) in [
+        ("off", &[][..], None),
+        ("off", &[("compositing", "on")], Some("takes in another scene")),
+        ("off", &[("denoising", "on")], Some("--arg denoising=off")),
+        ("off", &[("adaptive", "1")], Some("--arg adaptive=off")),
+        ("layers", &[("compositing", "no")], None),
+        ("limited", &[("compositing", "on")], Some("'Time Limit' to 0")),
+        ("limited", &[("engine", "BLENDER_WORKBENCH")], Some("BLENDER_WORKBENCH looks at")),
+    ] {
+        let scene = folder.path().join(format!("{name}.blend"));
+        let why = not_by_tiles(&scene, None, "png", &self::arguments(arguments)).unwrap();
+        let expected = part.is_none_or(|part| why.iter().all(|why| why.contains(part)));
+        assert!(
+            expected && why.len() == usize::from(part.is_some()),
+            "{name} {arguments:?} {why:?}"
         );
     }
 }
