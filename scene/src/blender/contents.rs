@@ -39,14 +39,17 @@ pub(super) struct Id {
     /// The library that it was copied from, as an index in `ids`: `//` in its paths still means
     /// that library's folder. From 5.0 on (packed linked data).
     pub(super) home: Option<u32>,
-    /// Indices of the datablocks it needs.
+    /// Indices of the datablocks it needs, those that only its compositor or its strips need apart.
     pub(super) needs: Vec<u32>,
+    pub(super) compositor_needs: Vec<u32>,
+    pub(super) strips_need: Vec<u32>,
     /// Indices of the objects and collections that are in it, a collection or a scene.
     pub(super) members: Vec<u32>,
     /// Whether no render shows it, as an object or a collection of the scene.
     pub(super) hidden: bool,
-    /// The files it names.
+    /// The files it names, those of its strips apart.
     pub(super) files: Vec<FileUse>,
+    pub(super) strip_files: Vec<FileUse>,
     /// How it plays image sequences: by the address of the image's datablock.
     pub(super) plays: Vec<(u64, ImagePlay)>,
     /// The addresses of scenes that a render of this one renders for it: as layers that the compositor takes in,
@@ -60,6 +63,12 @@ pub(super) struct Id {
 }
 
 impl Id {
+    /// Indices of all the datablocks it needs, whatever for.
+    pub(super) fn all_needs(&self) -> impl Iterator<Item = u32> {
+        let apart = self.compositor_needs.iter().chain(&self.strips_need);
+        self.needs.iter().chain(apart).copied()
+    }
+
     /// The name for people, without the two letters.
     pub(super) fn label(&self) -> String {
         String::from_utf8_lossy(self.name.get(2..).unwrap_or_default()).into_owned()

@@ -61,6 +61,8 @@ pub(super) struct Group {
     /// The address of the library, where the datablock itself says so.
     pub(super) library_address: u64,
     needs: HashSet<u32>,
+    compositor_needs: HashSet<u32>,
+    strips_need: HashSet<u32>,
     members: HashSet<u32>,
     tiles: Vec<u32>,
     /// Whether `files[0]` stands for tiles that are yet to come.
@@ -92,9 +94,12 @@ impl Group {
                 kind: IdKind::Other,
                 home: None,
                 needs: Vec::new(),
+                compositor_needs: Vec::new(),
+                strips_need: Vec::new(),
                 members: Vec::new(),
                 hidden: is_hidden(record),
                 files: Vec::new(),
+                strip_files: Vec::new(),
                 plays: Vec::new(),
                 layers: Vec::new(),
                 scene_strips: Vec::new(),
@@ -106,6 +111,8 @@ impl Group {
                 .or_else(|| record.pointer("lib"))
                 .unwrap_or(0),
             needs: HashSet::new(),
+            compositor_needs: HashSet::new(),
+            strips_need: HashSet::new(),
             members: HashSet::new(),
             tiles: Vec::new(),
             tiled: false,
@@ -267,6 +274,16 @@ impl Group {
         self.needs.insert(other);
     }
 
+    /// The same of a scene, for its compositor.
+    pub(super) fn compositor_needs(&mut self, other: u32) {
+        self.compositor_needs.insert(other);
+    }
+
+    /// The same, for the strips of its sequencer.
+    pub(super) fn strips_need(&mut self, other: u32) {
+        self.strips_need.insert(other);
+    }
+
     /// Notes that another datablock is in this one, a collection or a scene.
     pub(super) fn has_member(&mut self, other: u32) {
         self.members.insert(other);
@@ -275,6 +292,8 @@ impl Group {
     /// How many things are held, to bound a file that has too many.
     pub(super) fn size(&self) -> usize {
         self.needs.len()
+            + self.compositor_needs.len()
+            + self.strips_need.len()
             + self.members.len()
             + self.id.files.len()
             + self.id.layers.len()
@@ -327,7 +346,7 @@ impl Group {
                 STRIP_MOVIE => {
                     if let Some(name) = names.first() {
                         let path = path_fields::join(&folder, name);
-                        self.id.files.push(FileUse {
+                        self.id.strip_files.push(FileUse {
                             path,
                             kind: AssetKind::Movie,
                             family: Family::Single,
@@ -335,7 +354,7 @@ impl Group {
                         });
                     }
                 }
-                STRIP_IMAGE if !names.is_empty() => self.id.files.push(FileUse {
+                STRIP_IMAGE if !names.is_empty() => self.id.strip_files.push(FileUse {
                     path: folder,
                     kind: AssetKind::ImageSequence,
                     family: Family::Listed(names),
@@ -349,10 +368,10 @@ impl Group {
             self.id.plays.extend(play.map(|&play| (*image, play)));
         }
         self.id.simulations = self.simulations.if_any();
-        self.id.needs = self.needs.into_iter().collect();
-        self.id.needs.sort_unstable();
-        self.id.members = self.members.into_iter().collect();
-        self.id.members.sort_unstable();
+        self.id.needs = sorted(self.needs);
+        self.id.compositor_needs = sorted(self.compositor_needs);
+        self.id.strips_need = sorted(self.strips_need);
+        self.id.members = sorted(self.members);
         self.id
     }
 
@@ -363,7 +382,9 @@ impl Group {
 
     fn add(&mut self, path: &[u8], kind: AssetKind, family: Family) {
         if !path.is_empty() {
-            self.id.files.push(FileUse { path: path.to_vec(), kind, family, optional: false });
+            // No picture shows a sound, and a film isn't made frame by frame.
+            let optional = kind == AssetKind::Sound;
+            self.id.files.push(FileUse { path: path.to_vec(), kind, family, optional });
         }
     }
 
@@ -436,6 +457,12 @@ impl Group {
             _ => (field.kind, Family::Single),
         })
     }
+}
+
+fn sorted(set: HashSet<u32>) -> Vec<u32> {
+    let mut all: Vec<u32> = set.into_iter().collect();
+    all.sort_unstable();
+    all
 }
 
 /// What a file with geometry of many frames is.

@@ -54,7 +54,7 @@ impl Players {
                 self.of_images.entry(image).or_default().push(*play);
             }
         }
-        for &other in &user.needs {
+        for other in user.all_needs() {
             let Some(image) = search.origin((place.0, other)) else { continue };
             let is_sequence = search.id(image).is_some_and(|id| {
                 id.files.iter().any(|file| file.family == Family::Sequence(Numbering::ByUsers))

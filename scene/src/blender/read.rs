@@ -21,6 +21,7 @@ use super::group::Group;
 use super::input::Input;
 use super::number::Layout;
 use super::record::Record;
+use super::settings;
 
 /// The longest DNA block, in bytes; Blender's own have 50 to 200 KiB.
 const MAX_DNA: u64 = 4 << 20;
@@ -240,6 +241,12 @@ impl Pass<'_> {
                         "Base" if !plan.has_collections => group.has_member(other),
                         // What is in a view layer is in the scene's collections.
                         "Base" => {}
+                        // A scene's own nodes are its compositor's.
+                        "bNode" if group.is_scene() => group.compositor_needs(other),
+                        "Scene" if address == record.pointer(settings::COMPOSITOR) => {
+                            group.compositor_needs(other);
+                        }
+                        "Sequence" | "Strip" => group.strips_need(other),
                         _ => group.needs(other),
                     }
                 }

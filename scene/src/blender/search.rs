@@ -170,8 +170,12 @@ impl Search {
             if !first {
                 continue;
             }
+            let (composes, plays_strips) = self.uses(place);
             let id = &self.files[file].contents.ids[index as usize];
-            self.queue.extend(id.needs.iter().map(|&other| ((file, other), Reach::Needed)));
+            let composed = id.compositor_needs.iter().filter(|_| composes);
+            let played = id.strips_need.iter().filter(|_| plays_strips);
+            let needs = id.needs.iter().chain(composed).chain(played);
+            self.queue.extend(needs.map(|&other| ((file, other), Reach::Needed)));
             match &id.kind {
                 IdKind::Linked { library: Some(library) } => {
                     self.queue.push(((file, *library), Reach::Needed));
@@ -188,6 +192,16 @@ impl Search {
             self.files_of(place, required)?;
         }
         self.sequences(required)
+    }
+
+    /// Whether a render uses the compositor of a scene, and its strips. Of one that isn't rendered itself nobody
+    /// knows: another one's strips may play it.
+    fn uses(&self, scene: Place) -> (bool, bool) {
+        let own = self.scene.and_then(|own| self.origin((0, own)));
+        match self.scene().filter(|_| own == Some(scene)).and_then(group::scene_settings) {
+            Some(settings) => (settings.composes(&self.arguments), settings.sequencer),
+            None => (true, true),
+        }
     }
 
     /// Looks for the files of the sequences found, of which is known by now who plays them.
@@ -231,7 +245,12 @@ impl Search {
                 optional: false,
             });
         let folder = folder.to_path_buf();
-        let files: Vec<FileUse> = id.files.iter().chain(&disk_cache).cloned().collect();
+        let mut files: Vec<FileUse> = id.files.iter().chain(&disk_cache).cloned().collect();
+        if !id.strip_files.is_empty() {
+            let (_, played) = self.uses(place);
+            let strips = id.strip_files.iter();
+            files.extend(strips.map(|file| FileUse { optional: !played, ..file.clone() }));
+        }
         if files.iter().any(|file| matches!(file.family, Family::Sequence(_))) {
             self.sequences.push(place);
         }

@@ -93,7 +93,8 @@ fn only_what_the_active_scene_reaches_is_required() {
         .filter(|asset| !asset.required)
         .map(|asset| asset.node.as_str())
         .collect();
-    assert_eq!(lies_there, ["brush", "second", "unused"]);
+    // A speaker in the scene plays the sound, which no picture shows.
+    assert_eq!(lies_there, ["brush", "second", "unused", "sound.wav"]);
 
     let second = analyse_scene(&folder.join("main.blend"), Some("Second")).unwrap();
     let required: Vec<&str> = second
@@ -314,6 +315,86 @@ fn arguments_take_the_place_of_what_the_scene_says() {
             expected && why.len() == usize::from(part.is_some()),
             "{name} {arguments:?} {why:?}"
         );
+    }
+}
+
+/// A sound, strips, and a picture in the compositor, with nothing where they are looked for.
+const UNREAD: &str = r#"
+import bpy, os, sys
+folder = sys.argv[-1]
+scene = bpy.context.scene
+def save(name):
+    bpy.ops.wm.save_as_mainfile(filepath=os.path.join(folder, name), relative_remap=False)
+save("plain.blend")
+speaker = bpy.data.speakers.new("Speaker")
+speaker.sound = bpy.data.sounds.load(os.path.join(folder, "gone.wav"))
+scene.collection.objects.link(bpy.data.objects.new("Speaker", speaker))
+editor = scene.sequence_editor_create()
+strips = editor.strips if hasattr(editor, "strips") else editor.sequences
+strips.new_image("still", "//still.png", 1, 1)
+strips.new_movie("cut", os.path.join(folder, "plain.blend"), 2, 1).filepath = "//cut.mp4"
+clip = bpy.data.movieclips.load(os.path.join(folder, "clip.png"))
+clip.filepath = "//clip.png"
+strips.new_clip("clip", clip, 3, 1)
+image = bpy.data.images.load(os.path.join(folder, "layer.png"))
+image.name, image.filepath = "layer", "//layer.png"
+scene.use_nodes = True
+tree = scene.node_tree if hasattr(scene, "node_tree") else None
+if tree is None:
+    tree = scene.compositing_node_group = bpy.data.node_groups.new("Compositor", "CompositorNodeTree")
+inner = bpy.data.node_groups.new("Inner", "CompositorNodeTree")
+inner.nodes.new("CompositorNodeImage").image = image
+tree.nodes.new("CompositorNodeGroup").node_tree = inner
+save("all.blend")
+scene.render.use_sequencer = False
+save("no_strips.blend")
+scene.render.use_compositing = False
+save("neither.blend")
+if hasattr(scene, "node_tree"):
+    scene.render.use_compositing, scene.use_nodes = True, False
+    save("no_nodes.blend")
+"#;
+
+#[test]
+fn what_no_picture_reads_may_be_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("unread.py");
+    fs::write(&script, UNREAD).unwrap();
+    for name in ["gone.wav", "clip.png", "layer.png"] {
+        fs::write(folder.path().join(name), "nothing that could be shown").unwrap();
+    }
+    if blender(&script, &[folder.path()]).is_none() {
+        return;
+    }
+    for name in ["gone.wav", "clip.png", "layer.png"] {
+        fs::remove_file(folder.path().join(name)).unwrap();
+    }
+    let (strips, layer) = (["//clip.png", "//cut.mp4", "//still.png"], "//layer.png");
+    let both = ["//clip.png", "//cut.mp4", layer, "//still.png"];
+    for (name, compositing, required) in [
+        ("all", None, &both[..]),
+        ("all", Some("off"), &strips),
+        ("no_strips", None, &[layer]),
+        ("neither", None, &[]),
+        ("neither", Some("on"), &[layer]),
+        ("no_nodes", None, &[]),
+        ("no_nodes", Some("on"), &[]),
+    ] {
+        let scene = folder.path().join(format!("{name}.blend"));
+        if name == "no_nodes" && !scene.exists() {
+            // From 5.0 on the compositor has no switch of its own.
+            continue;
+        }
+        let arguments = compositing.map(|word| ("compositing", word));
+        let arguments = self::arguments(arguments.as_slice());
+        let analysis = analyse_for(&scene, None, PathMap::default(), &arguments).unwrap();
+        let missing = analysis.missing.iter().filter(|missing| missing.required);
+        let mut missing: Vec<&str> = missing.map(|missing| missing.path.as_str()).collect();
+        missing.sort_unstable();
+        assert_eq!(missing, required, "{name} {compositing:?}");
+        assert_eq!(analysis.missing.len(), 5, "all are told of: {:#?}", analysis.missing);
+        let sound = analysis.assets.iter().find(|asset| asset.kind == AssetKind::Sound);
+        assert!(sound.is_some_and(|sound| !sound.required && !sound.exists), "{name}");
     }
 }
 
