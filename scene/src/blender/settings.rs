@@ -8,7 +8,7 @@ use super::contents::{SceneSettings, Views};
 use super::record::Record;
 
 /// Blender's names for `ImageFormatData.imtype`: R_IMF_IMTYPE_* in DNA_scene_types.h, named in
-/// rna_scene.c. The film formats of old are all FFMPEG now.
+/// rna_scene.c. The film formats of old (AVI by a codec, QuickTime, H.264, Xvid, Theora, AV1) are all FFMPEG now.
 const FORMATS: &[(i64, &str)] = &[
     (0, "TARGA"),
     (1, "IRIS"),
@@ -18,11 +18,14 @@ const FORMATS: &[(i64, &str)] = &[
     (15, "AVI_RAW"),
     (16, "AVI_JPEG"),
     (17, "PNG"),
+    (18, "FFMPEG"),
+    (19, "FFMPEG"),
     (20, "BMP"),
     (21, "HDR"),
     (22, "TIFF"),
     (23, "OPEN_EXR"),
     (24, "FFMPEG"),
+    (25, "FRAMESERVER"),
     (26, "CINEON"),
     (27, "DPX"),
     (28, "OPEN_EXR_MULTILAYER"),
@@ -33,6 +36,8 @@ const FORMATS: &[(i64, &str)] = &[
     (33, "FFMPEG"),
     (34, "PSD"),
     (35, "WEBP"),
+    (36, "FFMPEG"),
+    (37, "AVIF"),
 ];
 
 /// RenderData.mode: motion blur (R_MBLUR in DNA_scene_types.h).
@@ -78,7 +83,10 @@ pub(super) fn read(record: &Record<'_>) -> SceneSettings {
     let base = if base > 0.0 && base.is_finite() { base } else { 1.0 };
     let engine = record.text("r.engine").unwrap_or_default();
     let format = int("r.im_format.imtype").or_else(|| int("r.imtype"));
-    let format = format.and_then(|number| FORMATS.iter().find(|(known, _)| *known == number));
+    let known = |number: i64| FORMATS.iter().find(|(known, _)| *known == number);
+    // What isn't known here may be so where it is rendered, and is said to be unknown.
+    let named =
+        |number: i64| known(number).map_or_else(|| number.to_string(), |(_, name)| (*name).into());
     SceneSettings {
         start: int("r.sfra").unwrap_or(1),
         end: int("r.efra").unwrap_or(1),
@@ -89,7 +97,7 @@ pub(super) fn read(record: &Record<'_>) -> SceneSettings {
         fps: int("r.frs_sec").unwrap_or(25).max(1) as f64 / base,
         engine: engine_today(engine),
         engine_is_gone: matches!(engine, b"" | b"BLENDER_RENDER" | b"BLENDER_GAME"),
-        format: format.map_or("", |(_, name)| name).to_owned(),
+        format: format.map(named).unwrap_or_default(),
         cameras: vec![record.pointer("camera").unwrap_or(0)],
         view_layers: Vec::new(),
         motion_blur: int("r.mode").is_some_and(|mode| mode & MOTION_BLUR != 0)

@@ -177,6 +177,29 @@ fn every_layout_and_compression_reads_the_same() {
     }
 }
 
+/// Films of every age are films, and a format that isn't known is told by its number.
+#[test]
+fn formats_go_by_their_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    for (number, format, film) in [
+        (15, "AVI_RAW", true),
+        (17, "PNG", false),
+        (18, "FFMPEG", true),
+        (19, "FFMPEG", true),
+        (24, "FFMPEG", true),
+        (25, "FRAMESERVER", false),
+        (36, "FFMPEG", true),
+        (37, "AVIF", false),
+        (38, "38", false),
+    ] {
+        let mut file = Builder::new(STYLES[1]);
+        let settings = [("id.name", Text("SCx")), ("r.imtype", Int(number))];
+        file.put("SC", 0x100, "Scene", &settings);
+        let info = analyse(&write(folder.path(), "a.blend", &file.finish())).unwrap().scene_info;
+        assert_eq!((info.image_format.as_str(), info.makes_film()), (format, film), "{number}");
+    }
+}
+
 #[test]
 fn a_library_by_a_newer_version_counts() {
     let folder = tempfile::tempdir().unwrap();
