@@ -4,6 +4,7 @@ mod builder;
 mod hostile;
 mod made_by_blender;
 mod made_up;
+mod pointwise;
 mod real_scenes;
 mod sequences;
 mod simulations;

@@ -17,7 +17,7 @@ use super::settings::{self, MUTED};
 const MAX_NODES: usize = 100_000;
 /// Nodes of the compositor that make of each pixel one pixel at its own place.
 /// Not Z Combine: it smooths its mask by the pixels around unless told not to.
-const POINTWISE: &[&str] = &[
+pub(super) const POINTWISE: &[&str] = &[
     "CompositorNodeRLayers",
     "CompositorNodeComposite",
     "CompositorNodeViewer",
