@@ -8,6 +8,7 @@ use super::builder::Value::{Float, Int, Text};
 use super::builder::{Builder, STYLES, Style};
 use crate::analysis::{AnalyseError, AssetKind};
 use crate::blender::{analyse, resolve_path, rewrite_paths};
+use crate::engine::shipped;
 
 /// A scene with a camera, a textured mesh, an unused image, and an object from a library.
 pub(super) fn scene(style: Style) -> Vec<u8> {
@@ -197,6 +198,38 @@ fn formats_go_by_their_numbers() {
         file.put("SC", 0x100, "Scene", &settings);
         let info = analyse(&write(folder.path(), "a.blend", &file.finish())).unwrap().scene_info;
         assert_eq!((info.image_format.as_str(), info.makes_film()), (format, film), "{number}");
+    }
+}
+
+/// The names that a scene's renderer gets here are those that Blender's definition asks for a node's ability by.
+#[test]
+fn scenes_for_eevee_need_nodes_that_have_it() {
+    let blender = &shipped()["blender"];
+    let needed = |renderer: &str, asked: Option<&str>| -> Vec<String> {
+        let arguments = asked.map(|engine| ("engine".to_owned(), engine.to_owned()));
+        let arguments = arguments.into_iter().collect();
+        let abilities = blender.needed_abilities(renderer, &[], &arguments);
+        abilities.map(|ability| blender.tag_of(ability)).collect()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for (engine, on_some_nodes) in [
+        ("", true),
+        ("BLENDER_RENDER", true),
+        ("BLENDER_EEVEE", true),
+        ("BLENDER_EEVEE_NEXT", true),
+        ("BLENDER_WORKBENCH", true),
+        ("CYCLES", false),
+    ] {
+        let mut file = Builder::new(STYLES[1]);
+        let settings = [("id.name", Text("SCx")), ("r.engine", Text(engine))];
+        file.put("SC", 0x100, "Scene", &settings);
+        let info = analyse(&write(folder.path(), "a.blend", &file.finish())).unwrap().scene_info;
+        let expected = if on_some_nodes { &["can:blender-eevee"][..] } else { &[] };
+        assert_eq!(needed(&info.renderer, None), expected, "{engine}");
+        if engine.starts_with("BLENDER_") && engine != "BLENDER_RENDER" {
+            assert_eq!(needed("CYCLES", Some(engine)), expected, "--arg engine={engine}");
+            assert!(needed(&info.renderer, Some("CYCLES")).is_empty(), "{engine}");
+        }
     }
 }
 
