@@ -218,6 +218,74 @@ home = true
     assert_ne!(pictures(&job.out, "linked"), first);
 }
 
+/// Two scenes, of which the first has two view layers, each of a colour; and the same with one of them chosen.
+const CHOICES: &str = r#"
+import bpy, os, sys
+both = sys.argv[-1]
+first = bpy.context.scene
+first.name = "First"
+first.view_layers[0].name = "Red"
+first.view_layers.new("Blue")
+second = bpy.data.scenes.new("Second")
+def shows(scene, name, color):
+    scene.render.engine = "CYCLES"
+    scene.cycles.samples, scene.cycles.use_denoising = 1, False
+    scene.render.resolution_x, scene.render.resolution_y = 24, 16
+    scene.camera = bpy.data.objects["Camera"]
+    thing = bpy.data.objects.new(name, bpy.data.meshes.new_from_object(bpy.data.objects["Cube"]))
+    material = bpy.data.materials.new(name)
+    material.use_nodes = True
+    emission = material.node_tree.nodes.new("ShaderNodeEmission")
+    emission.inputs["Color"].default_value = color
+    out = material.node_tree.nodes["Material Output"]
+    material.node_tree.links.new(emission.outputs[0], out.inputs["Surface"])
+    thing.data.materials.clear()
+    thing.data.materials.append(material)
+    collection = bpy.data.collections.new(name)
+    scene.collection.children.link(collection)
+    collection.objects.link(thing)
+for name, color in [("Red", (1, 0, 0, 1)), ("Blue", (0, 0, 1, 1))]:
+    shows(first, name, color)
+shows(second, "Green", (0, 1, 0, 1))
+second.collection.objects.link(bpy.data.objects["Camera"])
+bpy.data.objects.remove(bpy.data.objects["Cube"])
+for layer in first.view_layers:
+    layer.layer_collection.children["Blue" if layer.name == "Red" else "Red"].exclude = True
+bpy.ops.wm.save_as_mainfile(filepath=both)
+for name in ["Red", "Blue"]:
+    for layer in first.view_layers:
+        layer.use = layer.name == name
+    bpy.ops.wm.save_as_mainfile(filepath=os.path.join(os.path.dirname(both), name + ".blend"))
+bpy.context.window.scene = second
+bpy.ops.wm.save_as_mainfile(filepath=os.path.join(os.path.dirname(both), "Second.blend"))
+"#;
+
+#[test]
+fn the_scene_and_the_view_layer_that_are_asked_for_are_rendered() {
+    if !installed("blender") {
+        return;
+    }
+    let farm = Farm::found(1);
+    let made = || {
+        let source = sources::folder();
+        sources::make(CHOICES, &source.path().join("both.blend"));
+        source
+    };
+    let choices = [("--view-layer", "Red"), ("--view-layer", "Blue"), ("--scene", "Second")];
+    let mut seen = Vec::new();
+    for (option, name) in choices {
+        let source = made();
+        let chosen = source.path().join(name).with_extension("blend");
+        let expected = blender_by_hand(&chosen, 1..=1);
+        let options = ["-f", "1", option, name];
+        let job = Submission::of(source, "both.blend").options(&options).watch(&farm, 1);
+        job.assert_completed(1);
+        assert_same(&pictures(&job.out, "both"), &expected);
+        assert!(!seen.contains(&expected), "{name} has a colour of its own");
+        seen.push(expected);
+    }
+}
+
 #[test]
 fn a_worker_that_dies_in_mid_frame_costs_only_its_attempt() {
     if !installed("blender") {
