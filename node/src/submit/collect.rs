@@ -103,7 +103,7 @@ pub fn analyse(
         "blend" => {
             let none = BTreeMap::new();
             blender::analyse_for(scene, scene_name, paths.clone(), arguments.unwrap_or(&none))
-        },
+        }
         "ma" if !deep => maya::analyse_mapped(scene, project, paths.clone()),
         "ma" | "mb" => mayapy::analyse(scene, project, paths.clone()),
         "weft" => demo::analyse(scene),

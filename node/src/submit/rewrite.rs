@@ -267,7 +267,8 @@ mod tests {
         let roots = BTreeMap::from([("caches".to_owned(), base.join("mnt/caches"))]);
         let shared = SharedRoots::try_from(roots).unwrap();
         let ways = Ways { files: &files, shared: &shared };
-        let rewriter = Rewriter::new(&scene, None, None, ways, &base);
+        let none = BTreeMap::new();
+        let rewriter = Rewriter::new(&scene, None, &none, None, ways, &base);
         let moved = |spelled: &str| rewriter.moved(&scene, &Format::Blend, spelled);
         let here = |path: &str| moved(&base.join(path).display().to_string());
         let to = |way: &str| Some(way.to_owned());
