@@ -27,6 +27,8 @@ use crate::clock::Clock;
 
 /// How long no peer may send anything of use before the fetch is given up.
 const SILENCE: Duration = Duration::from_secs(20);
+/// How long nothing is written until a disk that has enough to write counts as one that stands still.
+const STANDS: Duration = Duration::from_secs(1);
 /// How often deadlines are looked at, and peers told what is here by now.
 const TICK: Duration = Duration::from_millis(100);
 /// How many larger blobs are fetched side by side: each has a file open.
@@ -100,13 +102,10 @@ impl<'a> Session<'a> {
             if session.opening.is_empty() && session.active.is_empty() && session.disk.is_idle() {
                 return Ok(());
             }
-            let blob = match session.hopeless() {
-                Some(blob) if session.peers.another() => {
-                    tracing::debug!(blob = %blob.short(), "another peer is asked");
-                    None
-                }
-                hopeless => hopeless,
-            };
+            let hopeless = session.hopeless();
+            // Another peer is asked where there is one.
+            let helped = (hopeless.is_some() || session.is_stuck()) && session.peers.another();
+            let blob = hopeless.filter(|_| !helped);
             if let Some(blob) = blob {
                 session.disk.settle().await;
                 return Err(FetchError::Nowhere(blob));
@@ -151,6 +150,11 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Whether nobody gives a blob, or says that it can't.
+    fn is_stuck(&self) -> bool {
+        !self.peers.is_connecting() && self.opening.is_stuck(self.peers.nodes())
+    }
+
     /// A blob that nobody can give.
     fn hopeless(&self) -> Option<BlobId> {
         if self.peers.is_connecting() {
@@ -191,6 +195,12 @@ impl<'a> Session<'a> {
 
     fn tick(&mut self) -> Result<(), FetchError> {
         let now = self.clock.now();
+        // What came waits for this machine's disk: that counts against no peer.
+        let stands = self.progress.elapsed() > STANDS;
+        if stands && self.disk.unwritten() >= MAX_UNWRITTEN {
+            self.download.excuse(now);
+            self.opening.excuse(Instant::now());
+        }
         for overdue in self.download.overdue(now) {
             for (blob, chunk) in overdue.cancelled {
                 self.peers.ask(&overdue.node, Request::Cancel(blob, chunk));
@@ -206,14 +216,19 @@ impl<'a> Session<'a> {
                 self.peers.ask(&node, Request::Follow(blob));
             }
         }
-        self.opening.give_up_waiting();
+        self.opening.give_up_waiting(Instant::now());
         for (blob, active) in &mut self.active {
             if active.gained.is_empty() {
                 continue;
             }
             let gained = std::mem::take(&mut active.gained);
+            // A chunk takes some bytes in a list and a bit in a bitmap: of one that occurs often there are many.
+            let request = match gained.len() > active.have.as_bytes().len() / 2 {
+                true => Request::Hold(*blob, active.have.clone()),
+                false => Request::Gained(*blob, gained),
+            };
             for node in &active.whole_at {
-                self.peers.ask(node, Request::Gained(*blob, gained.clone()));
+                self.peers.ask(node, request.clone());
             }
         }
         if self.progress.elapsed() > SILENCE && self.disk.is_idle() {

@@ -147,6 +147,13 @@ async fn bad_peers_cost_time_and_no_bytes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_only_peer_may_be_slow_to_say_what_it_has() {
+    let late = Behaviour::OpensLate(Duration::from_secs(6));
+    let (took, liars) = fetch_from(&[late], 4).await;
+    assert!(took > Duration::from_secs(6) && liars.is_empty(), "{took:?}, {liars:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn peers_that_send_nothing_of_use_are_given_up() {
     use Behaviour::{Echoes, Honest, Repeats};
     let (took, liars) = fetch_from(&[Repeats, Echoes, Honest, Honest], 16).await;

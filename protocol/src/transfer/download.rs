@@ -418,6 +418,13 @@ impl Download {
         overdue
     }
 
+    /// What came could not be looked at until now: no peer was slow for that.
+    pub fn excuse(&mut self, now: Time) {
+        for peer in self.peers.values_mut().filter(|peer| !peer.asked.is_empty()) {
+            peer.pace.begins(now);
+        }
+    }
+
     /// When [`overdue`](Self::overdue) should be asked next.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {

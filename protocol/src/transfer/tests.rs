@@ -270,12 +270,14 @@ fn who_is_silent_is_tried_less_and_then_not_at_all() {
     assert_eq!(download.asks(Time(0)).len(), FIRST);
     assert_eq!(download.deadline(), Some(Time(4000)));
     assert_eq!(download.overdue(Time(3999)), []);
-    let overdue = download.overdue(Time(4000));
+    download.excuse(Time(5000));
+    assert_eq!(download.overdue(Time(8999)), [], "what could not be looked at doesn't count");
+    let overdue = download.overdue(Time(9000));
     assert_eq!((overdue[0].cancelled.len(), overdue[0].given_up), (FIRST, false));
-    assert_eq!(download.asks(Time(4000)).len(), 1);
-    assert!(!download.overdue(Time(12_000))[0].given_up);
-    assert_eq!(download.asks(Time(12_000)).len(), 1);
-    assert!(download.overdue(Time(28_000))[0].given_up);
+    assert_eq!(download.asks(Time(9000)).len(), 1);
+    assert!(!download.overdue(Time(17_000))[0].given_up);
+    assert_eq!(download.asks(Time(17_000)).len(), 1);
+    assert!(download.overdue(Time(33_000))[0].given_up);
 }
 
 #[test]

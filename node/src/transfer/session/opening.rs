@@ -21,10 +21,24 @@ const SILENT: u32 = 4;
 #[derive(Debug, Default)]
 struct Waiting {
     asked: Option<(NodeId, Instant)>,
-    /// Who said that it doesn't have it, or said nothing.
+    /// Who said that it doesn't have it.
     refused: BTreeSet<NodeId>,
+    /// Who has said nothing for long: its answer is taken when it comes, and others are asked meanwhile.
+    silent: BTreeSet<NodeId>,
     /// Whether its manifest is here, and the disk makes room for it.
     beginning: bool,
+}
+
+impl Waiting {
+    /// Whether nobody is being asked for it, or has given it.
+    const fn is_unasked(&self) -> bool {
+        self.asked.is_none() && !self.beginning
+    }
+
+    /// Whether asking a peer for it is over, or in vain so far.
+    fn was_asked(&self, node: &NodeId) -> bool {
+        self.refused.contains(node) || self.silent.contains(node)
+    }
 }
 
 /// The blobs whose manifests are not here.
@@ -78,7 +92,7 @@ impl Opening {
             let misses = |node: &NodeId| self.misses.get(node).copied().unwrap_or(0);
             let best = open
                 .iter_mut()
-                .filter(|(node, _)| !waiting.refused.contains(node))
+                .filter(|(node, _)| !waiting.was_asked(node))
                 .min_by_key(|(node, open)| (misses(node), **open, **node));
             if let Some((node, open)) = best {
                 *open += 1;
@@ -93,15 +107,22 @@ impl Opening {
             .collect()
     }
 
+    /// Whether there is a blob that all of these were asked for in vain, or are silent about.
+    pub(super) fn is_stuck(&self, nodes: impl Iterator<Item = NodeId> + Clone) -> bool {
+        let stuck = |waiting: &Waiting| {
+            waiting.is_unasked() && nodes.clone().all(|node| waiting.was_asked(&node))
+        };
+        self.waiting.values().any(stuck)
+    }
+
     /// A blob that none of these has.
     pub(super) fn hopeless(
         &self,
         mut nodes: impl Iterator<Item = NodeId> + Clone,
     ) -> Option<BlobId> {
         let nobody = |(blob, waiting): (&BlobId, &Waiting)| {
-            let asked = waiting.asked.is_some() || waiting.beginning;
-            let hopeless = !asked && nodes.clone().all(|node| waiting.refused.contains(&node));
-            hopeless.then_some(*blob)
+            let all_refused = nodes.clone().all(|node| waiting.refused.contains(&node));
+            (waiting.is_unasked() && all_refused).then_some(*blob)
         };
         let found = self.waiting.iter().find_map(nobody);
         found.or_else(|| nodes.next().is_none().then(|| self.queue.front().copied()).flatten())
@@ -126,6 +147,7 @@ impl Opening {
     pub(super) fn may_have(&mut self, node: &NodeId, blob: &BlobId) {
         if let Some(waiting) = self.waiting.get_mut(blob) {
             waiting.refused.remove(node);
+            waiting.silent.remove(node);
         }
     }
 
@@ -172,16 +194,25 @@ impl Opening {
         for waiting in self.waiting.values_mut() {
             waiting.asked.take_if(|(asked, _)| asked == node);
             waiting.refused.remove(node);
+            waiting.silent.remove(node);
         }
     }
 
-    /// What peers were asked long ago is asked of others.
-    pub(super) fn give_up_waiting(&mut self) {
+    /// What peers were asked long before `now` is asked of others.
+    pub(super) fn give_up_waiting(&mut self, now: Instant) {
         for waiting in self.waiting.values_mut() {
-            if let Some((node, _)) = waiting.asked.take_if(|(_, at)| at.elapsed() > PATIENCE) {
-                waiting.refused.insert(node);
+            let late = |(_, at): &mut (NodeId, Instant)| now.duration_since(*at) > PATIENCE;
+            if let Some((node, _)) = waiting.asked.take_if(late) {
+                waiting.silent.insert(node);
                 *self.misses.entry(node).or_default() += SILENT;
             }
+        }
+    }
+
+    /// What came could not be looked at until `now`: nobody was silent for that.
+    pub(super) fn excuse(&mut self, now: Instant) {
+        for (_, at) in self.waiting.values_mut().filter_map(|waiting| waiting.asked.as_mut()) {
+            *at = now;
         }
     }
 }
@@ -249,6 +280,38 @@ mod tests {
         opening.may_have(&ONE, &blob);
         assert_eq!(opening.hopeless([ONE, TWO].into_iter()), None);
         assert_eq!(opening.hopeless(std::iter::empty()), Some(blob));
+    }
+
+    #[test]
+    fn who_is_silent_may_answer_yet_while_others_are_asked() {
+        let mut opening = Opening::new(blobs(1));
+        let blob = blobs(1)[0];
+        let both = || [ONE, TWO].into_iter();
+        assert_eq!(opening.asks(9, both()), [(ONE, vec![blob])]);
+        let now = Instant::now();
+        opening.give_up_waiting(now);
+        assert_eq!(opening.asks(9, both()), [], "it has some time");
+        opening.excuse(now + PATIENCE);
+        opening.give_up_waiting(now + 2 * PATIENCE);
+        assert_eq!(opening.asks(9, both()), [], "what could not be looked at doesn't count");
+        let late = now + 3 * PATIENCE;
+        opening.give_up_waiting(late);
+        assert!(!opening.is_stuck(both()), "another can be asked");
+        assert_eq!(opening.asks(9, both()), [(TWO, vec![blob])]);
+        opening.refused(&TWO, &blob);
+        assert!(opening.is_stuck(both()), "a third would help");
+        assert_eq!((opening.hopeless(both()), opening.asks(9, both())), (None, vec![]));
+        assert!(opening.came(&ONE, &blob, true), "it is taken when it comes");
+        assert!(!opening.is_stuck(both()));
+
+        // When it goes, nobody has it.
+        let mut opening = Opening::new(blobs(1));
+        assert_eq!(opening.asks(9, both()).len(), 1);
+        opening.give_up_waiting(Instant::now() + 2 * PATIENCE);
+        assert_eq!(opening.asks(9, both()), [(TWO, vec![blob])]);
+        opening.refused(&TWO, &blob);
+        opening.lost(&ONE);
+        assert_eq!(opening.hopeless([TWO].into_iter()), Some(blob));
     }
 
     #[test]

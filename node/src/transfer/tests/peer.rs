@@ -15,6 +15,8 @@ use crate::network::{CHUNKS, Stream, frames};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Behaviour {
     Honest,
+    /// It takes so long to say what it has.
+    OpensLate(Duration),
     /// Every chunk has a flipped bit.
     WrongBytes,
     /// It says to have everything, and then nothing.
@@ -96,6 +98,9 @@ impl Serving {
             match request {
                 Request::Open(blobs) => {
                     let mut manifest = self.manifest.clone();
+                    if let Behaviour::OpensLate(after) = self.behaviour {
+                        tokio::time::sleep(after).await;
+                    }
                     if self.behaviour == Behaviour::OtherManifest {
                         manifest[50] ^= 1;
                     }
