@@ -114,6 +114,9 @@ impl Store {
         is_known |= tells && told.is_ok();
         // Whoever reads in the catalog how far it has come, to open it, holds this too.
         let publishing = locked(&self.publishing);
+        // A commit that made it whole may have failed and be written all the same: then its file is in place. Asked
+        // before the list is locked: whoever is in the catalog may wait for that.
+        let is_whole = self.catalog.read(|snapshot| snapshot.sheet(tables::BLOBS)?.has(&blob.0));
         let mut partials = locked(&self.partials);
         let is_used = Arc::strong_count(partial) > 2 || self.holds.has(&blob);
         let is_listed = partials.iter().any(|listed| Arc::ptr_eq(listed, partial));
@@ -121,8 +124,7 @@ impl Store {
             return told;
         }
         partials.remove(&blob);
-        // A commit that made it whole may have failed and be written all the same: then its file is in place.
-        let is_whole = self.catalog.read(|snapshot| snapshot.sheet(tables::BLOBS)?.has(&blob.0))?;
+        let is_whole = is_whole?;
         let tidied = partial.file_name().map_or(Ok(()), |name| match is_known && !is_whole {
             true => self.move_back(&blob, name),
             // Nothing is lost: a file that the catalog doesn't know would be none after a restart.
