@@ -58,8 +58,12 @@ pub(crate) fn are_in_doubt(tables: &Tables<'_>) -> Result<bool, CatalogError> {
 
 pub(crate) fn put_pin(tables: &mut Tables<'_>, pin: &NewPin) -> Result<(), CatalogError> {
     check_length(&pin.reason)?;
-    let row = PinRow { tree: pin.tree, since: now(), until: pin.until };
-    tables.pins.put_row(&tables::join(&pin.blob.0, pin.reason.as_bytes()), &row)
+    let key = tables::join(&pin.blob.0, pin.reason.as_bytes());
+    // Who pins a tree as a mere file for the same reason takes nothing from it: what it names stays.
+    let before = tables.pins.row::<PinRow>(&key).ok().flatten();
+    let tree = pin.tree
+        || before.is_some_and(|row| row.tree && row.until.is_none_or(|until| until > now()));
+    tables.pins.put_row(&key, &PinRow { tree, since: now(), until: pin.until })
 }
 
 /// Takes a pin away. The blob's time of grace begins now.

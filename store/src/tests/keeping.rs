@@ -106,6 +106,8 @@ fn a_pinned_tree_keeps_what_it_names() {
     let tree = Tree::new([(TreePath::new("a").unwrap(), entry)].into()).unwrap();
     let tree = scratch.ingest_bytes(&tree.encode()).unwrap().id;
     scratch.pin_tree(tree, "job:1").unwrap();
+    // As a mere file it is kept for the same reason, too: that takes nothing from what it names.
+    scratch.pin(tree, "job:1").unwrap();
     // A tree that has not come yet is no hindrance.
     scratch.pin_tree(BlobId([9; 32]), "job:2").unwrap();
     let plan = scratch.collect(NO_GRACE, false).unwrap();
