@@ -191,12 +191,12 @@ impl Store {
         Ok(plan)
     }
 
-    /// Files under `blobs/` that the catalog doesn't know.
+    /// Files under `blobs/` and `partial/` that the catalog doesn't know.
     fn strays(&self) -> Result<Vec<String>, CollectError> {
         let _publishing = locked(&self.publishing);
         let mut files = Vec::new();
-        for byte in 0..=u8::MAX {
-            let dir = names::fan(byte);
+        let dirs = (0..=u8::MAX).map(names::fan).chain([names::PARTIAL.to_owned()]);
+        for dir in dirs {
             let listed = self.disk.list(&dir);
             let listed = listed.map_err(|error| DiskError::new(self.disk.path(&dir), error))?;
             files.extend(listed.into_iter().map(|name| (format!("{dir}/{name}"), name)));
@@ -211,13 +211,29 @@ impl Store {
                     continue;
                 };
                 // One that is held may have been moved here by a finish that failed then.
-                let known = blobs.has(&blob.0)? || partial.has(&blob.0)? || self.holds.has(&blob);
+                let is_begun = partial.has(&blob.0)? || self.holds.has(&blob);
+                let known = match path == names::partial(&blob) {
+                    true => is_begun || locked(&self.partials).has(&blob),
+                    false => is_begun || blobs.has(&blob.0)?,
+                };
                 if !known {
                     strays.push(path);
                 }
             }
             Ok(strays)
         })?)
+    }
+
+    /// Whether a file is one that the catalog doesn't know, of a blob that nobody holds.
+    fn is_stray(&self, name: &str, blob: BlobId) -> Result<bool, CatalogError> {
+        match name == names::partial(&blob) {
+            true => {
+                let sheet = tables::PARTIAL;
+                let known = self.catalog.read(|snapshot| snapshot.sheet(sheet)?.has(&blob.0))?;
+                Ok(!known && !locked(&self.partials).has(&blob))
+            }
+            false => Ok(!self.has(blob)?),
+        }
     }
 
     /// Whether a blob was whole here, and the disk spoilt something of it.
@@ -248,7 +264,7 @@ impl Store {
         let mut deletion = self.holds.deletion();
         plan.strays.retain(|name| {
             let id = name.rsplit('/').next().and_then(|name| name.parse::<BlobId>().ok());
-            id.is_some_and(|id| deletion.take(id) && !self.has(id).unwrap_or(true))
+            id.is_some_and(|id| deletion.take(id) && self.is_stray(name, id).unwrap_or(false))
         });
         for name in &plan.strays {
             self.remove_file(name, &mut first_error);

@@ -164,9 +164,10 @@ impl Store {
                 synced.map_err(|error| DiskError::new(self.disk.path(&dir), error))?;
             }
         }
+        let mut begun_before = BTreeSet::new();
         let added = self.catalog.write(|tables| {
             settle(tables)?;
-            record_all(tables, &prepared, &known)
+            record_all(tables, &prepared, &known, &mut begun_before)
         })?;
         for blob in &prepared {
             self.opened.forget(&blob.id);
@@ -176,9 +177,11 @@ impl Store {
                 self.checked.note(blob.id, looks, begun);
             }
             let partial = locked(&self.partials).remove(&blob.id);
-            if let Some(name) = partial.as_deref().and_then(Partial::file_name) {
-                // Gone already if it was the one to be renamed.
-                let _ = self.disk.remove(name);
+            // What was received of it, whether open or not. Gone already if it was the one to be renamed.
+            if partial.is_some_and(|partial| partial.file_name().is_some())
+                || begun_before.contains(&blob.id)
+            {
+                let _ = self.disk.remove(&names::partial(&blob.id));
             }
         }
         drop(publishing);
@@ -261,13 +264,18 @@ fn record_all(
     tables: &mut Tables<'_>,
     prepared: &[Prepared<'_>],
     known: &[bool],
+    begun_before: &mut BTreeSet<BlobId>,
 ) -> Result<Vec<Option<Added>>, CatalogError> {
     // In the order of their ids neighbours share the tables' pages.
     let mut order: Vec<usize> = (0..prepared.len()).collect();
     order.sort_by_key(|&position| prepared[position].id);
     let mut added = vec![None; prepared.len()];
     for &position in &order {
-        added[position] = record(tables, &prepared[position], known[position])?;
+        let blob = &prepared[position];
+        added[position] = record(tables, blob, known[position])?;
+        if tables.partial.remove(&blob.id.0)? {
+            begun_before.insert(blob.id);
+        }
     }
     Ok(added)
 }
@@ -298,7 +306,6 @@ fn record(
     } else {
         record_new(tables, blob, inline, already_known)?
     };
-    tables.partial.remove(key)?;
     tables.lost.remove(key)?;
     if let Some((path, looks)) = &blob.remember {
         tables.remembered.put_row(path, &RememberedRow { looks: *looks, blob: blob.id })?;

@@ -145,6 +145,35 @@ fn a_blob_that_is_added_here_need_not_be_received() {
     assert!(std::fs::read_dir(to.folder().join("partial")).unwrap().next().is_none());
 }
 
+#[test]
+fn what_was_received_of_a_blob_goes_when_it_is_added_after_a_restart() {
+    let (from, mut to) = (Scratch::new(), Scratch::new());
+    let bytes = noise(3, 40 << 20);
+    let id = from.ingest_bytes(&bytes).unwrap().id;
+    let (manifest, chunks) = for_a_peer(&from, id);
+    to.begin_partial(id, &manifest).unwrap();
+    for (index, chunk) in (0..).zip(&chunks[..chunks.len() - 1]) {
+        to.write_chunk(id, index, chunk).unwrap();
+    }
+    to.reopen();
+    assert_eq!(to.list_partial().unwrap().len(), 1, "it goes on from here");
+    assert_eq!(to.ingest_bytes(&bytes).unwrap().id, id);
+    let left = || std::fs::read_dir(to.folder().join("partial")).unwrap().count();
+    assert_eq!((to.list_partial().unwrap(), left()), (vec![], 0));
+
+    // What nobody knows there is collected; what is being received is not.
+    let other = from.ingest_bytes(&noise(4, 900_000)).unwrap().id;
+    to.begin_partial(other, &for_a_peer(&from, other).0).unwrap();
+    let hold = to.hold(other);
+    std::fs::write(to.folder().join("partial").join(id.to_string()), "left").unwrap();
+    to.pin(id, "job/1").unwrap();
+    let plan = to.collect(std::time::Duration::ZERO, false).unwrap();
+    assert_eq!((plan.blobs, plan.strays), (vec![], vec![format!("partial/{id}")]));
+    assert_eq!(left(), 1);
+    drop(hold);
+    assert!(to.read_all(id, u64::MAX).unwrap() == bytes);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 12, failure_persistence: None, ..ProptestConfig::default()
