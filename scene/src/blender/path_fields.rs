@@ -38,8 +38,10 @@ const PATH_FIELDS: &[PathField] = &[
     path("PointCache", &["path"], AssetKind::Cache),
     path("FluidDomainSettings", &["cache_directory"], AssetKind::Cache),
     // Any text of a node's; of those only the paths of nodes that import files are taken for paths.
-    path("bNodeSocketValueString", &["value"], AssetKind::Other),
+    path(NODES_TEXT, &["value"], AssetKind::Other),
 ];
+
+const NODES_TEXT: &str = "bNodeSocketValueString";
 
 const fn path(
     structure: &'static str,
@@ -55,6 +57,13 @@ pub(super) fn of_struct(name: &str) -> Option<&'static PathField> {
 }
 
 impl PathField {
+    /// Whether a text in it may be a path: a node's that counts from nowhere is a word, to be shown perhaps.
+    pub(super) fn may_be_path(&self, text: &[u8]) -> bool {
+        let rooted =
+            text.starts_with(b"/") || text.starts_with(b"\\") || text.get(1) == Some(&b':');
+        rooted || self.structure != NODES_TEXT
+    }
+
     /// The field that holds the path, and the path.
     pub(super) fn find<'a>(&self, record: &Record<'a>) -> Option<(Field, &'a [u8])> {
         self.fields.iter().find_map(|name| {

@@ -170,7 +170,7 @@ impl<W: Write> Copy<'_, W> {
         let Some((place, old)) = field.find(&record) else {
             return Ok(());
         };
-        if old.is_empty() {
+        if old.is_empty() || !field.may_be_path(old) {
             return Ok(());
         }
         match map(&locate::text(old)) {

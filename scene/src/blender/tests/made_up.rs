@@ -449,7 +449,7 @@ fn what_nodes_import_travels_and_may_be_missing() {
         ] {
             let kind = ("idname", Text(kind));
             file.put("DATA", at, "bNode", &[kind, ("inputs.first", Int(at + 0x10))]);
-            for (place, name, text) in [(0x10, "Delimiter", "//none"), (0x20, "Path", path)] {
+            for (place, name, text) in [(0x10, "Delimiter", "tex"), (0x20, "Path", path)] {
                 let next = if place == 0x10 { at + 0x20 } else { 0 };
                 let value = ("default_value", Int(at + place + 8));
                 let name = ("identifier", Text(name));
@@ -478,7 +478,12 @@ fn what_nodes_import_travels_and_may_be_missing() {
         );
         assert!(analysis.missing.iter().all(|missing| !missing.required), "{style:?}");
         let mut copy = Vec::new();
-        let map = |path: &str| (path == "/abs/smoke.vdb").then(|| "//smoke.vdb".to_owned());
+        // A word is none, whatever folder has its name.
+        let map = |path: &str| match path {
+            "/abs/smoke.vdb" => Some("//smoke.vdb".to_owned()),
+            "tex" => Some("//tex".to_owned()),
+            _ => None,
+        };
         assert_eq!(rewrite_paths(&path, &mut copy, &map).unwrap(), 1);
         let copy = write(folder.path(), "copy.blend", &copy);
         assert_eq!(analyse(&copy).unwrap().assets[1].path, "//smoke.vdb");
