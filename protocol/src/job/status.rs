@@ -230,8 +230,9 @@ pub fn check_control(job: &Job, action: &Action) -> Result<(), Refusal> {
         Action::Extend { .. } if let Some(test) = held_by_test(job, &[]) => refuse(format!(
             "test frame {test} has failed, and no other frame starts before it is done: `weft retry` it first"
         )),
-        Action::Retry { .. } | Action::Extend { .. } if status == Status::Cancelled => {
-            refuse(format!("the job is cancelled: submit it again instead of {verb}"))
+        // Also where it was completed all the same: nothing more of it would be started.
+        Action::Retry { .. } | Action::Extend { .. } if job.switches().cancelled => {
+            refuse(format!("the job was cancelled: submit it again instead of {verb}"))
         }
         Action::Retry { frames, .. } if frames.is_empty() => {
             refuse("no frame of the job has failed; name those to render anew with --frames".into())

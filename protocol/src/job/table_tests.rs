@@ -89,6 +89,21 @@ fn a_job_runs_from_queued_to_completed() {
 }
 
 #[test]
+fn what_was_completed_after_it_was_cancelled_is_not_begun_anew() {
+    let mut table = Table::with(spec(1));
+    table.control(Action::Cancel);
+    table.outcome(1, outcome(1, 0, 1, done()));
+    assert_eq!(table.status(), Status::Completed);
+    let retry = Action::Retry { step: 0, frames: vec![run(1, 1)], generation: 1 };
+    let extend = Action::Extend { step: 0, frames: vec![run(2, 2)] };
+    for (action, verb) in [(retry, "retry"), (extend, "extend")] {
+        let refusal = check_control(table.job(), &action).unwrap_err().to_string();
+        let said = format!("the job was cancelled: submit it again instead of {verb}");
+        assert_eq!(refusal, said);
+    }
+}
+
+#[test]
 fn a_task_fails_after_its_retries_and_the_others_go_on() {
     let mut table = Table::with(JobSpec { retries: 1, ..spec(2) });
     table.outcome(1, outcome(1, 0, 1, failed("no light")));

@@ -90,7 +90,7 @@ fn controls(farm: &Farm, cases: &mut Cases) {
     refused(cases, case, &["logs", &job, "8"]);
     _ = run(&["cancel", &job]).ok();
     _ = farm.wait_for_end(&job, END);
-    let case = "retrying or extending a cancelled job";
+    let case = "retrying or extending a cancelled job, also where all that it had was done by then";
     refused(cases, case, &["retry", &job]);
     refused(cases, case, &["extend", &job, "--frames", "9"]);
     refused(cases, "cancelling a job that is over", &["cancel", &job]);
