@@ -38,6 +38,8 @@ struct Candidate<'a> {
     fits: BTreeMap<u16, Result<Fit, Waiting>>,
     /// Steps of which nothing more can be placed.
     blocked: BTreeSet<u16>,
+    /// Steps with the nodes that a task of theirs avoided, and found no other: nor does one that avoids the same.
+    in_vain: BTreeSet<(u16, BTreeSet<NodeId>)>,
 }
 
 /// How many processes run of each engine that has a limit: a run of frames is one.
@@ -122,10 +124,11 @@ pub fn plan(view: &View, jobs: &Jobs) -> Plan {
             };
             let next = startable(job).filter(free);
             let next: Box<dyn Iterator<Item = TaskKey>> = Box::new(next);
-            let (fits, blocked) = (BTreeMap::new(), BTreeSet::new());
+            let (fits, blocked, in_vain) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
             let owner = owners.get(&spec.owner).copied().unwrap_or_default();
             let place = rank::place(id, job, spec, 0);
-            Candidate { id, job, spec, place, owner, next: next.peekable(), fits, blocked }
+            let next = next.peekable();
+            Candidate { id, job, spec, place, owner, next, fits, blocked, in_vain }
         })
         .collect();
     let mut plan = Plan::default();
@@ -134,8 +137,12 @@ pub fn plan(view: &View, jobs: &Jobs) -> Plan {
         let first = candidates.iter().enumerate().min_by_key(|(_, c)| place(c));
         let Some((at, _)) = first else { break };
         let candidate = &mut candidates[at];
-        let blocked = &candidate.blocked;
-        let Some(key) = candidate.next.find(|key| !blocked.contains(&key.step)) else {
+        let Candidate { job, spec, next, blocked, in_vain, .. } = candidate;
+        let hopeless = |key: &TaskKey| {
+            blocked.contains(&key.step)
+                || (!in_vain.is_empty() && in_vain.contains(&(key.step, avoided(job, spec, key))))
+        };
+        let Some(key) = next.find(|key| !hopeless(key)) else {
             candidates.swap_remove(at);
             continue;
         };
@@ -160,12 +167,15 @@ pub fn plan(view: &View, jobs: &Jobs) -> Plan {
                 plan.waiting.entry(candidate.id).or_insert(waiting);
             }
             Err(waiting) => {
-                plan.waiting.entry(candidate.id).or_insert(waiting);
-                // A task that failed somewhere may wait for another node; those behind it need not.
-                let picky = candidate.job.task(&key).is_some_and(|t| t.failures_now().count() > 0);
-                if !picky {
+                // A task may wait for another node than those that it avoids; those behind it need not.
+                let avoided = avoided(candidate.job, candidate.spec, &key);
+                let full = matches!(waiting, Waiting::Busy(_) | Waiting::NoRoom(..));
+                if full && !avoided.is_empty() {
+                    candidate.in_vain.insert((key.step, avoided));
+                } else {
                     candidate.blocked.insert(key.step);
                 }
+                plan.waiting.entry(candidate.id).or_insert(waiting);
                 if rooms.is_empty() || candidate.blocked.len() == candidate.spec.steps.len() {
                     candidates.swap_remove(at);
                 }

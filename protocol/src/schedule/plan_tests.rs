@@ -15,6 +15,7 @@ use crate::hardware::{GIB, Hardware, Needs};
 use crate::ids::NodeId;
 use crate::job::outcome::{Ending, FailureKind, Outcome};
 use crate::job::samples::{done, fact, failed, node, outcome, run, spec};
+use crate::job::spec::COMPARE;
 use crate::schedule::{Busy, NodeView, Process, Room};
 use crate::time::Unix;
 use crate::wire::control::Closed;
@@ -243,6 +244,27 @@ fn a_task_that_waits_for_another_node_keeps_nobody_behind_it() {
     jobs.apply(fact(99), node(1), &Body::Outcomes(Outcomes { job: id, outcomes }));
     let busy = NodeView { room: Room::Nothing, ..machine(16) };
     assert_eq!(frames(&plan(&view([(1, machine(16)), (2, busy)]), &jobs)), [2]);
+}
+
+#[test]
+fn a_frame_that_another_node_must_check_keeps_nobody_behind_it() {
+    let mut jobs = Jobs::new();
+    let mut spec = JobSpec { check: 100, ..spec(4) };
+    let again = Step { name: "again".into(), after: vec![0], ..spec.steps[0].clone() };
+    let compare = Step { engine: COMPARE.into(), after: vec![0, 1], ..again.clone() };
+    spec.steps.extend([again, compare]);
+    spec.check_bounds().unwrap();
+    let id = submit(&mut jobs, spec);
+    // The first node rendered two of the frames, and the second, which has no time just now, the others.
+    for (n, frames) in [(1, [1, 3]), (2, [2, 4])] {
+        let outcomes = frames.map(|frame| outcome(frame, 0, 1, done())).into();
+        let body = Body::Outcomes(Outcomes { job: id, outcomes });
+        jobs.apply(fact(100 + u64::from(n)), node(n), &body);
+    }
+    let busy = NodeView { room: Room::Nothing, ..machine(16) };
+    let plan = plan(&view([(1, machine(16)), (2, busy)]), &jobs);
+    assert_eq!(frames(&plan), [2]);
+    assert_eq!(plan.assignments[0].node, node(1));
 }
 
 /// A studio and its jobs, small enough to go through everything.
