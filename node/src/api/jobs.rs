@@ -13,6 +13,7 @@ use weft_protocol::fact::{Body as FactBody, Removal};
 use weft_protocol::ids::JobId;
 use weft_protocol::job::control::{Action, Control};
 use weft_protocol::job::status::{Activity, check_control, status};
+use weft_protocol::job::table::Job;
 use weft_protocol::job::task::{FrameRun, TaskKey, runs};
 use weft_protocol::machine::Machine;
 use weft_protocol::replicate::Goods;
@@ -40,24 +41,33 @@ pub(super) fn find(node: &Shared, text: &str) -> Result<JobId, ApiError> {
                 .hint("Submit one with `weft submit SCENE`.")
         });
     }
+    // Whoever gives a whole id means that job, whatever others are called.
+    if let Ok(id) = text.parse::<JobId>()
+        && machine.ledger.jobs.get(&id).and_then(Job::spec).is_some()
+    {
+        return Ok(id);
+    }
     let lower = text.to_lowercase();
     let by_id: Vec<JobId> = jobs()
         .map(|(id, _, _)| id)
         .filter(|id| !lower.is_empty() && id.to_string().starts_with(&lower))
         .collect();
-    if let [id] = by_id[..] {
-        return Ok(id);
-    }
     let named: Vec<JobId> =
         jobs().filter(|(_, _, spec)| spec.name == text).map(|(id, _, _)| id).collect();
-    match (named.len(), by_id.len()) {
-        (1, _) => Ok(named[0]),
-        (0, 0) => Err(ApiError::new(Code::NotFound, format!("there is no job '{text}'"))
+    match (&named[..], &by_id[..]) {
+        ([], []) => Err(ApiError::new(Code::NotFound, format!("there is no job '{text}'"))
             .hint("`weft jobs --all` lists them.")),
-        (0, _) => {
+        ([id], []) | ([], [id]) => Ok(*id),
+        ([id], [same]) if id == same => Ok(*id),
+        ([], _) => {
             Err(ApiError::new(Code::Invalid, format!("several jobs' ids begin with '{text}'"))
                 .hint("Give more of the id."))
         }
+        ([_], _) => Err(ApiError::new(
+            Code::Invalid,
+            format!("'{text}' is the name of a job, and the id of another begins with it"),
+        )
+        .hint("Give more of the id of the one that is meant; `weft jobs --all` shows them.")),
         _ => Err(ApiError::new(Code::Invalid, format!("several jobs are called '{text}'"))
             .hint("Name one by its id; `weft jobs --all` shows them.")),
     }

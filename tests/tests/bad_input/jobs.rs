@@ -66,6 +66,16 @@ fn controls(farm: &Farm, cases: &mut Cases) {
     }
     refused(cases, "beginning of an id, or a name, that several jobs have", &["job", "twin"]);
     refused(cases, "beginning of an id, or a name, that several jobs have", &["rm", "twin"]);
+    // What was meant is not guessed; a whole id always means its job.
+    let begins = &over[..8];
+    for name in [begins, &over] {
+        let named = farm.submit(2, &quick, &["-f", "1", "-n", name]);
+        assert_eq!(farm.wait_for_end(&named, END)["status"], "completed");
+    }
+    let case = "name of a job with which another's id begins";
+    refused(cases, case, &["job", begins]);
+    refused(cases, case, &["rm", begins]);
+    assert_eq!(farm.node(2).ask(&["job", &over])["name"], "twin");
     refused(cases, "pausing a job that is over", &["pause", &over]);
     refused(cases, "resuming a job that isn't paused", &["resume", &over]);
     refused(cases, "approving a job that doesn't wait for it", &["approve", &over]);
