@@ -18,9 +18,7 @@ use crate::submit::bytes_of;
 
 fn document(node: &Shared, name: &str, profile: &Profile) -> Value {
     let machine = node.machine();
-    let members = &machine.ledger.members;
-    let renders =
-        machine.known().filter(|advert| advert.role.renders() && !members.is_revoked(&advert.node));
+    let renders = machine.known().filter(|advert| advert.role.renders());
     let needs = profile.needs();
     let meets =
         renders.filter(|advert| needs.shortfalls(&advert.hardware, &BTreeSet::new()).is_empty());

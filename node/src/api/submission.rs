@@ -73,9 +73,7 @@ fn offered(node: &Shared) -> Offered {
     let machine = node.machine();
     let profiles = machine.ledger.settings.profiles();
     let mut offered = Offered { profiles, ..Offered::default() };
-    let members = &machine.ledger.members;
-    let known = machine.known().filter(|known| !members.is_revoked(&known.node));
-    for advert in known.filter(|advert| advert.role.renders()) {
+    for advert in machine.known().filter(|advert| advert.role.renders()) {
         let here = machine.adverts.contains_key(&advert.node)
             && machine.membership.liveness(&advert.node) != Liveness::Dead;
         let versions = if here { &mut offered.engines } else { &mut offered.away };
@@ -98,9 +96,7 @@ fn check_studio(node: &Shared, spec: &JobSpec) -> Result<Vec<String>, ApiError> 
             renders: advert.role.renders(),
             ..NodeView::default()
         };
-        let members = &machine.ledger.members;
-        let known = machine.known().filter(|known| !members.is_revoked(&known.node));
-        known.map(|advert| (advert.name.clone(), view(advert))).unzip()
+        machine.known().map(|advert| (advert.name.clone(), view(advert))).unzip()
     };
     for step in &spec.steps {
         if let Some(why) = feasible::explain(spec, step, views.iter()) {

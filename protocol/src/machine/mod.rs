@@ -228,9 +228,10 @@ impl Machine {
         ]
     }
 
-    /// Every node that is known, those that are off included.
+    /// Every node that is known and was not revoked, those that are off included.
     pub fn known(&self) -> impl Iterator<Item = &Advert> {
-        self.adverts.values().chain(self.absent.values())
+        let all = self.adverts.values().chain(self.absent.values());
+        all.filter(|advert| !self.ledger.members.is_revoked(&advert.node))
     }
 
     /// Since when this node follows its leader, or leads.
