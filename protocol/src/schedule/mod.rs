@@ -120,6 +120,6 @@ pub struct Plan {
     pub assignments: Vec<Assignment>,
     /// Attempts that should start at tasks that are late elsewhere.
     pub seconds: Vec<Assignment>,
-    /// Jobs with tasks that could start, and found no node.
+    /// Jobs with tasks that could start, and found no node, or for which there may be results.
     pub waiting: BTreeMap<JobId, Waiting>,
 }

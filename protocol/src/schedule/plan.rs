@@ -183,6 +183,12 @@ pub fn plan(view: &View, jobs: &Jobs) -> Plan {
         }
     }
     plan.seconds = seconds(view, jobs, &index, &mut rooms, &mut limits);
+    for (id, tasks) in &view.sought {
+        let sought = |key: TaskKey| tasks.as_ref().is_none_or(|tasks| tasks.contains(&key));
+        if jobs.get(id).is_some_and(|job| startable(job).any(sought)) {
+            plan.waiting.entry(*id).or_insert(Waiting::Results);
+        }
+    }
     plan
 }
 

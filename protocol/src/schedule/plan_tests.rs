@@ -13,8 +13,9 @@ use crate::fact::{Body, Outcomes};
 use crate::hardware::Gpu;
 use crate::hardware::{GIB, Hardware, Needs};
 use crate::ids::NodeId;
+use crate::job::control::Action;
 use crate::job::outcome::{Ending, FailureKind, Outcome};
-use crate::job::samples::{done, fact, failed, node, outcome, run, spec};
+use crate::job::samples::{control, done, fact, failed, node, outcome, run, spec};
 use crate::job::spec::COMPARE;
 use crate::schedule::{Busy, NodeView, Process, Room};
 use crate::time::Unix;
@@ -265,6 +266,25 @@ fn a_frame_that_another_node_must_check_keeps_nobody_behind_it() {
     let plan = plan(&view([(1, machine(16)), (2, busy)]), &jobs);
     assert_eq!(frames(&plan), [2]);
     assert_eq!(plan.assignments[0].node, node(1));
+}
+
+#[test]
+fn what_stored_results_are_sought_for_waits_for_these() {
+    let mut jobs = Jobs::new();
+    let id = submit(&mut jobs, spec(2));
+    let mut view = view([(1, machine(16)), (2, machine(16)), (3, machine(16))]);
+    view.sought.insert(id, None);
+    let found = plan(&view, &jobs);
+    assert_eq!((frames(&found), found.waiting.get(&id)), (vec![], Some(&Waiting::Results)));
+    view.sought.insert(id, Some([TaskKey::frame(1)].into()));
+    let found = plan(&view, &jobs);
+    assert_eq!((frames(&found), found.waiting.get(&id)), (vec![2], Some(&Waiting::Results)));
+    // That no node is left for the others is said first.
+    view.nodes.values_mut().for_each(|node| node.room = Room::Nothing);
+    assert!(matches!(plan(&view, &jobs).waiting[&id], Waiting::Busy(_)));
+    // Who is paused waits for somebody.
+    jobs.apply(fact(99), node(1), &Body::Control(control(id, 1, Action::Pause)));
+    assert_eq!(plan(&view, &jobs).waiting.get(&id), None);
 }
 
 /// A studio and its jobs, small enough to go through everything.

@@ -30,6 +30,8 @@ pub enum Waiting {
         /// What it said.
         said: String,
     },
+    /// Results that another job has made of the same are sought, or brought.
+    Results,
 }
 
 /// What the nodes that fit are at.
@@ -109,7 +111,9 @@ impl Waiting {
     pub const fn is_only_busy(&self) -> bool {
         match self {
             Self::Busy(busy) | Self::NoRoom(_, busy) => busy.closed() == 0 && busy.ram == 0,
-            Self::NoNodeFits(_) | Self::Limit { .. } | Self::Licence { .. } => false,
+            Self::NoNodeFits(_) | Self::Limit { .. } | Self::Licence { .. } | Self::Results => {
+                false
+            }
         }
     }
 
@@ -135,6 +139,7 @@ impl Waiting {
             Self::Licence { engine, said } => {
                 format!("a licence of the engine '{engine}', which was refused: {said}")
             }
+            Self::Results => "results that another job has made".to_owned(),
         }
     }
 }
