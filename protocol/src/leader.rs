@@ -3,6 +3,7 @@
 
 mod held;
 mod leases;
+mod processes;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -357,6 +357,18 @@ fn a_new_leader_hands_out_what_the_reported_claims_leave() {
 }
 
 #[test]
+fn frames_of_one_process_count_as_one() {
+    let running = |world: &World| world.leader.processes(&world.ledger.jobs)["demo"];
+    let mut world = with_shares();
+    report_shares(&mut world, 10, &[1, 2, 3], &[(1, &[0]), (2, &[1, 2])]);
+    assert_eq!(running(&world), 2, "of three frames two are a run");
+    let mut world = World::new(2, 9);
+    world.report(10, 1, 0, &[1, 2, 3]);
+    world.report(10, 2, 0, &[4]);
+    assert_eq!(running(&world), 2, "on a whole node one runs after the other");
+}
+
+#[test]
 fn what_a_worker_did_not_take_on_is_handed_out_again() {
     let mut world = with_shares();
     world.report(10, 1, 0, &[]);

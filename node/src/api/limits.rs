@@ -1,4 +1,4 @@
-//! How many tasks of an engine may run at once in the studio.
+//! How many processes of an engine may run at once in the studio.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use super::{Access, Answer, State};
 use crate::error::{ApiError, Code};
 use crate::shared::Shared;
 
-/// How many tasks run of each engine, as the leader knows; as far as this node knows where it can't be
+/// How many processes run of each engine, as the leader knows and counts them; as far as this node knows where it can't be
 /// asked.
 async fn running(node: &Shared) -> BTreeMap<String, u64> {
     let leader = node.machine().election.leader();
@@ -28,15 +28,8 @@ async fn running(node: &Shared) -> BTreeMap<String, u64> {
         return running.collect();
     }
     let machine = node.machine();
-    let mut running = BTreeMap::new();
-    for held in machine.leader.iter().flat_map(|leader| leader.leases()) {
-        let spec = machine.ledger.jobs.get(&held.attempt.job).and_then(|job| job.spec());
-        let step = spec.and_then(|spec| spec.steps.get(usize::from(held.attempt.task.step)));
-        if let Some(step) = step {
-            *running.entry(step.engine.clone()).or_default() += 1;
-        }
-    }
-    running
+    let running = machine.leader.iter().flat_map(|leader| leader.processes(&machine.ledger.jobs));
+    running.map(|(engine, count)| (engine.to_owned(), count)).collect()
 }
 
 pub(super) async fn list(node: State) -> Json<Value> {
