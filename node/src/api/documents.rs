@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use weft_protocol::claim::{Ask, Portion};
-use weft_protocol::hardware::GIB;
+use weft_protocol::hardware::{GIB, Hardware, Needs};
 use weft_protocol::ids::{JobId, NodeId};
 use weft_protocol::job::estimate::{Running, estimate};
 use weft_protocol::job::keep::Stay;
@@ -154,19 +154,23 @@ impl Live {
     }
 }
 
-/// What an hour of a task on a node costs, in millionths, where that is known here: of a share as much as the
-/// largest of its parts.
+/// What an hour of a task on a node costs, in millionths, where that is known here.
 fn price(machine: &Machine, job: &Job, node: &NodeId) -> Option<u64> {
     let settings = &machine.ledger.settings;
     let advert = machine.adverts.get(node).or_else(|| machine.absent.get(node));
     let whole = advert.map(|advert| settings.price(advert)).or_else(|| settings.price_set(node))?;
-    let Some(spec) = job.spec().filter(|spec| spec.share) else {
-        return Some(u64::from(whole) * 1000);
-    };
-    let hardware = &advert?.hardware;
-    let ask = Ask::new(&spec.needs, hardware, job.memory_seen());
-    let claim = ask.what_there_is(&Portion::all(hardware));
-    Some(u64::from(whole) * claim.thousandths(hardware))
+    match job.spec().filter(|spec| spec.share) {
+        Some(spec) => Some(share_price(whole, &spec.needs, &advert?.hardware)),
+        None => Some(u64::from(whole) * 1000),
+    }
+}
+
+/// The same of a share, where an hour of the whole node costs so many thousandths: as much as the largest of the parts
+/// that are asked for. That tasks were seen to need more memory, and claim it from then on, makes those no dearer
+/// that ended before.
+fn share_price(whole: u32, needs: &Needs, hardware: &Hardware) -> u64 {
+    let claim = Ask::new(needs, hardware, 0).what_there_is(&Portion::all(hardware));
+    u64::from(whole) * claim.thousandths(hardware)
 }
 
 /// A part of a machine.
@@ -473,5 +477,15 @@ mod tests {
             assert_eq!(said(seconds), words);
         }
         assert_eq!(ago(Unix(9000), Unix(5000)), "a moment ago", "by another clock");
+    }
+
+    #[test]
+    fn a_share_costs_as_much_of_its_node_as_the_largest_of_its_parts_that_were_asked_for() {
+        let hardware = Hardware { cpu_cores: 8, ram: 32 * GIB, ..Hardware::default() };
+        let part = |cores, ram: u64| {
+            share_price(1000, &Needs { cores, ram: ram * GIB, ..Needs::default() }, &hardware)
+        };
+        assert_eq!((part(2, 0), part(2, 16), part(0, 4)), (250_000, 500_000, 125_000));
+        assert_eq!(part(8, 64), 1_000_000, "there is no more of it");
     }
 }
