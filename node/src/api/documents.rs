@@ -1,5 +1,7 @@
 //! Jobs as JSON.
 
+mod waiting;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -15,13 +17,12 @@ use weft_protocol::job::status::{Activity, Status, error_message, status};
 use weft_protocol::job::table::{Done, Job, Task, TaskState};
 use weft_protocol::job::task::TaskKey;
 use weft_protocol::machine::Machine;
-use weft_protocol::time::Unix;
 use weft_protocol::wire::control::Phase;
 use weft_store::md5_hex;
 
 use super::checks;
-use crate::clock::unix_now;
 use crate::shared::Shared;
+use waiting::waiting_for;
 
 /// What runs of a job just now, as the leader knows it.
 #[derive(Clone, Debug, Default)]
@@ -322,42 +323,6 @@ impl Names<'_> {
     }
 }
 
-/// When something was, for people; machines' clocks differ by some seconds.
-fn ago(at: Unix, now: Unix) -> String {
-    let seconds = now.0.saturating_sub(at.0) / 1000;
-    let (number, unit) = match seconds {
-        0..60 => return "a moment ago".to_owned(),
-        60..3600 => (seconds / 60, "minute"),
-        3600..86_400 => (seconds / 3600, "hour"),
-        _ => (seconds / 86_400, "day"),
-    };
-    format!("{number} {unit}{} ago", if number == 1 { "" } else { "s" })
-}
-
-/// Why a job does not go on.
-fn waiting_for(job: &Job, status: Status, live: &Live) -> Option<String> {
-    match status {
-        Status::Paused => {
-            let paused = job
-                .controls()
-                .rev()
-                .find(|(control, _)| control.action == weft_protocol::job::control::Action::Pause);
-            Some(paused.map_or_else(
-                || "paused".to_owned(),
-                |(control, _)| format!("paused by {} {}", control.by, ago(control.at, unix_now())),
-            ))
-        }
-        Status::AwaitingApproval => Some("approval of its test frames (weft approve)".to_owned()),
-        Status::Queued | Status::Preparing | Status::Rendering if live.leases.is_empty() => {
-            live.waiting.clone().or_else(|| Some("a node to take it".to_owned()))
-        }
-        Status::Preparing => Some("its files to arrive where it will be rendered".to_owned()),
-        // Some of it runs. That the rest waits for the nodes' turn is no news.
-        Status::Rendering if live.waits_for_more => live.waiting.clone(),
-        _ => None,
-    }
-}
-
 /// The line of a job in a list.
 pub(super) fn summary(machine: &Machine, id: &JobId, job: &Job, live: &Live) -> Option<Value> {
     let spec = job.spec()?;
@@ -463,21 +428,6 @@ fn but_for_frames(node: &Shared, id: &JobId, live: &Live) -> Option<(Value, Stat
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn how_long_ago_something_was_is_said_in_words() {
-        let said = |seconds: u64| ago(Unix(5_000_000), Unix(5_000_000 + seconds * 1000));
-        for (seconds, words) in [
-            (0, "a moment ago"),
-            (60, "1 minute ago"),
-            (3599, "59 minutes ago"),
-            (7200, "2 hours ago"),
-            (90_000, "1 day ago"),
-        ] {
-            assert_eq!(said(seconds), words);
-        }
-        assert_eq!(ago(Unix(9000), Unix(5000)), "a moment ago", "by another clock");
-    }
 
     #[test]
     fn a_share_costs_as_much_of_its_node_as_the_largest_of_its_parts_that_were_asked_for() {
