@@ -5,6 +5,8 @@ use crate::hardware::Needs;
 use crate::ids::StudioId;
 use crate::job::samples::{advert, done, fact, failed, node, outcome, spec};
 use crate::job::spec::JobSpec;
+use crate::schedule::Process;
+use crate::time::Unix;
 use crate::wire::control::Closed;
 
 struct World {
@@ -366,6 +368,33 @@ fn frames_of_one_process_count_as_one() {
     world.report(10, 1, 0, &[1, 2, 3]);
     world.report(10, 2, 0, &[4]);
     assert_eq!(running(&world), 2, "on a whole node one runs after the other");
+}
+
+#[test]
+fn a_share_that_is_all_of_its_node_counts_as_any_other() {
+    let all = advert(1).hardware;
+    let needs = Needs { cores: all.cpu_cores, ram: all.ram, ..Needs::default() };
+    let mut world = World::new(4, 9);
+    let mut adds = |spec: JobSpec| {
+        let (id, fact) = (spec.id(), fact(1000 + u64::from(spec.nonce[0])));
+        world.ledger.jobs.apply(fact, node(1), &Body::Spec(Box::new(spec)));
+        id
+    };
+    let job = adds(JobSpec { share: true, needs, nonce: [2; 16], submitted: Unix(9), ..spec(9) });
+    adds(JobSpec { owner: "bo".into(), nonce: [3; 16], submitted: Unix(10), ..spec(9) });
+    world.job = job;
+    // Nobody tells of claims that are all there is.
+    world.report(10, 1, 0, &[1, 2]);
+    world.report(10, 2, 0, &[3]);
+    world.report(10, 3, 0, &[]);
+    world.report(10, 4, 0, &[]);
+    let World { leader, ledger, adverts, alive, .. } = &mut world;
+    let view = leader.view(Time(20), true, ledger, adverts, alive);
+    let process = |n| Process { node: node(n), job, step: 0, claim: Portion::all(&all) };
+    assert_eq!(view.processes, [process(1), process(2)], "a run of frames is one");
+    let shares = crate::schedule::rank::shares(&ledger.jobs, &view);
+    assert_eq!(shares["bo"], 0);
+    assert_eq!(shares[&spec(9).owner], 2000);
 }
 
 #[test]

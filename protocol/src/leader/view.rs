@@ -7,26 +7,32 @@ use super::Leader;
 use super::held::{Held, Share, Shares};
 use super::leases::Key;
 use crate::claim::Portion;
-use crate::ids::NodeId;
+use crate::ids::{JobId, NodeId};
+use crate::job::table::Job;
+use crate::job::task::TaskKey;
 use crate::job::trouble::benched;
 use crate::ledger::Ledger;
 use crate::schedule::{NodeView, Process, Rendering, Room, View};
 use crate::time::Time;
 use crate::wire::control::{Advert, AttemptKey, Closed, Phase};
 
+/// For which steps of jobs nodes are had whole.
+type Whole = BTreeMap<NodeId, BTreeSet<(JobId, u16)>>;
+
 impl Leader {
-    /// Which nodes some attempt has whole; and the processes that have shares of others, each with one of its
-    /// attempts.
-    fn claimed(&self) -> (BTreeSet<NodeId>, Shares) {
-        let (mut busy, mut shares) = (BTreeSet::new(), Shares::new());
+    /// Which nodes are had whole, and for which steps of jobs; and the processes that have shares of others, each
+    /// with one of its attempts.
+    fn claimed(&self) -> (Whole, Shares) {
+        let (mut whole, mut shares) = (Whole::new(), Shares::new());
         // Mostly the next lease is for the next frame of the same run.
         let mut last = None;
         for held in self.leases() {
+            let AttemptKey { job, task: TaskKey { step, .. }, .. } = held.attempt;
             match &held.share {
-                None if last == Some(held.node) => {}
+                None if last == Some((held.node, job, step)) => {}
                 None => {
-                    busy.insert(held.node);
-                    last = Some(held.node);
+                    whole.entry(held.node).or_default().insert((job, step));
+                    last = Some((held.node, job, step));
                 }
                 Some(share) => {
                     let of = shares.entry(held.node).or_default();
@@ -34,7 +40,7 @@ impl Leader {
                 }
             }
         }
-        (busy, shares)
+        (whole, shares)
     }
 
     /// What is free of a node that has so much: what its tasks have claimed is not.
@@ -59,7 +65,7 @@ impl Leader {
         alive: &BTreeSet<NodeId>,
     ) -> View {
         let Ledger { jobs, settings, .. } = ledger;
-        let (busy, shares) = self.claimed();
+        let (whole, shares) = self.claimed();
         if self.benched.0 != Some(ledger.revision()) {
             let nodes = benched(jobs, settings).into_keys().collect();
             self.benched = (Some(ledger.revision()), nodes);
@@ -80,7 +86,7 @@ impl Leader {
             let reports = self.hears(now, node);
             let standing = worker.map(|worker| &worker.standing.0);
             let room = match shares.get(node) {
-                _ if !there || !reports || busy.contains(node) => Room::Nothing,
+                _ if !there || !reports || whole.contains_key(node) => Room::Nothing,
                 None => Room::Whole,
                 Some(shares) => {
                     let all = Portion::all(&advert.hardware);
@@ -128,6 +134,15 @@ impl Leader {
                 Process { node, job, step, claim }
             };
             view.processes.extend(shares.into_values().map(process));
+        }
+        // Who shares may have claimed all that there is.
+        for (node, processes) in whole {
+            let shares = |job: &JobId| jobs.get(job).and_then(Job::spec).is_some_and(|s| s.share);
+            let all = view.nodes.get(&node).map(|node| Portion::all(&node.hardware));
+            let claim = all.unwrap_or_default();
+            for (job, step) in processes.into_iter().filter(|(job, _)| shares(job)) {
+                view.processes.push(Process { node, job, step, claim: claim.clone() });
+            }
         }
         let sought = self.sought.iter();
         view.sought = sought.map(|(job, (_, _, tasks))| (*job, tasks.clone())).collect();
