@@ -16,6 +16,7 @@ mod within;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -65,12 +66,17 @@ struct Inner {
     allowed: Allowed,
     inputs: mpsc::Sender<Input>,
     made: mpsc::Sender<Made>,
-    runs: Mutex<BTreeMap<AttemptKey, Run>>,
+    /// By their numbers: where a run is given back and comes again, its engine may still be ending.
+    runs: Mutex<BTreeMap<u64, Run>>,
+    /// How many runs were started.
+    started: AtomicU64,
     ready: inputs::Ready,
 }
 
 /// A run that is worked on: one frame, or several that share a process.
 struct Run {
+    /// Its first attempt as it was prepared.
+    name: AttemptKey,
     kill: watch::Sender<bool>,
     stop: watch::Sender<bool>,
     attempts: Vec<AttemptKey>,
@@ -109,6 +115,7 @@ impl Renderer {
             inputs,
             made,
             runs,
+            started: AtomicU64::new(0),
             ready,
         };
         Self { inner: Arc::new(inner) }
@@ -143,21 +150,24 @@ impl Renderer {
                 tracing::debug!(%job, frame, term, "an engine is started");
                 let (kill, killed) = watch::channel(false);
                 let (stop, stopped) = watch::channel(false);
-                let log = LiveLog::new(self.log_path(&run));
+                let number = self.inner.started.fetch_add(1, Ordering::Relaxed);
+                let folder = self.folder_of(&run, number);
+                let log = LiveLog::new(folder.join("log.txt"));
                 let attempts = std::iter::once(lease.attempt).chain(more).collect();
-                let started =
-                    run::Started { name: run, lease, killed, stopped, log: log.clone(), sources };
-                self.runs().insert(run, Run { kill, stop, attempts, log });
+                self.runs()
+                    .insert(number, Run { name: run, kill, stop, attempts, log: log.clone() });
+                let started = run::Started { number, folder, lease, killed, stopped, log, sources };
                 let renderer = self.clone();
                 tokio::spawn(async move { renderer.render(started, spec).await });
             }
-            Event::Kill(run) => {
-                if let Some(run) = self.runs().get(&run) {
+            // One of the same name that is still ending was killed before.
+            Event::Kill(name) => {
+                for run in self.runs().values().filter(|run| run.name == name) {
                     let _ = run.kill.send(true);
                 }
             }
-            Event::Stop(run) => {
-                if let Some(run) = self.runs().get(&run) {
+            Event::Stop(name) => {
+                for run in self.runs().values().filter(|run| run.name == name) {
                     let _ = run.stop.send(true);
                 }
             }
@@ -179,7 +189,7 @@ impl Renderer {
     #[must_use]
     pub(crate) fn live_log(&self, attempt: &AttemptKey) -> Option<LiveLog> {
         let runs = self.runs();
-        let run = runs.values().find(|run| run.attempts.contains(attempt));
+        let run = runs.values().rev().find(|run| run.attempts.contains(attempt));
         run.map(|run| run.log.clone())
     }
 
@@ -188,18 +198,15 @@ impl Renderer {
         self.inner.ready.forget(job);
     }
 
-    fn runs(&self) -> std::sync::MutexGuard<'_, BTreeMap<AttemptKey, Run>> {
+    fn runs(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Run>> {
         self.inner.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn attempt_folder(&self, attempt: &AttemptKey) -> PathBuf {
-        let AttemptKey { job, task, generation, attempt } = attempt;
-        let name = format!("{}-{}-{}-{generation}-{attempt}", task.step, task.frame, task.tile);
+    fn folder_of(&self, run: &AttemptKey, number: u64) -> PathBuf {
+        let AttemptKey { job, task, generation, attempt } = run;
+        let task = format!("{}-{}-{}", task.step, task.frame, task.tile);
+        let name = format!("{task}-{generation}-{attempt}-{number}");
         self.inner.home.jobs().join(job.to_string()).join("attempts").join(name)
-    }
-
-    fn log_path(&self, attempt: &AttemptKey) -> PathBuf {
-        self.attempt_folder(attempt).join("log.txt")
     }
 
     async fn tell(&self, input: Input) {
@@ -225,7 +232,8 @@ impl Renderer {
             started: unix_now(),
             observed: Observed::default(),
         };
-        self.conclude(attempt, ended, Log::None).await;
+        // It never came to work anywhere.
+        self.conclude(PathBuf::new(), attempt, ended, Log::None).await;
     }
 
     async fn prepare(

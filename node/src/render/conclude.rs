@@ -60,14 +60,8 @@ pub(super) struct Observed {
 }
 
 impl Renderer {
-    /// Takes in what an attempt made, and hands its outcome to the machine.
-    pub(super) async fn conclude(&self, attempt: AttemptKey, ended: Ended, log: Log) {
-        let work = self.attempt_folder(&attempt).join("work");
-        self.conclude_in(work, attempt, ended, log).await;
-    }
-
-    /// The same, for what lies in a run's folder.
-    pub(super) async fn conclude_in(
+    /// Takes in what an attempt made, which lies where it did its `work`, and hands its outcome to the machine.
+    pub(super) async fn conclude(
         &self,
         work: PathBuf,
         attempt: AttemptKey,

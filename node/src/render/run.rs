@@ -20,8 +20,10 @@ use crate::clock::unix_now;
 
 /// A run that was started.
 pub(super) struct Started {
-    /// Names the run, and its folder.
-    pub(super) name: AttemptKey,
+    /// Its number among those that were started here.
+    pub(super) number: u64,
+    /// Where it works.
+    pub(super) folder: PathBuf,
     pub(super) lease: Lease,
     pub(super) killed: watch::Receiver<bool>,
     pub(super) stopped: watch::Receiver<bool>,
@@ -52,21 +54,20 @@ enum Left {
 impl Renderer {
     pub(super) async fn render(&self, run: Started, spec: JobSpec) {
         let attempts =
-            self.runs().get(&run.name).map(|run| run.attempts.clone()).unwrap_or_default();
+            self.runs().get(&run.number).map(|run| run.attempts.clone()).unwrap_or_default();
         let mut concluding = JoinSet::new();
         let left = self.work_off(&run, attempts, &spec, &mut concluding).await;
         run.log.close();
         while concluding.join_next().await.is_some() {}
-        self.runs().remove(&run.name);
-        let folder = self.attempt_folder(&run.name);
+        self.runs().remove(&run.number);
+        let folder = run.folder;
         let _ = tokio::task::spawn_blocking(move || super::remove::all(&folder)).await;
-        // Only now: what is handed back may come again at once, under the same name.
         match left {
             Left::Nothing | Left::Killed => {}
             Left::Undone(attempts) => self.undone(attempts).await,
             Left::Unlicensed(mut attempts, said) => {
                 let others = attempts.split_off(1);
-                let step = spec.steps.get(usize::from(run.name.task.step));
+                let step = spec.steps.get(usize::from(run.lease.attempt.task.step));
                 let engine = step.map(|step| step.engine.clone()).unwrap_or_default();
                 tracing::warn!(engine, said, "a licence was refused: its frames are handed back");
                 for attempt in attempts {
@@ -85,7 +86,7 @@ impl Renderer {
         spec: &JobSpec,
         concluding: &mut JoinSet<()>,
     ) -> Left {
-        let work = self.attempt_folder(&run.name).join("work");
+        let work = run.folder.join("work");
         let step = spec.steps.get(usize::from(run.lease.attempt.task.step));
         let prepared = match step {
             None => Err("the task names no step of its job".to_owned()),
@@ -119,7 +120,7 @@ impl Renderer {
                 ended = &mut process => ended,
                 () = tokio::time::sleep(NOT_QUICK), if attempts.len() > most && !later.is_empty() => {
                     // Others can take what this one keeps waiting.
-                    if let Some(held) = self.runs().get_mut(&run.name) {
+                    if let Some(held) = self.runs().get_mut(&run.number) {
                         held.attempts.retain(|attempt| !later.contains(attempt));
                     }
                     self.undone(std::mem::take(&mut left).to_vec()).await;
@@ -202,9 +203,9 @@ impl Renderer {
             command: &command,
             definition,
             work,
-            inputs: &self.inner.ready.folder(&run.name.job),
+            inputs: &self.inner.ready.folder(&run.lease.attempt.job),
             shared: &self.inner.ready.shared(&spec.needs.tags),
-            folder: &self.attempt_folder(&run.name),
+            folder: &run.folder,
             sandbox: &self.inner.sandbox,
             limits: self.limits(&lease),
             cards: super::limits::visible(&lease.gpus, self.inner.allowed.cards),
@@ -332,7 +333,7 @@ impl Renderer {
     ) {
         let ended = Ended { ending, render: took.render, started: took.started, observed };
         let (renderer, work) = (self.clone(), work.to_owned());
-        concluding.spawn(async move { renderer.conclude_in(work, attempt, ended, log).await });
+        concluding.spawn(async move { renderer.conclude(work, attempt, ended, log).await });
     }
 }
 

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use weft_tests::{Farm, processes, wait_for};
+use weft_tests::{Farm, in_status, processes, wait_for, write_file};
 
-use super::{END, go};
+use super::{END, go, wait_for_starts};
 
 /// How long engines may take to be gone: they get three seconds to end by themselves, and the machine may have much
 /// else to do.
@@ -89,4 +89,43 @@ fn engines_end_with_all_their_children() {
     _ = run(&farm, &killed, forever, &[]);
     farm.kill9(1);
     wait_until_gone(&farm, &killed, "the daemon was killed");
+}
+
+/// An engine that ends no sooner than it must, and a node that is in use while there is a file `somebody`.
+const SLOW: &str = r#"
+[node]
+in_use = ["sh", "-c", 'test -e "$WEFT_HOME/../somebody"']
+
+[engine.slow_to_end]
+base = "script"
+extensions = ["slow"]
+args = ["-c", '''trap "" TERM; echo "start $FRAME $NODE" >>"$MARKS/events"; sh "$0"''', "{scene}"]
+"#;
+
+#[test]
+fn a_frame_that_comes_back_while_its_engine_still_ends_is_rendered_all_the_same() {
+    let farm = Farm::configured(1, |_| SLOW.to_owned());
+    let (mark, nowhere) = (mark(6), farm.folder().join("nowhere"));
+    let engines = |count: usize, why: &str| {
+        wait_for(GONE, why, || (processes(&mark, &nowhere).len() == count).then_some(()));
+    };
+    _ = farm.node(1).run(&["node", "node1", "set", "--on-return", "requeue"]).ok();
+    let scene = write_file(
+        farm.folder().join("scenes/held.slow"),
+        format!(
+            "sleep {mark} &\nwhile [ ! -e \"$MARKS/go\" ]; do sleep 0.05; done\necho x >\"$OUTPUT\"\n"
+        ),
+    );
+    let job = farm.submit(1, &scene, &["-f", "1", "--retries", "0"]);
+    engines(1, "it runs");
+
+    // They are gone again before the engine has ended, which takes the three seconds that it gets.
+    let somebody = write_file(farm.node(1).home().join("../somebody"), "");
+    farm.wait_for_job(&job, END, "it is handed back", |job| in_status(job, "pending").len() == 1);
+    std::fs::remove_file(somebody).unwrap();
+    wait_for_starts(&farm, 2);
+    engines(1, "the first has ended");
+    go(&farm);
+    let done = farm.wait_for_end(&job, END);
+    assert_eq!(done["status"], "completed", "{done:#}");
 }
