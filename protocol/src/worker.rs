@@ -22,13 +22,16 @@ use crate::claim::Portion;
 use crate::ids::{BlobId, JobId, NodeId};
 use crate::job::status::{may_start, waits};
 use crate::job::table::{Job, Jobs, Task};
+use crate::schedule::plan::MAX_IN_ORDER;
 use crate::time::Time;
 use crate::wire::control::{AttemptKey, Claimed, Lease, Phase, Report};
 
 /// How long an attempt may wait for the facts that let it start before it is handed back.
 pub const PATIENCE: Duration = Duration::from_secs(5);
-/// The most attempts that a node takes on at once.
-pub const MAX_ATTEMPTS: usize = 1024;
+/// The most attempts that a node takes on at once: the longest run there is, and more. A report names each in some
+/// fifty bytes.
+pub const MAX_ATTEMPTS: usize = 2048;
+const _: () = assert!(MAX_IN_ORDER <= MAX_ATTEMPTS, "a run that is cut is rendered once more");
 /// The most trees that a report names.
 pub const MAX_HELD: usize = 64;
 

@@ -2,9 +2,12 @@ use super::*;
 use crate::fact::{Body, Outcomes};
 use crate::job::control::Action;
 use crate::job::outcome::Outcome;
-use crate::job::samples::{control, done, fact, node, outcome, run, spec, tiled};
-use crate::job::spec::JobSpec;
+use crate::job::samples::{advert, control, done, fact, node, outcome, run, spec, tiled};
+use crate::job::spec::{IN_ORDER, JobSpec};
 use crate::job::task::TaskKey;
+use crate::leader::Leader;
+use crate::schedule::plan::plan;
+use crate::schedule::{Assignment, NodeView, Room, View};
 
 fn table(test_frames: bool) -> (Jobs, JobId, BlobId) {
     let mut spec = spec(5);
@@ -84,6 +87,35 @@ fn what_is_not_of_the_leases_job_or_of_a_round_that_nobody_asked_for_is_not_rend
     let mut taken_over = lease(job, 2);
     taken_over.attempt.attempt = 0;
     assert_eq!(worker.assign(Time(20), grant(4, 3, taken_over), &large(), &jobs), []);
+}
+
+#[test]
+fn frames_that_follow_from_each_other_are_one_process_as_many_as_a_run_may_have() {
+    let last = i32::try_from(MAX_IN_ORDER).unwrap();
+    let mut spec = spec(last);
+    spec.steps[0].arguments.insert(IN_ORDER.into(), "yes".into());
+    spec.steps[0].frames_per_task = u32::MAX;
+    let (mut jobs, job, inputs) = (Jobs::new(), spec.id(), spec.inputs);
+    jobs.apply(fact(1), node(1), &Body::Spec(Box::new(spec)));
+    let idle = NodeView {
+        hardware: advert(1).hardware,
+        engines: advert(1).engines,
+        renders: true,
+        room: Room::Whole,
+        ..NodeView::default()
+    };
+    let view = View { nodes: [(node(1), idle)].into(), ..View::default() };
+    let Assignment { attempt, more, claim, .. } = plan(&view, &jobs).assignments.remove(0);
+    let mut worker = Worker::new();
+    let run = Grant { more, ..grant(4, 1, Lease::new(attempt, &claim)) };
+    worker.assign(Time(0), run, &claim, &jobs);
+    let events = worker.prepared(Time(5), &attempt, inputs, &jobs);
+    let [Event::Start { more, .. }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(more.len() + 1, MAX_IN_ORDER);
+    // Its leader takes in all that it says of it.
+    let mut leader = Leader::new(4, Time(0));
+    leader.report(Time(10), node(1), &worker.report(4));
+    assert_eq!(leader.leases_of(&job).count(), MAX_IN_ORDER);
 }
 
 #[test]

@@ -19,8 +19,8 @@ const MAX_ASKED: usize = 512;
 /// For how many that are looked at one counts that is read from the disk and sent.
 const SENDING: usize = 4;
 /// How many requests of one peer to keep something wait for their blobs at once: a node works on
-/// [`MAX_ATTEMPTS`](crate::worker::MAX_ATTEMPTS), and each has one. And how many bytes of facts wait with them.
-const MAX_KEEPING: usize = 2 * crate::worker::MAX_ATTEMPTS;
+/// [`MAX_ATTEMPTS`](crate::worker::MAX_ATTEMPTS) at most, and each has one. And how many bytes of facts wait with them.
+const MAX_KEEPING: usize = crate::worker::MAX_ATTEMPTS;
 const MAX_KEEPING_FACTS: usize = 16 << 20;
 /// How many blobs are brought to a second disk with one order, give or take those of a result.
 const MADE_GOOD: usize = 256;
