@@ -221,13 +221,18 @@ impl Machine {
 
     /// Hands the outcomes of attempts in to the leader. They are over once it has them on its disk:
     /// were they gone from a report before that, it would take them for dropped. Who leads hands its own in to
-    /// another node, so that they too are on two disks.
+    /// another node, so that they too are on two disks: to one whose disk takes them, where there is such.
     pub(super) fn hand_in(&mut self, now: Time, facts: &[Fact], over: Vec<AttemptKey>) {
         let token = self.token();
         let to = match self.election.leader() {
             Some(leader) if leader == self.me => {
+                let full = |node: &NodeId| {
+                    let told = self.leader.as_ref().and_then(|leader| leader.told(node));
+                    told.is_some_and(|standing| standing.closed == Some(Closed::Disk))
+                };
                 let others = self.reachable().into_iter().filter(|node| *node != self.me);
-                let others = others.collect();
+                let (full, others): (Vec<NodeId>, Vec<NodeId>) = others.partition(full);
+                let others = if others.is_empty() { full } else { others };
                 self.random.sample(others, 1).into_iter().next()
             }
             leader => leader.filter(|leader| self.connected.contains(leader)),

@@ -114,3 +114,32 @@ fn a_full_disk_keeps_nobody_from_their_work_and_its_node_comes_back() {
         assert!(world.starts.iter().any(|(node, _)| *node == full), "{:?}", world.starts);
     }
 }
+
+#[test]
+fn who_leads_hands_in_to_nobody_whose_disk_is_full() {
+    let mut world = World::new(3);
+    world.run(Duration::from_secs(5));
+    let leader = world.leader();
+    let (full, other) = (world.others(leader)[0], world.others(leader)[1]);
+    world.author(leader, 7, drain(other, 1, true));
+    world.full.insert(full);
+    world.submit(leader, spec(1));
+    let told = |world: &World| {
+        let told = world.nodes[&leader].leader.as_ref().and_then(|leads| leads.told(&full));
+        told.and_then(|standing| standing.closed)
+    };
+    while told(&world) != Some(Closed::Disk) {
+        world.run(TICK);
+        assert!(world.now < Time(60_000), "it never finds out");
+    }
+    // What was handed in to it before that waits in vain.
+    world.run(HAND_IN_TIMEOUT);
+    let (job, _) = world.submit(leader, JobSpec { nonce: [2; 16], ..spec(8) });
+    while world.statuses(&job) != BTreeSet::from([None, Some(Status::Completed)]) {
+        world.run(TICK);
+        assert_eq!(told(&world), Some(Closed::Disk));
+        let waiting: Vec<NodeId> =
+            world.nodes[&leader].reported.values().map(|(to, ..)| *to).collect();
+        assert_eq!(waiting, [], "the others answer at once");
+    }
+}
