@@ -282,9 +282,10 @@ fn write_some(node: &Shared, writes: Vec<Write>, mut batch: Batch, on_disk: &mut
     for fact in writes.iter().flat_map(|write| &write.facts) {
         batch = batch.put_fact(fact.id(), fact.as_bytes().to_vec());
     }
-    // Whatever order the writes come in, the term on the disk never falls.
+    // Whatever order the writes come in, the term on the disk never falls. One that is there is written again where
+    // the disk may have spoilt it.
     let terms = writes.iter().filter_map(|write| write.term);
-    let highest = terms.max().filter(|term| *term > *on_disk);
+    let highest = terms.max().filter(|term| *term >= *on_disk);
     if let Some(term) = highest {
         batch = batch.put_meta(TERM, term.to_le_bytes().to_vec());
     }

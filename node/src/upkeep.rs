@@ -23,6 +23,10 @@ const KEPT_UNUSED: Duration = Duration::from_secs(24 * 3600);
 /// After how many bytes read again the next period is waited for: 64 MiB a minute are about 1 MiB/s,
 /// and 90 GiB a day. A larger file is read in one go.
 const SCRUBBED: u64 = 64 << 20;
+/// How long facts that the disk has lost may take to come back before they are told as lost, and how often is looked.
+/// Peers are asked within two seconds.
+const FACTS_COME: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A blob of which something was spoilt.
 #[derive(Clone, Debug, Serialize)]
@@ -141,7 +145,8 @@ fn excess(node: &Shared) -> Option<u64> {
     node.config.disk.excess(total, available)
 }
 
-/// Checks the catalog; what the disk has spoilt of it is made anew from all that is good.
+/// Checks the catalog; what the disk has spoilt of it is made anew from all that is good. Facts that are lost are asked
+/// of peers from then on: see [`facts_are_back`].
 pub(crate) async fn mend(node: &Shared) -> Result<Mended, String> {
     let store = Arc::clone(&node.store);
     let mended = tokio::task::spawn_blocking(move || {
@@ -152,8 +157,37 @@ pub(crate) async fn mend(node: &Shared) -> Result<Mended, String> {
     });
     let words = |error: CatalogError| error.to_string();
     let mended = mended.await.map_err(|error| error.to_string())?.map_err(words)?;
+    if !mended.damage.is_empty() {
+        forget_lost_facts(node).await?;
+    }
     set_pins_again(node).await?;
     Ok(mended)
+}
+
+/// Has the machine forget the facts that it held and whose bytes the disk has lost: as long as their ids are among those
+/// that it compares with peers, nobody sends them again.
+async fn forget_lost_facts(node: &Shared) -> Result<(), String> {
+    let (store, held) = (Arc::clone(&node.store), node.machine().ledger.ids().clone());
+    let lost = tokio::task::spawn_blocking(move || store.lacks_facts(held)).await;
+    let words = |error: CatalogError| error.to_string();
+    let lost = lost.map_err(|error| error.to_string())?.map_err(words)?;
+    if !lost.is_empty() {
+        tracing::warn!(facts = lost.len(), "the disk has spoilt facts; peers are asked for them");
+    }
+    node.machine().forget(&lost);
+    Ok(())
+}
+
+/// Whether no facts are lacking that the disk has lost. While peers are there that may have them they are given a moment.
+pub(crate) async fn facts_are_back(node: &Shared) -> bool {
+    let asked = Instant::now();
+    while node.machine().is_incomplete()
+        && !node.connected().is_empty()
+        && asked.elapsed() < FACTS_COME
+    {
+        tokio::time::sleep(LOOK).await;
+    }
+    !node.machine().is_incomplete()
 }
 
 /// Sets pins again, where the disk may have spoilt some.

@@ -100,6 +100,13 @@ impl CatchUp {
         self.peers.get(from).is_some_and(|peer| peer.asked.contains_key(prefix))
     }
 
+    /// Whether all is here that a peer was found to hold, as far as is known.
+    #[must_use]
+    pub fn has_all_of(&self, node: &NodeId) -> bool {
+        let on_its_way = self.asked.values().any(|(from, _)| from == node);
+        !on_its_way && self.peers.get(node).is_none_or(|peer| peer.open() == 0)
+    }
+
     /// A fact is here, and on the disk.
     pub fn came(&mut self, id: &FactId) {
         if let Some((from, _)) = self.asked.get(id) {

@@ -143,6 +143,16 @@ impl Ledger {
         self.set
     }
 
+    /// Holds these no longer, since their bytes are gone: they count as new when they come again. What they said
+    /// stays known.
+    pub fn forget(&mut self, lost: &BTreeSet<FactId>) {
+        self.ids.retain(|id| !lost.contains(id));
+        self.by_job.retain(|_, ids| {
+            ids.retain(|id| !lost.contains(id));
+            !ids.is_empty()
+        });
+    }
+
     /// The facts about one job.
     pub fn facts_of(&self, job: &JobId) -> impl Iterator<Item = FactId> {
         self.by_job.get(job).into_iter().flatten().copied()

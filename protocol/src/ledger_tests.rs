@@ -144,4 +144,36 @@ proptest! {
             prop_assert_eq!(&ledger.jobs, &expected.jobs);
         }
     }
+
+    /// What the disk has lost comes again, in any order, and all is as it was.
+    #[test]
+    fn what_is_forgotten_is_new_and_joined_a_second_time_changes_nothing(
+        chosen in proptest::collection::vec(any::<(proptest::sample::Index, bool)>(), 0..60),
+        order in any::<u64>(),
+    ) {
+        let studio = StudioId([7; 32]);
+        let pool = pool(&studio);
+        let mut ledger = Ledger::new(studio);
+        for (index, _) in &chosen {
+            ledger.apply(index.get(&pool));
+        }
+        let expected = ledger.clone();
+        let lost = chosen.iter().filter(|(_, is_lost)| *is_lost).map(|(index, _)| index.get(&pool));
+        let lost: Vec<&Fact> = lost.filter(|fact| ledger.ids().contains(&fact.id())).collect();
+        ledger.forget(&lost.iter().map(|fact| fact.id()).collect());
+        for fact in &lost {
+            prop_assert!(!ledger.ids().contains(&fact.id()));
+            prop_assert_ne!(ledger.check(fact, &Ed25519), Verdict::Known);
+        }
+        prop_assert_eq!(&ledger.jobs, &expected.jobs, "what they said stays known");
+        let count = lost.len();
+        for fact in crate::random::Random::seeded(order).sample(lost, count) {
+            prop_assert_eq!(ledger.apply(fact).obsolete, []);
+        }
+        prop_assert_eq!(ledger.ids(), expected.ids());
+        prop_assert_eq!(&ledger.by_job, &expected.by_job);
+        prop_assert_eq!(&ledger.members, &expected.members);
+        prop_assert_eq!(&ledger.settings, &expected.settings);
+        prop_assert_eq!(&ledger.jobs, &expected.jobs);
+    }
 }

@@ -1,6 +1,6 @@
 //! Facts and other records: exact bytes that are durable when a call returns.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use weft_protocol::ids::{BlobId, FactId};
 
@@ -188,6 +188,21 @@ impl Store {
     #[must_use]
     pub fn all_facts(&self) -> Facts<'_> {
         Facts { store: self, page: VecDeque::new(), last: None, over: false }
+    }
+
+    /// Those of some facts that are not here, or damaged.
+    ///
+    /// # Errors
+    /// When the catalog can't be read.
+    pub fn lacks_facts(&self, mut ids: BTreeSet<FactId>) -> Result<BTreeSet<FactId>, CatalogError> {
+        for fact in self.all_facts() {
+            match fact {
+                Ok((id, _)) => drop(ids.remove(&id)),
+                Err(CatalogError::Damaged { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(ids)
     }
 
     /// Removes facts; they stay removed when this returns.

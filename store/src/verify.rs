@@ -28,6 +28,12 @@ impl CatalogDamage {
         [tables::PINS.0, Self::ANY_TABLE].contains(&self.table)
     }
 
+    /// Whether facts may be lost with it. Who still holds their ids in memory can tell which; else only a peer can.
+    #[must_use]
+    pub fn hides_facts(&self) -> bool {
+        [tables::FACTS.0, Self::ANY_TABLE].contains(&self.table)
+    }
+
     /// Whether what such a table has lost is made anew: here, with what peers have, or by who set it. Nobody else
     /// knows what this node misses, and its own values.
     #[must_use]

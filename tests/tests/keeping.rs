@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -357,6 +358,39 @@ fn what_says_that_files_are_kept_is_set_again_when_the_disk_has_spoilt_it() {
     assert_eq!(collected["blobs"].as_array().unwrap().len(), 0, "{collected}");
     let scrubbed = farm.node(1).run(&["scrub"]).ok();
     assert!(scrubbed.stdout.contains("of the catalog, which was made anew"), "{scrubbed:?}");
+}
+
+/// The same while the node runs, which has its catalog open: nothing but these bytes is written.
+fn spoil_running(farm: &Farm, node: usize, key: &[u8]) {
+    let path = farm.node(node).home().join("store/catalog.redb");
+    let bytes = fs::read(&path).unwrap();
+    let mut catalog = fs::File::options().write(true).open(&path).unwrap();
+    for at in (0..bytes.len() - key.len()).filter(|at| bytes[*at..].starts_with(key)) {
+        catalog.seek(SeekFrom::Start(at as u64)).unwrap();
+        catalog.write_all(&[bytes[at] ^ 4]).unwrap();
+    }
+}
+
+#[test]
+fn facts_that_the_disk_spoils_under_a_running_node_come_back_from_a_peer() {
+    let mut farm = Farm::found(2);
+    let scene = write_file(farm.folder().join("scene.bin"), Random::seeded(7).bytes(1 << 20));
+    let job = farm.submit(1, &scene, &["-e", "noop", "-f", "1-4"]);
+    farm.wait_for_end(&job, MINUTE);
+    // Each fact about the job bears its id. What is spoilt of a page that was just given up hits nothing.
+    let scrubbed = wait_for(MINUTE, "a scrub finds spoilt facts", || {
+        spoil_running(&farm, 1, &bytes_of(&job));
+        let scrubbed = farm.node(1).ask(&["scrub"]);
+        let records = scrubbed["damaged_records"].as_array().unwrap();
+        records.iter().any(|record| record["table"] == "facts").then_some(scrubbed.clone())
+    });
+    let records = scrubbed["damaged_records"].as_array().unwrap();
+    assert!(records.iter().all(|record| record["healed"] == true), "{scrubbed}");
+    // They are on its disk again: it knows of the job when nobody is there who could tell.
+    farm.stop(2);
+    farm.stop(1);
+    farm.start(1);
+    assert_eq!(farm.node(1).ask(&["job", &job])["status"], "completed");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use weft_protocol::content::Tree;
 use weft_protocol::content::tree::MAX_ENCODED as MAX_TREE;
 use weft_protocol::ids::{BlobId, NodeId};
-use weft_store::{CatalogError, CollectError, Plan};
+use weft_store::{CatalogDamage, CatalogError, CollectError, Plan};
 
 use super::store::{blocking, failed, look_up, not_changed};
 use super::stream::{self, Pieces};
@@ -193,13 +193,21 @@ async fn scrub_all(node: &Shared, lines: &Pieces) -> Result<Option<Value>, ApiEr
             }
         }
     }
+    let facts_are_back = upkeep::facts_are_back(node).await;
     let healed = damaged.iter().filter(|damage| damage.healed).count();
     // What was found when the store was opened is told, too: nobody has asked then.
     let opened = node.store.mended().into_iter().flat_map(|opened| &opened.damage);
-    let records: Vec<Value> = opened
+    let mut records: Vec<Value> = opened
         .chain(&mended.damage)
-        .map(|record| json!({ "table": record.table, "healed": record.is_made_anew() }))
+        .map(|record: &CatalogDamage| {
+            let healed = record.is_made_anew() && (facts_are_back || !record.hides_facts());
+            json!({ "table": record.table, "healed": healed })
+        })
         .collect();
+    // Those that an earlier look found spoilt, and nobody has brought since.
+    if !facts_are_back && records.iter().all(|record| record["table"] != "facts") {
+        records.push(json!({ "table": "facts", "healed": false }));
+    }
     Ok(Some(json!({
         "blobs": blobs.len(), "bytes": bytes, "damaged": damaged, "healed": healed,
         "damaged_records": records,

@@ -440,7 +440,7 @@ impl Machine {
                 let summary = digest::summary(ids, &[]);
                 self.send(from, Message::Sync(Sync::Summary(Vec::new(), summary)));
             }
-            Sync::Root(_) => {}
+            Sync::Root(_) => self.incomplete = false,
             Sync::Ask(prefixes) => {
                 let mut prefixes: BTreeSet<_> = prefixes.into_iter().take(MAX_ASKED).collect();
                 prefixes.retain(|prefix| grants(digest::cost(ids.len(), prefix)));
@@ -455,7 +455,10 @@ impl Machine {
                     && !grants(digest::cost(ids.len(), &prefix)) => {}
             Sync::Summary(prefix, theirs) => {
                 let found = digest::compare(ids, &prefix, &theirs);
+                // Of one that nobody asked for, and that is not of all, nothing follows for the rest.
+                let of_all = prefix.is_empty() || self.catch_up.awaits(&from, &prefix);
                 self.catch_up.found(from, &prefix, &found);
+                self.incomplete &= !(of_all && self.catch_up.has_all_of(&from));
                 if found.offered.len() > UNASKED {
                     if self.catch_up.invites(now, from) {
                         let ours = digest::summary(self.ledger.ids(), &prefix);

@@ -20,7 +20,7 @@ use crate::catch_up::CatchUp;
 use crate::clocks::Clocks;
 use crate::election::Election;
 use crate::fact::Fact;
-use crate::ids::{BlobId, JobId, NodeId, StudioId};
+use crate::ids::{BlobId, FactId, JobId, NodeId, StudioId};
 use crate::job::note::Note;
 use crate::job::outcome::Outcome;
 use crate::leader::Leader;
@@ -123,6 +123,8 @@ pub struct Machine {
     reported: BTreeMap<u64, (NodeId, Vec<AttemptKey>, Time)>,
     deferred: Deferred,
     catch_up: CatchUp,
+    /// Whether the disk has lost facts, and nobody was found since to hold none that are lacking here.
+    incomplete: bool,
     allowance: Allowance,
     /// Engines whose licence was refused here, until when that is told, and what they said.
     refused: BTreeMap<String, (Time, String)>,
@@ -187,6 +189,7 @@ impl Machine {
             reported: BTreeMap::new(),
             deferred: Deferred::default(),
             catch_up: CatchUp::default(),
+            incomplete: false,
             allowance: Allowance::default(),
             refused: BTreeMap::new(),
             clocks: Clocks::default(),
@@ -267,6 +270,29 @@ impl Machine {
         }
         self.find_lonely();
         self.settle_standing();
+    }
+
+    /// The disk has lost something: these facts, and perhaps the term. Peers are asked for the facts as for any that
+    /// this node never had, and the term is written again. What is to be done about it is said with what is taken in
+    /// next.
+    pub fn forget(&mut self, lost: &BTreeSet<FactId>) {
+        self.ledger.forget(lost);
+        self.incomplete |= !lost.is_empty();
+        let (token, term) = (self.token(), Some(self.election.term()));
+        self.writes.insert(token, AfterWrite::nothing());
+        self.out.push(Command::Write { token, term, facts: Vec::new() });
+    }
+
+    /// The disk that this node starts with may have lost facts, and nobody here knows which.
+    pub const fn doubt_disk(&mut self) {
+        self.incomplete = true;
+    }
+
+    /// Whether this node may lack facts that its disk has lost: it has not been found since to hold all that a peer
+    /// does.
+    #[must_use]
+    pub const fn is_incomplete(&self) -> bool {
+        self.incomplete
     }
 
     /// Takes in what happened, and says what to do about it.

@@ -8,7 +8,7 @@ use crate::certificate::{Certificate, Chain, Role, Statement};
 use crate::election::Claim;
 use crate::fact::Body;
 use crate::hardware::{Hardware, Needs};
-use crate::ids::{BlobId, FactId};
+use crate::ids::BlobId;
 use crate::job::control::Action;
 use crate::job::samples::{control, done, failed, outcome, spec};
 use crate::job::spec::JobSpec;
@@ -224,6 +224,41 @@ fn who_slept_catches_up_by_comparing() {
         world.nodes.values().map(|m| crate::fact::digest::root(m.ledger.ids())).collect();
     assert_eq!(digests.len(), 1);
     assert_eq!(world.nodes[&sleeper].ledger.jobs.iter().count(), 40);
+}
+
+#[test]
+fn what_a_disk_has_lost_comes_back_from_a_peer_and_the_term_is_written_again() {
+    let mut world = World::new(2);
+    world.run(Duration::from_secs(5));
+    let [node, other] = world.all()[..] else { panic!("two nodes") };
+    let (job, _) = world.submit(node, spec(300));
+    world.run(Duration::from_secs(5));
+    let before = world.disks[&node].clone();
+    let lose = |world: &mut World, lost: &BTreeSet<FactId>| {
+        let disk = world.disks.get_mut(&node).unwrap();
+        disk.0 = 0;
+        disk.1.retain(|id, _| !lost.contains(id));
+        world.nodes.get_mut(&node).unwrap().forget(lost);
+    };
+    lose(&mut world, &BTreeSet::new());
+    assert!(!world.nodes[&node].is_incomplete(), "nothing is lacking");
+    let lost = before.1.values().filter(|fact| fact.scope() == Some(job)).map(Fact::id).collect();
+    lose(&mut world, &lost);
+    // What it has said stays known meanwhile.
+    assert_eq!(world.statuses(&job), BTreeSet::from([Some(Status::Completed)]));
+    assert!(lost.len() > 1 && world.nodes[&node].is_incomplete());
+    world.run(Duration::from_secs(10));
+    assert!(!world.nodes[&node].is_incomplete());
+    assert_eq!(world.disks[&node], before);
+    world.kill(other);
+    world.kill(node);
+    world.start(node);
+    assert_eq!(world.statuses(&job), BTreeSet::from([Some(Status::Completed)]));
+
+    // With nobody there to ask, nobody knows.
+    lose(&mut world, &lost);
+    world.run(Duration::from_secs(10));
+    assert!(world.nodes[&node].is_incomplete());
 }
 
 #[test]

@@ -108,6 +108,8 @@ fn damaged_records_are_named_and_do_no_more_harm() {
     let all: Vec<_> = scratch.all_facts().collect();
     assert_eq!(all.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
     assert!(scratch.get_fact(facts[1]).is_err());
+    let held = facts.into_iter().chain([FactId([4; 32])]).collect();
+    assert_eq!(scratch.lacks_facts(held).unwrap(), [facts[1], FactId([4; 32])].into());
     assert!(scratch.has(id).is_err() && scratch.read_all(id, 99).is_err());
     let named = scratch.verify_catalog().unwrap();
     let named: Vec<_> = named.iter().map(|damage| damage.table).collect();
