@@ -101,6 +101,7 @@ impl Store {
             let complete = self.apply(&mut plan, before)?;
             gone.blobs.append(&mut plan.blobs);
             if complete {
+                self.forget_files()?;
                 // Where files went there is room again.
                 self.catalog.fill_reserve();
                 return Ok(Plan { blobs: gone.blobs, ..plan });

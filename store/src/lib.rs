@@ -30,6 +30,7 @@ mod pass;
 mod pins;
 mod publish;
 mod receive;
+mod remembered;
 mod reserve;
 mod salvage;
 mod source;

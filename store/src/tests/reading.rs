@@ -158,9 +158,14 @@ fn an_unchanged_file_is_not_read_again_and_a_changed_one_is() {
     std::fs::write(&path, noise(2, 200_000)).unwrap();
     let changed = scratch.ingest_file(&path, &mut |_| {}).unwrap();
     assert!(changed.id != first.id && changed.bytes_added == 200_000);
-    // What is remembered of a blob that was collected is not believed.
+    // It is remembered for as long as its blob is here.
     std::fs::write(&path, noise(1, 200_000)).unwrap();
+    scratch.pin(first.id, "job/1").unwrap();
     scratch.collect(std::time::Duration::ZERO, false).unwrap();
+    assert_eq!(remembered(&scratch).len(), 1);
+    scratch.unpin(first.id, "job/1").unwrap();
+    scratch.collect(std::time::Duration::ZERO, false).unwrap();
+    assert!(remembered(&scratch).is_empty());
     let anew = scratch.ingest_file(&path, &mut |_| {}).unwrap();
     assert_eq!((anew.id, anew.already_known), (first.id, false));
     assert!(scratch.read_all(first.id, u64::MAX).unwrap() == noise(1, 200_000));
