@@ -177,7 +177,8 @@ impl Conversation {
     }
 }
 
-/// Writes an answer. A peer that takes none of it, and asks for more, would keep what is served to it for ever.
+/// Writes an answer, the whole of it in that time. A peer that takes none, and asks for more, would keep what is served
+/// to it for ever.
 async fn in_time(writing: impl Future<Output = io::Result<()>>) -> io::Result<()> {
     let written = tokio::time::timeout(TAKES, writing).await;
     written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
