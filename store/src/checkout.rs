@@ -97,7 +97,8 @@ impl Store {
         dest: &Path,
         read_only: bool,
     ) -> Result<How, CheckoutError> {
-        self.write_out(blob, dest, Manner { read_only, durable: false })
+        let temporary = Unfinished::beside(dest)?;
+        self.write_out(blob, dest, temporary, Manner { read_only, durable: false })
     }
 
     /// Writes a whole blob to `dest` as [`checkout`](Self::checkout) does, always as a checked
@@ -106,7 +107,32 @@ impl Store {
     /// # Errors
     /// When the blob isn't here as a whole or is damaged, or the file can't be written.
     pub fn deliver(&self, blob: BlobId, dest: &Path) -> Result<(), CheckoutError> {
-        self.write_out(blob, dest, Manner { read_only: false, durable: true }).map(|_| ())
+        self.deliver_by(blob, dest, Unfinished::beside(dest)?)
+    }
+
+    /// Writes a whole blob to `dest` as [`deliver`](Self::deliver) does, for one who tries again after a crash: what
+    /// the crash left of the file is written over. `writer` tells this one from all others that may write to `dest` at
+    /// the same time.
+    ///
+    /// # Errors
+    /// When the blob isn't here as a whole or is damaged, or the file can't be written.
+    pub fn deliver_again(
+        &self,
+        blob: BlobId,
+        dest: &Path,
+        writer: &[u8],
+    ) -> Result<(), CheckoutError> {
+        self.deliver_by(blob, dest, Unfinished::of(writer, dest)?)
+    }
+
+    fn deliver_by(
+        &self,
+        blob: BlobId,
+        dest: &Path,
+        temporary: Unfinished,
+    ) -> Result<(), CheckoutError> {
+        let manner = Manner { read_only: false, durable: true };
+        self.write_out(blob, dest, temporary, manner).map(drop)
     }
 
     /// Writes those files of a tree that `wanted` takes, each under its path in `dest`, which is
@@ -179,16 +205,21 @@ impl Store {
             }
         }
         let manner = Manner { read_only: offered != Offered::Writable, durable: false };
-        self.write_out(blob, to, manner)
+        self.write_out(blob, to, Unfinished::beside(to)?, manner)
     }
 
-    fn write_out(&self, blob: BlobId, dest: &Path, manner: Manner) -> Result<How, CheckoutError> {
+    fn write_out(
+        &self,
+        blob: BlobId,
+        dest: &Path,
+        temporary: Unfinished,
+        manner: Manner,
+    ) -> Result<How, CheckoutError> {
         let _hold = self.hold(blob);
         let folder = match dest.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let temporary = Unfinished::beside(dest)?;
         let how = self.fill(blob, &temporary.path, manner)?;
         temporary.finish(dest, manner.read_only)?;
         if manner.durable {
@@ -242,8 +273,8 @@ impl Store {
 }
 
 /// A file under a name that nobody reads, removed unless it's finished.
-struct Unfinished {
-    path: PathBuf,
+pub(crate) struct Unfinished {
+    pub(crate) path: PathBuf,
     finished: bool,
 }
 
@@ -253,8 +284,28 @@ impl Unfinished {
         let mut random = [0; 8];
         getrandom::fill(&mut random)
             .map_err(|error| DiskError::new(dest, io::Error::other(error)))?;
-        let name = format!(".weft-{:016x}.tmp", u64::from_le_bytes(random));
-        Ok(Self { path: dest.with_file_name(name), finished: false })
+        Ok(Self::named(random, dest))
+    }
+
+    /// The name that one writer has for what will be `dest`, each time the same; what is there goes.
+    pub(crate) fn of(writer: &[u8], dest: &Path) -> Result<Self, DiskError> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(writer);
+        hasher.update(dest.file_name().unwrap_or_default().as_encoded_bytes());
+        let mut hash = [0; 8];
+        hash.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+        let unfinished = Self::named(hash, dest);
+        match fs::remove_file(&unfinished.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(DiskError::new(&unfinished.path, error))
+            }
+            _ => Ok(unfinished),
+        }
+    }
+
+    fn named(number: [u8; 8], dest: &Path) -> Self {
+        let name = format!(".weft-{:016x}.tmp", u64::from_le_bytes(number));
+        Self { path: dest.with_file_name(name), finished: false }
     }
 
     fn finish(mut self, dest: &Path, read_only: bool) -> Result<(), DiskError> {

@@ -30,6 +30,29 @@ fn a_blob_becomes_a_file() {
 }
 
 #[test]
+fn what_a_crash_left_of_a_delivery_is_written_over_by_the_next_try() {
+    let scratch = Scratch::new();
+    let bytes = noise(1, 500_000);
+    let id = scratch.ingest_bytes(&bytes).unwrap().id;
+    let folder = scratch.beside("frames");
+    fs::create_dir(&folder).unwrap();
+    let dest = folder.join("0001.exr");
+    let unfinished = |writer: &[u8]| {
+        let unfinished = crate::checkout::Unfinished::of(writer, &dest).unwrap();
+        fs::write(&unfinished.path, "half a frame").unwrap();
+        std::mem::forget(unfinished);
+    };
+    unfinished(b"one");
+    // Another's, which may be at work.
+    unfinished(b"other");
+    scratch.deliver_again(id, &dest, b"one").unwrap();
+    assert!(fs::read(&dest).unwrap() == bytes);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
+    scratch.deliver_again(id, &dest, b"other").unwrap();
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+}
+
+#[test]
 fn a_failed_checkout_leaves_what_was_there() {
     let scratch = Scratch::new();
     let dest = scratch.beside("out");
