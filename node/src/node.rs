@@ -14,7 +14,7 @@ use weft_protocol::ids::NodeId;
 use weft_protocol::machine::Machine;
 use weft_protocol::sign::Ed25519;
 use weft_protocol::wire::control::Advert;
-use weft_store::{CatalogDamage, OpenError, Store};
+use weft_store::{OpenError, Store};
 
 use crate::addresses::{choose_address, multiaddress, remember_peers, remembered_peers};
 use crate::clock::{Clock, unix_now};
@@ -328,8 +328,8 @@ fn load_machine(
         }
     }
     machine.load(facts.into_iter());
-    let opened = store.mended().map_or(&[][..], |mended| &mended.damage);
-    if opened.iter().any(CatalogDamage::hides_facts) {
+    // Facts may be lost where pins may be, and a daemon before this one may not have got them back.
+    if store.pins_are_in_doubt().map_err(|error| failed(&error))? {
         machine.doubt_disk();
     }
     Ok(machine)

@@ -143,6 +143,14 @@ impl Shared {
         self.machine().connected().iter().copied().collect()
     }
 
+    /// Whether nobody else is known to be of this studio.
+    pub(crate) fn is_alone(&self) -> bool {
+        let machine = self.machine();
+        // Its disk may have lost what tells of others: then it still knows where they were reached.
+        let only = machine.ledger.members.iter().all(|member| member.subject == self.me);
+        only && self.state.known_peers.is_empty()
+    }
+
     pub(crate) fn is_revoked(&self, node: &NodeId) -> bool {
         self.machine().ledger.members.is_revoked(node)
     }

@@ -27,6 +27,8 @@ const SCRUBBED: u64 = 64 << 20;
 /// Peers are asked within two seconds.
 const FACTS_COME: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(100);
+/// How often is looked whether pins can be set again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// A blob of which something was spoilt.
 #[derive(Clone, Debug, Serialize)]
@@ -50,12 +52,8 @@ pub(crate) async fn run(node: Arc<Shared>) {
     let (mut collected, mut told_full) = (None::<Instant>, false);
     let mut unread = VecDeque::new();
     loop {
-        // Until that is done nothing is collected.
-        if let Err(why) = set_pins_again(&node).await {
-            tracing::warn!(%why, "what says which files are kept could not be set again");
-        }
         // At first as well: a node that starts has better to do, and no peer yet to heal from.
-        tokio::time::sleep(PERIOD).await;
+        rest(&node).await;
         // Whatever goes wrong here is told, and tried again: an upkeep that stops is found too late.
         if collected.is_none_or(|at| at.elapsed() >= COLLECTED) {
             collected = Some(Instant::now());
@@ -77,6 +75,22 @@ pub(crate) async fn run(node: Arc<Shared>) {
     }
 }
 
+/// Waits for the next look. Meanwhile pins are set again as soon as that can be done: until then nothing is collected.
+async fn rest(node: &Shared) {
+    let begun = Instant::now();
+    loop {
+        match set_pins_again(node).await {
+            Ok(false) if begun.elapsed() < PERIOD => tokio::time::sleep(AGAIN).await,
+            Ok(_) => break,
+            Err(why) => {
+                tracing::warn!(%why, "what says which files are kept could not be set again");
+                break;
+            }
+        }
+    }
+    tokio::time::sleep(PERIOD.saturating_sub(begun.elapsed())).await;
+}
+
 fn tell(collected: Result<Plan, String>) {
     match collected {
         Ok(plan) if plan.blobs.is_empty() && plan.strays.is_empty() => {}
@@ -88,10 +102,13 @@ fn tell(collected: Result<Plan, String>) {
     }
 }
 
-/// Takes away pins whose job is over.
+/// Takes away pins whose job is over. While it is in doubt which pins there were, so is which jobs there are.
 async fn release(node: &Arc<Shared>) {
     let shared = Arc::clone(node);
     let released = tokio::task::spawn_blocking(move || {
+        if shared.store.pins_are_in_doubt()? {
+            return Ok(());
+        }
         let now = unix_now().0 / 1000;
         let mut over = shared.store.all_pins()?;
         let machine = shared.machine();
@@ -190,18 +207,22 @@ pub(crate) async fn facts_are_back(node: &Shared) -> bool {
     !node.machine().is_incomplete()
 }
 
-/// Sets pins again, where the disk may have spoilt some.
-async fn set_pins_again(node: &Shared) -> Result<(), String> {
+/// Sets pins again, where the disk may have spoilt some, once this node knows of all jobs of which its peers do. Says
+/// whether all are set.
+async fn set_pins_again(node: &Shared) -> Result<bool, String> {
     let words = |error: CatalogError| error.to_string();
     if !node.store.pins_are_in_doubt().map_err(words)? {
-        return Ok(());
+        return Ok(true);
+    }
+    if node.machine().is_incomplete() && !node.is_alone() {
+        return Ok(false);
     }
     let of_jobs = pins::of_jobs(&node.machine().ledger.jobs);
     let store = Arc::clone(&node.store);
     let set = tokio::task::spawn_blocking(move || pins::set_again(&store, of_jobs));
     let pins = set.await.map_err(|error| error.to_string())?.map_err(words)?;
     tracing::warn!(pins, "the disk has spoilt what says which files are kept; it is set again");
-    Ok(())
+    Ok(true)
 }
 
 /// Fetches what was whole here and isn't any more: what could not be healed when its damage was found, and what a

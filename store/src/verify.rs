@@ -23,9 +23,9 @@ impl CatalogDamage {
     /// Stands for a table's name where nobody knows to which a page belongs.
     pub const ANY_TABLE: &'static str = "(any)";
 
-    /// Whether pins may be lost with it.
+    /// Whether pins may be lost with it, or facts, of which those that set pins learn which they were.
     pub(crate) fn hides_pins(&self) -> bool {
-        [tables::PINS.0, Self::ANY_TABLE].contains(&self.table)
+        self.table == tables::PINS.0 || self.hides_facts()
     }
 
     /// Whether facts may be lost with it. Who still holds their ids in memory can tell which; else only a peer can.

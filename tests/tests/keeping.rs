@@ -334,28 +334,46 @@ fn what_says_that_files_are_kept_is_set_again_when_the_disk_has_spoilt_it() {
     _ = farm.node(1).run(&["pin", &pinned]).ok();
     let job = farm.submit(1, &scene, &["-e", "noop", "-f", "1-2"]);
     farm.wait_for_end(&job, MINUTE);
+    // A tree, with all that it names; and a file that is kept no longer.
+    let document = farm.node(1).ask(&["store"]);
+    let mut each = document["references"].as_array().unwrap().iter();
+    let tree = each.find(|kept| kept["type"] == "tree").unwrap()["id"].as_str().unwrap();
+    _ = farm.node(1).run(&["pin", tree]).ok();
+    let released = add(1, &write("released.bin", 4));
+    _ = farm.node(1).run(&["pin", &released]).ok();
+    _ = farm.node(1).run(&["unpin", &released]).ok();
     let references = |farm: &Farm| {
         let document = farm.node(1).ask(&["store"]);
         let each = document["references"].as_array().unwrap().iter();
         each.map(|kept| (kept["id"].to_string(), kept["by"].to_string())).collect::<Vec<_>>()
     };
     let kept = references(&farm);
-    assert!(kept.iter().any(|(_, by)| by.contains("job/")), "{kept:?}");
+    let both = |(_, by): &&(String, String)| by.contains("job/") && by.contains("user");
+    assert_eq!(kept.iter().filter(both).count(), 2, "the tree and the scene: {kept:?}");
+    farm.stop(2);
     farm.stop(1);
     // A pin's key is the blob's id and the reason.
     let ids: BTreeSet<&str> = kept.iter().map(|(id, _)| id.trim_matches('"')).collect();
     assert!(ids.contains(&*added) && ids.contains(&*pinned), "{kept:?}");
+    // Of the one that was taken away a page that is in use no more may tell.
     let keys = ids
         .into_iter()
+        .chain([&*released])
         .flat_map(|id| ["user", "job/"].map(|reason| [&bytes_of(id), reason.as_bytes()].concat()));
     let spoilt: usize = keys.map(|key| spoil(&farm, 1, &key, |bytes| bytes[33] ^= 4)).sum();
-    assert!(spoilt >= 3, "{spoilt}");
+    assert!(spoilt >= 4, "{spoilt}");
+    // The facts as well that tell which files the job needs.
+    assert_ne!(spoil(&farm, 1, &bytes_of(&job), |bytes| bytes[0] ^= 4), 0);
     farm.start(1);
+    let refused = farm.node(1).run(&["gc"]);
+    assert!(refused.stderr.contains("until that is set again"), "{refused:?}");
+    farm.start(2);
     let set = || farm.node(1).log().contains("it is set again").then_some(());
     wait_for(MINUTE, "pins are set again", set);
     assert_eq!(references(&farm), kept);
     let collected = farm.node(1).ask(&["gc"]);
-    assert_eq!(collected["blobs"].as_array().unwrap().len(), 0, "{collected}");
+    let gone = collected["blobs"].as_array().unwrap();
+    assert_eq!(gone.iter().map(|blob| &blob["id"]).collect::<Vec<_>>(), [&*released]);
     let scrubbed = farm.node(1).run(&["scrub"]).ok();
     assert!(scrubbed.stdout.contains("of the catalog, which was made anew"), "{scrubbed:?}");
 }
