@@ -12,6 +12,7 @@ mod counts;
 mod done;
 mod fencing;
 mod joins;
+mod limits;
 mod recovery;
 mod releases;
 mod retention;
@@ -94,6 +95,7 @@ impl Invariants {
             Box::<terms::Terms>::default(),
             Box::<fencing::Fencing>::default(),
             Box::<claims::Claims>::default(),
+            Box::<limits::Limits>::default(),
             Box::<acknowledged::Acknowledged>::default(),
             Box::<done::Done>::default(),
             Box::<copies::Copies>::default(),

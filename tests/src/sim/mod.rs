@@ -30,7 +30,7 @@ pub use clock::{MILLI, Moment, SECOND, micros};
 pub use disk::Disk;
 pub use keys::{Check, Keys};
 pub use large::{Large, LongJob};
-pub use node::{Node, Run, hardware};
+pub use node::{ENGINE, Node, Run, hardware};
 pub use planted::Planted;
 pub use record::{Notice, Promise, Record};
 pub use run::{Figures, Outcome, Setup, run};

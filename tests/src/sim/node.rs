@@ -17,7 +17,7 @@ use super::event::Event;
 use super::keys::Keys;
 
 /// The engine that every machine that renders has.
-pub(super) const ENGINE: &str = "demo";
+pub const ENGINE: &str = "demo";
 
 /// What every machine has.
 #[must_use]
