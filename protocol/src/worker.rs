@@ -162,6 +162,12 @@ impl Worker {
         self.attempts.iter().map(|(key, attempt)| (key, attempt.phase, attempt.lease.claim()))
     }
 
+    /// The first attempt of the run that an attempt is of: one process does all of them.
+    #[must_use]
+    pub fn run_of(&self, attempt: &AttemptKey) -> Option<AttemptKey> {
+        self.attempts.get(attempt).map(|attempt| attempt.run)
+    }
+
     /// The term in which an attempt was leased.
     #[must_use]
     pub fn term_of(&self, attempt: &AttemptKey) -> Option<u64> {

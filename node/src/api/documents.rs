@@ -30,6 +30,8 @@ pub(super) struct Live {
     leases: BTreeMap<TaskKey, (NodeId, u32, u32, Phase)>,
     /// Who makes a second attempt at what is late.
     seconds: BTreeMap<TaskKey, NodeId>,
+    /// Which of its node's processes works on a task, where there may be several.
+    processes: BTreeMap<TaskKey, u64>,
     /// What tasks have claimed of their nodes, where that is a share.
     claims: BTreeMap<TaskKey, Value>,
     /// Why the rest of it waits.
@@ -48,6 +50,7 @@ impl Live {
                     let key = held.attempt;
                     let lease = (held.node, key.generation, key.attempt, held.phase);
                     live.leases.insert(key.task, lease);
+                    live.processes.extend(held.process().map(|process| (key.task, process)));
                     let claim = held.claim().map(portion);
                     live.claims.extend(claim.map(|claim| (key.task, claim)));
                 }
@@ -58,9 +61,12 @@ impl Live {
                 live.waits_for_more = waiting.is_some_and(|why| !why.is_only_busy());
             }
             None => {
+                let mut runs = BTreeMap::new();
                 for (key, phase) in machine.worker.attempts().filter(|(key, _)| key.job == *job) {
                     let lease = (machine.me(), key.generation, key.attempt, phase);
                     live.leases.insert(key.task, lease);
+                    let (next, run) = (runs.len() as u64, machine.worker.run_of(key));
+                    live.processes.insert(key.task, *runs.entry(run).or_insert(next));
                 }
             }
         }
@@ -76,7 +82,7 @@ impl Live {
                     "step": task.step, "frame": task.frame, "tile": task.tile,
                     "node": node, "generation": generation, "attempt": attempt,
                     "phase": phase_name(*phase), "progress": progress(*phase),
-                    "claim": self.claims.get(task),
+                    "claim": self.claims.get(task), "process": self.processes.get(task),
                 })
             })
             .collect();
@@ -125,6 +131,7 @@ impl Live {
                 let generation = number(&lease["generation"]).unwrap_or(0);
                 let attempt = number(&lease["attempt"]).unwrap_or(0);
                 live.leases.insert(task, (node, generation, attempt, phase));
+                live.processes.extend(lease["process"].as_u64().map(|process| (task, process)));
                 if lease["claim"].is_object() {
                     live.claims.insert(task, lease["claim"].clone());
                 }
@@ -141,17 +148,20 @@ impl Live {
         Activity { preparing, rendering: self.leases.len() - preparing }
     }
 
-    /// What is being worked on, for estimates.
+    /// The processes that work on it, for estimates: a run of frames is one.
     fn running(&self) -> Vec<Running> {
         let progress = |phase: Phase| match phase {
             Phase::Preparing => 0,
             Phase::Rendering(thousandths) => thousandths,
             Phase::Finishing => 1000,
         };
-        let leases = self.leases.values();
-        leases
-            .map(|(node, _, _, phase)| Running { node: *node, progress: progress(*phase) })
-            .collect()
+        let mut processes: BTreeMap<(NodeId, u16, Option<u64>), Vec<u16>> = BTreeMap::new();
+        for (task, (node, _, _, phase)) in &self.leases {
+            let of = (*node, task.step, self.processes.get(task).copied());
+            processes.entry(of).or_default().push(progress(*phase));
+        }
+        let processes = processes.into_iter();
+        processes.map(|((node, ..), progress)| Running { node, progress }).collect()
     }
 }
 

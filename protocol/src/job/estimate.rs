@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use super::table::Job;
 use crate::ids::NodeId;
 
-/// An attempt that is being worked on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A process that works on some tasks, one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Running {
-    /// By whom.
+    /// Where.
     pub node: NodeId,
-    /// How much of it is done, in thousandths.
-    pub progress: u16,
+    /// How much of each of those tasks is done, in thousandths.
+    pub progress: Vec<u16>,
 }
 
 /// Where a job is with time and money.
@@ -48,8 +48,8 @@ impl Measured {
     }
 }
 
-/// Reckons where a job is. `over` says that nothing more will be done of it, `running` what is being
-/// worked on, `price` what an hour of a task on a node costs, in millionths, where that is known.
+/// Reckons where a job is. `over` says that nothing more will be done of it, `running` what works on
+/// it, `price` what an hour of a task on a node costs, in millionths, where that is known.
 #[must_use]
 pub fn estimate(
     job: &Job,
@@ -90,11 +90,12 @@ pub fn estimate(
     let millionths = |sum: u128| u64::try_from(sum / HOUR).unwrap_or(u64::MAX);
     let slots: Option<Vec<Slot>> = running
         .iter()
-        .map(|attempt| {
-            let own = nodes.get(&attempt.node).copied().and_then(Measured::mean);
+        .map(|process| {
+            let own = nodes.get(&process.node).copied().and_then(Measured::mean);
             let mean = own.or(all.mean())?;
-            let left = u64::from(1000 - attempt.progress.min(1000));
-            Some(Slot { mean, rest: mean * left / 1000 })
+            let of_each = process.progress.iter().map(|done| u64::from(1000 - done.min(&1000)));
+            let left: u64 = of_each.sum();
+            Some(Slot { mean, rest: mean.saturating_mul(left) / 1000 })
         })
         .collect();
     let slots = slots.filter(|slots| !slots.is_empty() && left > 0);
@@ -109,17 +110,17 @@ pub fn estimate(
             u64::try_from(rate).unwrap_or(u64::MAX)
         }),
         left_ms: slots.map(|slots| {
-            let waiting = left.saturating_sub(slots.len() as u64);
-            time(&slots, waiting)
+            let begun: usize = running.iter().map(|process| process.progress.len()).sum();
+            time(&slots, left.saturating_sub(begun as u64))
         }),
     }
 }
 
-/// What one running attempt stands for: a place where one task is done after the other.
+/// What one process stands for: a place where one task is done after the other.
 struct Slot {
     /// How long a task takes there, in milliseconds, at least 1.
     mean: u64,
-    /// How long the one that runs still takes.
+    /// How long those still take that it has.
     rest: u64,
 }
 
@@ -180,11 +181,18 @@ mod tests {
             self.ends(who, Outcome { render_ms, ..outcome(frame, 0, 1, done()) });
         }
 
-        /// With node 1 at 1 an hour, node 2 at 2, and so on.
+        /// With a task in each process.
         fn estimate(&self, running: &[(u8, u16)]) -> Estimate {
+            let running: Vec<(u8, &[u16])> =
+                running.iter().map(|(n, progress)| (*n, std::slice::from_ref(progress))).collect();
+            self.estimate_of(&running)
+        }
+
+        /// With node 1 at 1 an hour, node 2 at 2, and so on.
+        fn estimate_of(&self, running: &[(u8, &[u16])]) -> Estimate {
             let running: Vec<Running> = running
                 .iter()
-                .map(|(n, progress)| Running { node: node(*n), progress: *progress })
+                .map(|(n, progress)| Running { node: node(*n), progress: progress.to_vec() })
                 .collect();
             let price = |id: &NodeId| Some(u64::from(id.0[0]) * 1_000_000);
             estimate(self.jobs.get(&self.job).unwrap(), false, &running, price)
@@ -214,6 +222,23 @@ mod tests {
         world.done(2, 2, 30_000);
         let both = world.estimate(&[(1, 0), (2, 0)]);
         assert_eq!((both.left_ms, both.per_minute), (Some(5 * 30_000), Some(3000)));
+    }
+
+    #[test]
+    fn the_frames_of_a_process_are_done_one_after_the_other() {
+        let mut world = World::new(100);
+        for frame in 1..=20 {
+            world.done(1, frame, 60_000);
+        }
+        let alone = world.estimate_of(&[(1, &[0; 20])]);
+        assert_eq!((alone.left_ms, alone.per_minute), (Some(80 * 60_000), Some(1000)));
+        // Three are done of its run, and half of a fourth; what waits goes on when it is through.
+        let mut within = [0; 20];
+        within[..4].copy_from_slice(&[1000, 1000, 1000, 500]);
+        assert_eq!(world.estimate_of(&[(1, &within)]).left_ms, Some(76 * 60_000 + 30_000));
+        // Another node, or another share of it, has the next twenty.
+        let two = world.estimate_of(&[(1, &[0; 20]), (1, &[0; 20])]);
+        assert_eq!((two.left_ms, two.per_minute), (Some(40 * 60_000), Some(2000)));
     }
 
     #[test]
@@ -299,13 +324,18 @@ mod tests {
         #[test]
         fn the_largest_numbers_fit(
             times in proptest::collection::vec(proptest::sample::select(vec![0, 1, u32::MAX]), 0..9),
-            running in proptest::collection::vec((1..5u8, any::<u16>()), 0..9),
+            running in proptest::collection::vec(
+                (1..5u8, proptest::collection::vec(any::<u16>(), 1..4)),
+                0..9,
+            ),
         ) {
             let mut world = World::new(100);
             for (frame, ms) in (1..).zip(&times) {
                 world.done(u8::try_from(frame % 4 + 1).unwrap(), frame, *ms);
             }
-            let estimate = world.estimate(&running);
+            let processes: Vec<(u8, &[u16])> =
+                running.iter().map(|(n, progress)| (*n, &progress[..])).collect();
+            let estimate = world.estimate_of(&processes);
             prop_assert_eq!(estimate.left_ms.is_some(), !times.is_empty() && !running.is_empty());
             prop_assert!(estimate.cost_expected >= estimate.cost || times.is_empty());
         }

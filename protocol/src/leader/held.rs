@@ -53,6 +53,12 @@ impl Held {
         self.share.as_ref().map(|share| &share.claim)
     }
 
+    /// Tells the processes apart that have shares of its node; none where one has all of it.
+    #[must_use]
+    pub fn process(&self) -> Option<u64> {
+        self.share.as_ref().map(|share| share.number)
+    }
+
     /// Its holder says how far it is, and whether its process works on nothing else.
     pub(super) fn tell(&mut self, now: Time, attempt: AttemptKey, phase: Phase, alone: bool) {
         (self.attempt, self.phase) = (attempt, phase);

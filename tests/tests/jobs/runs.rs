@@ -114,6 +114,11 @@ fn a_pause_ends_a_run_between_two_frames_and_cancel_ends_it_at_once() {
     _ = farm.node(1).run(&["resume", &job]).ok();
     wait_for(END, "the rest goes out again", || (processes(&farm).len() == 2).then_some(()));
     assert_eq!(processes(&farm)[1], "2-6");
+    let took = frame(&document, 1)["render_time"].as_f64().unwrap();
+    farm.wait_for_job(&job, END, "they are done one after the other", |document| {
+        let rate = document["rate_per_minute"].as_f64();
+        rate.is_some_and(|rate| rate * took < 61.0) && document["frames_running"] == 5
+    });
     write_file(farm.marks().join("go2"), "");
     let _ = farm.wait_for_job(&job, END, "two are done", |document| done(document).len() == 2);
     _ = farm.node(1).run(&["cancel", &job]).ok();
