@@ -197,17 +197,13 @@ async fn scrub_all(node: &Shared, lines: &Pieces) -> Result<Option<Value>, ApiEr
     let healed = damaged.iter().filter(|damage| damage.healed).count();
     // What was found when the store was opened is told, too: nobody has asked then.
     let opened = node.store.mended().into_iter().flat_map(|opened| &opened.damage);
-    let mut records: Vec<Value> = opened
+    let records: Vec<Value> = opened
         .chain(&mended.damage)
         .map(|record: &CatalogDamage| {
             let healed = record.is_made_anew() && (facts_are_back || !record.hides_facts());
             json!({ "table": record.table, "healed": healed })
         })
         .collect();
-    // Those that an earlier look found spoilt, and nobody has brought since.
-    if !facts_are_back && records.iter().all(|record| record["table"] != "facts") {
-        records.push(json!({ "table": "facts", "healed": false }));
-    }
     Ok(Some(json!({
         "blobs": blobs.len(), "bytes": bytes, "damaged": damaged, "healed": healed,
         "damaged_records": records,
