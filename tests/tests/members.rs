@@ -1,5 +1,6 @@
 //! Who belongs to a studio: members that are thrown out, and admins that come by the recovery key.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use weft_tests::{Farm, Node, wait_for};
@@ -24,6 +25,14 @@ fn a_revoked_member_is_thrown_out_and_comes_back_only_as_another() {
     // An engine notes its start a moment after its node says that it renders.
     let theirs: i64 = wait_for(SOON, "the third node renders one of them", || {
         (1..=3).find(|frame| farm.starts(*frame) == ["node3"])
+    });
+
+    // Whom it will dial when it is started again, thrown out.
+    wait_for(SOON, "the third node has written down where both others are", || {
+        let peers = std::fs::read_to_string(farm.node(3).home().join("peers")).ok()?;
+        let known: BTreeSet<&str> =
+            peers.lines().filter_map(|line| line.rsplit('/').next()).collect();
+        (known.len() == 2).then_some(())
     });
 
     let id = farm.node(3).id();
