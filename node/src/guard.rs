@@ -38,7 +38,7 @@ pub struct Report {
     /// The signal that ended it.
     pub signal: Option<i32>,
     /// The most memory that the largest of its processes held, in bytes, however shortly; 0 where not known.
-    /// What they held together is told meanwhile ([`Told::Held`]). Of a small one
+    /// What they held together is told meanwhile, as `Told::Held`. Of a small one
     /// it may be what another small one held before it, under the same guard: see `watch::SMALL`.
     pub peak_memory: u64,
     /// What it took too much of, where it was ended for that.
