@@ -84,9 +84,9 @@ pub(super) fn check(
         }
     }
     if let Some((width, height)) = size(request, definition, analysis) {
-        let (columns, rows) = (u32::from(tiles.0), u32::from(tiles.1));
-        let last = Tile { column: 0, row: 0, columns, rows };
-        if last.pixels(width, height).is_none() {
+        let pixels = tile(tiles, 0).and_then(|first| first.pixels(width, height));
+        if pixels.is_none() {
+            let (columns, rows) = tiles;
             return refuse(&format!(
                 "a picture of {width} × {height} pixels is too small for {columns} × {rows} tiles"
             ));

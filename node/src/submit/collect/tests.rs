@@ -9,7 +9,18 @@ fn gather_all(
     assets: &[PathBuf],
     project: Option<&Path>,
 ) -> Result<Gathered, ApiError> {
-    let engines = &known(engine);
+    gather_by(&known(engine), scene, analysis, engine, assets, project)
+}
+
+/// The same where these engines are known.
+fn gather_by(
+    engines: &BTreeMap<String, Definition>,
+    scene: Option<&Path>,
+    analysis: Option<&Analysis>,
+    engine: Option<&Definition>,
+    assets: &[PathBuf],
+    project: Option<&Path>,
+) -> Result<Gathered, ApiError> {
     let shared = &SharedRoots::default();
     let scratch = &std::env::temp_dir();
     gather(&Inputs { scene, analysis, engine, engines, assets, project, shared, scratch })
@@ -404,17 +415,7 @@ fn what_stand_ins_name_travels() {
     assert_eq!(own.count(), 1, "the frames of a sequence name the same");
     let unread = |warning: &&String| warning.contains("1 file(s)") && warning.contains("bin.usdc");
     assert_eq!(analysis.warnings.iter().filter(unread).count(), 1, "{:?}", analysis.warnings);
-    let gathered = gather(&Inputs {
-        scene: Some(&scene),
-        analysis: Some(&analysis),
-        engine: None,
-        engines: &engines,
-        assets: &[],
-        project: None,
-        shared: &SharedRoots::default(),
-        scratch: &std::env::temp_dir(),
-    })
-    .unwrap();
+    let gathered = gather_by(&engines, Some(&scene), Some(&analysis), None, &[], None).unwrap();
     let files: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
     let cache = [
         "bin.usdc",
@@ -464,17 +465,8 @@ fn what_layers_name_is_found_on_other_machines_drives() {
     let analysis = analyse(&scene, Asked::default(), Some(maya), &engines).unwrap().unwrap();
     assert_eq!(analysis.missing, []);
     assert_eq!((analysis.mapped[0].paths, analysis.mapped[0].found), (2, 2));
-    let gathered = gather(&Inputs {
-        scene: Some(&scene),
-        analysis: Some(&analysis),
-        engine: Some(maya),
-        engines: &engines,
-        assets: &[],
-        project: None,
-        shared: &SharedRoots::default(),
-        scratch: &std::env::temp_dir(),
-    })
-    .unwrap();
+    let gathered =
+        gather_by(&engines, Some(&scene), Some(&analysis), Some(maya), &[], None).unwrap();
     assert!(copy_of(&gathered, "p/set.usda").unwrap().contains("@tex/wood.png@"));
 }
 
