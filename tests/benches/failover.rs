@@ -180,10 +180,12 @@ impl<'a> Farm<'a> {
         });
         let starts = self.starts();
         for frame in others {
-            let count = starts.iter().filter(|(started, _)| *started == frame).count();
-            if count != 1 {
-                let what = format!("starts of frame {frame}, which another node rendered");
-                verdict.at_most(&what, count as f64, 1.0);
+            let on = starts.iter().filter(|(started, _)| *started == frame);
+            let on: Vec<&str> = on.map(|(_, node)| node.as_str()).collect();
+            if on.len() != 1 {
+                let nodes = on.join(", then on ");
+                let what = format!("starts of frame {frame}, without {lost}: on {nodes}");
+                verdict.at_most(&what, on.len() as f64, 1.0);
             }
         }
         for daemon in &self.daemons {
