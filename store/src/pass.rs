@@ -22,7 +22,7 @@ use crate::{INLINE_MAX, Store};
 
 /// How much is read, hashed and written at once, in bytes, what was left of the last block
 /// included.
-const BLOCK: usize = 4 * MAX_CHUNK;
+const BLOCK: usize = 2 * MAX_CHUNK;
 
 /// How many blocks of one source are in memory at most.
 const BLOCKS: usize = 4;
