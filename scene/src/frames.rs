@@ -18,7 +18,7 @@ mod output_name;
 
 use std::collections::HashSet;
 
-pub use output_name::output_name;
+pub use output_name::{output_name, with_hashes};
 
 /// The longest spec that [`parse`] reads, in bytes.
 pub const MAX_SPEC_BYTES: usize = 64 * 1024;

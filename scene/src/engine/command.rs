@@ -8,6 +8,7 @@ use super::definition::{
 use super::lookup::Executable;
 use super::template::{Placeholder, Template, Value};
 use super::tile::{Rect, Tile};
+use crate::frames::{output_name, with_hashes};
 
 mod error;
 #[cfg(test)]
@@ -136,6 +137,7 @@ pub fn command(definition: &Definition, invocation: &Invocation) -> Result<Comma
             for view in 0..if by_view { views } else { 1 } {
                 run.view = run.invocation.views.get(view).cloned().unwrap_or_default();
                 let path = output.expand(run.range_end(), |name| run.value(name, frame))?;
+                let path = output_name(&path, frame);
                 expected_outputs.push(ExpectedOutput { frame, path });
             }
         }
@@ -145,7 +147,7 @@ pub fn command(definition: &Definition, invocation: &Invocation) -> Result<Comma
         run.output = join(&invocation.work, &first.path);
         let pattern = template
             .expand_as_pattern(run.range_end(), |name| run.value(name, invocation.frames[0]))?;
-        run.output_pattern = join(&invocation.work, &pattern);
+        run.output_pattern = join(&invocation.work, &with_hashes(&pattern));
     }
 
     let mut args = Vec::new();

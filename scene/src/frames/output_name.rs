@@ -10,50 +10,49 @@ const MAX_PRINTF_WIDTH: usize = 32;
 ///   does it: `####` gives `-0005` for frame -5.
 /// - `%d` and `%04d` become the number as C's `printf` writes it: there the sign takes a place, and
 ///   `%04d` gives `-005`.
-/// - A pattern with neither gets `_0001` before the extension of its file name: `beauty.png` gives
-///   `beauty_0001.png`.
 ///
 /// A number with more digits than places is written whole.
 pub fn output_name(pattern: &str, frame: i64) -> String {
-    match fill(pattern, frame) {
-        Some(name) => name,
-        None => {
-            let name_at = pattern.rfind(['/', '\\']).map_or(0, |at| at + 1);
-            // A dot that begins the name hides the file; it doesn't begin an extension.
-            let extension_at = match pattern[name_at..].rfind('.') {
-                Some(at) if at > 0 => name_at + at,
-                _ => pattern.len(),
-            };
-            let (stem, extension) = pattern.split_at(extension_at);
-            format!("{stem}_{}{extension}", digits(frame, 4))
-        }
-    }
+    fill(pattern, |places| match places {
+        Places::Hashes(places) => digits(frame, places),
+        Places::Printf(width) => format!("{frame:0width$}"),
+    })
 }
 
-/// `None` when the pattern has no placeholder.
-fn fill(pattern: &str, frame: i64) -> Option<String> {
+/// `pattern` with a run of `#` for each `%d` and `%04d`.
+pub fn with_hashes(pattern: &str) -> String {
+    fill(pattern, |places| match places {
+        Places::Hashes(places) | Places::Printf(places) => "#".repeat(places.max(1)),
+    })
+}
+
+/// How many places a number has, and by which rule.
+enum Places {
+    Hashes(usize),
+    Printf(usize),
+}
+
+fn fill(pattern: &str, number: impl Fn(Places) -> String) -> String {
     let mut name = String::with_capacity(pattern.len() + 16);
-    let mut found = false;
     let mut rest = pattern;
     while let Some(at) = rest.find(['#', '%']) {
         name.push_str(&rest[..at]);
         rest = &rest[at..];
-        if rest.starts_with('#') {
+        let length = if rest.starts_with('#') {
             let places = rest.bytes().take_while(|&byte| byte == b'#').count();
-            name.push_str(&digits(frame, places));
-            rest = &rest[places..];
-            found = true;
+            name.push_str(&number(Places::Hashes(places)));
+            places
         } else if let Some((width, length)) = printf(rest) {
-            name.push_str(&format!("{frame:0width$}"));
-            rest = &rest[length..];
-            found = true;
+            name.push_str(&number(Places::Printf(width)));
+            length
         } else {
             name.push('%');
-            rest = &rest[1..];
-        }
+            1
+        };
+        rest = &rest[length..];
     }
     name.push_str(rest);
-    found.then_some(name)
+    name
 }
 
 /// The width, and the length in bytes, of a `%d` or `%04d` that begins `text`.
@@ -79,7 +78,7 @@ fn digits(frame: i64, places: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::output_name;
+    use super::{output_name, with_hashes};
 
     /// The `#` rows are what Blender 3.4.1's `render.frame_path` gives, the `%` rows what C's
     /// `printf` does.
@@ -94,16 +93,23 @@ mod tests {
             ("out.%04d.exr", -5, "out.-005.exr"),
             ("out%d.exr", 7, "out7.exr"),
             ("%d-####", 12, "12-0012"),
-            ("beauty.png", 1, "beauty_0001.png"),
-            ("shot.v2/beauty", 1, "shot.v2/beauty_0001"),
-            ("dir/.hidden", 1, "dir/.hidden_0001"),
-            ("100%.png", 1, "100%_0001.png"),
-            ("%5d.png", 1, "%5d_0001.png"),
-            ("%099999999999999999999d.png", 1, "%099999999999999999999d_0001.png"),
+            ("beauty.png", 1, "beauty.png"),
+            ("100%.png", 1, "100%.png"),
+            ("%5d.png", 1, "%5d.png"),
+            ("%099999999999999999999d.png", 1, "%099999999999999999999d.png"),
             ("é%é#.png", 1, "é%é1.png"),
-            ("", 1, "_0001"),
+            ("", 1, ""),
         ] {
             assert_eq!(output_name(pattern, frame), expected, "{pattern} {frame}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_has_hashes_only() {
+        for (pattern, expected) in
+            [("a.%04d.exr", "a.####.exr"), ("%d-##", "#-##"), ("100%.png", "100%.png")]
+        {
+            assert_eq!(with_hashes(pattern), expected);
         }
     }
 }

@@ -135,7 +135,7 @@ proptest! {
         prop_assert_eq!(&both, &whole);
     }
 
-    /// Two frames never share a file, whatever the pattern.
+    /// Two frames never share a file, whatever the pattern, where it has a place for the number.
     #[test]
     fn each_frame_has_its_own_name(
         pattern in "\\PC{0,40}|[#%0-9d./]{0,12}",
@@ -144,7 +144,7 @@ proptest! {
     ) {
         prop_assert_eq!(
             output_name(&pattern, frame) == output_name(&pattern, other),
-            frame == other
+            frame == other || !with_hashes(&pattern).contains('#')
         );
     }
 }

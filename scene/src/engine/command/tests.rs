@@ -178,6 +178,16 @@ fn noop_and_engines_of_ones_own() {
 }
 
 #[test]
+fn outputs_are_named_as_elsewhere() {
+    let own = own("args = ['{output_pattern}']
+         outputs = ['img.####.txt', 'beside_%03d.txt']
+         frames_per_run = 'list'");
+    let run = command(&own, &invocation(&[7, 12])).unwrap();
+    assert_eq!(run.args, ["/job/work/img.####.txt"]);
+    assert_eq!(paths(&run), ["img.0007.txt", "beside_007.txt", "img.0012.txt", "beside_012.txt"]);
+}
+
+#[test]
 fn what_cannot_be_done_is_refused() {
     use CommandError as E;
     let engines = shipped();
