@@ -1,6 +1,7 @@
 //! `weft.toml`: what a user sets on one machine.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -36,6 +37,7 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 pub struct NodeConfig {
     /// The node's name; the certificate's otherwise.
+    #[serde(deserialize_with = "name")]
     pub name: Option<String>,
     /// Where to listen, as `IP:PORT`.
     pub listen: Option<String>,
@@ -43,12 +45,13 @@ pub struct NodeConfig {
     pub api: Option<String>,
     /// Tags that jobs may ask for.
     pub tags: BTreeSet<String>,
-    /// What an hour of this machine costs.
-    pub price_per_hour: f64,
+    /// What an hour of this machine costs, in thousandths.
+    #[serde(rename = "price_per_hour", deserialize_with = "price")]
+    pub price: u32,
     /// Addresses of other nodes, as `IP:PORT`, for networks where mDNS does not reach them.
     pub peers: Vec<String>,
     /// How many cores attempts may use; all of them otherwise.
-    pub cores: Option<u32>,
+    pub cores: Option<NonZeroU32>,
     /// How much memory attempts may use, in GiB; all of it otherwise.
     pub ram: Option<f64>,
     /// What keeps renders from the rest of the machine.
@@ -64,6 +67,29 @@ pub struct NodeConfig {
     pub in_use: Vec<String>,
     /// How many seconds after its start a node tries what its engines can do on its machine.
     pub trials_after: Option<u64>,
+}
+
+fn name<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let name = String::deserialize(from)?;
+    crate::setup::check_name("node", &name).map_err(serde::de::Error::custom)?;
+    Ok(Some(name))
+}
+
+fn price<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    let price = f64::deserialize(from)?;
+    thousandths(price).ok_or_else(|| {
+        serde::de::Error::custom(format!("{price} is no price: 0 to 1000000 an hour"))
+    })
+}
+
+/// A price in thousandths; none for what is none.
+pub(crate) fn thousandths(price: f64) -> Option<u32> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "within 0 and 10⁹, as checked"
+    )]
+    (0.0..=1e6).contains(&price).then(|| (price * 1000.0).round() as u32)
 }
 
 fn on_return<'de, D: serde::Deserializer<'de>>(from: D) -> Result<OnReturn, D::Error> {
@@ -109,6 +135,7 @@ struct RunConfig {
 pub struct ConfigError(String);
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
     node: NodeConfig,
@@ -237,6 +264,22 @@ mod tests {
 
     #[test]
     fn mistakes_are_named_with_their_line() {
+        for (text, why) in [
+            ("\n[nodes]\ntags = []\n", "nodes"),
+            ("\nprice = 1\n", "price"),
+            ("[node]\nprice_per_hour = -1.0\n", "-1 is no price"),
+            ("[node]\nprice_per_hour = nan\n", "NaN is no price"),
+            ("[node]\nprice_per_hour = 1e300\n", "is no price"),
+            ("[node]\ncores = 0\n", "nonzero"),
+            ("[node]\nname = \" \"\n", "a node's name"),
+            ("[node]\nname = \"a\\tb\"\n", "a node's name"),
+        ] {
+            let error = Config::parse(text, "weft.toml").unwrap_err().to_string();
+            assert!(error.contains("line 2") && error.contains(why), "{text}: {error}");
+        }
+        let price = |text: &str| Config::parse(text, "weft.toml").map(|config| config.node.price);
+        assert_eq!(price("[node]\nprice_per_hour = 0.4\n").unwrap(), 400);
+        assert_eq!(price("[node]\nprice_per_hour = 2\n").unwrap(), 2000);
         let error = Config::parse("[node]\ncolour = 3\n", "weft.toml").unwrap_err().to_string();
         assert!(error.contains("weft.toml") && error.contains("colour"), "{error}");
         let error = Config::parse("[engine.x]\nargs = []\n", "weft.toml").unwrap_err().to_string();

@@ -268,7 +268,7 @@ fn advert(
         .filter_map(|(name, found)| Some((name.clone(), found.as_ref().ok()?.version.clone())));
     let mut hardware = crate::hardware::detect();
     if let Some(cores) = config.node.cores {
-        hardware.cpu_cores = cores.clamp(1, hardware.cpu_cores.max(1));
+        hardware.cpu_cores = cores.get().min(hardware.cpu_cores.max(1));
     }
     if let Some(ram) = config.node.ram.and_then(crate::submit::bytes_of) {
         hardware.ram = ram.min(hardware.ram);
@@ -277,13 +277,6 @@ fn advert(
     tags.retain(|tag| !is_found(tag));
     tags.extend(config.shared_roots.tags());
     tags.extend(sandbox.is_whole().then(|| SANDBOX.to_owned()));
-    // Prices are in thousandths, and never negative.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "clamped just before"
-    )]
-    let price = (config.node.price_per_hour * 1000.0).clamp(0.0, 4e9) as u32;
     Advert {
         node: statement.subject,
         name: name.unwrap_or_else(|| statement.name.clone()),
@@ -293,7 +286,7 @@ fn advert(
         hardware,
         engines: usable.collect(),
         tags,
-        price,
+        price: config.node.price,
         addresses: Vec::new(),
     }
 }

@@ -118,7 +118,7 @@ fn node_name(asked: Option<&str>) -> Result<String, SetupError> {
     Ok(name)
 }
 
-fn check_name(what: &str, name: &str) -> Result<(), SetupError> {
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), SetupError> {
     let fits =
         !name.trim().is_empty() && name.len() <= MAX_NAME && !name.contains(char::is_control);
     match fits {

@@ -17,6 +17,7 @@ use super::forward::resolve;
 use super::jobs::by;
 use super::{Access, Answer, State};
 use crate::clock::unix_now;
+use crate::config;
 use crate::error::{ApiError, Code};
 use crate::shared::Shared;
 
@@ -110,16 +111,10 @@ pub(super) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 
 /// A price in thousandths.
 pub(super) fn thousandths(price: f64) -> Result<u32, ApiError> {
-    if !(0.0..=1e6).contains(&price) {
+    config::thousandths(price).ok_or_else(|| {
         let why = format!("{price} is no price: 0 to 1000000 an hour; nothing was changed");
-        return Err(ApiError::new(Code::Invalid, why));
-    }
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "within 0 and 10⁶, as checked just before"
-    )]
-    Ok((price * 1000.0).round() as u32)
+        ApiError::new(Code::Invalid, why)
+    })
 }
 
 pub(super) async fn set_node(
