@@ -54,6 +54,14 @@ fn what_nobody_refers_to_goes_and_what_is_pinned_stays() {
     let refused = other.run(&["unpin", &id(0)]);
     assert_eq!(refused.status, 1, "{}", refused.stderr);
     assert!(refused.stderr.contains("nothing was changed"), "{}", refused.stderr);
+
+    // What a job needs as well stays, and it is said what for.
+    let scene = node.run(&["demo", "--scene"]).ok().stdout;
+    let scene = write_file(farm.folder().join("scene.weft"), scene);
+    let job = farm.submit(1, &scene, &["-f", "1"]);
+    let added = node.call(&["add", "--json"]).arg(&scene).run().json();
+    let unpinned = node.ask(&["unpin", added[0]["id"].as_str().unwrap()]);
+    assert_eq!(unpinned["still_kept_by"], serde_json::json!([format!("job/{job}")]));
 }
 
 #[cfg(unix)]

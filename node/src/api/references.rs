@@ -1,12 +1,12 @@
 //! What each kept blob is, and for whom it is kept: `weft store`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use weft_protocol::content::Tree;
 use weft_protocol::content::tree::MAX_ENCODED as MAX_TREE;
 use weft_protocol::ids::BlobId;
-use weft_store::{Batch, CatalogError, Store};
+use weft_store::{Batch, CatalogError, Pin, Store};
 
 use crate::pins::{self, Part};
 use crate::shared::Shared;
@@ -62,14 +62,26 @@ impl FromJobs {
     }
 }
 
+fn tree_of(store: &Store, pin: &Pin) -> Option<Tree> {
+    let bytes = pin.tree.then(|| store.read_all(pin.blob, MAX_TREE as u64))?;
+    Tree::decode(&bytes.ok()?).ok()
+}
+
+/// What a blob is kept for, by itself or by the trees that name it.
+pub(super) fn reasons(store: &Store, blob: BlobId) -> Result<BTreeSet<String>, CatalogError> {
+    let keeps = |pin: &Pin| {
+        let names_it = |tree: Tree| tree.entries().values().any(|entry| entry.blob == blob);
+        pin.blob == blob || tree_of(store, pin).is_some_and(names_it)
+    };
+    let pins = store.all_pins()?.into_iter().filter(keeps);
+    Ok(pins.map(|pin| pin.reason).collect())
+}
+
 /// Every blob that is kept for something, with what it is, where that is known.
 pub(super) fn list(store: &Store, mut jobs: FromJobs) -> Result<Vec<Value>, CatalogError> {
     let mut by: BTreeMap<BlobId, Vec<String>> = BTreeMap::new();
     for pin in store.all_pins()? {
-        if pin.tree
-            && let Ok(bytes) = store.read_all(pin.blob, MAX_TREE as u64)
-            && let Ok(tree) = Tree::decode(&bytes)
-        {
+        if let Some(tree) = tree_of(store, &pin) {
             let (scenes, owner) = jobs.trees.get(&pin.blob).cloned().unwrap_or_default();
             for (path, entry) in tree.entries() {
                 let path = path.as_str();

@@ -13,6 +13,7 @@ use weft_protocol::content::tree::MAX_ENCODED as MAX_TREE;
 use weft_protocol::ids::{BlobId, NodeId};
 use weft_store::{CatalogDamage, CatalogError, CollectError, Plan};
 
+use super::references;
 use super::store::{blocking, failed, look_up, not_changed};
 use super::stream::{self, Pieces};
 use super::{Access, Answer, State};
@@ -94,8 +95,7 @@ pub(super) async fn unpin(node: State, access: Access, Path(blob): Path<String>)
             ));
         }
         store.commit(&pins::release(id)).map_err(not_changed)?;
-        let others = pins.into_iter().map(|pin| pin.reason);
-        Ok(others.filter(|reason| reason != pins::USER).collect::<Vec<_>>())
+        references::reasons(&store, id).map_err(failed)
     })
     .await?;
     Ok(Json(json!({ "id": id, "pinned": false, "still_kept_by": still })).into_response())
