@@ -17,6 +17,11 @@ pub(crate) fn frame_spec(text: &str) -> Result<String, String> {
     frames::parse(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
+/// The number of one frame.
+pub(crate) fn frame(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| "a frame is a whole number, such as 7 or -5".to_owned())
+}
+
 /// A duration: `90`, `90s`, `1h30m`, `2d`; seconds where no unit is given.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("'{text}' is no duration; write something like 90s, 10m, 1h30m or 2d");

@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use crate::client::segment;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::signals;
+use crate::{signals, values};
 
 /// The longest line that becomes one document, in bytes; longer ones become several.
 const MAX_LINE: u64 = 1 << 20;
@@ -18,7 +18,7 @@ pub(crate) struct Args {
     #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     job: String,
     /// The frame
-    #[arg(allow_negative_numbers = true)]
+    #[arg(allow_negative_numbers = true, value_parser = values::frame)]
     frame: i64,
     /// Go on while it renders
     #[arg(short, long)]

@@ -12,12 +12,18 @@ const TOLD: usize = 20;
 /// Blender's version from which a scene has the view layers that it is saved with.
 const VIEW_LAYERS_SINCE: &str = "2.80";
 
+const ANOTHER: &str = "Give it another with --name, or none: then it has the scene's.";
+
 /// Refuses a job without a name: nobody could call it by that.
 pub(super) fn check_job(request: &SubmitRequest) -> Result<(), ApiError> {
     match &request.name {
         Some(name) if name.trim().is_empty() => {
-            Err(invalid("the job's name is empty; nothing was submitted")
-                .hint("Give it another with --name, or none: then it has the scene's."))
+            Err(invalid("the job's name is empty; nothing was submitted").hint(ANOTHER))
+        }
+        // What is printed to a terminal must not steer it.
+        Some(name) if name.contains(char::is_control) => {
+            Err(invalid("the job's name has control characters; nothing was submitted")
+                .hint(ANOTHER))
         }
         _ => Ok(()),
     }

@@ -192,6 +192,12 @@ fn grows_too_large(job: &Job, step: u16, frames: &[FrameRun]) -> bool {
     more.take(MAX_FRAMES + 1).filter(|key| job.task(key).is_none()).nth(room).is_some()
 }
 
+/// Whether any task of a job with these frames as well isn't one that it has.
+fn adds_any(job: &Job, step: u16, frames: &[FrameRun]) -> bool {
+    let mut along = job.spec().into_iter().flat_map(|spec| spec.tasks_along(step, frames));
+    along.any(|key| job.task(&key).is_none())
+}
+
 /// Why a control does not fit a job as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -209,7 +215,8 @@ pub fn check_control(job: &Job, action: &Action) -> Result<(), Refusal> {
     let verb = action.name();
     match action {
         Action::Pause if status == Status::Paused => refuse("the job is paused already".into()),
-        Action::Resume if status != Status::Paused => {
+        // Also where it has ended meanwhile: what a retry starts of it would be paused.
+        Action::Resume if !job.switches().paused => {
             refuse(format!("the job is not paused: it is {}", status.name()))
         }
         // Whoever has paused it may approve of it all the same.
@@ -218,7 +225,11 @@ pub fn check_control(job: &Job, action: &Action) -> Result<(), Refusal> {
         {
             refuse(format!("the job does not wait for approval: it is {}", status.name()))
         }
-        Action::Pause | Action::Cancel | Action::Priority(_) if status.is_over() => {
+        Action::Priority(_) if status.is_over() => refuse(format!(
+            "the job is {} already: its priority would change nothing",
+            status.name()
+        )),
+        Action::Pause | Action::Cancel if status.is_over() => {
             refuse(format!("the job is {} already: there is nothing to {verb}", status.name()))
         }
         Action::Priority(priority) if *priority > 100 => {
@@ -227,6 +238,10 @@ pub fn check_control(job: &Job, action: &Action) -> Result<(), Refusal> {
         Action::Extend { step, frames } if grows_too_large(job, *step, frames) => refuse(format!(
             "the job would have more than {MAX_FRAMES} tasks, tiles of frames counted: submit the rest as another job"
         )),
+        Action::Extend { step, frames } if !adds_any(job, *step, frames) => refuse(
+            "the job has all of these frames already: `weft retry --frames` renders them anew"
+                .into(),
+        ),
         Action::Extend { .. } if let Some(test) = held_by_test(job, &[]) => refuse(format!(
             "test frame {test} has failed, and no other frame starts before it is done: `weft retry` it first"
         )),

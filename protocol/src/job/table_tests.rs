@@ -209,7 +209,8 @@ fn controls_that_do_not_fit_are_refused() {
     assert_eq!(table.startable(), [1, 2]);
     table.control(Action::Cancel);
     assert_eq!((table.status(), table.startable()), (Status::Cancelled, Vec::new()));
-    for action in [Action::Pause, Action::Resume, Action::Cancel, outside] {
+    let priority = Action::Priority(9);
+    for action in [Action::Pause, Action::Resume, Action::Cancel, outside, priority] {
         assert!(check_control(table.job(), &action).is_err(), "{action:?}");
     }
 }
@@ -287,6 +288,24 @@ fn of_more_frames_than_any_job_has_no_more_are_looked_at() {
     assert_eq!(table.job().task(&TaskKey::frame(9)).unwrap().generation, 0);
     table.control(Action::Retry { step: 0, frames: vec![run(-100, 9)], generation: 1 });
     assert_eq!(table.job().task(&TaskKey::frame(9)).unwrap().generation, 1);
+}
+
+#[test]
+fn a_job_that_failed_while_it_was_paused_can_be_resumed() {
+    let mut table = Table::with(spec(1));
+    table.control(Action::Pause);
+    for attempt in 1..=1 + table.job().spec().unwrap().retries {
+        table.outcome(2, outcome(1, 0, attempt, failed("out of memory")));
+    }
+    assert_eq!(table.status(), Status::Failed);
+    assert!(check_control(table.job(), &Action::Resume).is_ok());
+    table.control(Action::Resume);
+    assert!(check_control(table.job(), &Action::Resume).is_err());
+    let extend = |to: i32| Action::Extend { step: 0, frames: vec![run(1, to)] };
+    let refused = check_control(table.job(), &extend(1)).unwrap_err();
+    assert!(refused.0.contains("all of these frames already"), "{refused}");
+    table.control(extend(2));
+    assert_eq!(table.startable(), [2]);
 }
 
 #[test]

@@ -85,6 +85,9 @@ fn controls(farm: &Farm, cases: &mut Cases) {
     refused(cases, case, &["retry", &over, "--frames", "99"]);
     refused(cases, "malformed frame spec", &["retry", &over, "--frames", "1-"]);
     refused(cases, "malformed frame spec", &["extend", &over, "--frames", "1-"]);
+    refused(cases, "extending by frames that are all there", &["extend", &over, "--frames", "1"]);
+    refused(cases, "changing the priority of a job that is over", &["priority", &over, "9"]);
+    refused(cases, "log of a frame that is no number", &["logs", &over, "seven"]);
 
     // A job that waits for what never comes.
     let patient = farm.script("patient", "while [ ! -e \"$MARKS/go\" ]; do sleep 0.1; done");

@@ -337,6 +337,8 @@ fn files(farm: &Farm, cases: &mut Cases) {
     let case = "empty name for a job";
     cases.refused(farm, case, || submit(farm, &scene, &["-f", "1", "-n", ""]));
     cases.refused(farm, case, || farm.node(2).run(&["run", "-n", " ", "--", "true"]));
+    let case = "name for a job that would steer a terminal";
+    cases.refused(farm, case, || submit(farm, &scene, &["-f", "1", "-n", "red\u{1b}[31m"]));
     same_but_for_case(farm, cases);
 }
 
