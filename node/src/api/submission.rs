@@ -123,6 +123,18 @@ fn check_studio(node: &Shared, spec: &JobSpec) -> Result<Vec<String>, ApiError> 
     Ok(fitting.map(|(name, _)| name).collect())
 }
 
+/// How many of the nodes that fit may take work now, by their names.
+fn there(node: &Shared, fitting: &[String]) -> usize {
+    let machine = node.machine();
+    let takes_work = |advert: &&weft_protocol::wire::control::Advert| {
+        machine.adverts.contains_key(&advert.node)
+            && machine.membership.liveness(&advert.node) != Liveness::Dead
+            && machine.ledger.settings.drained(&advert.node).is_none()
+            && fitting.contains(&advert.name)
+    };
+    machine.known().filter(takes_work).count()
+}
+
 /// What a person should know who wants frames checked that one node alone can render.
 fn unchecked(spec: &JobSpec, fitting: &[String]) -> Option<String> {
     let [only] = fitting else { return None };
@@ -145,22 +157,24 @@ fn lacking(node: &Shared, spec: &JobSpec, step: &Step, views: &[NodeView]) -> Op
 }
 
 /// What something like a job took before: which job that was, and the seconds that this one will take if its
-/// frames take as long on as many nodes as fit. Like it is the last one of the same engine and scene.
-fn expected(node: &Shared, spec: &JobSpec, fitting: usize) -> Option<(JobId, u64)> {
+/// frames take as long on so many nodes. Like it is the last one of the same engine, scene and tiles.
+fn expected(node: &Shared, spec: &JobSpec, nodes: usize) -> Option<(JobId, u64)> {
     let step = spec.steps.first()?;
     let machine = node.machine();
     let name = |path: &str| path.rsplit('/').next().map(str::to_owned);
     let like = |other: &JobSpec| {
         let other = other.steps.first();
         other.is_some_and(|other| {
-            other.engine == step.engine && name(other.scene.as_str()) == name(step.scene.as_str())
+            (&other.engine, other.tiles) == (&step.engine, step.tiles)
+                && name(other.scene.as_str()) == name(step.scene.as_str())
         })
     };
     let jobs = machine.ledger.jobs.iter().filter(|(_, _, other)| like(other));
     let timed = jobs.filter_map(|(id, job, other)| Some((other.submitted, id, job.mean_ms(1)?)));
     let (_, id, mean) = timed.max()?;
-    let frames = unfold(&step.frames).count() as u64;
-    let rounds = frames.div_ceil((fitting as u64).max(1));
+    let (columns, rows) = step.tiles;
+    let tasks = unfold(&step.frames).count() as u64 * u64::from(columns) * u64::from(rows);
+    let rounds = tasks.div_ceil((nodes as u64).max(1));
     Some((id, rounds.saturating_mul(mean).div_ceil(1000)))
 }
 
@@ -222,7 +236,7 @@ async fn run(
     let fitting = check_studio(node, &prepared.spec)?;
     prepared.warnings.extend(unchecked(&prepared.spec, &fitting));
     if dry_run {
-        let expected = expected(node, &prepared.spec, fitting.len());
+        let expected = expected(node, &prepared.spec, there(node, &fitting));
         let mut plan = result(&prepared, "not submitted", 0, &fitting);
         plan["expected_seconds"] = json!(expected.map(|(_, seconds)| seconds));
         plan["like"] = json!(expected.map(|(job, _)| job));

@@ -183,6 +183,8 @@ pub(super) fn choose_test_frames(
     })
 }
 
+/// The output folder must be one that can be written. Where it isn't there yet, it is made when there is something to
+/// put in: a plan, or a job that is refused, leaves nothing behind.
 pub(super) fn check_output(folder: &Path) -> Result<(), ApiError> {
     let say = |error: &std::io::Error| {
         invalid(format!(
@@ -193,7 +195,7 @@ pub(super) fn check_output(folder: &Path) -> Result<(), ApiError> {
     if !folder.is_absolute() {
         return Err(invalid("the output folder is not an absolute path; nothing was submitted"));
     }
-    std::fs::create_dir_all(folder).map_err(|error| say(&error))?;
-    tempfile::NamedTempFile::new_in(folder).map_err(|error| say(&error))?;
+    let there = folder.ancestors().find(|folder| folder.symlink_metadata().is_ok());
+    tempfile::NamedTempFile::new_in(there.unwrap_or(folder)).map_err(|error| say(&error))?;
     Ok(())
 }

@@ -72,7 +72,7 @@ pub(super) fn take_in(
     at.files = at.files_total;
     at.bytes = total;
     progress(at);
-    Ok((added.id, new + added.bytes_added, known))
+    Ok((added.id, new, known))
 }
 
 /// Refuses what [`take_in`] would refuse of files that can be read, and takes in nothing.
