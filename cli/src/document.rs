@@ -28,7 +28,7 @@ pub(crate) struct Job {
     pub(crate) frames_done: u64,
     pub(crate) frames_failed: u64,
     pub(crate) frames_running: u64,
-    pub(crate) render_seconds: Option<u64>,
+    pub(crate) render_seconds: Option<f64>,
     pub(crate) rate_per_minute: Option<f64>,
     pub(crate) eta_seconds: Option<f64>,
     pub(crate) cost_so_far: Option<f64>,

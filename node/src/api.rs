@@ -73,6 +73,9 @@ async fn as_document(response: Response) -> Response {
     let text = axum::body::to_bytes(response.into_body(), MAX_REFUSAL).await.unwrap_or_default();
     let why = String::from_utf8_lossy(&text);
     let error = ApiError::new(Code::Invalid, format!("{why}; nothing was changed"));
+    // To axum what is JSON but not what is asked for is "unprocessable": that says here that the studio can't do it.
+    let status =
+        if status == StatusCode::UNPROCESSABLE_ENTITY { StatusCode::BAD_REQUEST } else { status };
     (status, Json(json!({ "error": error }))).into_response()
 }
 

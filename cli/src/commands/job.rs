@@ -54,9 +54,8 @@ pub(crate) fn words(job: &Job, style: Style) -> String {
             (
                 "render time",
                 job.render_seconds
-                    .filter(|seconds| *seconds > 0)
-                    .and_then(|seconds| u32::try_from(seconds).ok())
-                    .map_or(String::new(), |seconds| units::duration(seconds.into())),
+                    .filter(|seconds| *seconds > 0.0)
+                    .map_or(String::new(), units::duration),
             ),
             ("cost", job.cost().unwrap_or_default()),
             ("checked", checked(job)),

@@ -48,7 +48,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
                     output.hash.clone(),
                 ]);
             }
-            table.words(style, "nothing is done yet")
+            table.words(style, "no files are there yet")
         }),
     }
 }

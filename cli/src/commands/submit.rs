@@ -130,7 +130,7 @@ async fn follow(
         context.document(&document)?;
     } else {
         context.print(&watch::said(&job))?;
-        if let Some(folder) = folder.filter(|_| job.frames_done > 0) {
+        if let Some(folder) = folder.filter(|_| job.frames_done > 0 && delivered.is_ok()) {
             context.print(&format!("The frames are in {}", folder.display()))?;
         }
     }

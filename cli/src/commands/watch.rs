@@ -149,9 +149,9 @@ pub(crate) fn detached(context: &Context, job: &str) -> Failure {
 
 /// How a job ended, in a sentence.
 pub(crate) fn said(job: &Job) -> String {
-    let time = job.render_seconds.and_then(|seconds| u32::try_from(seconds).ok());
-    let time = time.filter(|seconds| *seconds > 0).map_or(String::new(), |seconds| {
-        format!(" in {} of render time", units::duration(seconds.into()))
+    let time = job.render_seconds.filter(|seconds| *seconds > 0.0);
+    let time = time.map_or(String::new(), |seconds| {
+        format!(" in {} of render time", units::duration(seconds))
     });
     let cost = job.cost().map_or(String::new(), |cost| format!(", for {cost}"));
     let warnings = job.warnings.iter().map(|line| format!("\nwarning: {}", plain_line(line)));
@@ -195,7 +195,7 @@ mod tests {
             status: status.into(),
             frames_done: 9,
             frames_total: 10,
-            render_seconds: Some(75),
+            render_seconds: Some(75.2),
             error_message: why.map(str::to_owned),
             ..Job::default()
         }

@@ -364,7 +364,7 @@ pub(super) fn summary(machine: &Machine, id: &JobId, job: &Job, live: &Live) -> 
         "frames_done": done,
         "frames_failed": failed,
         "frames_running": live.leases.keys().map(|key| key.frame).collect::<BTreeSet<_>>().len(),
-        "render_seconds": reckoned.rendered_ms / 1000,
+        "render_seconds": Duration::from_millis(reckoned.rendered_ms).as_secs_f64(),
         "rate_per_minute": rate,
         "eta_seconds": reckoned.left_ms.filter(|_| moves).map(|left| left.div_ceil(1000)),
         "cost_so_far": money(reckoned.cost),

@@ -53,7 +53,7 @@ fn what_was_rendered_is_there_at_once_and_the_rest_is_rendered() {
         assert_eq!((&own["attempt"], &own["copies"]), (&0.into(), &2.into()), "{own:#}");
         assert_eq!(other["reused_from"], Value::Null);
     }
-    assert_eq!(document["render_seconds"], 0);
+    assert_eq!(document["render_seconds"], 0.0);
     go(&farm);
     for job in [&held, &second] {
         assert_eq!(farm.wait_for_end(job, END)["status"], "completed");
