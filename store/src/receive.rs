@@ -48,6 +48,7 @@ impl Store {
             return Ok(have);
         }
         let decoded = Manifest::decode(manifest)?;
+        self.forget_without_file(&blob)?;
         let partial = {
             let mut partials = locked(&self.partials);
             if let Some(partial) = partials.get(&blob) {
@@ -234,6 +235,9 @@ impl Store {
         // While this is held, no file is moved or removed that the catalog is said to have.
         let publishing = locked(&self.publishing);
         let found = self.catalog.read(|snapshot| {
+            if snapshot.sheet(tables::BLOBS)?.has(&blob.0)? {
+                return Ok(None);
+            }
             let Some(row) = snapshot.sheet(tables::PARTIAL)?.row::<PartialRow>(&blob.0)? else {
                 return Ok(None);
             };
@@ -253,9 +257,18 @@ impl Store {
             return Ok(Some(partial));
         }
         let name = names::partial(blob);
-        let file = match self.disk.open(&name, Access::Write) {
+        let open = || self.disk.open(&name, Access::Write);
+        let opened = match open() {
+            // It lies where whole ones do: it was to be moved from there when part of it was found damaged, or was moved
+            // there and the catalog could not be told.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.disk.rename(&names::blob(blob), &name).and_then(|()| open())
+            }
+            opened => opened,
+        };
+        let file = match opened {
             Ok(file) => file,
-            // It was finished or given up since the catalog was read.
+            // It is lost, or the blob was given up.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(DiskError::new(self.disk.path(&name), error).into()),
         };
@@ -266,6 +279,23 @@ impl Store {
         drop((partials, publishing));
         self.close_most_idle();
         Ok(Some(partial))
+    }
+
+    /// Forgets what came of a blob whose file is lost: the file that takes its place has nothing of it.
+    fn forget_without_file(&self, blob: &BlobId) -> Result<(), CatalogError> {
+        if !self.catalog.read(|snapshot| snapshot.sheet(tables::PARTIAL)?.has(&blob.0))? {
+            return Ok(());
+        }
+        // Whoever begins it at the same time tells the catalog of it once it is on the list.
+        let publishing = locked(&self.publishing);
+        self.catalog.write(|tables| {
+            if !locked(&self.partials).has(blob) {
+                tables.partial.remove(&blob.0)?;
+            }
+            Ok(())
+        })?;
+        drop(publishing);
+        Ok(())
     }
 
     fn new_partial(

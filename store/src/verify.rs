@@ -83,6 +83,9 @@ impl Store {
         let dir = names::PARTIAL;
         let synced = self.disk.sync_dir(dir);
         synced.map_err(|error| DiskError::new(self.disk.path(dir), error))?;
+        let (from, to) = (names::blob(&blob), names::partial(&blob));
+        let failed = |error| DiskError::new(self.disk.path(&from), error);
+        let is_there = self.disk.exists(&from).map_err(failed)?;
         let count = self.manifest(blob)?.map(|manifest| manifest.chunk_count());
         let place = self.catalog.write(|tables| {
             let (Some(row), Some(count)) = (tables.blobs.row::<BlobRow>(key)?, count) else {
@@ -100,6 +103,8 @@ impl Store {
                     tables.manifests.remove(key)?;
                 }
                 Place::File => {
+                    // Of a file that is lost nothing is here, whoever counted.
+                    let held = if is_there { held } else { Bitmap::new(count) };
                     tables.partial.put_row(key, &PartialRow { held, touched: now() })?;
                 }
             }
@@ -112,20 +117,13 @@ impl Store {
         let moved = match place? {
             None => return Err(WriteError::Unknown { blob }),
             Some(Place::Inline) => Ok(()),
-            Some(Place::File) => {
-                let (from, to) = (names::blob(&blob), names::partial(&blob));
-                match self.disk.rename(&from, &to) {
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                        // The file is lost: an empty one takes its place.
-                        self.disk.create(&to).map(|_| ())
-                    }
-                    other => other,
-                }
-                .map_err(|error| DiskError::new(self.disk.path(&from), error).into())
-            }
+            // Where this fails, whoever wants it next moves it.
+            Some(Place::File) if is_there => self.disk.rename(&from, &to),
+            // An empty one takes its place.
+            Some(Place::File) => self.disk.create(&to).map(|_| ()),
         };
         drop(publishing);
-        moved
+        Ok(moved.map_err(failed)?)
     }
 
     /// Reads every page and every record of the catalog, and names those that are damaged. Nothing

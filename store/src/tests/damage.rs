@@ -7,9 +7,10 @@ use proptest::prelude::*;
 use redb::ReadableTable;
 use weft_protocol::ids::FactId;
 
-use super::fake_disk::FakeDisk;
+use super::dice::Dice;
+use super::fake_disk::{FakeDisk, Survives};
 use super::*;
-use crate::{Batch, ReadError, WriteError};
+use crate::{Batch, Disk, ReadError, WriteError};
 
 #[test]
 fn a_flipped_bit_in_a_blob_is_found_not_served_and_mended() {
@@ -286,4 +287,72 @@ fn a_blob_that_a_refusing_disk_was_told_is_whole_stays_in_place() {
         assert!(store.read_all(id, u64::MAX).unwrap() == bytes, "after {after}");
     }
     assert!(whole > 0, "no refusal came after the catalog was told");
+}
+
+/// Receives what is missing of a blob after a restart, and makes it whole.
+fn go_on(disk: &FakeDisk, id: BlobId, manifest: &[u8], chunks: &[Vec<u8>]) -> Vec<u8> {
+    let disk = disk.after_crash(Survives::ALL, &mut Dice::new(1));
+    let store = crate::open::open_on(Arc::new(disk), None).unwrap();
+    let have = store.begin_partial(id, manifest).unwrap();
+    for index in have.missing() {
+        _ = store.write_chunk(id, index, &chunks[index as usize]).unwrap();
+    }
+    store.finish(id).unwrap();
+    assert_eq!(store.verify_blob(id).unwrap(), []);
+    store.read_all(id, u64::MAX).unwrap()
+}
+
+/// The catalog is told first that a blob is to be received anew, then its file is moved: where that fails, what is
+/// held lies in the old place, and an empty file in the new one must not pass for it.
+#[test]
+fn what_is_held_of_a_damaged_blob_is_found_where_its_file_could_not_be_moved() {
+    let bytes = noise(3, 1_500_000);
+    let there = Scratch::new();
+    let id = there.ingest_bytes(&bytes).unwrap().id;
+    let (manifest, chunks) = for_a_peer(&there, id);
+    let mut unmoved = 0;
+    for after in 0..40 {
+        let disk = FakeDisk::default();
+        let store = crate::open::open_on(Arc::new(disk.clone()), None).unwrap();
+        store.ingest_bytes(&bytes).unwrap();
+        assert!(disk.flip(&crate::names::blob(&id), 0, 0));
+        disk.hiccup_after(after);
+        if store.mark_damaged(id, &[0]).is_ok() {
+            break;
+        }
+        if store.has(id).unwrap() {
+            continue;
+        }
+        unmoved += 1;
+        let have = store.begin_partial(id, &manifest).unwrap();
+        assert_eq!(have.missing().collect::<Vec<_>>(), [0], "after {after}");
+        assert!(go_on(&disk, id, &manifest, &chunks) == bytes, "after {after}");
+        _ = store.write_chunk(id, 0, &chunks[0]).unwrap();
+        store.finish(id).unwrap();
+        assert!(store.read_all(id, u64::MAX).unwrap() == bytes, "after {after}");
+    }
+    assert!(unmoved > 0, "no refusal came after the catalog was told");
+}
+
+#[test]
+fn of_a_blob_whose_file_is_lost_nothing_counts_as_held() {
+    let bytes = noise(4, 1_500_000);
+    let there = Scratch::new();
+    let id = there.ingest_bytes(&bytes).unwrap().id;
+    let (manifest, chunks) = for_a_peer(&there, id);
+    // It goes before its damage is told, which was found in one chunk; or after.
+    for before in [true, false] {
+        let disk = FakeDisk::default();
+        let store = crate::open::open_on(Arc::new(disk.clone()), None).unwrap();
+        store.ingest_bytes(&bytes).unwrap();
+        if before {
+            disk.remove(&crate::names::blob(&id)).unwrap();
+        }
+        store.mark_damaged(id, &[0]).unwrap();
+        if !before {
+            disk.remove(&crate::names::partial(&id)).unwrap();
+        }
+        assert!(store.begin_partial(id, &manifest).unwrap().is_empty(), "before: {before}");
+        assert!(go_on(&disk, id, &manifest, &chunks) == bytes, "before: {before}");
+    }
 }
