@@ -100,8 +100,8 @@ impl Store {
     /// the order of the paths.
     ///
     /// # Errors
-    /// The outer error is the store's: what came before it in earlier batches is kept. The inner
-    /// ones are single files', and don't hinder others.
+    /// The outer error is the store's: what was read before it is kept where the store can, so that another try goes on
+    /// from there. The inner ones are single files', and don't hinder others.
     pub fn ingest_many<P: AsRef<Path>>(
         &self,
         paths: &[P],
@@ -348,8 +348,15 @@ impl<'s, 'p> Taking<'s, 'p> {
         Self { store, results, batch: Batch::default(), read, first: 0, progress }
     }
 
-    /// Puts in place what readers tell of, until they have ended.
+    /// Puts in place what readers tell of, until they have ended. Where the store fails, what was read before is put in
+    /// place all the same, as far as that can be: whoever tries again finds it there.
     fn take_all(&mut self, told: Receiver<Told<'s>>) -> Result<(), IngestError> {
+        let taken = self.take_each(told);
+        let settled = self.settle();
+        taken.and(settled)
+    }
+
+    fn take_each(&mut self, told: Receiver<Told<'s>>) -> Result<(), IngestError> {
         for told in told {
             match told {
                 Told::Progress(position, bytes) => {
@@ -366,7 +373,7 @@ impl<'s, 'p> Taking<'s, 'p> {
                 }
             }
         }
-        self.settle()
+        Ok(())
     }
 
     fn take(

@@ -166,7 +166,10 @@ fn not_added(error: IngestError) -> ApiError {
     let full = error.is_no_space();
     let error = ApiError::new(Code::Failed, format!("{error}; not everything was added"));
     match full {
-        true => error.hint("Make room on the disk of WEFT_HOME, then add the same again."),
+        true => error.hint(
+            "Make room on the disk of WEFT_HOME, then add the same again: what was read before is there still, unless \
+             its room was needed.",
+        ),
         false => error.hint("Once that is mended, add the same again."),
     }
 }

@@ -19,7 +19,10 @@ pub(super) fn take_in(
 ) -> Result<(BlobId, u64, u64), ApiError> {
     let failed = |error: &weft_store::IngestError| {
         let hint = match error.is_no_space() {
-            true => "Make room on the disk of WEFT_HOME, then submit again.",
+            true => {
+                "Make room on the disk of WEFT_HOME, then submit again: what was read before is there still, unless \
+                 its room was needed."
+            }
             false => "",
         };
         ApiError::new(

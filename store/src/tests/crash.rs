@@ -234,3 +234,30 @@ fn what_a_finish_that_failed_has_moved_is_not_collected() {
     store.finish(id).unwrap();
     assert!(store.read_all(id, u64::MAX).unwrap() == material()[3]);
 }
+
+#[test]
+fn what_was_read_before_the_disk_was_full_is_there_for_the_next_try() {
+    const SMALL: usize = 100_000;
+    let disk = FakeDisk::default();
+    let store = open(&disk).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    // Of four that are read at once the last is the one that is too large: by then at least five others are done.
+    let sizes = [[SMALL; 8].as_slice(), &[5_000_000]].concat();
+    let files: Vec<_> = (0..)
+        .zip(sizes)
+        .map(|(number, size)| {
+            let path = folder.path().join(number.to_string());
+            std::fs::write(&path, noise(number, size)).unwrap();
+            path
+        })
+        .collect();
+    disk.set_room(Some(disk.used() + 2_000_000));
+    let refused = store.ingest_many(&files, &mut |_, _| ()).unwrap_err();
+    assert!(refused.is_no_space(), "{refused:?}");
+    let kept = store.list().unwrap();
+    assert!(kept.len() >= 5 && kept.iter().all(|blob| blob.size == SMALL as u64), "{kept:?}");
+    disk.set_room(None);
+    let added = store.ingest_many(&files, &mut |_, _| ()).unwrap();
+    let known = added.iter().filter(|added| added.as_ref().unwrap().already_known).count();
+    assert_eq!((added.len(), known), (9, kept.len()));
+}
