@@ -27,17 +27,29 @@ struct Wanted {
     size: u64,
 }
 
+/// What was written of each job.
+#[derive(Debug, Default)]
+struct Delivered(BTreeMap<JobId, BTreeSet<Wanted>>);
+
+impl Delivered {
+    /// All of these jobs are to be looked through, and they are the only ones that are known: of others nothing needs
+    /// to be remembered.
+    fn sweep(&mut self, known: impl Iterator<Item = JobId>) -> BTreeSet<JobId> {
+        let known = known.collect();
+        self.0.retain(|job, _| BTreeSet::contains(&known, job));
+        known
+    }
+}
+
 /// Writes deliveries of this node for as long as the daemon runs.
 pub(crate) async fn run(node: Arc<Shared>) {
     let mut changes = node.changes();
-    let mut delivered: BTreeMap<JobId, BTreeSet<Wanted>> = BTreeMap::new();
+    let mut delivered = Delivered::default();
     let mut sweep = tokio::time::interval(SWEEP);
     loop {
         let mut jobs: BTreeSet<JobId> = tokio::select! {
             _ = sweep.tick() => {
-                let known = node.machine().ledger.jobs.iter().map(|(id, _, _)| id).collect();
-                delivered.retain(|job, _| BTreeSet::contains(&known, job));
-                known
+                delivered.sweep(node.machine().ledger.jobs.iter().map(|(id, _, _)| id))
             }
             changed = changes.recv() => match changed {
                 Ok(job) => BTreeSet::from([job]),
@@ -49,7 +61,7 @@ pub(crate) async fn run(node: Arc<Shared>) {
             jobs.insert(job);
         }
         for job in jobs {
-            deliver(&node, &job, delivered.entry(job).or_default()).await;
+            deliver(&node, &job, delivered.0.entry(job).or_default()).await;
         }
     }
 }
@@ -158,4 +170,23 @@ async fn is_there(wanted: &Wanted) -> bool {
         Some(hashed.await.ok()?.ok()?.md5 == weft_store::md5_hex(&md5))
     }
     same(&wanted.path, wanted.size, wanted.md5).await == Some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_jobs_that_are_gone_nothing_is_remembered() {
+        let file =
+            Wanted { path: "out/0001.png".into(), blob: BlobId([1; 32]), md5: [2; 16], size: 3 };
+        let (stays, goes) = (JobId([1; 32]), JobId([2; 32]));
+        let mut delivered = Delivered::default();
+        for job in [stays, goes] {
+            delivered.0.entry(job).or_default().insert(file.clone());
+        }
+        let new = JobId([3; 32]);
+        assert_eq!(delivered.sweep([stays, new].into_iter()), [stays, new].into());
+        assert_eq!(delivered.0.into_iter().collect::<Vec<_>>(), [(stays, [file].into())]);
+    }
 }
