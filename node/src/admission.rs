@@ -7,16 +7,14 @@ use weft_protocol::certificate::{Chain, Role};
 use weft_protocol::ids::NodeId;
 use weft_protocol::sign::KeyPair;
 use weft_protocol::wire;
+use weft_protocol::wire::gate::Refused;
+use weft_protocol::wire::invite::{Code, Record};
 use weft_store::Store;
 
 use crate::clock::unix_now;
 use crate::home::Membership;
-use crate::invite::{Code, Record, Refused, record_key};
 use crate::network::gate::{Invites, Welcome};
 use crate::studio::{certify, read_recovery_key, seal, unseal};
-
-/// The largest record of an invite, in bytes.
-const MAX_RECORD: usize = 1024;
 
 /// An invite can't be made.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +87,7 @@ pub(crate) fn invite(
     let expires = unix_now() + life;
     let record = Record { role, expires, uses_left: uses, root };
     store
-        .put_meta(&record_key(&secret), &wire::encode(&record))
+        .put_meta(&Record::name(&secret), &wire::encode(&record))
         .map_err(|error| trouble(&error))?;
     Ok(Code { studio: membership.studio.id, issuer: me.subject, secret, expires, addresses })
 }
@@ -101,11 +99,11 @@ impl Invites for Desk {
             tracing::error!(%error, "a newcomer could not be let in");
             Refused::Trouble
         };
-        let key = record_key(secret);
+        let key = Record::name(secret);
         let bytes = self.store.get_meta(&key).map_err(|error| trouble(&error))?;
         let bytes = bytes.ok_or(Refused::Unknown)?;
         let mut record: Record =
-            wire::decode(&bytes, MAX_RECORD).map_err(|error| trouble(&error))?;
+            wire::decode(&bytes, Record::MAX_ENCODED).map_err(|error| trouble(&error))?;
         let root = record.root.clone();
         record.spend(unix_now())?;
         // Spent on disk before the certificate leaves.

@@ -17,7 +17,6 @@ pub mod guard;
 mod guards;
 pub mod hardware;
 pub mod home;
-pub mod invite;
 pub mod keep;
 pub mod mayapy;
 mod memory;

@@ -9,10 +9,11 @@ use libp2p::core::transport::{DialOpts, PortUse};
 use weft_protocol::certificate::{Chain, MAX_NAME, Role};
 use weft_protocol::ids::{NodeId, StudioId};
 use weft_protocol::sign::{Ed25519, KeyPair};
+use weft_protocol::wire::gate::Refused;
+use weft_protocol::wire::invite::{Code, Garbled};
 
 use crate::clock::unix_now;
 use crate::home::{Home, HomeError, Membership};
-use crate::invite::{Code, Garbled, Refused};
 use crate::network::gate::{Gate, JoinResult, Welcome, peer_of};
 use crate::network::swarm::transport;
 use crate::studio::{

@@ -1,10 +1,13 @@
-//! Invite codes: what a person carries from the node that invites to the machine that joins.
+//! Invites: one-time, expiring codes with which a machine joins a studio. A person carries a code from the node that
+//! invites to the machine that joins; the node keeps a record of it.
 
 use serde::{Deserialize, Serialize};
 
+use crate::certificate::Role;
 use crate::ids::{NodeId, StudioId};
 use crate::time::Unix;
 use crate::wire;
+use crate::wire::gate::{Refused, Sealed};
 
 /// What every code begins with, so that people and programs know it when they see it.
 pub const PREFIX: &str = "weft1";
@@ -61,9 +64,62 @@ impl Code {
     }
 }
 
+/// What the issuer keeps of an invite: never the secret itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// What the newcomer will be.
+    pub role: Role,
+    /// When it ends.
+    pub expires: Unix,
+    /// How many may still join with it.
+    pub uses_left: u32,
+    /// The root's key, sealed with the invite's secret: only for invites of admins, which the root
+    /// alone can sign. It can be opened while the newcomer shows the secret, and not before.
+    pub root: Option<Sealed>,
+}
+
+impl Record {
+    /// The largest encoding, in bytes.
+    pub const MAX_ENCODED: usize = 1024;
+
+    /// The name under which the issuer finds the record of a secret.
+    #[must_use]
+    pub fn name(secret: &[u8; 16]) -> String {
+        format!("invite/{}", data_encoding::HEXLOWER.encode(&blake3::hash(secret).as_bytes()[..16]))
+    }
+
+    /// Spends one use, as of `now`.
+    ///
+    /// # Errors
+    /// Says why it can't be.
+    pub fn spend(&mut self, now: Unix) -> Result<(), Refused> {
+        if self.uses_left == 0 {
+            return Err(Refused::Spent);
+        }
+        if now > self.expires {
+            return Err(Refused::Expired);
+        }
+        self.uses_left -= 1;
+        if self.uses_left == 0 {
+            self.root = None;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_invite_is_spent_once_and_expires() {
+        let root = Some(Sealed { nonce: [1; 24], bytes: vec![2; 48] });
+        let mut record = Record { role: Role::Worker, expires: Unix(10), uses_left: 1, root };
+        assert_eq!(record.spend(Unix(11)), Err(Refused::Expired));
+        assert_eq!(record.spend(Unix(10)), Ok(()));
+        assert_eq!(record.root, None);
+        assert_eq!(record.spend(Unix(10)), Err(Refused::Spent));
+    }
 
     fn code() -> Code {
         Code {

@@ -20,7 +20,7 @@ use weft_protocol::content::chunker::MAX_CHUNK;
 use weft_protocol::content::{Bitmap, Manifest, Tree};
 use weft_protocol::fact::{Body, Fact, Kind};
 use weft_protocol::wire::gate::{Answer, Credential, MAX_CREDENTIAL, Studio};
-use weft_protocol::wire::invite::Code;
+use weft_protocol::wire::invite::{Code, Record};
 use weft_protocol::wire::transfer::{Encoding, MAX_REPLY, MAX_REQUEST, Reply, Request};
 use weft_protocol::wire::{self, control, gossip};
 use weft_store::TABLES;
@@ -49,7 +49,7 @@ pub fn target(name: &str) -> Target {
 }
 
 /// All decoders of what is sent or stored; what reads people's files is in [`READERS`].
-pub const TARGETS: [Target; 41] = [
+pub const TARGETS: [Target; 42] = [
     Target {
         name: "control",
         feed: |bytes| message::<control::Message>(bytes, control::MAX_MESSAGE),
@@ -81,6 +81,7 @@ pub const TARGETS: [Target; 41] = [
     Target { name: "gate_credential", feed: |bytes| message::<Credential>(bytes, MAX_CREDENTIAL) },
     Target { name: "gate_answer", feed: |bytes| message::<Answer>(bytes, MAX_CREDENTIAL) },
     Target { name: "invite", feed: invite },
+    Target { name: "invite_record", feed: |bytes| message::<Record>(bytes, Record::MAX_ENCODED) },
     Target { name: "studio", feed: |bytes| message::<Studio>(bytes, Studio::MAX_ENCODED) },
     Target { name: "chunk", feed: chunk },
     Target { name: "record_manifests", feed: |bytes| record("manifests", bytes) },

@@ -25,7 +25,7 @@ use weft_protocol::wire::control::{
     Advert, AttemptKey, Claimed, Closed, Lease, Message, Phase, Report, Standing, Sync,
 };
 use weft_protocol::wire::gate::{Answer, Credential, Refused, Sealed, Studio, Welcome};
-use weft_protocol::wire::invite::Code;
+use weft_protocol::wire::invite::{Code, Record};
 use weft_protocol::wire::transfer::{Chunk, Encoding, Reply, Request};
 use weft_protocol::wire::{self, gossip};
 
@@ -421,7 +421,7 @@ fn replies() -> Vec<(&'static str, Reply)> {
 
 fn at_the_gate() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let backup = Sealed { nonce: [1; 24], bytes: vec![2; 48] };
-    let studio = Studio { id: studio(), name: "Moving Pictures".into(), backup };
+    let studio = Studio { id: studio(), name: "Moving Pictures".into(), backup: backup.clone() };
     let joined = Answer::Joined(Box::new(Welcome { chain: chain(), studio: studio.clone() }));
     let join = Credential::Join { secret: [3; 16], name: "workstation-7".into() };
     let code = Code {
@@ -430,6 +430,14 @@ fn at_the_gate() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         secret: [3; 16],
         expires: Unix(1_700_000_000_000),
         addresses: vec!["/ip4/192.168.1.7/tcp/7920".into()],
+    };
+    let for_workers =
+        Record { role: Role::Worker, expires: code.expires, uses_left: 5, root: None };
+    let for_an_admin = Record {
+        role: Role::Admin,
+        uses_left: 1,
+        root: Some(backup.clone()),
+        ..for_workers.clone()
     };
     let refused = Answer::Refused("the certificate has expired".into());
     vec![
@@ -441,6 +449,8 @@ fn at_the_gate() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("gate_answer", "spent", wire::encode(&Answer::JoinRefused(Refused::Spent))),
         ("gate_answer", "joined", wire::encode(&joined)),
         ("invite", "code", code.write().into_bytes()),
+        ("invite_record", "workers", wire::encode(&for_workers)),
+        ("invite_record", "admin", wire::encode(&for_an_admin)),
     ]
 }
 
