@@ -125,6 +125,22 @@ impl Node {
         })
     }
 
+    /// Which of these files its store has as a whole, by their numbers from 0.
+    ///
+    /// # Panics
+    /// When it doesn't answer, or they can't be read.
+    #[must_use]
+    pub fn has_files(&self, files: &[PathBuf]) -> Vec<usize> {
+        let hash =
+            |file: &PathBuf| weft_store::hash_file(file).expect("a file that can be read").md5;
+        let hashes: Vec<String> = files.iter().map(hash).collect();
+        let asked: Vec<&str> = hashes.iter().map(String::as_str).collect();
+        let told = self.ask(&[&["has"][..], &asked].concat());
+        let missing = told["missing"].as_array().expect("what is missing");
+        let is_missing = |hash: &str| missing.iter().any(|other| other == hash);
+        (0..files.len()).filter(|number| !is_missing(&hashes[*number])).collect()
+    }
+
     /// Its node id.
     ///
     /// # Panics

@@ -1,13 +1,15 @@
 //! What travels between nodes, and what need not.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use weft_tests::{Call, Farm, Random, files_in, wait_for, write_file};
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// A cache's files: each is some megabytes, so that none of them goes unseen.
-const CACHE_FILE: usize = 2 << 20;
+/// A cache's files, and the bytes of each: so many that none of them goes unseen.
+const CACHE_FILES: usize = 100;
+const CACHE_FILE: usize = 512 << 10;
 
 #[test]
 fn a_renamed_or_moved_file_moves_no_bytes() {
@@ -51,15 +53,17 @@ fn a_node_fetches_the_file_of_a_cache_that_its_frame_needs() {
     }
     let folder = farm.folder().join("project");
     let mut random = Random::seeded(9);
-    for number in 1..=20 {
-        let file = folder.join(format!("cache/s.{number:04}.ass"));
-        write_file(file, random.bytes(CACHE_FILE));
-    }
+    let cache: Vec<PathBuf> = (1..=CACHE_FILES)
+        .map(|number| {
+            let file = folder.join(format!("cache/s.{number:04}.ass"));
+            write_file(file, random.bytes(CACHE_FILE))
+        })
+        .collect();
     let scene = write_file(
         folder.join("scene.ma"),
         r#"//Maya ASCII 2023 scene
 requires maya "2023";
-select -ne :defaultRenderGlobals; setAttr ".an" yes; setAttr ".fs" 1; setAttr ".ef" 20;
+select -ne :defaultRenderGlobals; setAttr ".an" yes; setAttr ".fs" 1; setAttr ".ef" 100;
 createNode expression -n "plain"; setAttr ".ixp" -type "string" ".O[0]=frame";
 connectAttr ":time1.o" "plain.tim";
 createNode aiStandIn -n "crowd"; setAttr ".ufe" yes;
@@ -79,8 +83,12 @@ connectAttr "plain.out[0]" "crowd.frameNumber";
     // Motion blur reads the frame before and the one after.
     let listed = fs::read_to_string(out.join("scene_0007.txt")).unwrap();
     let seen: Vec<&str> = listed.lines().collect();
-    let cache = [6, 7, 8].map(|number| format!("./cache/s.{number:04}.ass"));
-    assert_eq!(seen, [&cache[..], &["./scene.ma".to_owned()]].concat());
+    let needed = [6, 7, 8].map(|number| format!("./cache/s.{number:04}.ass"));
+    assert_eq!(seen, [&needed[..], &["./scene.ma".to_owned()]].concat());
+    // Nothing else of the cache has come, whatever the engine looked at; who holds the job has all of it.
+    assert_eq!(farm.node(3).has_files(&cache), [5, 6, 7]);
+    assert_eq!(farm.node(3).ask(&["store"])["partial"], 0);
+    assert_eq!(farm.node(1).has_files(&cache).len(), CACHE_FILES);
     let (sent, needed) = (sent(&farm) - before, 3 * CACHE_FILE as u64);
     // What is late may be asked of the second of the two as well; the whole cache is far more than that.
     let most = 2 * needed + (1 << 20);

@@ -21,7 +21,7 @@ use weft_tests::{Call, Farm, installed, wait_for};
 use by_hand::{blender_by_hand, povray_by_hand};
 use jobs::{Job, Submission, workers};
 use pictures::{assert_same, picture, pictures};
-use sources::{clevr, cube, linked, povray_shot};
+use sources::{clevr, cube, linked, povray_shot, sequence};
 
 /// The name of the scene that `make_linked.py` makes, in its folder.
 const LINKED: &str = "shots/linked.blend";
@@ -128,6 +128,26 @@ fn a_scene_takes_its_library_tiles_and_sequence_along() {
     let job = Submission::of(absolute, LINKED).options(&["--fresh"]).watch(&farm, 3);
     job.assert_completed(4);
     assert_same(&pictures(&job.out, "linked"), &expected);
+}
+
+#[test]
+fn a_node_fetches_the_one_picture_of_a_sequence_that_its_frame_shows() {
+    if !installed("blender") {
+        return;
+    }
+    let mut farm = Farm::found(3);
+    // Two hold all of the job's files, and render nothing; the third comes to do that.
+    farm.stop(3);
+    for number in [1, 2] {
+        _ = farm.node(1).run(&["drain", farm.node(number).name()]).ok();
+    }
+    let (source, pictures) = sequence(100);
+    let job = farm.submit(1, &source.path().join("shot.blend"), &["-f", "7"]);
+    farm.start(3);
+    let document = farm.wait_for_end(&job, Duration::from_secs(180));
+    assert_eq!(document["frames_done"], 1, "{document:#}");
+    assert_eq!(farm.node(3).has_files(&pictures), [6]);
+    assert_eq!(farm.node(1).has_files(&pictures).len(), 100);
 }
 
 fn holds(bytes: &[u8], path: &Path) -> bool {

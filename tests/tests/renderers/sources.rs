@@ -89,6 +89,57 @@ pub(crate) fn linked(absolute: bool) -> TempDir {
     folder
 }
 
+/// A folder with a scene, shot.blend, in which a sheet shows a sequence of so many pictures, and these.
+pub(crate) fn sequence(count: usize) -> (TempDir, Vec<PathBuf>) {
+    let folder = folder();
+    let files = (1..=count).map(|number| {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, 8, 8);
+        encoder.set_color(png::ColorType::Grayscale);
+        let mut writer = encoder.write_header().expect("there is room");
+        let light = u8::try_from(number).expect("at most 255 pictures");
+        writer.write_image_data(&[light; 64]).expect("there is room");
+        drop(writer);
+        write_file(folder.path().join(format!("run/run_{number:04}.png")), bytes)
+    });
+    let files = files.collect();
+    let script = r"
+import bpy, os, sys
+shot = sys.argv[-1]
+bpy.ops.wm.read_factory_settings(use_empty=True)
+bpy.ops.wm.save_as_mainfile(filepath=shot)
+folder = os.path.join(os.path.dirname(shot), 'run')
+image = bpy.data.images.load(os.path.join(folder, 'run_0001.png'))
+image.source, image.filepath = 'SEQUENCE', '//run/run_0001.png'
+bpy.ops.mesh.primitive_plane_add(size=2)
+material = bpy.data.materials.new('Screen')
+material.use_nodes = True
+tree = material.node_tree
+tree.nodes.clear()
+texture, glow = tree.nodes.new('ShaderNodeTexImage'), tree.nodes.new('ShaderNodeEmission')
+out = tree.nodes.new('ShaderNodeOutputMaterial')
+texture.image = image
+texture.image_user.frame_duration = len(os.listdir(folder))
+texture.image_user.frame_start, texture.image_user.frame_offset = 1, 0
+texture.image_user.use_auto_refresh = True
+tree.links.new(texture.outputs['Color'], glow.inputs['Color'])
+tree.links.new(glow.outputs['Emission'], out.inputs['Surface'])
+bpy.context.object.data.materials.append(material)
+camera = bpy.data.objects.new('Camera', bpy.data.cameras.new('Camera'))
+camera.location = (0, 0, 2)
+scene = bpy.context.scene
+scene.collection.objects.link(camera)
+scene.camera = camera
+scene.frame_start, scene.frame_end = 1, len(os.listdir(folder))
+scene.render.engine = 'CYCLES'
+scene.render.resolution_x, scene.render.resolution_y = 32, 32
+scene.cycles.device, scene.cycles.samples, scene.cycles.use_denoising = 'CPU', 1, False
+bpy.ops.wm.save_mainfile()
+";
+    make(script, &folder.path().join("shot.blend"));
+    (folder, files)
+}
+
 /// A folder with an animation for POV-Ray, shot.pov, that includes parts/colours.inc.
 pub(crate) fn povray_shot() -> TempDir {
     let folder = folder();
