@@ -180,6 +180,9 @@ pub async fn run(
         .iter()
         .filter_map(|peer| multiaddress(peer).map(|address| address.to_string()))
         .collect();
+    let opened = store.mended().map_or_else(Vec::new, |mended| mended.damage.clone());
+    let state =
+        State::new(machine, clock, membership.chain.clone(), configured, known_peers, opened);
     let shared = Arc::new(Shared {
         me,
         name: name.clone(),
@@ -195,7 +198,7 @@ pub async fn run(
         traffic: traffic.clone(),
         inputs,
         started: unix_now(),
-        state: State::new(machine, clock, membership.chain.clone(), configured, known_peers),
+        state,
         config,
     });
     let places = Arc::downgrade(&shared);

@@ -17,7 +17,7 @@ use weft_protocol::settings::{Hours, OnReturn};
 use weft_protocol::sign::KeyPair;
 use weft_protocol::time::{Time, Unix};
 use weft_protocol::wire::control::Advert;
-use weft_store::Store;
+use weft_store::{CatalogDamage, Store};
 
 use crate::addresses::split_peer;
 use crate::clock::Clock;
@@ -71,19 +71,24 @@ pub(crate) struct State {
     listening: Mutex<Vec<Multiaddr>>,
     known_peers: Vec<String>,
     changes: broadcast::Sender<JobId>,
+    /// What was found damaged of the catalog when it was opened, and was not told yet.
+    opened: Mutex<Vec<CatalogDamage>>,
 }
 
 impl State {
     /// A node that starts with this machine, by this clock. `configured` is what it tells of itself where nothing
-    /// else is set, and how many cores its machine has; `known_peers` are addresses to try.
+    /// else is set, and how many cores its machine has; `known_peers` are addresses to try; `opened` is what of its
+    /// catalog was found damaged when it was opened.
     pub(crate) fn new(
         machine: Machine,
         clock: Clock,
         chain: Chain,
         configured: (Advert, u32),
         known_peers: Vec<String>,
+        opened: Vec<CatalogDamage>,
     ) -> Self {
         Self {
+            opened: Mutex::new(opened),
             configured: Mutex::new(configured),
             chain: Mutex::new(chain),
             clock,
@@ -106,6 +111,20 @@ impl Shared {
     pub(crate) fn handle(&self, inputs: impl IntoIterator<Item = Input>) -> Vec<Command> {
         let now = self.state.clock.now();
         self.machine().handle_all(now, inputs)
+    }
+
+    /// What was found damaged of the catalog when it was opened, and was not told yet.
+    pub(crate) fn damage_at_opening(&self) -> Vec<CatalogDamage> {
+        self.state.opened.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Somebody was told of that. It is mended as far as it can be: only while others may still bring facts back that
+    /// were lost with it is it told again.
+    pub(crate) fn told_damage_at_opening(&self) {
+        let incomplete = self.machine().is_incomplete();
+        let facts_may_come = incomplete && !self.is_alone();
+        let mut opened = self.state.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.retain(|record| facts_may_come && record.hides_facts());
     }
 
     /// The time on this node's own clock.

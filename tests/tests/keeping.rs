@@ -437,3 +437,24 @@ fn a_catalog_that_the_disk_spoils_is_made_anew() {
     assert_eq!(fs::read(&copy).unwrap(), fs::read(&file).unwrap());
     assert_eq!(node.run(&["scrub"]).status, 0);
 }
+
+#[test]
+fn what_was_mended_when_a_store_was_opened_is_told_once() {
+    let mut farm = Farm::found(1);
+    let file = write_file(farm.folder().join("file.bin"), Random::seeded(8).bytes(1 << 20));
+    let added = farm.node(1).call(&["add", "--json"]).arg(&file).run().json();
+    let key = format!("added/{}", added[0]["id"].as_str().unwrap());
+    farm.stop(1);
+    // Nobody else knows what this node wrote down for itself.
+    assert_ne!(spoil(&farm, 1, key.as_bytes(), |bytes| bytes[33] ^= 4), 0);
+    farm.start(1);
+    let node = farm.node(1);
+    let told = node.run(&["scrub"]);
+    assert_eq!(told.status, 1, "{told:?}");
+    assert!(
+        told.stdout.contains("can't be made anew. What was found when the daemon started"),
+        "{told:?}"
+    );
+    let again = node.run(&["scrub"]).ok();
+    assert!(again.stdout.contains("every byte is right"), "{again:?}");
+}

@@ -63,6 +63,10 @@ fn words(document: &Value, style: Style) -> String {
             0 => ", which was made anew".to_owned(),
             lost => format!(", of which {lost} can't be made anew"),
         };
+        let all = document["damaged_records"].as_array().into_iter().flatten();
+        if all.clone().any(|record| record["at_opening"] == true) {
+            sum += ". What was found when the daemon started is told this once";
+        }
     }
     format!("{}\n\n{sum}", table.words(style, ""))
 }
@@ -102,5 +106,14 @@ mod tests {
             )
         );
         assert_eq!(unhealed(&catalog), 1);
+        let opened = json!({
+            "blobs": 3, "bytes": 4096, "damaged": [],
+            "damaged_records": [{ "table": "pins", "healed": true, "at_opening": true }],
+        });
+        let words = super::words(&opened, Style::default());
+        let told = "1 record of the catalog, which was made anew. What was found when the daemon \
+                    started is told this once";
+        assert!(words.ends_with(told), "{words}");
+        assert_eq!(unhealed(&opened), 0);
     }
 }

@@ -163,13 +163,16 @@ pub(super) async fn scrub(node: State, access: Access) -> Answer {
     let node = Arc::clone(&node);
     tokio::spawn(async move {
         let line = |document: Value| Ok(format!("{document}\n").into());
-        let last = match scrub_all(&node, &sender).await {
-            Ok(Some(result)) => json!({ "result": result }),
+        match scrub_all(&node, &sender).await {
+            Ok(Some(result)) => {
+                if sender.send(line(json!({ "result": result }))).await.is_ok() {
+                    node.told_damage_at_opening();
+                }
+            }
             // Whoever asked has gone away.
-            Ok(None) => return,
-            Err(error) => json!({ "error": error }),
-        };
-        let _ = sender.send(line(last)).await;
+            Ok(None) => {}
+            Err(error) => _ = sender.send(line(json!({ "error": error }))).await,
+        }
     });
     Ok(stream::lines(receiver))
 }
@@ -196,12 +199,14 @@ async fn scrub_all(node: &Shared, lines: &Pieces) -> Result<Option<Value>, ApiEr
     let facts_are_back = upkeep::facts_are_back(node).await;
     let healed = damaged.iter().filter(|damage| damage.healed).count();
     // What was found when the store was opened is told, too: nobody has asked then.
-    let opened = node.store.mended().into_iter().flat_map(|opened| &opened.damage);
+    let opened = node.damage_at_opening();
     let records: Vec<Value> = opened
-        .chain(&mended.damage)
-        .map(|record: &CatalogDamage| {
+        .iter()
+        .map(|record| (record, true))
+        .chain(mended.damage.iter().map(|record| (record, false)))
+        .map(|(record, at_opening): (&CatalogDamage, bool)| {
             let healed = record.is_made_anew() && (facts_are_back || !record.hides_facts());
-            json!({ "table": record.table, "healed": healed })
+            json!({ "table": record.table, "healed": healed, "at_opening": at_opening })
         })
         .collect();
     Ok(Some(json!({
