@@ -124,9 +124,10 @@ async fn bad_peers_cost_time_and_no_bytes() {
             let (took, liars) = fetch_from(&peers, MIB).await;
             println!("honest {honest:.2?}, with {bad:?} {took:.2?}");
             for (number, behaviour) in bad.iter().enumerate() {
-                // Who is silent, goes away or has lost a file may be unlucky; who sends wrong bytes is not.
+                // Who is silent, goes away or has lost a file may be unlucky; who sends wrong bytes, or describes
+                // another file, is not.
                 match behaviour {
-                    WrongBytes => {
+                    WrongBytes | OtherManifest => {
                         assert!(liars.contains(&number), "{behaviour:?} is trusted still");
                     }
                     Denies => assert!(!liars.contains(&number), "{behaviour:?} is no lie"),

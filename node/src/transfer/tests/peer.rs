@@ -25,7 +25,7 @@ pub(super) enum Behaviour {
     Denies,
     /// It closes the stream in the middle of a chunk.
     Closes,
-    /// Its manifest has other chunks.
+    /// It describes another file: its manifest has other chunks, and it says to have one more than there are.
     OtherManifest,
     /// It sends one chunk, and announces that again, without bytes, for all it is asked.
     Repeats,
@@ -90,7 +90,8 @@ impl Serving {
             }
         });
         let manifest = Manifest::decode(&self.manifest).unwrap();
-        let full = Bitmap::full(manifest.chunk_count());
+        let more = u32::from(self.behaviour == Behaviour::OtherManifest);
+        let full = Bitmap::full(manifest.chunk_count() + more);
         let offsets: Vec<u64> = manifest.offsets().collect();
         // What it may announce for what it is asked.
         let mut known = VecDeque::new();
