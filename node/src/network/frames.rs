@@ -32,18 +32,36 @@ where
     S: AsyncRead + Unpin,
     T: DeserializeOwned,
 {
-    let mut length = [0; 4];
-    match stream.read_exact(&mut length).await {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        Err(error) => return Err(error),
-    }
-    let length = u32::from_le_bytes(length) as usize;
-    let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+    let Some(length) = length(stream).await? else { return Ok(None) };
     if length > limit {
         return Err(invalid(wire::DecodeError::TooLong(length, limit)));
     }
     let mut bytes = vec![0; length];
     stream.read_exact(&mut bytes).await?;
-    wire::decode(&bytes, limit).map(Some).map_err(invalid)
+    decode(&bytes).map(Some)
+}
+
+/// Reads how long the next message is, in bytes; none when the stream has ended.
+///
+/// # Errors
+/// When the stream breaks.
+pub async fn length<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<Option<usize>> {
+    let mut length = [0; 4];
+    match stream.read_exact(&mut length).await {
+        Ok(()) => Ok(Some(u32::from_le_bytes(length) as usize)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads a message from its bytes, of which there are no more than it may have.
+///
+/// # Errors
+/// When it is no such message.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
+    wire::decode(bytes, bytes.len()).map_err(invalid)
+}
+
+fn invalid(error: wire::DecodeError) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }

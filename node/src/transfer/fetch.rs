@@ -12,6 +12,7 @@ use weft_store::{Store, WriteError};
 
 use super::Traffic;
 use super::error::FetchError;
+use super::line::Room;
 use super::session::Session;
 use crate::network::Network;
 
@@ -27,6 +28,7 @@ pub(crate) struct Fetcher {
     under_way: Arc<Mutex<BTreeSet<BlobId>>>,
     finished: Arc<Notify>,
     liars: Arc<Mutex<BTreeMap<NodeId, Instant>>>,
+    pub(super) room: Room,
 }
 
 /// Blobs that this fetch has taken on; they are free again when it is dropped.
@@ -56,6 +58,7 @@ impl Fetcher {
             under_way: Arc::default(),
             finished: Arc::new(Notify::new()),
             liars: Arc::default(),
+            room: Room::default(),
         }
     }
 

@@ -33,6 +33,8 @@ const STANDS: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(100);
 /// How many larger blobs are fetched side by side: each has a file open.
 const MAX_ACTIVE: usize = 64;
+/// With how many chunks of all of them no further one is begun: each takes some hundred bytes of memory.
+const MAX_CHUNKS: usize = 1 << 20;
 /// How many bytes may wait to be checked and written before no more are taken from the network.
 const MAX_UNWRITTEN: usize = 4 << 20;
 /// How many answers of all peers wait to be looked at.
@@ -49,6 +51,13 @@ struct Active {
     whole_at: BTreeSet<NodeId>,
     /// Peers that were asked what they have of it, and have not answered yet.
     following: BTreeSet<NodeId>,
+}
+
+/// How many more larger blobs may be fetched beside these, of each of which this is the number of chunks.
+fn room_beside(active: impl ExactSizeIterator<Item = usize>) -> usize {
+    let count = active.len();
+    let full = active.sum::<usize>() >= MAX_CHUNKS;
+    if full { 0 } else { MAX_ACTIVE.saturating_sub(count) }
 }
 
 /// A fetch.
@@ -127,9 +136,14 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// How many more larger blobs may be fetched side by side.
+    fn room(&self) -> usize {
+        room_beside(self.active.values().map(|active| active.lens.len()))
+    }
+
     /// Asks for whatever may be asked now.
     fn ask(&mut self) {
-        let room = MAX_ACTIVE.saturating_sub(self.active.len());
+        let room = self.room();
         if room > 0 && self.download.is_hungry() {
             for (node, blobs) in self.opening.asks(room, self.peers.nodes()) {
                 self.peers.ask(&node, Request::Open(blobs));
@@ -222,8 +236,8 @@ impl<'a> Session<'a> {
                 continue;
             }
             let gained = std::mem::take(&mut active.gained);
-            // A chunk takes some bytes in a list and a bit in a bitmap: of one that occurs often there are many.
-            let request = match gained.len() > active.have.as_bytes().len() / 2 {
+            // A chunk takes three bytes at most in a list and a bit in a bitmap: of one that occurs often there are many.
+            let request = match gained.len() > active.have.as_bytes().len() / 3 {
                 true => Request::Hold(*blob, active.have.clone()),
                 false => Request::Gained(*blob, gained),
             };
@@ -242,11 +256,21 @@ impl<'a> Session<'a> {
         if !self.peers.knows(&node) {
             return;
         }
-        let (reply, bytes) = match came {
-            Came::Reply(reply, bytes) => (reply, bytes),
+        let (reply, bytes, room) = match came {
+            Came::Reply(reply, bytes, room) => (reply, bytes, room),
             Came::End(why) => {
                 tracing::info!(peer = %node, why, "a peer is gone from a fetch");
                 self.lose(&node);
+                return;
+            }
+            Came::Stalled => {
+                tracing::warn!(peer = %node, "a peer began a long answer and did not go on: this fetch asks it no more");
+                self.peers.answered(&node);
+                self.lose(&node);
+                return;
+            }
+            Came::Unasked => {
+                self.drop_liar(&node, "a long answer came that nobody asked for");
                 return;
             }
         };
@@ -282,9 +306,9 @@ impl<'a> Session<'a> {
             Reply::Manifest(blob, manifest, has) => {
                 if self.active.contains_key(&blob) {
                     self.holds(node, blob, &has);
-                } else if self.opening.came(&node, &blob, self.active.len() < MAX_ACTIVE) {
+                } else if self.opening.came(&node, &blob, self.room() > 0) {
                     self.progress = Instant::now();
-                    self.disk.begin(node, blob, manifest, has);
+                    self.disk.begin(node, blob, manifest, has, room);
                 }
             }
             Reply::Chunk(chunk) => {
@@ -392,5 +416,18 @@ impl<'a> Session<'a> {
             self.cancel(cancelled);
             self.disk.finish(blob);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_blobs_are_begun_where_they_have_many_chunks() {
+        assert_eq!(room_beside([].into_iter()), MAX_ACTIVE);
+        assert_eq!(room_beside([100; MAX_ACTIVE].into_iter()), 0);
+        assert_eq!(room_beside([MAX_CHUNKS - 1].into_iter()), MAX_ACTIVE - 1);
+        assert_eq!(room_beside([MAX_CHUNKS - 1, 1].into_iter()), 0);
     }
 }

@@ -5,8 +5,10 @@ mod peer;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::{AsyncReadExt, AsyncWriteExt};
-use weft_protocol::ids::{BlobId, NodeId};
+use futures::stream::FuturesUnordered;
+use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
+use weft_protocol::content::{ChunkRef, Manifest};
+use weft_protocol::ids::{BlobId, ChunkId, NodeId};
 use weft_protocol::wire::transfer::{MAX_REPLY, Reply, Request};
 use weft_store::Store;
 
@@ -56,6 +58,23 @@ impl Node {
 
     fn received(&self) -> u64 {
         self.fetcher.traffic.totals().1
+    }
+
+    /// Adds a blob of so many chunks of some bytes each, a hundred of them different: no file is cut like that, but a
+    /// manifest may say so.
+    fn add_in_tiny_chunks(&self, seed: u8, count: usize) -> BlobId {
+        let bytes: Vec<u8> = bytes_of(seed, 400).into_iter().cycle().take(4 * count).collect();
+        let chunk =
+            |bytes: &[u8]| ChunkRef { id: ChunkId(*blake3::hash(bytes).as_bytes()), len: 4 };
+        let chunks = bytes.chunks(4).map(chunk).collect();
+        let manifest = Manifest { size: 4 * count as u64, md5: [0; 16], xxh64: 0, chunks }.encode();
+        let blob = Manifest::id_of(&manifest);
+        self.store.begin_partial(blob, &manifest).unwrap();
+        for (index, chunk) in (0..).zip(bytes.chunks(4)) {
+            self.store.write_chunk(blob, index, chunk).unwrap();
+        }
+        self.store.finish(blob).unwrap();
+        blob
     }
 
     fn add(&self, name: &str, bytes: &[u8]) -> BlobId {
@@ -255,6 +274,78 @@ async fn a_false_manifest_is_refused_and_its_sender_named() {
     assert!(matches!(fetched, Err(super::error::FetchError::Nowhere(of)) if of == blob));
     assert!(!node.fetcher.trusts(&me));
     assert_eq!(node.store.have(blob).unwrap(), None, "something of it was stored");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_answers_at_a_length_that_nobody_asked_for_is_named() {
+    let (_, liars) = fetch_from(&[Behaviour::Bloats, Behaviour::Honest], 8).await;
+    assert_eq!(liars, [0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_peer_has_so_many_conversations_and_no_more() {
+    const SEATS: usize = 64;
+    const TOO_MANY: usize = 3;
+    let (one, two, three) = (Node::new(1).await, Node::new(2).await, Node::new(3).await);
+    connect(&two.place, &one.place).await;
+    connect(&three.place, &one.place).await;
+    let blob = BlobId([1; 32]);
+    let provider = one.place.network.me();
+    let ask = async |from: &Node| {
+        let (reader, mut writer) =
+            from.place.network.open(&provider, CHUNKS).await.unwrap().split();
+        frames::write(&mut writer, &Request::Open(vec![blob])).await?;
+        writer.flush().await?;
+        std::io::Result::Ok((reader, writer))
+    };
+    let mut answered = Vec::new();
+    for _ in 0..SEATS {
+        let (mut reader, writer) = ask(&two).await.unwrap();
+        let reply = frames::read::<_, Reply>(&mut reader, MAX_REPLY).await.unwrap();
+        assert_eq!(reply, Some(Reply::Unknown(blob)));
+        answered.push((reader, writer));
+    }
+    // As many more wait, and further ones are turned away: which of them is not said.
+    let (mut more, mut refused) = (FuturesUnordered::new(), 0);
+    for _ in 0..SEATS + TOO_MANY {
+        let Ok((mut reader, writer)) = ask(&two).await else {
+            refused += 1;
+            continue;
+        };
+        more.push(async move {
+            let read = frames::read::<_, Reply>(&mut reader, MAX_REPLY).await;
+            (read.ok().flatten(), reader, writer)
+        });
+    }
+    while refused < TOO_MANY {
+        let (reply, ..) = more.next().await.unwrap();
+        assert_eq!(reply, None, "it was not turned away");
+        refused += 1;
+    }
+    // Another peer has its own.
+    let (mut reader, _writer) = ask(&three).await.unwrap();
+    let reply = frames::read::<_, Reply>(&mut reader, MAX_REPLY).await.unwrap();
+    assert_eq!(reply, Some(Reply::Unknown(blob)));
+    assert!(futures::poll!(more.next()).is_pending(), "they wait");
+    let (_, mut writer) = answered.pop().unwrap();
+    writer.close().await.unwrap();
+    let (reply, ..) = more.next().await.unwrap();
+    assert_eq!(reply, Some(Reply::Unknown(blob)));
+}
+
+/// The longest manifests are read one at a time for a peer, and come all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn blobs_of_very_many_chunks_come_side_by_side() {
+    let (one, two) = (Node::new(1).await, Node::new(2).await);
+    connect(&two.place, &one.place).await;
+    let blobs = [20, 21].map(|seed| one.add_in_tiny_chunks(seed, 15_000));
+    // It has all of their chunks, and is to learn where.
+    _ = [20, 21].map(|seed| two.add_in_tiny_chunks(seed, 100));
+    two.fetcher.blobs(&blobs, &[one.place.network.me()]).await.unwrap();
+    for blob in blobs {
+        let read = |node: &Node| node.store.read_all(blob, u64::MAX).unwrap();
+        assert!(read(&one) == read(&two));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

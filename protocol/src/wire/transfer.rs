@@ -13,6 +13,9 @@ use crate::ids::BlobId;
 pub const MAX_REQUEST: usize = 256 << 10;
 /// The largest reply, in bytes: a manifest of the largest blob, and a bit for each of its chunks.
 pub const MAX_REPLY: usize = (64 << 20) + MAX_REQUEST;
+/// The largest reply to anything but a [`Request::Open`], in bytes: which chunks there are of the largest blob, a bit
+/// each, or their numbers, which take less than twice that.
+pub const MAX_NEWS: usize = 2 * MAX_REQUEST;
 /// The most bytes that follow a [`Reply::Chunk`]: what doesn't get smaller is sent as it is.
 pub const MAX_PAYLOAD: usize = MAX_CHUNK;
 /// Blobs of up to this many bytes come whole with their manifest: one round trip for small files.

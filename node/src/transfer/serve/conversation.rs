@@ -12,9 +12,12 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use weft_protocol::content::Bitmap;
 use weft_protocol::ids::{BlobId, NodeId};
-use weft_protocol::wire::transfer::{Chunk, MAX_OPEN, MAX_REQUEST, MAX_WHOLE, Reply, Request};
+use weft_protocol::wire::transfer::{
+    Chunk, MAX_NEWS, MAX_OPEN, MAX_REQUEST, MAX_WHOLE, Reply, Request,
+};
 use weft_store::Store;
 
+use super::guests::Seat;
 use super::kept::{Kept, STAYS};
 use super::origins::{Origins, Part};
 use super::queue::{Queue, Work};
@@ -37,6 +40,7 @@ struct Shared {
     store: Arc<Store>,
     traffic: Traffic,
     origins: Origins,
+    seat: Seat,
     queue: Queue,
     kept: Kept,
     /// The blobs that the peer fetches and that are here as a whole.
@@ -53,11 +57,20 @@ pub(super) struct Conversation {
 /// An answer, and the bytes behind it.
 type Answer = (Reply, Vec<u8>);
 
+/// What to do, and the answer; none yet if it is a long one.
+type Ready = (Work, Option<Answer>);
+
 impl Conversation {
-    pub(super) fn new(node: NodeId, store: Arc<Store>, traffic: Traffic, origins: Origins) -> Self {
+    pub(super) fn new(
+        node: NodeId,
+        store: Arc<Store>,
+        traffic: Traffic,
+        origins: Origins,
+        seat: Seat,
+    ) -> Self {
         let kept = Kept::new(Arc::clone(&store));
         let (queue, parts) = (Queue::default(), Mutex::default());
-        let shared = Shared { node, store, traffic, origins, queue, kept, parts };
+        let shared = Shared { node, store, traffic, origins, seat, queue, kept, parts };
         Self { shared: Arc::new(shared), told: BTreeMap::new() }
     }
 
@@ -77,7 +90,7 @@ impl Conversation {
 
     async fn write(&mut self, mut writer: futures::io::WriteHalf<Stream>) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
-        let mut ready: FuturesOrdered<JoinHandle<Answer>> = FuturesOrdered::new();
+        let mut ready: FuturesOrdered<JoinHandle<io::Result<Ready>>> = FuturesOrdered::new();
         let mut changes = shared.traffic.board.changes();
         let mut seen = *changes.borrow();
         let mut tell_at = Instant::now();
@@ -86,8 +99,7 @@ impl Conversation {
             while ready.len() < READY
                 && let Some(work) = shared.queue.pop()
             {
-                let shared = Arc::clone(&shared);
-                ready.push_back(tokio::task::spawn_blocking(move || shared.answer(work)));
+                ready.push_back(tokio::spawn(Arc::clone(&shared).make_ready(work)));
             }
             if ready.is_empty() {
                 in_time(writer.flush()).await?;
@@ -103,13 +115,20 @@ impl Conversation {
                         in_time(frames::write(&mut writer, &reply)).await?;
                     }
                 }
-                Some(answer) = ready.next() => {
-                    let (reply, bytes) = answer.map_err(io::Error::other)?;
+                Some(made) = ready.next() => {
+                    let (work, made) = made.map_err(io::Error::other)??;
+                    // It is its turn only now: what would wait in the peer's other conversations is not read.
+                    let long = if made.is_none() { shared.seat.long().await } else { None };
+                    let (reply, bytes) = match made {
+                        Some(answer) => answer,
+                        None => Arc::clone(&shared).long_answer(work).await?,
+                    };
                     self.note(&reply);
                     in_time(frames::write(&mut writer, &reply)).await?;
                     if !bytes.is_empty() {
                         in_time(writer.write_all(&bytes)).await?;
                     }
+                    drop((reply, long));
                 }
                 () = shared.queue.filled() => {}
                 _ = expire.tick() => shared.kept.expire(Instant::now().into_std()),
@@ -154,8 +173,8 @@ impl Conversation {
                     if gained.is_empty() {
                         continue;
                     }
-                    // A chunk takes some bytes in a list and a bit in a bitmap.
-                    match gained.len() > bitmap.as_bytes().len() / 2 {
+                    // A chunk takes three bytes at most in a list and a bit in a bitmap.
+                    match gained.len() > bitmap.as_bytes().len() / 3 {
                         true => Reply::Holds(blob, bitmap.clone()),
                         false => Reply::Gained(blob, gained),
                     }
@@ -210,17 +229,42 @@ impl Shared {
         parts.get(blob).map(act).unwrap_or_default()
     }
 
-    fn answer(&self, work: Work) -> Answer {
-        let reply = match work {
+    /// Answers in another thread, unless the answer is a long one.
+    async fn make_ready(self: Arc<Self>, work: Work) -> io::Result<Ready> {
+        let shared = Arc::clone(&self);
+        let looks = matches!(work, Work::Open(_) | Work::Follow(_));
+        let answer = async {
+            let answer = move || {
+                let answer = shared.answer(&work, MAX_NEWS);
+                (work, answer)
+            };
+            tokio::task::spawn_blocking(answer).await
+        };
+        let made = if looks { self.seat.look(answer).await } else { answer.await };
+        made.map_err(io::Error::other)
+    }
+
+    /// Answers at whatever length.
+    async fn long_answer(self: Arc<Self>, work: Work) -> io::Result<Answer> {
+        let answer = move || self.answer(&work, usize::MAX);
+        let answer = tokio::task::spawn_blocking(answer).await.map_err(io::Error::other)?;
+        answer.ok_or_else(|| io::Error::other("an answer has no length"))
+    }
+
+    /// Answers; none if a manifest for it has more than `most` bytes.
+    fn answer(&self, work: &Work, most: usize) -> Option<Answer> {
+        let reply = match *work {
             Work::Open(blob) => self.with_kept(blob, Self::open),
             Work::Follow(blob) => self.with_kept(blob, Self::follow),
             Work::Spared(blob, chunk) => Reply::Spared(blob, chunk),
-            Work::Want { blob, chunk, exact } => return self.chunk(blob, chunk, exact),
+            Work::Want { blob, chunk, exact } => return Some(self.chunk(blob, chunk, exact)),
         };
-        if let Reply::Whole(_, _, bytes) = &reply {
-            self.traffic.sent(bytes.len(), bytes.len());
+        match &reply {
+            Reply::Manifest(_, manifest, _) if manifest.len() > most => return None,
+            Reply::Whole(_, _, bytes) => self.traffic.sent(bytes.len(), bytes.len()),
+            _ => {}
         }
-        (reply, Vec::new())
+        Some((reply, Vec::new()))
     }
 
     /// Looks a blob up; what the peer will ask chunks of stays until then.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::num::NonZero;
 use std::sync::Arc;
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use weft_protocol::content::{Bitmap, MAX_CHUNK, Manifest};
 use weft_protocol::ids::{BlobId, NodeId};
@@ -92,8 +93,15 @@ impl Disk {
         }
     }
 
-    /// Makes room for a blob.
-    pub(super) fn begin(&mut self, node: NodeId, blob: BlobId, manifest: Vec<u8>, holds: Bitmap) {
+    /// Makes room for a blob. What room in memory its manifest takes is free once that is done.
+    pub(super) fn begin(
+        &mut self,
+        node: NodeId,
+        blob: BlobId,
+        manifest: Vec<u8>,
+        holds: Bitmap,
+        room: Option<OwnedSemaphorePermit>,
+    ) {
         let store = Arc::clone(&self.store);
         self.work.spawn_blocking(move || {
             let begin = || {
@@ -101,7 +109,9 @@ impl Disk {
                 let chunks = Manifest::decode(&manifest)?.chunks;
                 Ok((have, chunks.iter().map(|chunk| chunk.len).collect()))
             };
-            (0, Ok(Done::Begun { node, blob, holds, begun: begin() }))
+            let begun = begin();
+            drop((manifest, room));
+            (0, Ok(Done::Begun { node, blob, holds, begun }))
         });
     }
 

@@ -73,8 +73,9 @@ impl Peers {
     pub(super) fn another(&mut self) -> bool {
         let Some(node) = self.spare.pop_front() else { return false };
         let (network, answers) = (self.fetcher.network.clone(), self.answers.clone());
+        let room = self.fetcher.room.clone();
         self.connecting.spawn(async move {
-            let line = Line::open(&network, node, answers).await;
+            let line = Line::open(&network, node, answers, room).await;
             let line = line.inspect_err(|error| tracing::debug!(%error, "a peer can't be asked"));
             (node, line.ok())
         });

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use futures::{AsyncReadExt, AsyncWriteExt};
 use weft_protocol::content::{Bitmap, Manifest};
-use weft_protocol::wire::transfer::{Chunk, Encoding, MAX_IN_FLIGHT, MAX_REQUEST, Reply, Request};
+use weft_protocol::wire::transfer::{
+    Chunk, Encoding, MAX_IN_FLIGHT, MAX_REPLY, MAX_REQUEST, Reply, Request,
+};
 
 use crate::network::place::Place;
 use crate::network::{CHUNKS, Stream, frames};
@@ -31,6 +33,8 @@ pub(super) enum Behaviour {
     Repeats,
     /// It announces, without bytes, what it is told to be there.
     Echoes,
+    /// In place of a chunk it begins the longest of all answers.
+    Bloats,
 }
 
 /// Bytes that nothing compresses.
@@ -114,6 +118,12 @@ impl Serving {
                 Request::Want { blob, chunk: want, .. } => {
                     if self.behaviour == Behaviour::Stalls {
                         std::future::pending::<()>().await;
+                    }
+                    if self.behaviour == Behaviour::Bloats {
+                        let length = u32::try_from(MAX_REPLY).unwrap();
+                        writer.write_all(&length.to_le_bytes()).await?;
+                        writer.write_all(&vec![0; MAX_REPLY]).await?;
+                        return writer.close().await;
                     }
                     if self.behaviour == Behaviour::Denies {
                         frames::write(&mut writer, &Reply::Missing(blob, want)).await?;
