@@ -302,11 +302,17 @@ fn why_failed(job: &Job, key: &TaskKey) -> Option<String> {
     if let Some(own) = said(key) {
         return Some(own);
     }
-    let before = job.spec()?.before(key);
+    let spec = job.spec()?;
+    let before = spec.before(key);
     let mut failed = before.iter().filter(|before| job.state(before) == Some(TaskState::Failed));
-    failed.find_map(|before| {
+    let of_frame = failed.find_map(|before| {
         let why = why_failed(job, before)?;
         Some(if is_tiled(job, before.step) { format!("tile {}: {why}", before.tile) } else { why })
+    });
+    of_frame.or_else(|| {
+        let whole: Vec<u16> = spec.before_as_a_whole(key.step).collect();
+        let first = job.failed().find(|failed| whole.contains(&failed.step))?;
+        Some(format!("frame {}: {}", first.frame, why_failed(job, &first)?))
     })
 }
 

@@ -1,6 +1,5 @@
 //! Jobs: listed, shown, watched, controlled.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use axum::Json;
@@ -311,14 +310,11 @@ pub(super) async fn retry(
         let known = machine.ledger.jobs.get(&id);
         let known = known.ok_or_else(|| ApiError::new(Code::NotFound, "there is no such job"))?;
         let failed = || {
-            // Of a frame in tiles several tasks may have failed.
-            let mut frames: Vec<i32> = known.failed().map(|key| key.frame).collect();
-            let mut seen = BTreeSet::new();
-            frames.retain(|frame| seen.insert(*frame));
-            runs(&frames)
+            let (step, frames) = known.failed_frames();
+            (step, runs(&frames))
         };
-        let frames = named.unwrap_or_else(failed);
-        Action::Retry { step: 0, frames, generation: known.next_round() }
+        let (step, frames) = named.map_or_else(failed, |frames| (0, frames));
+        Action::Retry { step, frames, generation: known.next_round() }
     };
     control(&node, access, &id.to_string(), action).await
 }

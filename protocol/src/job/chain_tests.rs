@@ -2,8 +2,8 @@
 
 use super::control::Action;
 use super::outcome::{Ending, Outcome};
-use super::samples::{control, done, fact, failed, node, outcome, run, spec, tiled};
-use super::spec::{AfterTest, JobSpec};
+use super::samples::{comped, control, done, fact, failed, node, outcome, run, spec, tiled};
+use super::spec::{AfterTest, JobSpec, Step};
 use super::status::{Activity, Status, error_message, may_start, startable, status};
 use super::table::{Job, Jobs, TaskState};
 use super::task::TaskKey;
@@ -131,12 +131,40 @@ fn a_test_frame_is_known_once_it_is_joined() {
 
 #[test]
 fn a_step_with_other_frames_waits_for_all_of_the_one_before() {
-    let mut comp = tiled(spec(2));
-    comp.steps[0].tiles = (1, 1);
-    comp.steps[1].frames = vec![run(1, 1)];
-    let mut table = Table::with(comp);
+    let mut table = Table::with(comped(spec(2)));
     table.outcome(tile(1, 0), 0, done());
     assert_eq!(table.startable(), [tile(2, 0)]);
     table.outcome(tile(2, 0), 0, done());
-    assert_eq!(table.startable(), [joined(1)]);
+    assert_eq!(table.startable(), [joined(101), joined(102)]);
+}
+
+#[test]
+fn a_step_with_other_frames_has_failed_once_one_of_those_before_has() {
+    let mut film = comped(spec(2));
+    // A third step, which comes after the second frame by frame.
+    film.steps.push(Step { after: vec![1], ..film.steps[1].clone() });
+    let filmed = |frame| TaskKey { step: 2, ..TaskKey::frame(frame) };
+    let mut table = Table::with(film);
+    table.outcome(tile(1, 0), 0, failed("it broke"));
+    assert_eq!((table.startable(), table.job().counts()), (vec![tile(2, 0)], (6, 0, 5)));
+    assert_eq!(table.job().failed_frames(), (0, vec![1]));
+    table.outcome(tile(2, 0), 0, done());
+    assert_eq!((table.status(), table.job().frame_counts()), (Status::Failed, (2, 0, 2)));
+    let message = error_message(table.job(), NodeId::short).unwrap();
+    assert!(message.starts_with("2 frames failed; frame 1 failed once"), "{message}");
+    table.control(Action::Retry { step: 0, frames: vec![run(1, 1)], generation: 1 });
+    assert_eq!((table.startable(), table.job().counts()), (vec![tile(1, 0)], (6, 1, 0)));
+    table.outcome(tile(1, 0), 1, done());
+    assert_eq!(table.startable(), [joined(101), joined(102)]);
+    // What fails by itself is what is made anew.
+    table.outcome(joined(101), 0, failed("it broke"));
+    table.outcome(joined(102), 0, done());
+    table.outcome(filmed(102), 0, done());
+    assert_eq!((table.status(), table.job().failed_frames()), (Status::Failed, (1, vec![101])));
+    table.control(Action::Retry { step: 1, frames: vec![run(101, 101)], generation: 2 });
+    for key in [joined(101), filmed(101)] {
+        assert_eq!(table.startable(), [key]);
+        table.outcome(key, 2, done());
+    }
+    assert_eq!(table.status(), Status::Completed);
 }

@@ -88,6 +88,18 @@ pub(crate) fn tiled(mut spec: JobSpec) -> JobSpec {
     spec
 }
 
+/// The same job with a step after it that makes two other frames, 101 and 102, of all of its.
+pub(crate) fn comped(mut spec: JobSpec) -> JobSpec {
+    let comp = Step {
+        name: "comp".into(),
+        frames: vec![run(101, 102)],
+        after: vec![0],
+        ..spec.steps[0].clone()
+    };
+    spec.steps.push(comp);
+    spec
+}
+
 pub(crate) fn outcome(frame: i32, generation: u32, attempt: u32, ending: Ending) -> Outcome {
     Outcome {
         task: TaskKey::frame(frame),

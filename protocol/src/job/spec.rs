@@ -317,6 +317,19 @@ impl JobSpec {
         self.neighbours(key, |number| self.frame_by_frame(key.step, number))
     }
 
+    /// The steps of which all has to be done before one can start, because they have other frames.
+    pub fn before_as_a_whole(&self, step: u16) -> impl Iterator<Item = u16> {
+        let after = self.steps.get(usize::from(step)).map(|step| step.after.as_slice());
+        let after = after.unwrap_or_default().iter().copied();
+        after.filter(move |before| !self.frame_by_frame(*before, step))
+    }
+
+    /// The steps that wait for one as a whole.
+    pub(super) fn behind_as_a_whole(&self, step: u16) -> impl Iterator<Item = u16> {
+        let all = (0..).zip(&self.steps).map(|(number, _)| number);
+        all.filter(move |later| self.before_as_a_whole(*later).any(|before| before == step))
+    }
+
     fn neighbours(&self, key: &TaskKey, is_one: impl Fn(u16) -> bool) -> Vec<TaskKey> {
         let steps = (0..).zip(&self.steps).map(|(number, _)| number).filter(|n| is_one(*n));
         let tiles = |step: u16| (0..self.tiles_of(step)).map(move |tile| (step, tile));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::control::Action;
-use super::spec::{AfterTest, JobSpec, Step};
+use super::spec::{AfterTest, JobSpec};
 use super::table::{Job, TaskState, rest_may_start};
 use super::task::{FrameRun, MAX_FRAMES, TaskKey, unfold};
 use crate::ids::NodeId;
@@ -176,12 +176,8 @@ fn blocked_steps(job: &Job, spec: &JobSpec) -> BTreeSet<u16> {
         return BTreeSet::new();
     }
     let undone: BTreeSet<u16> = job.open().chain(job.failed()).map(|key| key.step).collect();
-    let numbered = (0..).zip(&spec.steps);
-    let waits = |number: u16, step: &Step| {
-        let whole = step.after.iter().filter(|before| !spec.frame_by_frame(**before, number));
-        whole.into_iter().any(|before| undone.contains(before))
-    };
-    numbered.filter(|(number, step)| waits(*number, step)).map(|(number, _)| number).collect()
+    let waits = |number: &u16| spec.before_as_a_whole(*number).any(|step| undone.contains(&step));
+    (0..).zip(&spec.steps).map(|(number, _)| number).filter(waits).collect()
 }
 
 /// Whether a job would have more tasks than one may with these frames as well.

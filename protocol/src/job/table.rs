@@ -56,6 +56,8 @@ pub struct Job {
     tests: usize,
     open: BTreeSet<u32>,
     failed: BTreeSet<u32>,
+    /// How many tasks of a step failed, where some did. Only of a job with several steps.
+    failed_of: BTreeMap<u16, usize>,
     memory: Memory,
     tempo: Tempo,
     record: Record,
@@ -95,12 +97,28 @@ impl Job {
         };
         let in_vain = || {
             let before = spec.before(key).into_iter();
+            let mut whole = spec.before_as_a_whole(key.step);
             before.filter_map(|key| self.position(&key)).any(|at| self.failed.contains(&at))
+                || whole.any(|step| self.failed_of.contains_key(&step))
         };
         if state == TaskState::Open && in_vain() { TaskState::Failed } else { state }
     }
 
+    /// Looks anew where a task stands, and those that wait for it.
     fn settle(&mut self, key: &TaskKey) {
+        let mut steps = BTreeSet::new();
+        self.settle_along(key, &mut steps);
+        // Steps come after earlier ones only, so that each is gone through once.
+        while let Some(step) = steps.pop_first() {
+            let keys = self.tasks.order().iter().filter(|key| key.step == step);
+            for key in keys.copied().collect::<Vec<_>>() {
+                self.settle_along(&key, &mut steps);
+            }
+        }
+    }
+
+    /// Settles a task, and those that wait for it by themselves; `steps` are told that wait for all of its step.
+    fn settle_along(&mut self, key: &TaskKey, steps: &mut BTreeSet<u16>) {
         let Some(task) = self.tasks.get(key) else {
             return;
         };
@@ -120,8 +138,16 @@ impl Job {
             false => self.failed.remove(&position),
         };
         if changed && let Some(spec) = self.spec.as_ref().filter(|spec| spec.steps.len() > 1) {
+            let before = self.failed_of.remove(&key.step).unwrap_or(0);
+            let now = if failed { before + 1 } else { before.saturating_sub(1) };
+            if now > 0 {
+                self.failed_of.insert(key.step, now);
+            }
+            if (before == 0) != (now == 0) {
+                steps.extend(spec.behind_as_a_whole(key.step));
+            }
             for later in spec.behind(key) {
-                self.settle(&later);
+                self.settle_along(&later, steps);
             }
         }
     }
@@ -133,6 +159,7 @@ impl Job {
         };
         self.open.clear();
         self.failed.clear();
+        self.failed_of.clear();
         let mut keys: Vec<TaskKey> = spec.tasks_along(0, &spec.test_frames).collect();
         let test_count = keys.len();
         let extended: Vec<(u16, Vec<FrameRun>)> = self

@@ -5,7 +5,7 @@ use crate::fact::{Delivery, Outcomes, Removal};
 use crate::ids::BlobId;
 use crate::job::keep::{End, Ended};
 use crate::job::note::{Notes, What};
-use crate::job::samples::{control, done, fact, failed, node, outcome, run, spec, tiled};
+use crate::job::samples::{comped, control, done, fact, failed, node, outcome, run, spec, tiled};
 use crate::job::status::{
     Activity, Status, check_control, error_message, may_start, startable, status,
 };
@@ -457,9 +457,11 @@ fn tested() -> JobSpec {
     JobSpec { test_frames: vec![run(3, 3)], retries: 1, ..spec(4) }
 }
 
-/// Whole frames, or frames in two tiles.
+/// Whole frames, frames in two tiles, or a step after them with other frames.
 fn any_history() -> impl Strategy<Value = (JobSpec, Vec<(FactId, NodeId, Body)>)> {
-    let specs = prop_oneof![Just(tested()), Just(tiled(tested()))];
+    let mut comped = comped(tested());
+    comped.steps[1].frames = vec![run(1, 2)];
+    let specs = prop_oneof![Just(tested()), Just(tiled(tested())), Just(comped)];
     specs.prop_flat_map(|spec| (Just(spec.clone()), history_of(spec)))
 }
 
@@ -516,7 +518,9 @@ proptest! {
             let (all, done, failed) = job.counts();
             let Some(spec) = job.spec() else { continue };
             let in_vain = |key: &TaskKey| {
+                let whole: Vec<u16> = spec.before_as_a_whole(key.step).collect();
                 spec.before(key).iter().any(|key| job.state(key) == Some(TaskState::Failed))
+                    || job.failed().any(|key| whole.contains(&key.step))
             };
             let states: Vec<TaskState> = job.tasks().map(|(key, task)| {
                 match task.state(job.retries()) {

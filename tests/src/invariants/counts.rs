@@ -3,6 +3,7 @@
 //! docs/joins.md: "done beats failed beats open; counts always add up".
 
 use weft_protocol::ids::JobId;
+use weft_protocol::job::spec::Step;
 use weft_protocol::job::table::TaskState;
 
 use super::Invariant;
@@ -24,13 +25,21 @@ fn check(world: &World, number: usize, id: JobId) -> Result<(), String> {
     for (key, task) in job.tasks() {
         let own = task.state(job.retries());
         // What waits for one that failed for good will never come about.
-        let before = spec.before(&key);
-        let in_vain = before.iter().any(|key| job.state(key) == Some(TaskState::Failed));
-        let state = if own == TaskState::Open && in_vain { TaskState::Failed } else { own };
+        let in_vain = || {
+            let before = spec.before(&key);
+            let whole: Vec<u16> = spec.before_as_a_whole(key.step).collect();
+            job.failed().any(|failed| before.contains(&failed) || whole.contains(&failed.step))
+        };
+        let state = if own == TaskState::Open && in_vain() { TaskState::Failed } else { own };
         if job.state(&key) != Some(state) {
             return Err(format!("node{number} shows {key:?} of {id:?} otherwise than {state:?}"));
         }
-        let counts = usize::from(!spec.steps.iter().any(|step| step.after.contains(&key.step)));
+        let works_on = |step: &Step| step.after.contains(&key.step);
+        let counts = match spec.check {
+            0 => !spec.steps.iter().any(works_on),
+            _ => key.step == 0,
+        };
+        let counts = usize::from(counts);
         frames.0 += counts;
         match state {
             TaskState::Done => (done, frames.1) = (done + 1, frames.1 + counts),

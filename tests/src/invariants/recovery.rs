@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use weft_protocol::ids::{FactId, NodeId};
-use weft_protocol::job::status::startable;
+use weft_protocol::job::status::{Activity, Status, startable, status};
 use weft_protocol::machine::Machine;
 
 use super::Invariant;
@@ -115,6 +115,18 @@ impl Recovery {
         bound
     }
 
+    /// What can never be rendered must not keep a job from its end.
+    fn undecided(world: &World) -> Option<String> {
+        let (number, _, machine) = world.up().next()?;
+        machine.ledger.jobs.iter().find_map(|(id, job, _)| {
+            let status = status(job, Activity::default())?;
+            let people = matches!(status, Status::Paused | Status::AwaitingApproval);
+            let ends = status.is_over() || people;
+            (!ends)
+                .then(|| format!("node{number} sees {id:?} {status:?}, and nothing of it starts"))
+        })
+    }
+
     fn left(world: &World) -> Option<String> {
         world.up().find_map(|(number, node, machine)| {
             let waiting = machine.ledger.jobs.iter().find_map(|(id, job, _)| {
@@ -163,5 +175,9 @@ impl Invariant for Recovery {
             Some(what) if world.now > due => Err(format!("work is left over: {what}")),
             Some(_) => Ok(false),
         }
+    }
+
+    fn end(&mut self, world: &World) -> Result<(), String> {
+        Self::undecided(world).map_or(Ok(()), Err)
     }
 }

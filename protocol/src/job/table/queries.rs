@@ -1,5 +1,7 @@
 //! What can be asked of a job, once its facts are joined.
 
+use std::collections::BTreeSet;
+
 use super::{Job, Memory, Switches};
 use crate::fact::digest;
 use crate::ids::NodeId;
@@ -172,6 +174,21 @@ impl Job {
         self.failed
             .iter()
             .filter_map(|position| self.tasks.order().get(*position as usize).copied())
+    }
+
+    /// The frames to make anew where nobody names any, in order: those that failed of the earliest step of which
+    /// some did, those of steps included that follow from it frame by frame. And that step.
+    #[must_use]
+    pub fn failed_frames(&self) -> (u16, Vec<i32>) {
+        let earliest = self.failed().map(|key| key.step).min();
+        let Some((spec, step)) = self.spec().zip(earliest) else { return (0, Vec::new()) };
+        let all = (0..=step).map(|first| (first, spec.chain(first)));
+        let mut chains = all.filter(|(_, chain)| chain.contains(&step));
+        let (step, chain) = chains.next().unwrap_or_default();
+        // Of a frame in tiles several tasks may have failed.
+        let mut seen = BTreeSet::new();
+        let failed = self.failed().filter(|key| chain.contains(&key.step)).map(|key| key.frame);
+        (step, failed.filter(|frame| seen.insert(*frame)).collect())
     }
 
     /// Whether attempts at so many of its tasks failed.
