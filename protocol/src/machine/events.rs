@@ -88,7 +88,7 @@ impl Machine {
                 replicate::Event::Over(token, holder) => match self.orders.remove(&token) {
                     Some(Order::Request(request, job, goods)) => {
                         if holder.is_none() {
-                            self.lonely.push_back((job, goods));
+                            self.lonely.put(job, goods);
                         }
                         let copies = std::iter::once(self.me).chain(holder).collect();
                         self.out.push(Command::Answer(request, Ok(copies)));
@@ -100,7 +100,7 @@ impl Machine {
                         self.take_over(job, taken, holder);
                     }
                     Some(Order::MakeGood(job, goods)) if holder.is_none() => {
-                        self.lonely.push_back((job, goods));
+                        self.lonely.put(job, goods);
                     }
                     Some(Order::MakeGood(..)) => self.make_good(now),
                     None => {}

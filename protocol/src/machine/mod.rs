@@ -7,6 +7,7 @@ mod events;
 mod facts;
 mod input;
 mod keep;
+mod lonely;
 mod mesh;
 mod messages;
 mod peers;
@@ -35,6 +36,7 @@ use crate::wire::control::{Advert, AttemptKey, MAX_SOUGHT, Message};
 use crate::worker::Worker;
 
 use deferred::Deferred;
+use lonely::Lonely;
 
 pub use command::Command;
 pub use input::Input;
@@ -109,7 +111,7 @@ pub struct Machine {
     replicator: Replicator,
     orders: BTreeMap<u64, Order>,
     /// What is on this disk alone, and should not be.
-    lonely: VecDeque<(JobId, Goods)>,
+    lonely: Lonely,
     keeping: BTreeMap<(NodeId, u64), (Vec<Fact>, Time)>,
     writes: BTreeMap<u64, AfterWrite>,
     /// Outcomes that become facts with the next write, by job; and whether one is under way. What
@@ -180,7 +182,7 @@ impl Machine {
             rounds: 0,
             replicator: Replicator::new(),
             orders: BTreeMap::new(),
-            lonely: VecDeque::new(),
+            lonely: Lonely::default(),
             keeping: BTreeMap::new(),
             writes: BTreeMap::new(),
             concluded: BTreeMap::new(),

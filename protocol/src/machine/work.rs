@@ -290,7 +290,7 @@ impl Machine {
         }
         let goods = Goods { blobs: outcome.blobs().collect(), ..Goods::default() };
         if holder.is_none() && !goods.blobs.is_empty() {
-            self.lonely.push_back((attempt.job, goods));
+            self.lonely.put(attempt.job, goods);
         }
         self.concluded.entry(attempt.job).or_default().push((attempt, outcome));
     }
@@ -363,7 +363,7 @@ impl Machine {
             outcome.holders = std::iter::once(self.me).chain(holder).collect();
         }
         if holder.is_none() && !blobs.is_empty() {
-            self.lonely.push_back((job, Goods { blobs, ..Goods::default() }));
+            self.lonely.put(job, Goods { blobs, ..Goods::default() });
         }
         let outcomes = batches(results).into_iter();
         let outcomes = outcomes.map(|outcomes| Body::Outcomes(Outcomes { job, outcomes }));
