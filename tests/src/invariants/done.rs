@@ -68,7 +68,8 @@ impl Done {
             let Some(other) = &world.nodes[first].machine else { continue };
             if first != number
                 && machine.ledger.ids() == other.ledger.ids()
-                && machine.ledger.jobs != other.ledger.jobs
+                && (machine.ledger.jobs != other.ledger.jobs
+                    || machine.ledger.settings != other.ledger.settings)
             {
                 return Err(format!(
                     "node{first} and node{number} hold the same facts, and differ"

@@ -16,9 +16,10 @@ use weft_protocol::job::task::{FrameRun, TaskKey, unfold};
 use weft_protocol::ladder::STEP;
 use weft_protocol::machine::Machine;
 use weft_protocol::settings::{Change, NodeChange};
+use weft_protocol::time::Unix;
 
 use super::Invariant;
-use crate::sim::World;
+use crate::sim::{ENGINE, World};
 
 /// What ranks a result among those of its generation: attempt, author, fact.
 type Rank = (u32, NodeId, FactId);
@@ -109,16 +110,18 @@ pub(super) fn counting(numbers: &BTreeSet<u64>) -> u64 {
     numbers.iter().fold(0, |below, n| if n - below <= STEP { *n } else { below })
 }
 
-/// The tasks of a step for some frames, and of the steps that follow from it frame by frame: here a job
-/// has at most one of those.
+/// The tasks of a step for some frames, and of the steps that follow from it frame by frame: here none follows from
+/// one that follows, but where a step compares what two have rendered. What checks has some of the frames only.
 fn tasks(spec: &JobSpec, step: u16, frames: &[FrameRun]) -> Vec<TaskKey> {
     let own = spec.steps.get(usize::from(step));
     let mut tasks = Vec::new();
     for (number, other) in (0..).zip(&spec.steps) {
-        let follows =
-            other.after.contains(&step) && own.is_some_and(|own| own.frames == other.frames);
+        let checks = spec.check > 0 && number > 0;
+        let same = own.is_some_and(|own| own.frames == other.frames);
+        let follows = other.after.contains(&step) && (same || checks);
         if number == step || follows {
-            for frame in unfold(frames) {
+            let has = |frame: &i32| !checks || other.frames.iter().any(|run| run.contains(*frame));
+            for frame in unfold(frames).filter(has) {
                 let tiles = 0..other.tiles.0 * other.tiles.1;
                 let key = TaskKey { step: number, ..TaskKey::frame(frame) };
                 tasks.extend(tiles.map(|tile| TaskKey { tile, ..key }));
@@ -191,10 +194,15 @@ impl Joins {
             let ids = machine.ledger.ids();
             let facts = node.disk.facts.values().filter(|fact| ids.contains(&fact.id())).cloned();
             let settings = &machine.ledger.settings;
-            let undrain = |node| Change::Node(node, NodeChange::Drained(false));
-            let for_good = |node: &NodeId| settings.next_version(&undrain(*node)) > u64::MAX / 2;
-            if let Some(node) = world.nodes.iter().map(|node| node.id).find(for_good) {
-                return Err(format!("node{number} can't drain or undrain {node:?} any more"));
+            let of_nodes = world.nodes.iter().flat_map(|node| {
+                [NodeChange::Drained(false), NodeChange::Forgiven(Unix(0)), NodeChange::Price(None)]
+                    .map(|change| Change::Node(node.id, change))
+            });
+            let mut changes =
+                of_nodes.chain([Change::Limit(ENGINE.into(), None), Change::Keep(None)]);
+            let for_good = |change: &Change| settings.next_version(change) > u64::MAX / 2;
+            if let Some(change) = changes.find(for_good) {
+                return Err(format!("node{number} can't set {change:?} any more"));
             }
             for (id, plain) in plain(facts) {
                 compare(number, machine, id, &plain)?;

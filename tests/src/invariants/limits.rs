@@ -33,6 +33,13 @@ fn limit(leader: &Machine) -> Option<u32> {
     leader.ledger.settings.limits().get(ENGINE).copied()
 }
 
+/// Whether an attempt is of the engine that has a limit, as who leads knows.
+fn is_limited(leader: &Machine, attempt: &AttemptKey) -> bool {
+    let spec = leader.ledger.jobs.get(&attempt.job).and_then(|job| job.spec());
+    let step = spec.and_then(|spec| spec.steps.get(usize::from(attempt.task.step)));
+    step.is_some_and(|step| step.engine == ENGINE)
+}
+
 /// Whether somebody waits for an attempt, as who leads knows: what is called off may end a moment later elsewhere.
 fn is_wanted(leader: &Machine, node: &NodeId, attempt: &AttemptKey) -> bool {
     let Some(job) = leader.ledger.jobs.get(&attempt.job) else { return false };
@@ -49,15 +56,22 @@ impl Invariant for Limits {
     }
 
     fn notice(&mut self, world: &World, notice: &Notice) -> Result<(), String> {
-        let Notice::Started { node, .. } = notice else { return Ok(()) };
+        let Notice::Started { node, lease, .. } = notice else { return Ok(()) };
         let Some((leader, (most, since))) = leader(world).zip(self.seen) else { return Ok(()) };
         let settled = world.calm_for() > SETTLED && world.now > world.record.stirred + SETTLED;
-        if !settled || world.now < since + OLD || limit(leader) != Some(most) {
+        if !settled
+            || world.now < since + OLD
+            || limit(leader) != Some(most)
+            || !is_limited(leader, &lease.attempt)
+        {
             return Ok(());
         }
         let mut processes = BTreeSet::new();
         for (number, node, _) in world.up() {
-            let runs = node.runs.iter().filter(|(at, _)| is_wanted(leader, &node.id, at));
+            let runs = node
+                .runs
+                .iter()
+                .filter(|(at, _)| is_limited(leader, at) && is_wanted(leader, &node.id, at));
             processes.extend(runs.map(|(_, run)| (number, run.process)));
         }
         match processes.len() > most as usize {

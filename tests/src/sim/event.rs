@@ -41,6 +41,7 @@ pub(super) enum Mend {
     Space(usize),
     Ways(Vec<(usize, usize)>),
     Lag(usize),
+    Engine(usize),
 }
 
 impl Event {

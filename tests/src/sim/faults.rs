@@ -39,6 +39,7 @@ impl World {
             self.mend(Mend::Resume(node));
             self.mend(Mend::Space(node));
             self.mend(Mend::Lag(node));
+            self.mend(Mend::Engine(node));
             self.mend(Mend::Start(node));
         }
         if self.over {
@@ -53,6 +54,7 @@ impl World {
             Mend::Resume(node) => self.resume(node),
             Mend::Space(node) => self.nodes[node].disk.full = false,
             Mend::Lag(node) => self.nodes[node].lag = MILLI,
+            Mend::Engine(node) => self.nodes[node].broken = false,
             Mend::Ways(ways) => {
                 for (from, to) in ways {
                     let way = self.network.way(from, to);
@@ -94,7 +96,7 @@ impl World {
         let brief = self.between(SECOND / 2, 8 * SECOND);
         let long = self.between(SECOND, 60 * SECOND);
         let lasts = if self.random.below(3) == 0 { long } else { brief };
-        match self.random.below(12) {
+        match self.random.below(13) {
             0 | 1 => self.crash(number, lasts, false),
             2 => self.crash(number, lasts, true),
             3 => self.crash_leader(lasts),
@@ -113,6 +115,11 @@ impl World {
             8 => self.partition(lasts),
             9 => self.isolate(number, lasts),
             10 => self.weaken(lasts),
+            11 => {
+                self.trace.say(self.now, || format!("the engine of node{number} is broken"));
+                self.nodes[number].broken = true;
+                self.after(60 * SECOND + lasts, Event::Mend(Mend::Engine(number)));
+            }
             _ => self.everybody_dies(lasts),
         }
     }

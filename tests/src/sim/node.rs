@@ -6,6 +6,7 @@ use weft_protocol::certificate::{Chain, Role};
 use weft_protocol::fact::Fact;
 use weft_protocol::hardware::{Gpu, Hardware};
 use weft_protocol::ids::NodeId;
+use weft_protocol::job::spec::COMPARE;
 use weft_protocol::machine::{Input, Machine};
 use weft_protocol::sign::Signer as _;
 use weft_protocol::time::{Time, Unix};
@@ -81,6 +82,8 @@ pub struct Node {
     pub(super) slowness: u64,
     /// How late its ticks come at most.
     pub(super) lag: Moment,
+    /// Whether its engine fails whatever it is given.
+    pub(super) broken: bool,
     pub(super) inbox: VecDeque<Event>,
     pub(super) links: BTreeMap<usize, BTreeSet<u64>>,
     /// Machines that its configuration or its last life names.
@@ -113,6 +116,7 @@ impl Node {
             life: 0,
             slowness,
             lag: MILLI,
+            broken: false,
             inbox: VecDeque::new(),
             links: BTreeMap::new(),
             known: BTreeSet::new(),
@@ -159,7 +163,7 @@ impl Node {
     }
 
     pub(super) fn advert(&self, number: usize, now: Moment) -> Advert {
-        let engine = (ENGINE.to_owned(), "1".to_owned());
+        let engines = [ENGINE, COMPARE].map(|engine| (engine.to_owned(), "1".to_owned()));
         Advert {
             node: self.id,
             name: format!("node{number}"),
@@ -167,7 +171,7 @@ impl Node {
             revision: (self.clock.wall(now).0, 0),
             release: if self.newer { "0.2.0" } else { "0.1.0" }.to_owned(),
             hardware: hardware(),
-            engines: std::iter::once(engine).collect(),
+            engines: engines.into(),
             tags: BTreeSet::new(),
             price: self.price,
             addresses: vec![format!("/memory/{number}")],

@@ -8,9 +8,9 @@ use weft_protocol::hardware::Needs;
 use weft_protocol::ids::{BlobId, JobId};
 use weft_protocol::job::control::{Action, Control};
 use weft_protocol::job::keep::Keep;
-use weft_protocol::job::spec::{AfterTest, JobSpec, Step};
+use weft_protocol::job::spec::{AfterTest, COMPARE, IN_ORDER, JobSpec, Step};
 use weft_protocol::job::status::{Activity, Status, check_control, status};
-use weft_protocol::job::task::FrameRun;
+use weft_protocol::job::task::{FrameRun, TaskKey, runs};
 use weft_protocol::machine::{Command, Input};
 use weft_protocol::replicate::Goods;
 
@@ -40,9 +40,9 @@ impl World {
         }
         let number = up[self.random.below(up.len())];
         match self.random.below(100) {
-            0..36 => self.submit(number),
-            36..40 => self.set_something(number),
-            40..74 => self.steer(number),
+            0..32 => self.submit(number),
+            32..38 => self.set_something(number),
+            38..74 => self.steer(number),
             74..84 => self.remove(number),
             84..92 => self.write_foreign(number),
             92..95 => self.join_studio(),
@@ -144,17 +144,30 @@ impl World {
             after,
         };
         let mut steps = vec![step("render", frames, Vec::new())];
-        match self.random.below(5) {
+        let run = |start: i32, end: i32| FrameRun { start, end, step: 1 };
+        let (mut fresh, mut check) = (false, 0);
+        match self.random.below(9) {
             0 => steps.push(step("comp", frames.min(4), vec![0])),
-            // Frames in tiles, and a step that joins them.
+            // Two steps with frames of their own, each of which waits for all before it.
             1 => {
+                steps.push(Step { frames: vec![run(101, 102)], ..step("comp", 1, vec![0]) });
+                steps.push(Step { frames: vec![run(201, 201)], ..step("film", 1, vec![0, 1]) });
+            }
+            // Frames that follow from each other, rendered by one process.
+            2 => {
+                fresh = true;
+                steps[0].arguments.insert(IN_ORDER.into(), "yes".into());
+                steps[0].frames_per_task = frames.unsigned_abs();
+            }
+            3 => check = 1 + nonce[6] % 40,
+            // Frames in tiles, and a step that joins them.
+            4 | 5 => {
                 steps[0].tiles = [(2, 1), (2, 2), (1, 3)][usize::from(nonce[1] % 3)];
                 steps[0].frames_per_task = 1;
                 steps.push(Step { frames_per_task: 1, ..step("join", frames, vec![0]) });
             }
             _ => {}
         }
-        let run = |start: i32, end: i32| FrameRun { start, end, step: 1 };
         let test_frames = match self.random.below(3) {
             0 => vec![run(1, 1), run(frames, frames)],
             1 => vec![run(1, 1 + frames / 4)],
@@ -175,7 +188,7 @@ impl World {
             gpus: u32::from(nonce[5] % 8).saturating_sub(5),
             ..Needs::default()
         };
-        JobSpec {
+        let mut spec = JobSpec {
             nonce,
             name: "shot".into(),
             owner: owner.into(),
@@ -188,10 +201,18 @@ impl World {
             priority,
             retries: u32::try_from(self.random.below(4)).unwrap_or(0),
             timeout: 0,
-            fresh: false,
-            check: 0,
+            fresh,
+            check,
             share,
+        };
+        if check > 0 {
+            let again = runs(&spec.frames_to_check());
+            let render = Step { frames: again, frames_per_task: 1, ..spec.steps[0].clone() };
+            let compare = Step { engine: COMPARE.into(), after: vec![0, 1], ..render.clone() };
+            spec.steps.extend([Step { after: vec![0], ..render }, compare]);
         }
+        spec.check_bounds().expect("a spec that nodes take");
+        spec
     }
 
     /// How long a job stays, in somebody's mind.
@@ -231,12 +252,12 @@ impl World {
             0..25 => Action::Approve,
             25..50 => Action::Resume,
             50..62 => {
-                let failed: Vec<i32> = job.failed().map(|key| key.frame).collect();
+                let (step, failed) = job.failed_frames();
                 let frame = failed.first().copied().unwrap_or(1);
-                let key = weft_protocol::job::task::TaskKey::frame(frame);
+                let key = TaskKey { step, ..TaskKey::frame(frame) };
                 let generation = job.task(&key).map_or(1, |task| task.generation + 1);
                 let frames = vec![FrameRun { start: frame, end: frame, step: 1 }];
-                Action::Retry { step: 0, frames, generation }
+                Action::Retry { step, frames, generation }
             }
             62..74 => Action::Pause,
             74..80 => Action::Cancel,

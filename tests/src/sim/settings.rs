@@ -1,7 +1,8 @@
-//! What people set: nodes drained, prices, profiles, how many tasks run at once.
+//! What people set: nodes drained or taken back, prices, profiles, how many tasks run at once; and who uses a machine when.
 
 use weft_protocol::fact::Body;
 use weft_protocol::hardware::GIB;
+use weft_protocol::job::trouble::{Trouble, benched};
 use weft_protocol::machine::Input;
 use weft_protocol::replicate::Goods;
 use weft_protocol::settings::{Change, NodeChange, OnReturn, Profile, Setting};
@@ -20,8 +21,10 @@ impl World {
         let small = u32::try_from(self.random.below(4)).unwrap_or(0);
         let some = (small > 0).then_some(small);
         let seconds = 60 + u32::try_from(self.random.below(1200)).unwrap_or(0);
-        let change = match self.random.below(14) {
+        let change = match self.random.below(22) {
             10 | 11 => return self.somebody_returns(),
+            14..17 => return self.hours_end(),
+            17.. => return self.forgive(number),
             12 | 13 => Change::Keep((small > 0).then_some(seconds)),
             0..3 => Change::Node(other, NodeChange::Drained(true)),
             3..6 => Change::Node(other, NodeChange::Drained(false)),
@@ -48,6 +51,27 @@ impl World {
         let stays = self.between(3 * SECOND, 30 * SECOND);
         self.chore(0, number, Chore::Tell(Box::new(Input::InUse(Some(what)))));
         self.chore(stays, number, Chore::Tell(Box::new(Input::InUse(None))));
+    }
+
+    /// A machine comes to the end of its own hours, and to where they begin.
+    fn hours_end(&mut self) {
+        let number = self.random.below(self.nodes.len());
+        self.trace.say(self.now, || format!("node{number} is outside its hours"));
+        let lasts = self.between(3 * SECOND, 30 * SECOND);
+        self.chore(0, number, Chore::Tell(Box::new(Input::WithinHours(false))));
+        self.chore(lasts, number, Chore::Tell(Box::new(Input::WithinHours(true))));
+    }
+
+    /// Somebody takes a node back that failed where others did not.
+    fn forgive(&mut self, number: usize) {
+        let Some(machine) = &self.nodes[number].machine else { return };
+        let benched = benched(&machine.ledger.jobs, &machine.ledger.settings);
+        let last = |troubles: &Vec<Trouble>| troubles.iter().map(|trouble| trouble.started).max();
+        let first = benched.iter().find_map(|(node, troubles)| Some((*node, last(troubles)?)));
+        let Some((node, until)) = first else { return };
+        let change = Change::Node(node, NodeChange::Forgiven(until));
+        self.trace.say(self.now, || format!("node{number} sets {change:?}"));
+        self.set(number, vec![change], 0);
     }
 
     fn set(&mut self, number: usize, changes: Vec<Change>, emphasis: u64) {

@@ -9,7 +9,7 @@ use weft_protocol::worker::Event;
 
 use super::clock::{MILLI, Moment, SECOND, micros};
 use super::fetch::{Fetch, Purpose};
-use super::node::{Chore, Run};
+use super::node::{Chore, ENGINE, Run};
 use super::planted::Planted;
 use super::record::Notice;
 use super::world::World;
@@ -17,6 +17,8 @@ use super::world::World;
 /// How often a job's inputs are sought before an attempt fails, and how long apart, as in the daemon.
 const BRING_TRIES: u32 = 4;
 const BRING_AGAIN: Moment = SECOND;
+/// Of so many engines one is refused its licence.
+const UNLICENSED: u64 = 61;
 
 /// What an attempt needs.
 #[derive(Default)]
@@ -70,12 +72,13 @@ impl World {
     }
 
     /// What an attempt needs here, by the facts that this node knows; none while they don't tell. What
-    /// is made of other tasks' results needs those, all else the tree of its job.
+    /// is made of other tasks' results needs those, all else the tree of its job: what checks a frame renders it.
     fn inputs(&self, number: usize, attempt: &AttemptKey) -> Option<Inputs> {
         let job = self.nodes[number].machine.as_ref()?.ledger.jobs.get(&attempt.job)?;
         let spec = job.spec()?;
         let before = spec.before(&attempt.task);
-        if before.is_empty() {
+        let step = attempt.task.step;
+        if before.is_empty() || spec.is_check(step) && !spec.compares(step) {
             let tree = Some(spec.inputs);
             return Some(Inputs { tree, blobs: vec![spec.inputs], holders: Vec::new() });
         }
@@ -174,7 +177,11 @@ impl World {
         let longest = self.record.longest.get(&attempt.job).copied().unwrap_or(10).max(2);
         let shortest = (longest / 3).max(1);
         let seconds = shortest + fate(&attempt, 1, None) % (longest - shortest + 1);
-        let takes = seconds * micros(self.setup.unit) * self.nodes[number].slowness / 10;
+        let node = &self.nodes[number];
+        let takes = match node.broken {
+            true => SECOND,
+            false => seconds * micros(self.setup.unit) * node.slowness / 10,
+        };
         self.chore(takes, number, Chore::EngineEnds(attempt, run.number));
         let half = Input::Progress(attempt, 500);
         self.chore(takes / 2, number, Chore::Tell(Box::new(half)));
@@ -194,8 +201,15 @@ impl World {
             BlobId(*blake3::hash(&bytes.concat()).as_bytes())
         };
         let (picture, log) = (name(0), name(1));
+        // Now and then an engine that is asked for a frame finds no seat of its licence free.
+        if run.number.is_multiple_of(UNLICENSED) {
+            let refused = Input::LicenceRefused(attempt, ENGINE.into(), "no seat is free".into());
+            self.chore(MILLI, number, Chore::Tell(Box::new(refused)));
+            self.chore(MILLI, number, Chore::Tell(Box::new(Input::Undone(run.more))));
+            return;
+        }
         // Some frames fail anywhere, some once in a while; what can't be kept is not done.
-        let broken = fate(&attempt, 2, None).is_multiple_of(40);
+        let broken = node.broken || fate(&attempt, 2, None).is_multiple_of(40);
         let unlucky = fate(&attempt, 3, Some(&node.id)).is_multiple_of(25);
         let path = TreePath::new(format!("shot_{:04}.png", attempt.task.frame));
         let failed = |kind, message: &str| Ending::Failed { kind, message: message.to_owned() };
