@@ -42,6 +42,7 @@ impl World {
             self.mend(Mend::Engine(node));
             self.mend(Mend::Start(node));
         }
+        self.confess();
         if self.over {
             self.settle_jobs();
             self.settle_settings();

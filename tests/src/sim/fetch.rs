@@ -29,11 +29,7 @@ pub(super) enum Purpose {
 
 impl World {
     pub(super) fn keep(&mut self, number: usize, from: NodeId, token: u64, blobs: Vec<BlobId>) {
-        if self.lies_now(number) && self.random.below(2) == 0 {
-            // It says that it keeps, and does not.
-            self.record.lies += 1;
-            let stored = Input::Stored(from, token, Ok(()));
-            self.chore(MILLI, number, Chore::Tell(Box::new(stored)));
+        if self.lies_now(number) && self.lies_of_keeping(number, from, token) {
             return;
         }
         let providers: Vec<usize> = self.node(&from).into_iter().collect();

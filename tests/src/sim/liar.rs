@@ -1,26 +1,32 @@
 //! Members that lie: they hold a valid certificate, and say what is not so. They don't have other
 //! members' keys.
 
+use weft_protocol::certificate::Role;
 use weft_protocol::claim::Portion;
 use weft_protocol::content::TreePath;
 use weft_protocol::election::Claim;
 use weft_protocol::fact::digest::Summary;
 use weft_protocol::fact::{Body, Delivery, Fact, Outcomes, Removal, Revocation};
+use weft_protocol::hardware::{Gpu, Hardware};
 use weft_protocol::ids::{BlobId, FactId, JobId, NodeId};
 use weft_protocol::job::control::{Action, Control};
+use weft_protocol::job::keep::Keep;
 use weft_protocol::job::outcome::{Ending, Outcome, OutputFile};
 use weft_protocol::job::task::{FrameRun, TaskKey};
+use weft_protocol::machine::Input;
 use weft_protocol::membership::{Liveness, Update};
 use weft_protocol::settings::{Change, NodeChange, Setting};
 use weft_protocol::sign::Signer;
 use weft_protocol::time::Unix;
-use weft_protocol::wire::control::{AttemptKey, Claimed, Lease, Message, Phase, Report, Sync};
+use weft_protocol::wire::control::{
+    Advert, AttemptKey, Claimed, Lease, Message, Phase, Report, Sync,
+};
 use weft_protocol::wire::gossip;
 
-use super::clock::SECOND;
+use super::clock::{MILLI, SECOND};
 use super::event::Event;
 use super::keys::Keys;
-use super::node::ENGINE;
+use super::node::{Chore, ENGINE, Node};
 use super::world::World;
 
 /// Signs in another's name, without the key for it.
@@ -60,7 +66,7 @@ impl World {
             return;
         }
         self.record.lies += 1;
-        let kind = self.random.below(19);
+        let kind = self.random.below(20);
         self.trace.say(self.now, || format!("node{liar} lies to node{victim}, kind {kind}"));
         match kind {
             0..4 => self.forge(liar, victim),
@@ -77,6 +83,7 @@ impl World {
             13 => self.set_for_good(liar, victim),
             14 => self.flood(liar, victim),
             15 => self.name_strangers(liar, victim),
+            16 => self.boast_of_hardware(liar),
             _ => self.compare_falsely(liar, victim),
         }
     }
@@ -124,7 +131,7 @@ impl World {
             }
             _ => {
                 let mut chain = self.nodes[liar].chain.clone();
-                chain.leaf.statement.role = weft_protocol::certificate::Role::Admin;
+                chain.leaf.statement.role = Role::Admin;
                 Body::Certificate(Box::new(chain))
             }
         };
@@ -159,7 +166,7 @@ impl World {
             1 => Body::Delivery(Delivery { job, node: other, folder: "/etc".into() }),
             _ => Body::Outcomes(Outcomes { job, outcomes: vec![outcome] }),
         };
-        let admin = self.nodes[liar].role() == weft_protocol::certificate::Role::Admin;
+        let admin = self.nodes[liar].role() == Role::Admin;
         if admin && matches!(body, Body::Revocation(_)) {
             // An admin may. That is no lie, and a studio of none is no test.
             return;
@@ -175,14 +182,19 @@ impl World {
         let (at, by) = (Unix(0), "nobody".to_owned());
         let control = |action| Body::Control(Control { job, version, at, by: by.clone(), action });
         let setting = |change| Body::Setting(Setting { version, at, by: by.clone(), change });
-        let body = match self.random.below(5) {
+        let node = self.nodes[victim].id;
+        let body = match self.random.below(9) {
+            5 => setting(Change::Node(node, NodeChange::Forgiven(Unix(u64::MAX)))),
+            6 => setting(Change::Node(node, NodeChange::Price(Some(u32::MAX)))),
+            7 => setting(Change::Keep(Some(0))),
+            8 => control(Action::Keep(Keep::For(0))),
             0 => control(Action::Pause),
             1 => control(Action::Priority(0)),
             2 => {
                 let frames = vec![FrameRun { start: i32::MIN, end: i32::MAX, step: 1 }];
                 control(Action::Retry { step: 0, frames, generation: u32::MAX })
             }
-            3 => setting(Change::Node(self.nodes[victim].id, NodeChange::Drained(true))),
+            3 => setting(Change::Node(node, NodeChange::Drained(true))),
             _ => setting(Change::Limit(ENGINE.into(), Some(1))),
         };
         let fact = Fact::sign(&self.studio, &body, &self.nodes[liar].keys);
@@ -205,11 +217,7 @@ impl World {
 
     /// It knows many, it says.
     fn name_strangers(&mut self, liar: usize, victim: usize) {
-        let machine = self.nodes[liar].machine.as_ref();
-        let id = self.nodes[liar].id;
-        let Some(advert) = machine.and_then(|machine| machine.adverts.get(&id)).cloned() else {
-            return;
-        };
+        let Some(advert) = self.own_advert(liar) else { return };
         let strangers = (0..100).map(|_| NodeId(self.invented_hash()));
         let known = strangers.map(|node| (node, vec!["/memory/0".to_owned(); 40])).collect();
         let hello = Message::Hello { advert: Box::new(advert), claim: None, known };
@@ -279,6 +287,79 @@ impl World {
         self.send(liar, victim, &Message::Report(Box::new(report)));
     }
 
+    /// It has more of everything than anybody else, and costs nothing, it says: who leads gives it all the work.
+    fn boast_of_hardware(&mut self, liar: usize) {
+        let Some(mut advert) = self.own_advert(liar) else { return };
+        let card = Gpu { model: "RTX".into(), memory: u64::MAX };
+        advert.revision.1 += 1;
+        advert.role = Role::Worker;
+        advert.hardware = Hardware {
+            cpu_cores: u32::MAX,
+            ram: u64::MAX,
+            gpus: vec![card; 64],
+            ..advert.hardware
+        };
+        advert.price = 0;
+        self.nodes[liar].boasted = true;
+        self.publish(liar, &gossip::Message::Advert(Box::new(advert)));
+    }
+
+    fn own_advert(&self, number: usize) -> Option<Advert> {
+        let Node { id, machine, .. } = &self.nodes[number];
+        machine.as_ref()?.adverts.get(id).cloned()
+    }
+
+    /// Says that it keeps what it doesn't, or that it is at it, for as long as it lies. Says whether it lies.
+    pub(super) fn lies_of_keeping(&mut self, liar: usize, from: NodeId, token: u64) -> bool {
+        match self.random.below(4) {
+            0 | 1 => {
+                let stored = Input::Stored(from, token, Ok(()));
+                self.chore(MILLI, liar, Chore::Tell(Box::new(stored)));
+            }
+            2 => self.nodes[liar].dallied.push((from, token)),
+            _ => return false,
+        }
+        self.record.lies += 1;
+        true
+    }
+
+    /// Liars lie in storms: what would go on after that is put right.
+    pub(super) fn confess(&mut self) {
+        for number in 0..self.nodes.len() {
+            for (from, token) in std::mem::take(&mut self.nodes[number].dallied) {
+                let stored = Input::Stored(from, token, Err("it never meant to".into()));
+                self.chore(0, number, Chore::Tell(Box::new(stored)));
+            }
+            if std::mem::take(&mut self.nodes[number].boasted)
+                && let Some(mut advert) = self.own_advert(number)
+            {
+                advert.revision.1 += 2;
+                // Once more when those are connected again that were cut off.
+                for delay in [0, 8 * SECOND] {
+                    let truth = Input::Advert(Box::new(advert.clone()));
+                    self.chore(delay, number, Chore::Tell(Box::new(truth)));
+                }
+            }
+        }
+    }
+
+    /// In place of what it holds it names facts that don't exist to who compares.
+    pub(super) fn invented_summary(&mut self, prefix: &[u8]) -> Message {
+        self.record.lies += 1;
+        let ids = self.invented_ids(prefix);
+        Message::Sync(Sync::Summary(prefix.to_vec(), Summary::Ids(ids)))
+    }
+
+    fn invented_ids(&mut self, prefix: &[u8]) -> Vec<FactId> {
+        let mut id = self.invented_hash();
+        id.iter_mut().zip(prefix).for_each(|(byte, of_prefix)| *byte = *of_prefix);
+        let ids = (0..500_u16).map(|n| {
+            id[30..].copy_from_slice(&n.to_be_bytes());
+            FactId(id)
+        });
+        ids.collect()
+    }
+
     /// Others are dead, it says.
     fn slander(&mut self, liar: usize, victim: usize) {
         let count = self.nodes.len();
@@ -309,10 +390,7 @@ impl World {
         let id = FactId([self.random.below(256) as u8; 32]);
         let sync = match self.random.below(7) {
             4 => Sync::Ask(vec![Vec::new(); 512]),
-            5 => {
-                let ids = (0..500).map(|_| FactId(self.invented_hash())).collect();
-                Sync::Summary(Vec::new(), Summary::Ids(ids))
-            }
+            5 => Sync::Summary(Vec::new(), Summary::Ids(self.invented_ids(&[]))),
             6 => {
                 let children = (0..=u8::MAX).map(|byte| (byte, [byte; 8])).collect();
                 Sync::Summary(vec![id.0[0]; self.random.below(3)], Summary::Children(children))

@@ -84,6 +84,10 @@ pub struct Node {
     pub(super) lag: Moment,
     /// Whether its engine fails whatever it is given.
     pub(super) broken: bool,
+    /// What it was asked to keep by whom, and says to be at without being: it lies.
+    pub(super) dallied: Vec<(NodeId, u64)>,
+    /// Whether it has told of hardware that it hasn't.
+    pub(super) boasted: bool,
     pub(super) inbox: VecDeque<Event>,
     pub(super) links: BTreeMap<usize, BTreeSet<u64>>,
     /// Machines that its configuration or its last life names.
@@ -117,6 +121,8 @@ impl Node {
             slowness,
             lag: MILLI,
             broken: false,
+            dallied: Vec::new(),
+            boasted: false,
             inbox: VecDeque::new(),
             links: BTreeMap::new(),
             known: BTreeSet::new(),
@@ -184,6 +190,8 @@ impl Node {
         self.paused = false;
         self.life += 1;
         self.runs.clear();
+        self.dallied.clear();
+        self.boasted = false;
         self.inbox.clear();
         self.links.clear();
         self.real_terms.clear();

@@ -7,7 +7,7 @@ use weft_protocol::clocks;
 use weft_protocol::fact::{Body, Fact, Kind};
 use weft_protocol::ids::{FactId, JobId, NodeId};
 use weft_protocol::machine::{Command, Input, TICK};
-use weft_protocol::wire::control::{FACT_BATCH, Message};
+use weft_protocol::wire::control::{FACT_BATCH, Message, Sync};
 use weft_protocol::wire::gossip;
 
 use super::clock::{MILLI, micros};
@@ -154,6 +154,13 @@ impl World {
             }
             Message::Keep { blobs, trees, .. } if self.lies_now(to) => {
                 self.record.entrusted_to_liars.extend(blobs.iter().chain(trees));
+            }
+            Message::Sync(Sync::Summary(prefix, _))
+                if self.lies_now(number) && self.random.below(4) == 0 =>
+            {
+                let invented = self.invented_summary(prefix);
+                self.send(number, to, &invented);
+                return;
             }
             _ => {}
         }
