@@ -34,7 +34,8 @@ pub struct Traffic {
     pub nodes: Vec<Sent>,
     /// By kind, over all machines.
     pub kinds: BTreeMap<&'static str, Sent>,
-    /// What was published by gossip: every node hears each once, and gossip carries each more often than that.
+    /// What was published by gossip, once each. What its authors send of it is theirs, too: gossipsub gives one's own
+    /// to everybody that one is connected to (`flood_publish`). How often others pass it on is not counted.
     pub gossip: Sent,
 }
 
@@ -58,9 +59,15 @@ impl Traffic {
         }
     }
 
-    pub(super) fn published(&mut self, bytes: usize) {
-        if self.counts {
-            self.gossip.add(bytes as u64);
+    /// A machine that is connected to so many others publishes something.
+    pub(super) fn published(&mut self, author: usize, connected: usize, bytes: usize) {
+        if !self.counts {
+            return;
+        }
+        let whole = bytes as u64 + HEADERS;
+        self.gossip.add(whole);
+        if let Some(sent) = self.nodes.get_mut(author) {
+            (0..connected).for_each(|_| sent.add(whole));
         }
     }
 }
@@ -90,5 +97,22 @@ const fn name(message: &Message) -> &'static str {
         Message::Clock(_) => "Clock",
         Message::Claims(..) => "Claims",
         Message::TakeOver(..) => "TakeOver",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_publishes_sends_it_to_all_that_it_is_connected_to() {
+        let mut traffic = Traffic::default();
+        traffic.published(1, 3, 50);
+        assert_eq!(traffic.gossip, Sent::default(), "nothing is counted yet");
+        traffic.begin(2);
+        traffic.published(1, 3, 50);
+        let whole = 50 + HEADERS;
+        assert_eq!(traffic.gossip, Sent { messages: 1, bytes: whole });
+        assert_eq!(traffic.nodes, [Sent::default(), Sent { messages: 3, bytes: 3 * whole }]);
     }
 }

@@ -372,7 +372,7 @@ impl World {
     pub(super) fn publish(&mut self, author: usize, message: &gossip::Message) {
         let bytes = Rc::new(wire::encode(message));
         self.trace.event(self.now, author, 5, &bytes);
-        self.traffic.published(bytes.len());
+        self.traffic.published(author, self.nodes[author].links.len(), bytes.len());
         self.trace.say(self.now, || format!("node{author} gossips {message:?}"));
         let mut heard = BTreeSet::new();
         let mut edge = BTreeSet::from([(self.now, author)]);
