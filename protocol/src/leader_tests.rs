@@ -324,11 +324,15 @@ fn report_shares(world: &mut World, now: u64, running: &[i32], shares: &[(u32, &
     world.report(now, 1, 99, running);
 }
 
-/// A studio of one node of four cores, and a job whose tasks claim one each.
 fn with_shares() -> World {
-    let mut world = World::new(1, 9);
+    with_so_many_shares(9)
+}
+
+/// A studio of one node of four cores, and a job whose tasks claim one each.
+fn with_so_many_shares(frames: i32) -> World {
+    let mut world = World::new(1, frames);
     let needs = Needs { cores: 1, ram: 1 << 30, ..Needs::default() };
-    let spec = JobSpec { share: true, needs, ..spec(9) };
+    let spec = JobSpec { share: true, needs, ..spec(frames) };
     world.ledger = Ledger::new(StudioId([0; 32]));
     world.job = spec.id();
     world.ledger.jobs.apply(fact(1), node(1), &Body::Spec(Box::new(spec)));
@@ -356,6 +360,21 @@ fn a_new_leader_hands_out_what_the_reported_claims_leave() {
     assert_eq!(frames(&mut world), []);
     report_shares(&mut world, 40, &[1, 2], &[(1, &[0]), (2, &[1])]);
     assert_eq!(frames(&mut world), [3]);
+}
+
+#[test]
+fn a_node_that_works_on_as_much_as_it_takes_on_gets_no_more() {
+    let most = u32::try_from(MAX_ATTEMPTS).unwrap();
+    let frame = |n: u32| i32::try_from(n).unwrap();
+    let given = |running: u32| {
+        let mut world = with_so_many_shares(frame(most) + 9);
+        let frames: Vec<i32> = (1..=running).map(frame).collect();
+        // All of them are one run of one core.
+        report_shares(&mut world, 10, &frames, &[(1, &(0..running).collect::<Vec<_>>())]);
+        world.tick(20)
+    };
+    assert_eq!(given(most), []);
+    assert_eq!(given(most - 1), [(node(1), frame(most))]);
 }
 
 #[test]

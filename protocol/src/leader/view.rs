@@ -15,15 +15,16 @@ use crate::ledger::Ledger;
 use crate::schedule::{NodeView, Process, Rendering, Room, View};
 use crate::time::Time;
 use crate::wire::control::{Advert, AttemptKey, Closed, Phase};
+use crate::worker::MAX_ATTEMPTS;
 
 /// For which steps of jobs nodes are had whole.
 type Whole = BTreeMap<NodeId, BTreeSet<(JobId, u16)>>;
 
 impl Leader {
     /// Which nodes are had whole, and for which steps of jobs; and the processes that have shares of others, each
-    /// with one of its attempts.
-    fn claimed(&self) -> (Whole, Shares) {
-        let (mut whole, mut shares) = (Whole::new(), Shares::new());
+    /// with one of its attempts, and how many attempts there are of those.
+    fn claimed(&self) -> (Whole, Shares, BTreeMap<NodeId, usize>) {
+        let (mut whole, mut shares, mut attempts) = (Whole::new(), Shares::new(), BTreeMap::new());
         // Mostly the next lease is for the next frame of the same run.
         let mut last = None;
         for held in self.leases() {
@@ -37,10 +38,11 @@ impl Leader {
                 Some(share) => {
                     let of = shares.entry(held.node).or_default();
                     of.insert(share.number, (held.attempt, Arc::clone(share)));
+                    *attempts.entry(held.node).or_default() += 1;
                 }
             }
         }
-        (whole, shares)
+        (whole, shares, attempts)
     }
 
     /// What is free of a node that has so much: what its tasks have claimed is not.
@@ -65,7 +67,7 @@ impl Leader {
         alive: &BTreeSet<NodeId>,
     ) -> View {
         let Ledger { jobs, settings, .. } = ledger;
-        let (whole, shares) = self.claimed();
+        let (whole, shares, attempts) = self.claimed();
         if self.benched.0 != Some(ledger.revision()) {
             let nodes = benched(jobs, settings).into_keys().collect();
             self.benched = (Some(ledger.revision()), nodes);
@@ -85,8 +87,10 @@ impl Leader {
             let worker = self.workers.get(node);
             let reports = self.hears(now, node);
             let standing = worker.map(|worker| &worker.standing.0);
+            let attempts = attempts.get(node).copied().unwrap_or(0);
+            let full = whole.contains_key(node) || attempts >= MAX_ATTEMPTS;
             let room = match shares.get(node) {
-                _ if !there || !reports || whole.contains_key(node) => Room::Nothing,
+                _ if !there || !reports || full => Room::Nothing,
                 None => Room::Whole,
                 Some(shares) => {
                     let all = Portion::all(&advert.hardware);
@@ -113,7 +117,7 @@ impl Leader {
                 renders: advert.role.renders(),
                 ..NodeView::default()
             });
-            (view.off, view.room) = (!there, room);
+            (view.off, view.room, view.attempts) = (!there, room, attempts);
             view.closed = None
                 .or_else(|| settings.drained(node).map(|_| Closed::Drained))
                 .or_else(|| standing.and_then(|standing| standing.closed))

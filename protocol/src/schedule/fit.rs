@@ -231,6 +231,13 @@ impl<'a> Index<'a> {
         Some((self.roomy[at].0, claim))
     }
 
+    /// A node takes on nothing more, whatever is free of it.
+    pub(super) fn fill(&self, rooms: &mut Rooms<'_>, node: &NodeId) {
+        if let Ok(at) = self.roomy.binary_search_by_key(node, |(id, ..)| *id) {
+            rooms.fill(at);
+        }
+    }
+
     /// Keeps for a task that goes before others, and fits nowhere yet, what there is of what it takes on the
     /// node where least is missing: whoever comes behind it may not have that. One task is kept for on a node.
     /// Gives which node that is, and what is taken off it in the end.

@@ -22,7 +22,7 @@ pub use waiting::{Busy, Closest, Waiting};
 /// What of a node can be handed out now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Room {
-    /// Nothing: it isn't there, does not report, or one task has all of it.
+    /// Nothing: it isn't there, does not report, one task has all of it, or it takes on no more attempts.
     #[default]
     Nothing,
     /// Its tasks have claimed shares; what they leave.
@@ -48,6 +48,8 @@ pub struct NodeView {
     pub off: bool,
     /// What it can take now.
     pub room: Room,
+    /// How many attempts its processes work on that have claimed shares.
+    pub attempts: usize,
     /// Why it takes nothing new.
     pub closed: Option<Closed>,
     /// Engines whose licence was refused to it a moment ago, and what they said.

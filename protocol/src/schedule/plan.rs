@@ -14,6 +14,7 @@ use crate::job::status::startable;
 use crate::job::table::{Job, Jobs, Task};
 use crate::job::task::TaskKey;
 use crate::wire::control::AttemptKey;
+use crate::worker::MAX_ATTEMPTS;
 
 /// The most frames that one assignment takes: reports name each of them.
 pub const MAX_RUN: usize = 256;
@@ -131,6 +132,8 @@ pub fn plan(view: &View, jobs: &Jobs) -> Plan {
             Candidate { id, job, spec, place, owner, next, fits, blocked, in_vain }
         })
         .collect();
+    // How many attempts each node works on with those that it gets.
+    let mut attempts: BTreeMap<NodeId, usize> = BTreeMap::new();
     let mut plan = Plan::default();
     while !candidates.is_empty() {
         let place = |c: &Candidate<'_>| c.place.with_share(shares[c.owner].0, shares[c.owner].1);
@@ -160,7 +163,16 @@ pub fn plan(view: &View, jobs: &Jobs) -> Plan {
         }
         match placed {
             Ok(Placed::Starts(mut assignment)) => {
-                assignment.more = run_behind(candidate, &assignment.attempt);
+                let node = assignment.node;
+                let had = || view.nodes.get(&node).map_or(0, |node| node.attempts);
+                let has = attempts.entry(node).or_insert_with(had);
+                *has += 1;
+                let room = MAX_ATTEMPTS.saturating_sub(*has);
+                assignment.more = run_behind(candidate, &assignment.attempt, room);
+                *has += assignment.more.len();
+                if *has >= MAX_ATTEMPTS {
+                    index.fill(&mut rooms, &node);
+                }
                 plan.assignments.push(assignment);
             }
             Ok(Placed::Waits(waiting, ..)) => {
@@ -254,9 +266,9 @@ fn attempt_at(job: JobId, key: TaskKey, task: &Task) -> AttemptKey {
 }
 
 /// The frames that are assigned with `first`: those that come next, as many as the job asks to go
-/// into one process, or more where they are quick. One that failed goes alone, so that it takes no
-/// others with it.
-fn run_behind(candidate: &mut Candidate<'_>, first: &AttemptKey) -> Vec<AttemptKey> {
+/// into one process, or more where they are quick, and no more than its node has `room` for. One that failed goes
+/// alone, so that it takes no others with it.
+fn run_behind(candidate: &mut Candidate<'_>, first: &AttemptKey, room: usize) -> Vec<AttemptKey> {
     let Candidate { id, job, spec, next, .. } = candidate;
     let failed =
         |key: &TaskKey| job.task(key).is_none_or(|task| task.failures_now().next().is_some());
@@ -275,6 +287,7 @@ fn run_behind(candidate: &mut Candidate<'_>, first: &AttemptKey) -> Vec<AttemptK
     }
     let same_but_frame = |key: &TaskKey| TaskKey { frame: first.task.frame, ..*key } == first.task;
     while more.len() + 1 < limit
+        && more.len() < room
         && let Some(key) = next.next_if(|key| same_but_frame(key) && !failed(key))
         && let Some(task) = job.task(&key)
     {

@@ -89,6 +89,12 @@ impl<'a> Rooms<'a> {
         self.settle(at);
     }
 
+    /// A node takes on nothing more, whatever is free of it.
+    pub(super) fn fill(&mut self, at: usize) {
+        self.rooms[at] = Room::Nothing;
+        self.settle(at);
+    }
+
     /// Without a core nothing starts.
     fn settle(&mut self, at: usize) {
         let kept = self.kept.get(&at).map_or(0, |kept| kept.cores);

@@ -55,8 +55,16 @@ impl Attempts {
             (other.job, other.task, other.generation) == what
         };
         let others = world.up().filter(|(number, ..)| *number != node);
-        let others: Vec<&Run> =
-            others.flat_map(|(_, node, _)| node.runs.values().filter(same)).collect();
+        let others: Vec<&Run> = others.flat_map(|(_, node, _)| node.runs.values()).collect();
+        let waits =
+            |run: &&&Run| run.behind().iter().any(|o| (o.job, o.task, o.generation) == what);
+        if let Some(run) = others.iter().find(waits) {
+            let at = run.lease.attempt.task.frame;
+            return Err(format!(
+                "node{node} starts frame {frame}, which waits elsewhere behind frame {at}"
+            ));
+        }
+        let others: Vec<&Run> = others.into_iter().filter(same).collect();
         let first = match others[..] {
             [] => return Ok(()),
             [first] => first,

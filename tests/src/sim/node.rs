@@ -48,6 +48,12 @@ impl Run {
     pub const fn started(&self) -> Moment {
         self.started
     }
+
+    /// What its process comes to after this frame; nothing where it was told to stop.
+    #[must_use]
+    pub fn behind(&self) -> &[AttemptKey] {
+        if self.stop { &[] } else { &self.more }
+    }
 }
 
 /// One machine.

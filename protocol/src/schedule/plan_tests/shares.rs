@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::schedule::Closest;
+use crate::worker::MAX_ATTEMPTS;
 
 /// A job of so many tasks that claim these cores and GiB each, and were handed in at that time.
 fn small(submitted: u64, tasks: i32, cores: u32, ram: u64) -> JobSpec {
@@ -43,6 +44,27 @@ fn a_node_takes_as_many_tasks_as_its_cores_or_memory_last() {
     let mut jobs = Jobs::new();
     submit(&mut jobs, small(1, 9, 2, 0));
     assert_eq!(plan(&view_of(machine(16)), &jobs).assignments[0].claim.ram, 4 * GIB);
+}
+
+#[test]
+fn a_node_gets_no_more_frames_at_once_than_it_takes_on() {
+    let mut jobs = Jobs::new();
+    let mut long = small(1, 5000, 1, 1);
+    long.steps[0].frames_per_task = 250;
+    submit(&mut jobs, long);
+    let of = |planned: &Plan, n: u8| -> usize {
+        let of_node = planned.assignments.iter().filter(|a| a.node == node(n));
+        of_node.map(|a| a.more.len() + 1).sum()
+    };
+    let large = || {
+        let mut large = machine(16);
+        large.hardware.cpu_cores = 16;
+        large
+    };
+    let both = plan(&view([(1, large()), (2, large())]), &jobs);
+    assert_eq!((of(&both, 1), of(&both, 2)), (MAX_ATTEMPTS, MAX_ATTEMPTS));
+    let busy = NodeView { attempts: MAX_ATTEMPTS - 300, ..part(8, 16) };
+    assert_eq!(of(&plan(&view([(1, busy)]), &jobs), 1), 300);
 }
 
 #[test]
