@@ -1,5 +1,6 @@
 //! Deliveries: the frames of jobs, written where their submitters asked, as they get done.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
 use weft_protocol::ids::{BlobId, JobId, NodeId};
-use weft_protocol::job::keep::Round;
+use weft_protocol::job::keep::{Round, has_written};
 use weft_protocol::job::outcome::OutputFile;
 use weft_protocol::job::task::TaskKey;
 use weft_protocol::machine::{Input, Machine};
@@ -25,6 +26,8 @@ struct Wanted {
     blob: BlobId,
     md5: [u8; 16],
     size: u64,
+    /// The round of its frame that made it: one that is asked for anew is written anew.
+    generation: u32,
 }
 
 /// What was written of each job.
@@ -38,6 +41,23 @@ impl Delivered {
         let known = known.collect();
         self.0.retain(|job, _| BTreeSet::contains(&known, job));
         known
+    }
+
+    /// What of a job is to be written now, and who holds it. What this node has said before it was started that it wrote
+    /// is not looked at again: it may have been moved, changed, or made way for a newer job's by now.
+    fn due(&mut self, machine: &Machine, me: NodeId, job: &JobId) -> Vec<(Wanted, Vec<NodeId>)> {
+        let entry = match self.0.entry(*job) {
+            Entry::Occupied(written) => return wanted(machine, me, job, written.get()),
+            Entry::Vacant(entry) => entry,
+        };
+        let due = wanted(machine, me, job, &BTreeSet::new());
+        let job = machine.ledger.jobs.get(job);
+        if job.is_some_and(|job| has_written(job, &me)) {
+            entry.insert(due.into_iter().map(|(file, _)| file).collect());
+            return Vec::new();
+        }
+        entry.insert(BTreeSet::new());
+        due
     }
 }
 
@@ -60,14 +80,25 @@ pub(crate) async fn run(node: Arc<Shared>) {
         while let Ok(job) = changes.try_recv() {
             jobs.insert(job);
         }
+        let jobs = in_order(&node.machine(), jobs);
         for job in jobs {
-            deliver(&node, &job, delivered.0.entry(job).or_default()).await;
+            deliver(&node, &job, &mut delivered).await;
         }
     }
 }
 
-async fn deliver(node: &Arc<Shared>, job: &JobId, delivered: &mut BTreeSet<Wanted>) {
-    let due = wanted(&node.machine(), node.me, job, delivered);
+/// The newest last: where two jobs have files of one name in one folder, its ones stay.
+fn in_order(machine: &Machine, jobs: BTreeSet<JobId>) -> Vec<JobId> {
+    let mut jobs: Vec<JobId> = jobs.into_iter().collect();
+    jobs.sort_by_key(|job| {
+        machine.ledger.jobs.get(job).and_then(|job| Some(job.spec()?.submitted))
+    });
+    jobs
+}
+
+async fn deliver(node: &Arc<Shared>, job: &JobId, delivered: &mut Delivered) {
+    let due = delivered.due(&node.machine(), node.me, job);
+    let delivered = delivered.0.entry(*job).or_default();
     for (wanted, holders) in due {
         let done = match write(node, &wanted, &holders).await {
             Ok(()) => true,
@@ -127,7 +158,8 @@ fn wanted(
                 tracing::warn!(%file, frame, first, "two frames made a file of this name: only the first frame's is delivered, `weft outputs` names both");
                 continue;
             }
-            let file = Wanted { path, blob: *blob, md5: *md5, size: *size };
+            let generation = done.generation;
+            let file = Wanted { path, blob: *blob, md5: *md5, size: *size, generation };
             if !delivered.contains(&file) {
                 let mut holders = vec![done.author];
                 holders.extend(done.holders.iter().copied());
@@ -178,8 +210,8 @@ mod tests {
 
     #[test]
     fn of_jobs_that_are_gone_nothing_is_remembered() {
-        let file =
-            Wanted { path: "out/0001.png".into(), blob: BlobId([1; 32]), md5: [2; 16], size: 3 };
+        let path = PathBuf::from("out/0001.png");
+        let file = Wanted { path, blob: BlobId([1; 32]), md5: [2; 16], size: 3, generation: 0 };
         let (stays, goes) = (JobId([1; 32]), JobId([2; 32]));
         let mut delivered = Delivered::default();
         for job in [stays, goes] {

@@ -92,12 +92,15 @@ pub(crate) fn words(job: &Job, style: Style) -> String {
 
 /// How long it stays; nothing where only a person removes it.
 fn kept(job: &Job) -> String {
-    let Some(seconds) = job.keep_seconds else { return String::new() };
-    let time = units::duration(seconds.into());
-    match (job.goes, job.owed_to.as_slice()) {
-        (Some(at), _) => format!("until {}", units::date(at)),
-        (None, []) => format!("for {time} once it is over"),
-        (None, owed) => format!("until {} has written its files, and {time}", owed.join(", ")),
+    let time = job.keep_seconds.map(|seconds| units::duration(seconds.into()));
+    match (job.goes, job.owed_to.as_slice(), time) {
+        (Some(at), ..) => format!("until {}", units::date(at)),
+        (None, [], None) => String::new(),
+        (None, [], Some(time)) => format!("for {time} once it is over"),
+        (None, owed, None) => format!("{} has yet to write its files", owed.join(", ")),
+        (None, owed, Some(time)) => {
+            format!("until {} has written its files, and {time}", owed.join(", "))
+        }
     }
 }
 

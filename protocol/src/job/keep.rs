@@ -88,7 +88,7 @@ impl Ends {
 /// What keeps a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stay {
-    /// Nothing was set: it stays until somebody removes it.
+    /// Nothing was set, and nobody has yet to write its files: it stays until somebody removes it.
     ForEver,
     /// It is not over.
     Live,
@@ -104,11 +104,9 @@ pub enum Stay {
 /// member any more never will.
 #[must_use]
 pub fn stay(job: &Job, studio: Option<u32>, is_member: impl Fn(&NodeId) -> bool) -> Stay {
-    let Some(seconds) = job.switches().keep.seconds(studio) else {
-        return Stay::ForEver;
-    };
+    let seconds = job.switches().keep.seconds(studio);
     if !status(job, Activity::default()).is_some_and(|status| status.is_over()) {
-        return Stay::Live;
+        return if seconds.is_some() { Stay::Live } else { Stay::ForEver };
     }
     let (round, ends) = (job.round(), job.ends());
     let written = ends.delivered.get(&round);
@@ -118,10 +116,17 @@ pub fn stay(job: &Job, studio: Option<u32>, is_member: impl Fn(&NodeId) -> bool)
     if !owed.is_empty() {
         return Stay::Owed(owed);
     }
+    let Some(seconds) = seconds else { return Stay::ForEver };
     match ends.over.get(&round) {
         Some(at) => Stay::Until(Unix(at.0.saturating_add(u64::from(seconds) * 1000))),
         None => Stay::Unsaid,
     }
+}
+
+/// Whether a node has said that it wrote all files of a job's round.
+#[must_use]
+pub fn has_written(job: &Job, node: &NodeId) -> bool {
+    job.ends().delivered.get(&job.round()).is_some_and(|written| written.contains(node))
 }
 
 #[cfg(test)]

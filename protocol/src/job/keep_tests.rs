@@ -73,9 +73,11 @@ fn a_job_stays_until_it_is_over_delivered_and_old_enough() {
     kept.ended(Outcome { started: Unix(0), ..outcome(1, 0, 1, done()) });
     kept.says(3, Ended::Over(Unix(5 * MS)));
     assert_eq!(kept.stay(Some(DAY)), Stay::Owed(vec![node(1)]), "the submitter is off");
+    assert_eq!(kept.stay(None), Stay::Owed(vec![node(1)]), "also where nothing goes by itself");
     kept.says(2, Ended::Delivered);
     assert_eq!(kept.stay(Some(DAY)), Stay::Owed(vec![node(1)]), "that is another's word");
     kept.says(1, Ended::Delivered);
+    assert!(has_written(kept.jobs.get(&kept.job).unwrap(), &node(1)));
     assert_eq!(kept.stay(Some(DAY)), Stay::Until(Unix(6 * MS)));
     // Two leaders: the later moment counts, in whichever order they are heard.
     kept.says(4, Ended::Over(Unix(7 * MS)));
@@ -110,6 +112,7 @@ fn what_is_rendered_anew_is_delivered_and_aged_anew() {
     assert_eq!(kept.stay(Some(DAY)), Stay::Live);
     kept.ended(outcome(1, 1, 1, done()));
     assert_eq!(kept.stay(Some(DAY)), Stay::Owed(vec![node(1)]), "the new frame");
+    assert!(!has_written(kept.jobs.get(&kept.job).unwrap(), &node(1)));
     kept.says(1, Ended::Delivered);
     assert_eq!(kept.stay(Some(DAY)), Stay::Unsaid);
     kept.says(3, Ended::Over(Unix(9 * MS)));

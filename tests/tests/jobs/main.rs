@@ -6,6 +6,7 @@ mod benched;
 mod changes;
 mod check;
 mod controls;
+mod delivery;
 #[cfg(target_os = "linux")]
 mod engines;
 mod errors;
