@@ -238,8 +238,9 @@ fn gather(
     }
     warnings.extend(required.iter().map(|line| format!("missing, and ignored as asked: {line}")));
     let unused = missing.iter().filter(|m| !m.required);
-    warnings
-        .extend(unused.map(|m| format!("missing, but the render does not reach it: {}", line(m))));
+    warnings.extend(
+        unused.map(|m| format!("missing, but nothing shows that the render reads it: {}", line(m))),
+    );
     let gathered = collect::gather(inputs)?;
     warnings.extend(gathered.warnings.iter().cloned());
     Ok((warnings, gathered))

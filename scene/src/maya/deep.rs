@@ -130,7 +130,7 @@ pub fn read_answer(
             ));
         }
         let (kind, family) = (AssetKind::Reference, Family::One);
-        facts.files.push(FileUse { node, path, kind, family, choice: None });
+        facts.files.push(FileUse { node, path, kind, family, choice: None, guessed: false });
     }
     let mut analysis = settings_of(&facts);
     analysis.warnings.extend(answer.warning.map(|text| format!("Maya, opening the scene: {text}")));

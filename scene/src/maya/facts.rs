@@ -36,7 +36,7 @@ pub(super) struct Facts {
     pub(super) unloaded: HashSet<String>,
     pub(super) render_layers: Vec<String>,
     /// Nodes of referenced scenes that are told of other files, by their names and kinds.
-    pub(super) renamed: HashMap<(String, AssetKind), String>,
+    pub(super) renamed: HashMap<(String, AssetKind), Renamed>,
     /// Nodes of referenced scenes that are told whether they are rendered, by their names.
     pub(super) renderable: HashMap<String, bool>,
     /// Whether the file changes which frames of sequences its references show.
@@ -80,6 +80,16 @@ pub(super) struct FileUse {
     pub(super) family: Family,
     /// How it chooses one file of a sequence, if that is understood.
     pub(super) choice: Option<Choice>,
+    /// Whether only the look of its text says that it names a file: no render is known to read it.
+    pub(super) guessed: bool,
+}
+
+/// The other file that a node of a referenced scene is told of.
+#[derive(Debug, Clone)]
+pub(super) struct Renamed {
+    pub(super) path: String,
+    /// As in [`FileUse`].
+    pub(super) guessed: bool,
 }
 
 /// A scene that the file references.
@@ -169,8 +179,11 @@ pub(super) fn of_nodes(nodes: impl Iterator<Item = Listed>) -> Facts {
             if reader.node.files.len() == before
                 && !nodes::comes_with_maya(&path)
                 && !matches!(reader.node.kind.as_str(), "reference" | "cacheFile")
+                && !nodes::is_no_input(&reader.node.kind, &attribute)
+                && reader.node.colours.is_empty()
             {
-                reader.node.files.push((path, AssetKind::Other));
+                // Read or written, it doesn't say.
+                reader.node.files.push(Named { path, kind: AssetKind::Other, guessed: true });
             }
         }
         reader.finish_node();
@@ -190,12 +203,22 @@ struct Node {
     tiling: i64,
     cache_folder: String,
     cache_name: String,
-    files: Vec<(String, AssetKind)>,
+    /// The configuration of colours, and whether it is used.
+    colours: String,
+    coloured: Option<bool>,
+    files: Vec<Named>,
     /// What is added to its frame extension.
     offset: f64,
     clip: Clip,
     expression: String,
     factor: f64,
+}
+
+/// A file that the node names.
+struct Named {
+    path: String,
+    kind: AssetKind,
+    guessed: bool,
 }
 
 /// A cache's clip, in frames. Without a last one it isn't understood; the others are 0 then.
@@ -294,11 +317,11 @@ impl Reader {
         }
         for text in &edits.texts {
             let node = name(&text.node);
-            if let Some(kind) = nodes::edited(&text.attribute, &text.value)
+            if let Some((kind, guessed)) = nodes::edited(&text.attribute, &text.value)
                 && !nodes::comes_with_maya(&text.value)
             {
-                let key = (node, kind);
-                self.facts.renamed.insert(key, text.value.clone());
+                let told = Renamed { path: text.value.clone(), guessed };
+                self.facts.renamed.insert((node, kind), told);
             }
         }
     }
@@ -374,6 +397,13 @@ impl Reader {
                 node.expression = first.to_owned();
             }
             "cf" | "conversionFactor" => node.factor = value(first),
+            "cfe" | "configFileEnabled" if nodes::is_of_colours(&node.kind, &node.name) => {
+                node.coloured = Some(is_true(first));
+            }
+            "cfp" | "configFilePath" if nodes::is_of_colours(&node.kind, &node.name) => {
+                node.colours = first.to_owned();
+                return;
+            }
             _ if node.kind == "cacheFile" => node.clip.set(name, first),
             _ => {}
         }
@@ -384,14 +414,23 @@ impl Reader {
                 && !nodes::comes_with_maya(&value.text)
                 && node.files.len() < MAX_TEXTS
             {
-                node.files.push((value.text.to_string(), kind));
+                let guessed = known.is_none();
+                node.files.push(Named { path: value.text.to_string(), kind, guessed });
             }
         }
     }
 
     /// The node is whole: nothing sets an attribute of it any more.
     fn finish_node(&mut self) {
-        let node = std::mem::take(&mut self.node);
+        let mut node = std::mem::take(&mut self.node);
+        if node.coloured != Some(false) && !nodes::comes_with_maya(&node.colours) {
+            node.files.push(Named {
+                path: std::mem::take(&mut node.colours),
+                kind: AssetKind::Other,
+                // What it is where nothing is said depends on Maya's version.
+                guessed: node.coloured.is_none(),
+            });
+        }
         match node.kind.as_str() {
             "camera" | "stereoRigCamera" => self.facts.cameras.push(Camera {
                 shape: node.name.clone(),
@@ -410,6 +449,7 @@ impl Reader {
                     kind: AssetKind::Cache,
                     family: Family::Cache,
                     choice: None,
+                    guessed: false,
                 };
                 self.add(file, node.clip.says());
             }
@@ -421,7 +461,9 @@ impl Reader {
             _ if node.frames => Family::Frames,
             _ => Family::One,
         };
-        for (path, kind) in node.files {
+        // A text that is known to name a file and stands in another attribute too is no guess.
+        node.files.sort_by_key(|file| file.guessed);
+        for Named { path, kind, guessed } in node.files {
             let kind = nodes::film_or(kind, &path);
             let family = match kind {
                 AssetKind::Ies | AssetKind::Alembic | AssetKind::Audio | AssetKind::Movie => {
@@ -431,7 +473,7 @@ impl Reader {
             };
             let says = Says::Extension { offset: node.offset };
             let name = node.name.clone();
-            self.add(FileUse { node: name, path, kind, family, choice: None }, says);
+            self.add(FileUse { node: name, path, kind, family, choice: None, guessed }, says);
         }
     }
 }

@@ -37,17 +37,33 @@ pub(super) fn asset_kind(node_type: &str, attribute: &str) -> Option<AssetKind> 
     })
 }
 
-/// What a text in an attribute that isn't known may be: a path, with a folder in it, to a file of a
-/// kind that scenes read. Renderers and plug-ins bring nodes by the hundred.
-pub(super) fn guess(node_type: &str, attribute: &str, value: &str) -> Option<AssetKind> {
+/// Whether an attribute is known to name nothing that a render reads.
+pub(super) fn is_no_input(node_type: &str, attribute: &str) -> bool {
     // Reference nodes repeat what `file -r` says; the others hold scripts, notes and what is written.
-    let holds_none =
-        matches!(node_type, "reference" | "script" | "expression" | "nodeGraphEditorInfo")
-            || node_type.contains("Driver")
-            || node_type.contains("enderGlobals")
-            || node_type.contains("RenderOptions")
-            || matches!(attribute, "nts" | "notes");
-    if holds_none || !value.contains(['/', '\\']) || value.contains(['\n', ';', '"']) {
+    matches!(node_type, "reference" | "script" | "expression" | "nodeGraphEditorInfo")
+        || node_type.contains("Driver")
+        || node_type.contains("enderGlobals")
+        || node_type.contains("RenderOptions")
+        // V-Ray remembers where the scene was saved last.
+        || matches!(attribute, "nts" | "notes" | "mSceneName")
+        || matches!(
+            (node_type, attribute),
+            // The sequencer shows a shot's film behind the view, and renders none.
+            ("shot", "cl" | "clip")
+                // Where V-Ray writes its pictures and, by themselves, its caches.
+                | ("VRaySettingsNode", "fnprx" | "asf" | "lcasf" | "pmasf" | "pmasf2")
+                | ("VRaySettingsNode", "casf" | "casf2" | "iasf" | "iasf2")
+        )
+}
+
+/// What a text in an attribute that isn't known may be: a path, with a folder in it, to a file of a
+/// kind that scenes read. Renderers and plug-ins bring nodes by the hundred, and pipelines attributes: whether a
+/// render reads such a file can't be told.
+pub(super) fn guess(node_type: &str, attribute: &str, value: &str) -> Option<AssetKind> {
+    if is_no_input(node_type, attribute)
+        || !value.contains(['/', '\\'])
+        || value.contains(['\n', ';', '"'])
+    {
         return None;
     }
     let name = value.rsplit(['/', '\\']).next()?;
@@ -75,15 +91,21 @@ pub(super) fn guess(node_type: &str, attribute: &str, value: &str) -> Option<Ass
 }
 
 /// What the file is that an edit of a referenced scene's node names: by its attribute, of whichever
-/// node, or by its ending.
-pub(super) fn edited(attribute: &str, text: &str) -> Option<AssetKind> {
+/// node, or by its ending. The latter is a guess: `true`.
+pub(super) fn edited(attribute: &str, text: &str) -> Option<(AssetKind, bool)> {
     let name = attribute.rsplit('.').next().unwrap_or(attribute);
     let name = name.split('[').next().unwrap_or(name);
     let of = |node: &str| asset_kind(node, name);
     let known = ["file", "imagePlane", "gpuCache", "AlembicNode", "aiStandIn", "xgmPalette"]
         .into_iter()
         .find_map(of);
-    known.map(|kind| film_or(kind, text)).or_else(|| guess("", name, text))
+    let known = known.map(|kind| (film_or(kind, text), false));
+    known.or_else(|| guess("", name, text).map(|kind| (kind, true)))
+}
+
+/// Whether a node is the one that says how Maya treats colours.
+pub(super) fn is_of_colours(kind: &str, name: &str) -> bool {
+    kind == "colorManagementGlobals" || name.trim_start_matches(':') == "defaultColorMgtGlobals"
 }
 
 /// The kind of a file that may be a film, whatever its node takes otherwise.
@@ -136,6 +158,9 @@ mod tests {
             ("script", "b", "a/b.ma", None),
             ("defaultArnoldDriver", "p", "images/out.exr", None),
             ("reference", "fn", "a/b.ma", None),
+            ("VRaySettingsNode", "mSceneName", "C:/old/shot.ma", None),
+            ("VRaySettingsNode", "iasf", "C:/old/auto.exr", None),
+            ("shot", "cl", "cuts/a.mov", None),
         ] {
             assert_eq!(guess(node, attribute, value), expected, "{node} {value}");
         }

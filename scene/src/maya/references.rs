@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::facts::{Camera, Facts, FileUse, Reference};
+use super::facts::{Camera, Facts, FileUse, Reference, Renamed};
 use super::paths::Places;
 use super::sequences::{self, Needs};
 use crate::analysis::{AnalyseError, Analysis, Asset, AssetKind, Missing};
@@ -84,7 +84,7 @@ struct Tree<'a> {
     unloaded: HashSet<String>,
     /// What referencing scenes tell nodes of referenced ones, until it is used: the path, and where
     /// the path starts.
-    renamed: HashMap<(String, AssetKind), (String, Places)>,
+    renamed: HashMap<(String, AssetKind), (Renamed, Places)>,
     /// Which nodes of referenced scenes referencing ones tell whether they are rendered.
     renderable: HashMap<String, bool>,
     /// The frames that a render of the scene as it is makes.
@@ -119,9 +119,9 @@ impl Tree<'_> {
         for (node, rendered) in &visit.facts.renderable {
             self.renderable.entry(format!("{}{node}", visit.prefix)).or_insert(*rendered);
         }
-        for ((node, kind), path) in &visit.facts.renamed {
+        for ((node, kind), renamed) in &visit.facts.renamed {
             let key = (format!("{}{node}", visit.prefix), *kind);
-            let told = || (path.clone(), visit.places.clone());
+            let told = || (renamed.clone(), visit.places.clone());
             self.renamed.entry(key).or_insert_with(told);
         }
         for file in &visit.facts.files {
@@ -135,8 +135,8 @@ impl Tree<'_> {
             let renamed = self.renamed.remove(&(file.node.clone(), file.kind)).filter(|_| !top);
             let told;
             let places = match renamed {
-                Some((path, places)) => {
-                    file.path = path;
+                Some((renamed, places)) => {
+                    file.path = renamed.path;
                     told = places;
                     &told
                 }
@@ -234,6 +234,7 @@ impl Tree<'_> {
             kind: AssetKind::Reference,
             family: Family::One,
             choice: None,
+            guessed: false,
         };
         self.add(used, places, loaded)?;
         Ok(file)
@@ -264,8 +265,8 @@ impl Tree<'_> {
     fn add_renamed(&mut self) -> Result<(), AnalyseError> {
         let mut renamed: Vec<_> = self.renamed.drain().collect();
         renamed.sort_by(|one, other| one.0.cmp(&other.0));
-        for ((node, kind), (path, places)) in renamed {
-            let file = FileUse { node, path, kind, family: Family::One, choice: None };
+        for ((node, kind), (Renamed { path, guessed }, places)) in renamed {
+            let file = FileUse { node, path, kind, family: Family::One, choice: None, guessed };
             self.add(file, &places, true)?;
         }
         Ok(())
@@ -283,6 +284,7 @@ impl Tree<'_> {
         if file.kind == AssetKind::Reference && !required {
             found.reason = format!("the reference isn't loaded, and {}", found.reason);
         }
+        let required = required && !file.guessed;
         let needs = file.choice.filter(|_| found.numbers.iter().any(Option::is_some));
         let needs = needs.map(|choice| sequences::needs(&found, choice, self.range, &file.path));
         let FileUse { node, path, kind, .. } = file;

@@ -325,3 +325,55 @@ fn hair_lies_beside_the_scene() {
     let [missing] = &analysis.missing[..] else { panic!("{:?}", analysis.missing) };
     assert_eq!((missing.node.as_str(), missing.required), ("lost", true));
 }
+
+/// Attributes that nobody knows may hold anything.
+#[test]
+fn what_is_only_guessed_refuses_nothing() {
+    let (folder, scene) = project(
+        r#"createNode transform -n "asset"; setAttr ".publishPath" -type "string" "P:/pub/tree.ma";
+        setAttr ".thumb" -type "string" "pub/tree.jpg";
+        createNode newLight -n "lamp"; setAttr ".profile" -type "string" "data/l.IES";
+        createNode file -n "wood"; setAttr ".copyOf" -type "string" "sourceimages/wood.png";
+        setAttr ".ftn" -type "string" "sourceimages/wood.png";
+        createNode shot -n "cut"; setAttr ".cl" -type "string" "cuts/cut.mov";
+        createNode VRaySettingsNode -s -n "vraySettings";
+        setAttr ".mSceneName" -type "string" "C:/Users/ann/shot.ma";
+        createNode reference -n "setRN"; setAttr ".ed" -type "dataReferenceEdits"
+            "setRN" "setRN" 0 "setRN" 2
+            2 "|set:tree" "publishPath" " -type \"string\" \"P:/pub/set.ma\""
+            2 "set:bark" "fileTextureName" " -type \"string\" \"P:/tex/bark.png\"";
+        "#,
+    );
+    touch(folder.path(), &["pub/tree.jpg"]);
+    let analysis = analyse(&scene).unwrap();
+    let seen: Vec<_> = analysis.assets.iter().map(|a| (&*a.node, &*a.path, a.required)).collect();
+    assert_eq!(
+        seen,
+        [
+            ("asset", "P:/pub/tree.ma", false),
+            ("asset", "pub/tree.jpg", false),
+            ("lamp", "data/l.IES", false),
+            ("wood", "sourceimages/wood.png", true),
+            ("set:bark", "P:/tex/bark.png", true),
+            ("set:tree", "P:/pub/set.ma", false),
+        ]
+    );
+    let required: Vec<_> =
+        analysis.missing.iter().filter(|one| one.required).map(|one| &*one.node).collect();
+    assert_eq!(required, ["wood", "set:bark"]);
+    assert_eq!(analysis.missing.len(), 5);
+}
+
+/// Maya's colours are configured by a file, or aren't.
+#[test]
+fn colour_configurations_count_where_they_are_used() {
+    for (said, wanted) in
+        [("setAttr \".cfe\" no;", None), ("setAttr \".cfe\" yes;", Some(true)), ("", Some(false))]
+    {
+        let (_folder, scene) = project(&format!(
+            "select -ne :defaultColorMgtGlobals; {said}\n\tsetAttr \".cfp\" -type \"string\" \"P:/aces/config.ocio\";\n"
+        ));
+        let missing = analyse(&scene).unwrap().missing;
+        assert_eq!(missing.first().map(|one| one.required), wanted, "{said}");
+    }
+}
