@@ -20,6 +20,7 @@ mod sequences;
 mod statements;
 mod units;
 mod words;
+mod workspace;
 
 #[cfg(test)]
 mod hostile_tests;

@@ -124,18 +124,23 @@ pub(super) fn comes_with_maya(path: &str) -> bool {
     path.is_empty() || own.iter().any(|place| path.starts_with(place))
 }
 
-/// The folders of a project in which Maya looks for a file of a kind by default.
-pub(super) fn project_folders(kind: AssetKind) -> &'static [&'static str] {
+/// Where in a project files of a kind are: the rules that name their folders, and the folders that they are in by default.
+pub(super) fn project_folders(
+    kind: AssetKind,
+) -> (&'static [&'static str], &'static [&'static str]) {
     match kind {
         AssetKind::Image | AssetKind::ImageSequence | AssetKind::Udim | AssetKind::ImagePlane => {
-            &["sourceimages"]
+            (&["sourceImages", "3dPaintTextures"], &["sourceimages"])
         }
-        AssetKind::Reference => &["scenes"],
-        AssetKind::Alembic | AssetKind::GpuCache => &["cache/alembic", "scenes"],
-        AssetKind::Cache => &["cache/nCache", "data"],
-        AssetKind::Audio => &["sound"],
-        AssetKind::Movie => &["movies", "sourceimages"],
-        _ => &["data"],
+        AssetKind::Reference => (&["scene", "mayaAscii", "mayaBinary"], &["scenes"]),
+        AssetKind::Alembic | AssetKind::GpuCache => {
+            (&["alembicCache", "Alembic"], &["cache/alembic", "scenes"])
+        }
+        AssetKind::Cache => (&["fileCache", "diskCache"], &["cache/nCache", "data"]),
+        AssetKind::Audio => (&["audio", "sound"], &["sound"]),
+        AssetKind::Movie => (&["movie", "sourceImages"], &["movies", "sourceimages"]),
+        AssetKind::Standin => (&["ASS", "ASS Export", "translatorData"], &["data"]),
+        _ => (&["sourceImages", "translatorData"], &["data"]),
     }
 }
 

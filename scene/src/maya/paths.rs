@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::nodes;
+use super::workspace::Workspace;
 use crate::analysis::AssetKind;
 use crate::disk::Disk;
 use crate::named_files::{Family, Found, Pattern};
@@ -24,6 +25,7 @@ type Remembered = HashMap<(String, AssetKind, Family), Found>;
 pub(super) struct Places {
     scene_folder: PathBuf,
     project: Option<PathBuf>,
+    workspace: Rc<Workspace>,
     disk: Rc<Disk>,
     /// What was looked for already: many nodes name the same file.
     found: Rc<RefCell<Remembered>>,
@@ -35,7 +37,8 @@ impl Places {
         let scene = std::path::absolute(scene).unwrap_or_else(|_| scene.to_path_buf());
         let scene_folder = scene.parent().map_or_else(PathBuf::new, Path::to_path_buf);
         let project = project.map(Path::to_path_buf).or_else(|| project_of(&scene_folder));
-        Places { scene_folder, project, disk: Rc::new(disk), found: Rc::default() }
+        let workspace = Rc::new(project.as_deref().map(Workspace::of).unwrap_or_default());
+        Places { scene_folder, project, workspace, disk: Rc::new(disk), found: Rc::default() }
     }
 
     /// The places of a scene that this one references: it shares the project.
@@ -44,6 +47,7 @@ impl Places {
         Places {
             scene_folder,
             project: self.project.clone(),
+            workspace: Rc::clone(&self.workspace),
             disk: Rc::clone(&self.disk),
             found: Rc::default(),
         }
@@ -92,6 +96,17 @@ impl Places {
         }
     }
 
+    /// The folders of the project for files of a kind: those that it names itself come first.
+    fn folders(&self, project: &Path, kind: AssetKind) -> impl Iterator<Item = PathBuf> {
+        let (rules, usual) = nodes::project_folders(kind);
+        let named = rules.iter().filter_map(|rule| self.workspace.folder(rule));
+        named.chain(usual.iter().copied()).map(|folder| {
+            // A rule may name a drive, or begin with a variable.
+            let folder = expand_variables(folder).unwrap_or_else(|_| folder.to_owned());
+            self.disk.place(&folder).unwrap_or_else(|| project.join(folder))
+        })
+    }
+
     /// The places to look, best first.
     fn candidates(&self, path: &str, kind: AssetKind) -> Vec<PathBuf> {
         let mut relative_to_project = Vec::new();
@@ -115,8 +130,8 @@ impl Places {
             }
             candidates.push(self.scene_folder.join(relative));
             if let Some(project) = &self.project {
-                let folders = nodes::project_folders(kind).iter();
-                candidates.extend(folders.map(|folder| project.join(folder).join(relative)));
+                let folders = self.folders(project, kind);
+                candidates.extend(folders.map(|folder| folder.join(relative)));
             }
         }
         let mut seen = BTreeSet::new();
@@ -188,6 +203,7 @@ mod tests {
         let places = Places {
             scene_folder: "/show/scenes".into(),
             project: Some("/show".into()),
+            workspace: Rc::default(),
             disk: Rc::default(),
             found: Rc::default(),
         };

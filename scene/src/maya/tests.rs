@@ -297,6 +297,38 @@ fn the_project_can_be_given() {
 }
 
 #[test]
+fn a_project_says_where_its_files_are() {
+    let (folder, scene) = project(
+        r#"createNode file -n "body"; setAttr ".uvt" 3;
+        setAttr ".ftn" -type "string" "body.1001.exr";
+        createNode file -n "old"; setAttr ".ftn" -type "string" "old.png";
+        createNode file -n "far"; setAttr ".ftn" -type "string" "far.png";
+        createNode AlembicNode -n "abc"; setAttr ".fn" -type "string" "walk.abc";
+        file -r -ns "set" -rfn "setRN" "set.ma";
+        "#,
+    );
+    let lib = tempfile::tempdir().unwrap();
+    touch(folder.path(), &["tex map/body.1001.exr", "tex map/body.1002.exr", "abc/walk.abc"]);
+    touch(folder.path(), &["sourceimages/old.png"]);
+    touch(lib.path(), &["far.png"]);
+    write(
+        &folder.path().join("sets/set.ma"),
+        "createNode file -n \"in\"; setAttr \".ftn\" -type \"string\" \"old.png\";\n",
+    );
+    assert_eq!(analyse(&scene).unwrap().missing.len(), 4);
+    let rules = format!(
+        "workspace -fr \"sourceImages\" \"tex map\";\nworkspace -fr \"3dPaintTextures\" \"{}\";\n\
+         workspace -fr \"alembicCache\" \"abc\";\nworkspace -fr \"scene\" \"sets\";\n",
+        lib.path().display().to_string().replace('\\', "/")
+    );
+    std::fs::write(folder.path().join("workspace.mel"), rules).unwrap();
+    let analysis = analyse(&scene).unwrap();
+    assert_eq!(analysis.missing, []);
+    assert_eq!(names(asset(&analysis, "body")), ["body.1001.exr", "body.1002.exr"]);
+    assert_eq!(names(asset(&analysis, "set:in")), ["old.png"]);
+}
+
+#[test]
 fn what_is_no_scene_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let binary = folder.path().join("a.mb");
