@@ -15,6 +15,7 @@ mod paths;
 mod pieces;
 mod plain;
 mod references;
+mod renderers;
 mod rewrite;
 mod sequences;
 mod statements;
@@ -117,10 +118,12 @@ fn settings_of(facts: &Facts) -> Analysis {
 }
 
 /// The settings as Maya would show them: what the file doesn't say has the node's default. A scene
-/// is new at its first frame of 24 a second, whatever its own are.
+/// is new at its first frame of 24 a second, whatever its own are. What its renderer says on a node of its own goes first.
 fn scene_info(facts: &Facts) -> SceneInfo {
     let settings = &facts.settings;
     let rate = units::frames_per_second(&facts.time_unit);
+    let renderer = settings.renderer.clone().unwrap_or_else(|| "mayaSoftware".to_owned());
+    let own = settings.pictures.of(&renderer);
     let version = [&facts.header_version, &facts.required_version];
     SceneInfo {
         application: "Maya".to_owned(),
@@ -129,19 +132,21 @@ fn scene_info(facts: &Facts) -> SceneInfo {
             .find(|version| !version.is_empty())
             .cloned()
             .unwrap_or_default(),
-        renderer: settings.renderer.clone().unwrap_or_else(|| "mayaSoftware".to_owned()),
         start_frame: whole(settings.start_frame.unwrap_or(1.0)),
         end_frame: whole(settings.end_frame.unwrap_or(10.0)),
         by_frame: settings.by_frame.unwrap_or(1.0),
         animation: settings.animation.unwrap_or(false),
         current_frame: Some(whole(settings.current_frame.unwrap_or(rate / 24.0))),
         fps: rate,
-        width: settings.width.unwrap_or(960),
-        height: settings.height.unwrap_or(540),
-        image_format: units::image_format(
-            settings.image_format.unwrap_or(7),
-            settings.image_plugin.as_deref(),
-        ),
+        width: own.and_then(|own| own.width).or(settings.width).unwrap_or(960),
+        height: own.and_then(|own| own.height).or(settings.height).unwrap_or(540),
+        image_format: settings.pictures.format_of(&renderer).unwrap_or_else(|| {
+            units::image_format(
+                settings.image_format.unwrap_or(7),
+                settings.image_plugin.as_deref(),
+            )
+        }),
+        renderer,
         view_layers: facts.render_layers.clone(),
         ..SceneInfo::default()
     }

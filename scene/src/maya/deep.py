@@ -43,6 +43,19 @@ KNOWN = [
 ]
 
 
+# Where renderers have settings of their own.
+OWN = [
+    ("vraySettings", "width"), ("vraySettings", "height"), ("vraySettings", "imageFormatStr"),
+    ("defaultArnoldDriver", "aiTranslator"), ("redshiftOptions", "imageFormat"),
+]
+
+
+def own_settings(cmds):
+    """Those of the renderers that are there."""
+    values = [(node, name, value_of(cmds, node + "." + name)) for node, name in OWN]
+    return [(node, name, u"%s" % value) for node, name, value in values if value is not None]
+
+
 def nodes_of(cmds):
     """Every camera, and every node that names a file."""
     nodes = []
@@ -122,6 +135,7 @@ def answer_of(scene):
             "current_frame": cmds.currentTime(query=True),
             "width": of("defaultResolution.width"),
             "height": of("defaultResolution.height"),
+            "own": own_settings(cmds),
         },
         "layers": cmds.ls(type="renderLayer") or [],
         "nodes": nodes_of(cmds),

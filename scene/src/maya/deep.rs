@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::facts::{Facts, FileUse, Listed, Settings, of_nodes};
 use super::paths::Places;
+use super::renderers::Pictures;
 use super::{references, settings_of};
 use crate::analysis::{AnalyseError, Analysis, AssetKind};
 use crate::disk::Disk;
@@ -47,6 +48,8 @@ struct Told {
     current_frame: Option<f64>,
     width: Option<u32>,
     height: Option<u32>,
+    /// Attributes of nodes on which renderers have settings of their own: the node, its attribute and the value.
+    own: Vec<(String, String, String)>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -88,6 +91,10 @@ pub fn read_answer(
     }
     let Told { renderer, image_format, image_plugin, width, height, .. } = answer.settings;
     let Told { start_frame, end_frame, by_frame, animation, current_frame, .. } = answer.settings;
+    let mut pictures = Pictures::default();
+    for (node, attribute, value) in &answer.settings.own {
+        pictures.set(node, attribute, value);
+    }
     let listed = answer.nodes.into_iter().map(|node| Listed {
         kind: node.kind,
         name: node.name,
@@ -111,6 +118,7 @@ pub fn read_answer(
             current_frame,
             width,
             height,
+            pictures,
         },
         closed: true,
         ..of_nodes(listed)
@@ -154,7 +162,8 @@ mod tests {
         }
         let answer = r#"{"version": "2024", "time_unit": "pal",
             "settings": {"renderer": "arnold", "image_format": 51, "image_plugin": "exr", "start_frame": 1.0,
-                "end_frame": 8.0, "by_frame": 2.0, "animation": true, "current_frame": 1.0, "width": 640, "height": 360},
+                "end_frame": 8.0, "by_frame": 2.0, "animation": true, "current_frame": 1.0, "width": 640, "height": 360,
+                "own": [["defaultArnoldDriver", "aiTranslator", "tiff"], ["vraySettings", "width", "1920"]]},
             "layers": ["defaultRenderLayer"],
             "nodes": [
                 {"type": "file", "name": "set:wood", "files": [["fileTextureName", "tex/a.1001.exr"]],
@@ -173,8 +182,9 @@ mod tests {
         let info = &analysis.scene_info;
         assert_eq!(
             (info.renderer.as_str(), info.image_format.as_str(), info.fps, info.own_frames()),
-            ("arnold", "exr", 25.0, Some((1, 8, 2)))
+            ("arnold", "tif", 25.0, Some((1, 8, 2)))
         );
+        assert_eq!((info.width, info.height), (640, 360));
         assert_eq!(info.all_cameras, ["perspShape", "shotShape"]);
         assert_eq!(info.render_cameras, ["shotShape"]);
         let found: Vec<_> =

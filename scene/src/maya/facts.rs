@@ -8,6 +8,7 @@ use super::arguments::{
 };
 use super::edits::Edits;
 use super::nodes;
+use super::renderers::Pictures;
 use super::sequences::{Choice, Clocks, Says, value};
 use super::statements::{Header, Statement, Statements};
 use super::units;
@@ -59,6 +60,8 @@ pub(super) struct Settings {
     pub(super) current_frame: Option<f64>,
     pub(super) width: Option<u32>,
     pub(super) height: Option<u32>,
+    /// What renderers say on nodes of their own.
+    pub(super) pictures: Pictures,
 }
 
 /// A camera's shape.
@@ -272,6 +275,7 @@ impl Reader {
         self.node.name = text(&["-n", "-name"]);
         self.node.parent = text(&["-p", "-parent"]);
         self.node.startup = has_flag(words, &["-s", "-shared"]);
+        self.facts.settings.pictures.node(&self.node.name);
     }
 
     fn select(&mut self, words: &[Word<'_>]) {
@@ -343,6 +347,7 @@ impl Reader {
         let last = attribute.rsplit('.').next().unwrap_or(attribute);
         let name = last.split('[').next().unwrap_or(last);
         let of = if node.is_empty() { self.node.name.as_str() } else { node };
+        self.facts.settings.pictures.set(of, name, &value.text);
         match of {
             ":defaultRenderGlobals" | "defaultRenderGlobals" => self.set_globals(name, &value.text),
             ":defaultResolution" | "defaultResolution" => {

@@ -85,6 +85,33 @@ fn settings_are_read_by_both_names() {
     }
 }
 
+/// V-Ray goes by its own size and format, whatever Maya's are; other renderers don't look at V-Ray's.
+#[test]
+fn renderers_have_settings_of_their_own() {
+    let scene_of = |renderer: &str| {
+        project(&format!(
+            r#"createNode VRaySettingsNode -s -n "vraySettings";
+            setAttr ".wi" 1920; setAttr ".he" 804; setAttr ".imgfs" -type "string" "exr (multichannel)";
+            createNode aiAOVDriver -s -n "defaultArnoldDriver";
+            setAttr -k on ".ai_translator" -type "string" "tiff";
+            createNode RedshiftOptions -s -n "redshiftOptions";
+            select -ne :defaultRenderGlobals; setAttr ".ren" -type "string" "{renderer}";
+            select -ne :defaultResolution; setAttr ".w" 640;
+            "#
+        ))
+    };
+    for (renderer, size, format) in [
+        ("vray", (1920, 804), "exr"),
+        ("arnold", (640, 540), "tif"),
+        ("redshift", (640, 540), "exr"),
+        ("mayaSoftware", (640, 540), "iff"),
+    ] {
+        let (_folder, scene) = scene_of(renderer);
+        let info = analyse(&scene).unwrap().scene_info;
+        assert_eq!(((info.width, info.height), &*info.image_format), (size, format), "{renderer}");
+    }
+}
+
 #[test]
 fn silence_means_the_defaults() {
     let (_folder, scene) = project("");
