@@ -186,7 +186,7 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
         home: table.home.unwrap_or(false),
         network: table.network.unwrap_or(false),
         display: table.display.unwrap_or(false),
-        devices: table.devices.unwrap_or_default(),
+        devices: places(table.devices)?,
         reuse: table.reuse.unwrap_or(true),
         shares: matches!(table.claim, Some(ClaimTable::Share)),
         readable: places(table.readable)?,
@@ -195,8 +195,8 @@ fn build(name: &str, table: Table) -> Result<Definition, Wrong> {
         collects: table.collect.unwrap_or(false),
         beside: table.beside.as_ref().map(folder).transpose()?,
         silence_seconds: table.silence_seconds.unwrap_or(0),
-        success_exit_codes: table.success_exit_codes.unwrap_or_else(|| vec![0]),
-        memory_exit_codes: table.memory_exit_codes.unwrap_or_else(|| vec![137]),
+        success_exit_codes: exit_codes(table.success_exit_codes, 0)?,
+        memory_exit_codes: exit_codes(table.memory_exit_codes, 137)?,
         default_arguments,
         abilities,
         paths: path_map(table.paths.unwrap_or_default())?,
@@ -305,6 +305,19 @@ fn places(texts: Option<Vec<Text>>) -> Result<Vec<String>, Wrong> {
         _ => Err((Some(text.span()), format!("{:?} is no absolute path", text.get_ref()))),
     };
     texts.unwrap_or_default().into_iter().map(read).collect()
+}
+
+/// Exit codes that a program can end with here.
+fn exit_codes(codes: Option<Vec<Spanned<i32>>>, usual: i32) -> Result<Vec<i32>, Wrong> {
+    let Some(codes) = codes else { return Ok(vec![usual]) };
+    let read = |code: Spanned<i32>| match *code.get_ref() {
+        // Windows' are any number of 32 bits, those of others have 8.
+        number if cfg!(windows) || (0..=255).contains(&number) => Ok(number),
+        number => {
+            Err((Some(code.span()), format!("no program ends with {number}, only with 0 to 255")))
+        }
+    };
+    codes.into_iter().map(read).collect()
 }
 
 fn path_map(places: BTreeMap<String, Text>) -> Result<PathMap, Wrong> {

@@ -141,6 +141,11 @@ fn errors_name_the_line() {
         ),
         (&format!("{start}args = ['{{options:s}}']\n"), 1, "slot"),
         (&format!("{start}environment = {{ \"A=B\" = \"\" }}\n"), 3, "A=B"),
+        (&format!("{start}devices = [\n\"/dev/dri\",\n\"dev/x*\"]\n"), 5, "dev/x*"),
+        #[cfg(not(windows))]
+        (&format!("{start}success_exit_codes = [0,\n300]\n"), 4, "300"),
+        #[cfg(not(windows))]
+        (&format!("{start}memory_exit_codes = [-1]\n"), 3, "-1"),
     ] {
         let error = parse(text, "weft.toml").unwrap_err();
         let found = match &error {
