@@ -63,6 +63,8 @@ pub(crate) enum Family {
     Tiles,
     /// A cache's description, with the data beside it.
     Cache,
+    /// All particles' files in its folder.
+    Particles,
 }
 
 /// Which names of files a path stands for.
@@ -85,11 +87,14 @@ impl Pattern {
             return anchored(&format!(r"{stem}(?:{part})?\.(?:{CACHE_DATA})"))
                 .map_or(Pattern::One, Pattern::Cache);
         }
+        if family == Family::Particles {
+            return anchored(r".*\.pdc").map_or(Pattern::One, Pattern::Many);
+        }
         let pattern = placeholders(name).or_else(|| match family {
             Family::Frames => last_number(name, r"[0-9]+", r"(?<frame>-?[0-9]+)"),
             Family::Udim => last_number(name, r"1[0-9]{3}", r"1[0-9]{3}"),
             Family::Tiles => last_number(name, r"u[0-9]+_v[0-9]+", r"u[0-9]+_v[0-9]+"),
-            Family::One | Family::Cache => None,
+            Family::One | Family::Cache | Family::Particles => None,
         });
         pattern.and_then(|pattern| anchored(&pattern)).map_or(Pattern::One, Pattern::Many)
     }
@@ -307,6 +312,8 @@ mod tests {
             ("a/v2.0001.exr", Family::Frames, "v2.0099.exr", Some(Some(99))),
             ("a/v2.0001.exr", Family::Frames, "v3.0099.exr", None),
             ("a/c.1001.mp4", Family::Udim, "c.1002.mp4", Some(None)),
+            ("a/*.pdc", Family::Particles, "sparks.250.pdc", Some(None)),
+            ("a/*.pdc", Family::Particles, "sparks.xml", None),
             ("a/c_u1_v1.exr", Family::Tiles, "c_u2_v10.exr", Some(None)),
             ("a/plain.exr", Family::One, "plain.exr", None),
             ("a/<unknown>.exr", Family::One, "<unknown>.exr", None),

@@ -40,6 +40,7 @@ def texts_of(value):
 KNOWN = [
     "uvTilingMode", "useFrameExtension", "frameOffset", "cachePath", "cacheName", "startFrame",
     "sourceStart", "sourceEnd", "scale", "preCycle", "postCycle", "reverse", "oscillate",
+    "cacheDirectory", "useParticleDiskCache",
 ]
 
 
@@ -75,7 +76,7 @@ def nodes_of(cmds):
             node["parent"] = parents[0]
             node["startup"] = bool(cmds.camera(name, query=True, startupCamera=True))
             known = ["renderable"]
-        elif not node["files"] and kind != "cacheFile":
+        elif not node["files"] and kind not in ("cacheFile", "diskCache", "dynGlobals"):
             continue
         for attribute in known:
             value = value_of(cmds, name + "." + attribute)

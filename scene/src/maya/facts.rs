@@ -181,7 +181,7 @@ pub(super) fn of_nodes(nodes: impl Iterator<Item = Listed>) -> Facts {
             // Maya says that it is a file, whatever plug-in's attribute that is.
             if reader.node.files.len() == before
                 && !nodes::comes_with_maya(&path)
-                && !matches!(reader.node.kind.as_str(), "reference" | "cacheFile")
+                && !matches!(reader.node.kind.as_str(), "reference" | "cacheFile" | "diskCache")
                 && !nodes::is_no_input(&reader.node.kind, &attribute)
                 && reader.node.colours.is_empty()
             {
@@ -206,6 +206,8 @@ struct Node {
     tiling: i64,
     cache_folder: String,
     cache_name: String,
+    /// Whether particles are read from the disk.
+    particles: bool,
     /// The configuration of colours, and whether it is used.
     colours: String,
     coloured: Option<bool>,
@@ -396,7 +398,15 @@ impl Reader {
             "ufe" | "useFrameExtension" => node.frames = is_true(first),
             "uvt" | "uvTilingMode" => node.tiling = first.parse().unwrap_or(0),
             "cp" | "cachePath" if node.kind == "cacheFile" => node.cache_folder = first.to_owned(),
-            "cn" | "cacheName" if node.kind == "cacheFile" => node.cache_name = first.to_owned(),
+            "cn" | "cacheName" if matches!(&*node.kind, "cacheFile" | "diskCache") => {
+                node.cache_name = first.to_owned();
+            }
+            "cd" | "cacheDirectory" if node.kind == "dynGlobals" => {
+                node.cache_folder = first.to_owned();
+            }
+            "upd" | "useParticleDiskCache" if node.kind == "dynGlobals" => {
+                node.particles = is_true(first);
+            }
             "fo" | "frameOffset" => node.offset = value(first),
             "ixp" | "internalExpression" if node.kind == "expression" => {
                 node.expression = first.to_owned();
@@ -425,6 +435,19 @@ impl Reader {
         }
     }
 
+    fn cache(&mut self, node: &Node, path: String, family: Family, says: Says) {
+        let file = FileUse {
+            node: node.name.clone(),
+            path,
+            kind: AssetKind::Cache,
+            family,
+            choice: None,
+            // What such a node names is made anew where it isn't there.
+            guessed: matches!(&*node.kind, "diskCache" | "dynGlobals"),
+        };
+        self.add(file, says);
+    }
+
     /// The node is whole: nothing sets an attribute of it any more.
     fn finish_node(&mut self) {
         let mut node = std::mem::take(&mut self.node);
@@ -448,15 +471,16 @@ impl Reader {
             "timeToUnitConversion" => self.clocks.factor(&node.name, node.factor),
             "cacheFile" if !node.cache_name.is_empty() => {
                 let folder = node.cache_folder.trim_end_matches(['/', '\\']);
-                let file = FileUse {
-                    node: node.name.clone(),
-                    path: format!("{folder}/{}.xml", node.cache_name),
-                    kind: AssetKind::Cache,
-                    family: Family::Cache,
-                    choice: None,
-                    guessed: false,
-                };
-                self.add(file, node.clip.says());
+                let path = format!("{folder}/{}.xml", node.cache_name);
+                self.cache(&node, path, Family::Cache, node.clip.says());
+            }
+            "diskCache" if !node.cache_name.is_empty() => {
+                self.cache(&node, node.cache_name.clone(), Family::One, Says::Nothing);
+            }
+            "dynGlobals" if node.particles && !node.cache_folder.is_empty() => {
+                let folder = node.cache_folder.trim_end_matches(['/', '\\']);
+                let path = format!("{folder}/*.pdc");
+                self.cache(&node, path, Family::Particles, Says::Nothing);
             }
             _ => {}
         }

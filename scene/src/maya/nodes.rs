@@ -84,8 +84,10 @@ pub(super) fn guess(node_type: &str, attribute: &str, value: &str) -> Option<Ass
         "wav" | "aif" | "aiff" | "mp3" => AssetKind::Audio,
         "mov" | "mp4" | "avi" => AssetKind::Movie,
         "ttf" | "otf" => AssetKind::Font,
-        "mc" | "mcx" | "mcc" | "bgeo" | "ptc" | "pdb" | "fur" => AssetKind::Cache,
-        "ma" | "mb" | "fbx" | "obj" | "xgen" | "csv" | "lut" | "cube" | "ocio" => AssetKind::Other,
+        "mc" | "mcx" | "mcc" | "mcfi" | "mcfp" | "mcj" | "bgeo" | "ptc" | "pdb" | "pdc" | "fur"
+        | "vrmap" | "vrlmap" => AssetKind::Cache,
+        "ma" | "mb" | "fbx" | "obj" | "xgen" | "csv" | "lut" | "cube" | "ocio" | "sbsar"
+        | "osl" | "oso" => AssetKind::Other,
         _ => return None,
     })
 }
@@ -136,7 +138,10 @@ pub(super) fn project_folders(
         AssetKind::Alembic | AssetKind::GpuCache => {
             (&["alembicCache", "Alembic"], &["cache/alembic", "scenes"])
         }
-        AssetKind::Cache => (&["fileCache", "diskCache"], &["cache/nCache", "data"]),
+        AssetKind::Cache => (
+            &["fileCache", "diskCache", "particles"],
+            &["cache/nCache", "data", "cache/particles", "particles"],
+        ),
         AssetKind::Audio => (&["audio", "sound"], &["sound"]),
         AssetKind::Movie => (&["movie", "sourceImages"], &["movies", "sourceimages"]),
         AssetKind::Standin => (&["ASS", "ASS Export", "translatorData"], &["data"]),
@@ -164,6 +169,9 @@ mod tests {
             ("defaultArnoldDriver", "p", "images/out.exr", None),
             ("reference", "fn", "a/b.ma", None),
             ("VRaySettingsNode", "mSceneName", "C:/old/shot.ma", None),
+            ("VRaySettingsNode", "fnm", "gi/shot.vrmap", Some(AssetKind::Cache)),
+            ("substanceNode", "sbs", "C:/mat/rust.sbsar", Some(AssetKind::Other)),
+            ("someShader", "code", "osl/rust.osl", Some(AssetKind::Other)),
             ("VRaySettingsNode", "iasf", "C:/old/auto.exr", None),
             ("shot", "cl", "cuts/a.mov", None),
         ] {

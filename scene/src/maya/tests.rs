@@ -423,6 +423,53 @@ fn what_is_only_guessed_refuses_nothing() {
     assert_eq!(analysis.missing.len(), 5);
 }
 
+/// Where such caches aren't there Maya simulates, and V-Ray computes its light anew.
+#[test]
+fn caches_of_all_kinds_travel_where_they_are() {
+    let (folder, scene) = project(
+        r#"createNode diskCache -n "jiggle1Cache";
+        setAttr ".cn" -type "string" "shot.ma_jiggle1.mcj"; setAttr ".hcn" -type "string" "hidden1_jiggle1.mcj";
+        createNode diskCache -n "initial"; setAttr ".cn" -type "string" "E:/old//data/fluid.mcfi";
+        createNode diskCache -n "gone"; setAttr ".cn" -type "string" "./gone.mcfp";
+        createNode dynGlobals -n "dynGlobals1"; setAttr ".upd" yes; setAttr ".cd" -type "string" "shot";
+        createNode dynGlobals -n "unused"; setAttr ".cd" -type "string" "shot";
+        createNode VRaySettingsNode -s -n "vraySettings";
+        setAttr ".fnm" -type "string" "gi/shot.vrmap"; setAttr ".asf" -type "string" "gi/auto.vrmap";
+        createNode substanceNode -n "rust"; setAttr ".sbs" -type "string" "sourceimages/rust.sbsar";
+        "#,
+    );
+    touch(
+        folder.path(),
+        &[
+            "data/shot.ma_jiggle1.mcj",
+            "data/fluid.mcfi",
+            "fx/shot/sparks.250.pdc",
+            "fx/shot/sparks.500.pdc",
+            "fx/shot/notes.txt",
+            "gi/shot.vrmap",
+            "gi/auto.vrmap",
+            "sourceimages/rust.sbsar",
+        ],
+    );
+    std::fs::write(folder.path().join("workspace.mel"), "workspace -fr \"particles\" \"fx\";\n")
+        .unwrap();
+    let analysis = analyse(&scene).unwrap();
+    let found: Vec<_> = analysis.assets.iter().map(|one| (&*one.node, names(one))).collect();
+    assert_eq!(
+        found,
+        [
+            ("jiggle1Cache", vec!["shot.ma_jiggle1.mcj"]),
+            ("initial", vec!["fluid.mcfi"]),
+            ("gone", vec![]),
+            ("dynGlobals1", vec!["sparks.250.pdc", "sparks.500.pdc"]),
+            ("vraySettings", vec!["shot.vrmap"]),
+            ("rust", vec!["rust.sbsar"]),
+        ]
+    );
+    let [missing] = &analysis.missing[..] else { panic!("{:?}", analysis.missing) };
+    assert_eq!((&*missing.node, missing.required), ("gone", false));
+}
+
 /// Maya's colours are configured by a file, or aren't.
 #[test]
 fn colour_configurations_count_where_they_are_used() {
