@@ -101,6 +101,19 @@ pub(super) struct Reference {
     pub(super) path: String,
     pub(super) namespace: String,
     pub(super) node: String,
+    /// What makes it a scene of this file's.
+    pub(super) by: By,
+}
+
+/// How a scene names another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// `file -r`.
+    Reference,
+    /// An assembly's definition.
+    Assembly,
+    /// One of an assembly's representations, of which one is shown.
+    Representation,
 }
 
 /// Whether a command's statements may say something that matters here.
@@ -182,6 +195,7 @@ pub(super) fn of_nodes(nodes: impl Iterator<Item = Listed>) -> Facts {
             if reader.node.files.len() == before
                 && !nodes::comes_with_maya(&path)
                 && !matches!(reader.node.kind.as_str(), "reference" | "cacheFile" | "diskCache")
+                && !reader.node.is_assembly()
                 && !nodes::is_no_input(&reader.node.kind, &attribute)
                 && reader.node.colours.is_empty()
             {
@@ -206,6 +220,9 @@ struct Node {
     tiling: i64,
     cache_folder: String,
     cache_name: String,
+    /// The scenes that an assembly names, and the namespace of what they hold.
+    assembled: Vec<String>,
+    namespace: Option<String>,
     /// Whether particles are read from the disk.
     particles: bool,
     /// The configuration of colours, and whether it is used.
@@ -217,6 +234,34 @@ struct Node {
     clip: Clip,
     expression: String,
     factor: f64,
+}
+
+impl Node {
+    /// An attribute of an assembly's.
+    fn assemble(&mut self, name: &str, text: &str) {
+        let ends = |endings: &[&str]| {
+            let ending = text.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+            ending.is_some_and(|ending| endings.contains(&&*ending))
+        };
+        let full = self.assembled.len() + self.files.len() >= MAX_TEXTS;
+        match name {
+            "def" | "definition" | "rda" | "repData" if !full && ends(&["ma", "mb"]) => {
+                self.assembled.push(text.to_owned());
+            }
+            "rda" | "repData" if !full && ends(&["abc"]) => self.files.push(Named {
+                path: text.to_owned(),
+                kind: AssetKind::GpuCache,
+                // Another representation may be the one that is shown.
+                guessed: true,
+            }),
+            "rns" | "repNamespace" => self.namespace = Some(text.trim_matches(':').to_owned()),
+            _ => {}
+        }
+    }
+
+    fn is_assembly(&self) -> bool {
+        matches!(&*self.kind, "assemblyReference" | "assemblyDefinition")
+    }
 }
 
 /// A file that the node names.
@@ -306,6 +351,7 @@ impl Reader {
             // `:` is the root namespace, in which names stay as they are.
             namespace: text(&["-ns", "-namespace"]).trim_matches(':').to_owned(),
             node,
+            by: By::Reference,
         };
         if direct {
             self.facts.references.push(reference);
@@ -393,6 +439,9 @@ impl Reader {
     fn set_of_node(&mut self, name: &str, values: &[Word<'_>]) {
         let node = &mut self.node;
         let first = &*values[0].text;
+        if node.is_assembly() {
+            return node.assemble(name, first);
+        }
         match name {
             "rnd" | "renderable" => node.renderable = Some(is_true(first)),
             "ufe" | "useFrameExtension" => node.frames = is_true(first),
@@ -435,6 +484,27 @@ impl Reader {
         }
     }
 
+    /// The scenes of an assembly's node.
+    fn assemble(&mut self, node: &Node) {
+        let by = match &*node.kind {
+            "assemblyReference" => By::Assembly,
+            _ => By::Representation,
+        };
+        // What a definition holds has the names of the node that shows it.
+        let namespace = node.namespace.clone().unwrap_or_else(|| match by {
+            By::Assembly => format!("{}_NS", node.name),
+            _ => String::new(),
+        });
+        for path in &node.assembled {
+            self.facts.references.push(Reference {
+                path: path.clone(),
+                namespace: namespace.clone(),
+                node: node.name.clone(),
+                by,
+            });
+        }
+    }
+
     fn cache(&mut self, node: &Node, path: String, family: Family, says: Says) {
         let file = FileUse {
             node: node.name.clone(),
@@ -466,6 +536,7 @@ impl Reader {
                 startup: node.startup,
                 renderable: node.renderable.unwrap_or(true),
             }),
+            "assemblyReference" | "assemblyDefinition" => self.assemble(&node),
             "renderLayer" => self.facts.render_layers.push(node.name.clone()),
             "expression" => self.clocks.expression(&node.name, &node.expression),
             "timeToUnitConversion" => self.clocks.factor(&node.name, node.factor),

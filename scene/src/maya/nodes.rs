@@ -134,7 +134,9 @@ pub(super) fn project_folders(
         AssetKind::Image | AssetKind::ImageSequence | AssetKind::Udim | AssetKind::ImagePlane => {
             (&["sourceImages", "3dPaintTextures"], &["sourceimages"])
         }
-        AssetKind::Reference => (&["scene", "mayaAscii", "mayaBinary"], &["scenes"]),
+        AssetKind::Reference => {
+            (&["scene", "mayaAscii", "mayaBinary", "sceneAssembly"], &["scenes", "sceneAssembly"])
+        }
         AssetKind::Alembic | AssetKind::GpuCache => {
             (&["alembicCache", "Alembic"], &["cache/alembic", "scenes"])
         }

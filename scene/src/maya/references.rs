@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::facts::{Camera, Facts, FileUse, Reference, Renamed};
+use super::facts::{By, Camera, Facts, FileUse, Reference, Renamed};
 use super::paths::Places;
 use super::sequences::{self, Needs};
 use crate::analysis::{AnalyseError, Analysis, Asset, AssetKind, Missing};
@@ -56,6 +56,7 @@ pub(super) fn collect(
         seen: HashSet::new(),
         cameras: Vec::new(),
         references: 0,
+        assembled: HashSet::new(),
     };
     if !facts.closed {
         tree.warn(
@@ -97,6 +98,9 @@ struct Tree<'a> {
     seen: HashSet<(String, String)>,
     cameras: Vec<Camera>,
     references: usize,
+    /// The files of assemblies that were looked into, and whether they are needed: a scene may show one thousands of
+    /// times, and each time it is the same.
+    assembled: HashSet<(PathBuf, bool)>,
 }
 
 impl Tree<'_> {
@@ -148,7 +152,7 @@ impl Tree<'_> {
         }
         let first = waiting.len();
         for reference in &visit.facts.references {
-            self.references += 1;
+            self.references += usize::from(reference.by == By::Reference);
             if self.references > MAX_REFERENCES {
                 let message = format!("it references more than {MAX_REFERENCES} scenes");
                 return Err(AnalyseError::TooLarge(message));
@@ -168,6 +172,7 @@ impl Tree<'_> {
     ) -> Result<(), AnalyseError> {
         let node = format!("{}{}", from.prefix, reference.node);
         let loaded = from.loaded
+            && reference.by != By::Representation
             && !from.facts.unloaded.contains(&reference.node)
             && !self.unloaded.contains(&node);
         let Some(file) = self.add_reference(reference, &from.prefix, &from.places, loaded)? else {
@@ -180,6 +185,9 @@ impl Tree<'_> {
         }
         if from.chain.len() >= MAX_DEPTH {
             self.warn(format!("{} is nested too deeply to be read", reference.path));
+            return Ok(());
+        }
+        if reference.by != By::Reference && !self.assembled.insert((place.clone(), loaded)) {
             return Ok(());
         }
         let inner = match reference.namespace.as_str() {
@@ -234,7 +242,7 @@ impl Tree<'_> {
             kind: AssetKind::Reference,
             family: Family::One,
             choice: None,
-            guessed: false,
+            guessed: reference.by == By::Representation,
         };
         self.add(used, places, loaded)?;
         Ok(file)
@@ -282,7 +290,11 @@ impl Tree<'_> {
         }
         let mut found = places.find(&file.path, file.kind, file.family);
         if file.kind == AssetKind::Reference && !required {
-            found.reason = format!("the reference isn't loaded, and {}", found.reason);
+            let why = match file.guessed {
+                true => "one of its representations is shown",
+                false => "the reference isn't loaded",
+            };
+            found.reason = format!("{why}, and {}", found.reason);
         }
         let required = required && !file.guessed;
         let needs = file.choice.filter(|_| found.numbers.iter().any(Option::is_some));

@@ -293,6 +293,60 @@ fn references_are_followed() {
     assert!(analysis.missing.iter().any(|missing| missing.reason.contains("isn't loaded")));
 }
 
+/// A scene shows an assembly by its definition, which is a scene, and that by one of its representations.
+#[test]
+fn assemblies_are_followed_like_references() {
+    let (folder, scene) = project(
+        r#"createNode assemblyReference -n "tree1"; setAttr ".def" -type "string" "P:/show//assets/tree_AD.ma";
+        setAttr ".rns" -type "string" "forest";
+        createNode assemblyReference -n "tree2"; setAttr ".def" -type "string" "assets/tree_AD.ma";
+        createNode assemblyReference -n "lost"; setAttr ".def" -type "string" "assets/lost_AD.ma";
+        "#,
+    );
+    write(
+        &folder.path().join("assets/tree_AD.ma"),
+        r#"createNode assemblyDefinition -n "tree";
+        setAttr ".icn" -type "string" "assets/icon.png";
+        setAttr ".rep[0].rty" -type "string" "Locator"; setAttr ".rep[0].rda" -type "string" "a tree";
+        setAttr ".rep[1].rty" -type "string" "Scene"; setAttr ".rep[1].rda" -type "string" "assets/tree.ma";
+        setAttr ".rep[2].rty" -type "string" "Cache"; setAttr ".rep[2].rda" -type "string" "cache/tree.abc";
+        setAttr ".rep[3].rty" -type "string" "Scene"; setAttr ".rep[3].rda" -type "string" "assets/far.mb";
+        createNode file -n "leaf"; setAttr ".ftn" -type "string" "sourceimages/leaf.png";
+        "#,
+    );
+    write(
+        &folder.path().join("assets/tree.ma"),
+        r#"createNode file -n "bark"; setAttr ".ftn" -type "string" "P:/t/inner.png";"#,
+    );
+    touch(folder.path(), &["cache/tree.abc"]);
+    let analysis = analyse(&scene).unwrap();
+    let seen: Vec<_> =
+        analysis.assets.iter().map(|one| (&*one.node, one.exists, one.required)).collect();
+    assert_eq!(
+        seen,
+        [
+            ("tree1", true, true),
+            ("tree2", true, true),
+            ("lost", false, true),
+            ("forest:tree", true, false),
+            ("forest:leaf", false, true),
+            ("forest:tree", true, false),
+            ("forest:tree", false, false),
+            ("forest:bark", false, false),
+        ]
+    );
+    let missing = analysis.missing.iter().map(|one| (&*one.path, one.required));
+    assert_eq!(
+        missing.collect::<Vec<_>>(),
+        [
+            ("assets/lost_AD.ma", true),
+            ("sourceimages/leaf.png", true),
+            ("assets/far.mb", false),
+            ("P:/t/inner.png", false),
+        ]
+    );
+}
+
 #[test]
 fn damaged_references_are_warnings() {
     let (folder, scene) = project("file -r -ns \"a\" -rfn \"aRN\" \"scenes/a.ma\";\n");
