@@ -157,25 +157,27 @@ fn lacking(node: &Shared, spec: &JobSpec, step: &Step, views: &[NodeView]) -> Op
 }
 
 /// What something like a job took before: which job that was, and the seconds that this one will take if its
-/// frames take as long on so many nodes. Like it is the last one of the same engine, scene and tiles.
+/// frames take as long on so many nodes. Like it is the last one of the same engine, scene and tiles, of those with the
+/// same arguments where there are any.
 fn expected(node: &Shared, spec: &JobSpec, nodes: usize) -> Option<(JobId, u64)> {
     let step = spec.steps.first()?;
     let machine = node.machine();
-    let name = |path: &str| path.rsplit('/').next().map(str::to_owned);
-    let like = |other: &JobSpec| {
-        let other = other.steps.first();
-        other.is_some_and(|other| {
-            (&other.engine, other.tiles) == (&step.engine, step.tiles)
-                && name(other.scene.as_str()) == name(step.scene.as_str())
-        })
-    };
-    let jobs = machine.ledger.jobs.iter().filter(|(_, _, other)| like(other));
-    let timed = jobs.filter_map(|(id, job, other)| Some((other.submitted, id, job.mean_ms(1)?)));
-    let (_, id, mean) = timed.max()?;
+    let jobs = machine.ledger.jobs.iter();
+    let timed = jobs.filter_map(|(id, job, other)| {
+        Some((likeness(step, other.steps.first()?)?, other.submitted, id, job.mean_ms(1)?))
+    });
+    let (_, _, id, mean) = timed.max()?;
     let (columns, rows) = step.tiles;
     let tasks = unfold(&step.frames).count() as u64 * u64::from(columns) * u64::from(rows);
     let rounds = tasks.div_ceil((nodes as u64).max(1));
     Some((id, rounds.saturating_mul(mean).div_ceil(1000)))
+}
+
+/// Whether another step renders the same scene by the same engine, and whether it does so in the same way.
+fn likeness(step: &Step, other: &Step) -> Option<bool> {
+    let name = |step: &Step| step.scene.as_str().rsplit('/').next().map(str::to_owned);
+    let alike = (&step.engine, step.tiles) == (&other.engine, other.tiles);
+    (alike && name(step) == name(other)).then(|| step.arguments == other.arguments)
 }
 
 /// Answers with lines of progress and, last, the result or the error.
@@ -346,4 +348,38 @@ pub(super) async fn submit_signed(
         "copies": copies.len(), "nodes_fitting": fitting.len(), "nodes": fitting,
     });
     Ok(Json(document).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use weft_protocol::content::TreePath;
+
+    use super::*;
+
+    #[test]
+    fn a_job_is_most_like_one_with_its_arguments() {
+        let step = |engine: &str, scene: &str, arguments: &[(&str, &str)], tiles| Step {
+            name: "render".to_owned(),
+            engine: engine.to_owned(),
+            engine_version: String::new(),
+            scene: TreePath::new(scene).unwrap(),
+            arguments: arguments.iter().map(|(key, to)| ((*key).into(), (*to).into())).collect(),
+            frames: Vec::new(),
+            tiles,
+            frames_per_task: 1,
+            output: String::new(),
+            after: Vec::new(),
+        };
+        let half = [("scale", "50")];
+        let wanted = step("blender", "a/cube.blend", &half, (1, 1));
+        for (other, like) in [
+            (step("blender", "b/cube.blend", &half, (1, 1)), Some(true)),
+            (step("blender", "a/cube.blend", &[], (1, 1)), Some(false)),
+            (step("blender", "a/cube.blend", &half, (2, 2)), None),
+            (step("povray", "a/cube.blend", &half, (1, 1)), None),
+            (step("blender", "a/ball.blend", &half, (1, 1)), None),
+        ] {
+            assert_eq!(likeness(&wanted, &other), like, "{other:?}");
+        }
+    }
 }
