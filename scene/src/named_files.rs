@@ -123,7 +123,8 @@ impl Pattern {
         }
     }
 
-    fn files_exactly_at(&self, path: &Path) -> Found {
+    /// The files at this very path.
+    pub(crate) fn files_exactly_at(&self, path: &Path) -> Found {
         let (pattern, itself) = match self {
             Pattern::One => (None, true),
             Pattern::Many(pattern) => (Some(pattern), false),

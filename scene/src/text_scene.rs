@@ -139,8 +139,9 @@ struct Search<'a> {
     /// That of the scene itself, from which paths may count in what it names too, and further such.
     folders: Vec<&'a Path>,
     analysis: Analysis,
-    /// What the file that is read named already: by whom, and the path.
-    seen: BTreeSet<(String, String)>,
+    /// What the file that is read named already: by whom, the path, and what was found there. By one name a line may
+    /// mean files of two kinds.
+    seen: BTreeSet<(String, String, Option<PathBuf>)>,
     waiting: Vec<PathBuf>,
     /// Files that were read before this scene, and those that were read since, by their canonical paths.
     known: &'a BTreeSet<PathBuf>,
@@ -214,14 +215,14 @@ impl Search<'_> {
         path: &str,
         node: String,
     ) -> Result<(), AnalyseError> {
-        if !self.seen.insert((node.clone(), path.to_owned())) {
+        let (found, place) = self.find(file, rule, path);
+        if !self.seen.insert((node.clone(), path.to_owned(), found.files.first().cloned())) {
             return Ok(());
         }
         if self.analysis.assets.len() >= MAX_ASSETS {
             let message = format!("it names more than {MAX_ASSETS} files");
             return Err(AnalyseError::TooLarge(message));
         }
-        let (found, place) = self.find(file, path);
         let read = self.analysis.text_files.get_mut(file);
         if let (Some(read), Some(place)) = (read, place) {
             read.paths.insert(path.to_owned(), place);
@@ -229,7 +230,8 @@ impl Search<'_> {
         let exists = !found.files.is_empty();
         if !exists {
             let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
-            if self.patterns.is_provided(name) {
+            let endings = rule.endings_of(name);
+            if endings.iter().any(|end| self.patterns.is_provided(&format!("{name}{end}"))) {
                 return Ok(());
             }
             self.analysis.missing.push(Missing {
@@ -263,8 +265,9 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Looks beside the file that names it if the engine does, and beside the scene. Says where it was found, too.
-    fn find(&self, file: &Path, path: &str) -> (Found, Option<PathBuf>) {
+    /// Looks beside the file that names it if the engine does, and beside the scene. Says where it was found, too: a
+    /// name without its ending stays so, since the engine adds it wherever the files are.
+    fn find(&self, file: &Path, rule: &NamedFiles, path: &str) -> (Found, Option<PathBuf>) {
         let slashed = path.replace('\\', "/");
         let beside = Some(folder_of(file)).filter(|_| !self.patterns.from_scene);
         let folders = beside.into_iter().chain(self.folders.iter().copied());
@@ -274,17 +277,32 @@ impl Search<'_> {
         };
         let mut known = BTreeSet::new();
         places.retain(|place| known.insert(place.clone()));
-        let pattern = Pattern::of(&slashed, Family::One);
-        for place in &places {
-            let mut found = pattern.files_at(place, &self.disk);
-            if !found.files.is_empty() {
-                found.many = pattern.is_many();
-                return (found, Some(place.clone()));
+        // What is there by its very name goes before what is spelled in another case.
+        for exactly in [true, false] {
+            for ending in rule.endings_of(&slashed) {
+                let pattern = Pattern::of(&format!("{slashed}{ending}"), Family::One);
+                for place in &places {
+                    let mut whole = place.clone().into_os_string();
+                    whole.push(ending);
+                    let whole = PathBuf::from(whole);
+                    let mut found = match exactly {
+                        true => pattern.files_exactly_at(&whole),
+                        false => pattern.files_at(&whole, &self.disk),
+                    };
+                    if !found.files.is_empty() {
+                        found.many = pattern.is_many();
+                        return (found, Some(if exactly { place.clone() } else { whole }));
+                    }
+                }
             }
         }
         let looked: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
-        let reason = format!("not found; looked for {}", looked.join(", "));
-        (Found { reason, many: pattern.is_many(), ..Found::default() }, None)
+        let mut reason = format!("not found; looked for {}", looked.join(", "));
+        if !rule.endings.is_empty() {
+            reason = format!("{reason}, and for the same with {}", rule.endings.join(", "));
+        }
+        let many = Pattern::of(&slashed, Family::One).is_many();
+        (Found { reason, many, ..Found::default() }, None)
     }
 }
 
@@ -365,6 +383,63 @@ mod tests {
                     [[engine.x.files.named]]\npattern = '\"(?<path>[^\"]+)\"'\nscene = true\n";
         let other = crate::engine::parse(text, "t").unwrap().remove("x").unwrap();
         assert_eq!(analyse(&scene, &other).unwrap().unwrap().missing, []);
+    }
+
+    /// Which file POV-Ray 3.7 opens for each of these, it was asked.
+    #[test]
+    fn endings_are_added_as_povray_adds_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let scene = folder.path().join("shot.pov");
+        let text = "#include \"colors\"\n#include \"inc/x\"\n#include \"both\"\n#include \"own.inc\"\n\
+            #include \"v1.2\"\n#include \"bare\"\nimage_map { png \"inc/t e\" } image_map { jpeg \"inc/t e\" }\n\
+            image_map { jpeg \"a\" } image_map { \"b\" } height_field { pot \"c\" }\nimage_map\n{ tiff\n\"d\" }\n\
+            image_map { sys \"e\" } text { ttf \"timrom\" \"x\" 1, 0 } text { ttf \"f\" \"x\" 1, 0 }\n\
+            density_file df3 \"g\"\nimage_map { bmp \"h\" }\nimage_map { png \"Case\" }\n\
+            image_map { png \"metals\" }\nimage_map { tga \"a\" }\n#fopen F \"g\" read\n#include \"inc\\y\"\n";
+        fs::write(&scene, text).unwrap();
+        let files = [
+            "inc/x.inc",
+            "both.inc",
+            "own.inc",
+            "v1.2.INC",
+            "bare",
+            "inc/t e.png",
+            "inc/t e.JPG",
+            "a.jpeg",
+            "b.png",
+            "c.gif",
+            "d.tif",
+            "f.TTF",
+            "g.df3",
+            "h.bmp",
+            "case.PNG",
+            "inc/y.inc",
+        ];
+        // Beside them, what POV-Ray doesn't open.
+        for name in files.iter().chain(&["both", "own.inc.inc", "a.JPEG", "d.tiff", "e.png"]) {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let analysis = analyse(&scene, &povray()).unwrap().unwrap();
+        let mut found: Vec<String> = analysis
+            .assets
+            .iter()
+            .flat_map(|asset| &asset.files)
+            .map(|file| file.strip_prefix(folder.path()).unwrap().display().to_string())
+            .collect();
+        let mut expected = files.map(str::to_owned);
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected);
+        let missing: Vec<&str> = analysis.missing.iter().map(|one| one.path.as_str()).collect();
+        assert_eq!(missing, ["e", "metals", "a", "g"]);
+        assert!(analysis.missing[1].reason.ends_with("and for the same with .png, .PNG"));
+        assert!(analysis.missing[3].reason.ends_with("/g"), "{}", analysis.missing[3].reason);
+        // A copy of the scene names them as the scene does.
+        let paths = &analysis.text_files[&scene].paths;
+        assert_eq!(paths["inc/t e"], folder.path().join("inc/t e"));
+        assert_eq!(paths["Case"], folder.path().join("Case.png"));
     }
 
     /// POV-Ray 3.7 takes all of these.

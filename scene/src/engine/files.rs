@@ -34,6 +34,18 @@ pub(crate) struct NamedFiles {
     pub(crate) kind: AssetKind,
     /// Whether they name files in turn.
     pub(crate) scene: bool,
+    /// What the engine adds to a name that has none of these.
+    pub(crate) endings: Vec<String>,
+}
+
+impl NamedFiles {
+    /// What the engine looks for behind `name`, in this order: the first that is there counts.
+    pub(crate) fn endings_of(&self, name: &str) -> Vec<&str> {
+        let mut endings: Vec<&str> = self.endings.iter().map(String::as_str).collect();
+        let has_one = endings.iter().any(|ending| name.ends_with(ending));
+        endings.insert(if has_one { 0 } else { endings.len() }, "");
+        endings
+    }
 }
 
 /// A file that a line names.

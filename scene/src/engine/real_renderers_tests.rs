@@ -191,6 +191,44 @@ fn povray_renders_what_is_expected() {
     assert!(events.iter().any(|event| matches!(event, LogEvent::Error(_))), "{events:?}");
 }
 
+/// Of a scene that names files without their endings, POV-Ray is given those that were found, and no others.
+#[test]
+fn povray_renders_with_what_was_found() {
+    let Some(job) = Job::new("povray", "shot.pov") else {
+        return;
+    };
+    let source = tempfile::tempdir().unwrap();
+    let scene = "#version 3.7;\nglobal_settings{assumed_gamma 1}\n#include \"inc/x\"\n\
+        #include \"both\"\ncamera{location <0,0,Both-5> look_at 0}\nlight_source{<5,5,-5> 1}\n\
+        sphere{0,X pigment{image_map{png \"inc/t e\"}}}\nsphere{1,X pigment{image_map{ppm\n\"inc/t e\"}}}\n";
+    let mut picture = Vec::new();
+    let mut encoder = png::Encoder::new(&mut picture, 1, 1);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.write_header().unwrap().write_image_data(&[255, 0, 0]).unwrap();
+    for (name, bytes) in [
+        ("shot.pov", scene.as_bytes()),
+        ("inc/x.inc", b"#declare X = 1;\n"),
+        ("both", b"#error \"this is not the one\"\n"),
+        ("both.inc", b"#declare Both = 0;\n"),
+        ("inc/t e.PNG", &picture),
+        ("inc/t e.ppm", b"P6\n1 1\n255\n\xff\0\0"),
+    ] {
+        let path = source.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    let scene = source.path().join("shot.pov");
+    let analysis = crate::text_scene::analyse(&scene, &shipped()["povray"]).unwrap().unwrap();
+    assert_eq!(analysis.missing, []);
+    for file in analysis.assets.iter().flat_map(|asset| &asset.files).chain([&scene]) {
+        let path = Path::new(&job.scene).with_file_name(file.strip_prefix(source.path()).unwrap());
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::copy(file, path).unwrap();
+    }
+    let small = arguments(&[("width", "16"), ("height", "12")]);
+    job.render(&Invocation { arguments: small, ..job.invocation(&[1]) });
+}
+
 #[test]
 fn blender_renders_what_is_expected() {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/scenes/cube");

@@ -111,6 +111,8 @@ pub(super) struct NamedFilesTable {
     #[serde(default)]
     pub(super) scene: bool,
     #[serde(default)]
+    pub(super) endings: Vec<Text>,
+    #[serde(default)]
     pub(super) inside: Option<Text>,
     #[serde(default)]
     pub(super) until: Option<Text>,

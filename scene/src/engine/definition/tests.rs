@@ -109,6 +109,7 @@ fn scene_files_are_recognised_by_their_ending() {
 #[test]
 fn errors_name_the_line() {
     let start = "[engine.x]\nexecutables = [\"x\"]\n";
+    let named = "[[engine.x.files.named]]\npattern = '(?<path>a)'\n";
     for (text, line, word) in [
         ("[engine.x]\nexecutables = [\n", 2, "]"),
         ("\n[engine.x]\nexecutible = []\n", 3, "executible"),
@@ -140,6 +141,11 @@ fn errors_name_the_line() {
             "moon",
         ),
         (&format!("{start}args = ['{{options:s}}']\n"), 1, "slot"),
+        (&format!("{start}{named}endings = [\n'.inc', 'png']\n"), 6, "with its dot"),
+        (&format!("{start}{named}endings = ['.']\n"), 5, "with its dot"),
+        (&format!("{start}{named}endings = ['.a/b']\n"), 5, "with its dot"),
+        (&format!("{start}{named}endings = '.inc'\n"), 5, "sequence"),
+        (&format!("{start}{named}ending = ['.inc']\n"), 5, "ending"),
         (&format!("{start}environment = {{ \"A=B\" = \"\" }}\n"), 3, "A=B"),
         (&format!("{start}devices = [\n\"/dev/dri\",\n\"dev/x*\"]\n"), 5, "dev/x*"),
         #[cfg(not(windows))]

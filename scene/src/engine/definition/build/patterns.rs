@@ -79,6 +79,15 @@ pub(super) fn named_files(table: &NamedFilesTable) -> Result<NamedFiles, Wrong> 
             return Err((Some(one.span()), message.to_owned()));
         }
     };
+    let wrong = |ending: &&Text| {
+        let text = ending.get_ref();
+        !text.starts_with('.') || text.len() < 2 || text.contains(['/', '\\'])
+    };
+    if let Some(wrong) = table.endings.iter().find(wrong) {
+        let message = "an ending is what is added to a name, with its dot: '.inc'";
+        return Err((Some(wrong.span()), message.to_owned()));
+    }
+    let endings = table.endings.iter().map(|ending| ending.get_ref().clone()).collect();
     let kind = table.kind.unwrap_or(AssetKind::Other);
-    Ok(NamedFiles { pattern: compiled, inside, kind, scene: table.scene })
+    Ok(NamedFiles { pattern: compiled, inside, kind, scene: table.scene, endings })
 }
