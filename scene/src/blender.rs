@@ -27,6 +27,7 @@ mod rewrite;
 mod search;
 mod settings;
 mod simulations;
+mod strips;
 #[cfg(test)]
 mod tests;
 mod tiling;

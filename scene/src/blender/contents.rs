@@ -28,6 +28,8 @@ pub(super) struct Contents {
     /// Whether something in the file is animated that says which file of a sequence is shown, so
     /// that the settings alone don't tell.
     pub(super) sequences_animated: bool,
+    /// Whether it is animated which strips are muted.
+    pub(super) mutes_animated: bool,
 }
 
 /// A datablock.
@@ -39,15 +41,16 @@ pub(super) struct Id {
     /// The library that it was copied from, as an index in `ids`: `//` in its paths still means
     /// that library's folder. From 5.0 on (packed linked data).
     pub(super) home: Option<u32>,
-    /// Indices of the datablocks it needs, those that only its compositor or its strips need apart.
+    /// Indices of the datablocks it needs, those that only its compositor, its strips or its muted strips need apart.
     pub(super) needs: Vec<u32>,
     pub(super) compositor_needs: Vec<u32>,
     pub(super) strips_need: Vec<u32>,
+    pub(super) muted_need: Vec<u32>,
     /// Indices of the objects and collections that are in it, a collection or a scene.
     pub(super) members: Vec<u32>,
     /// Whether no render shows it, as an object or a collection of the scene.
     pub(super) hidden: bool,
-    /// The files it names, those of its strips apart.
+    /// The files it names, those of its strips apart; of these, muted ones are optional.
     pub(super) files: Vec<FileUse>,
     pub(super) strip_files: Vec<FileUse>,
     /// How it plays image sequences: by the address of the image's datablock.
@@ -65,7 +68,8 @@ pub(super) struct Id {
 impl Id {
     /// Indices of all the datablocks it needs, whatever for.
     pub(super) fn all_needs(&self) -> impl Iterator<Item = u32> {
-        let apart = self.compositor_needs.iter().chain(&self.strips_need);
+        let strips = self.strips_need.iter().chain(&self.muted_need);
+        let apart = self.compositor_needs.iter().chain(strips);
         self.needs.iter().chain(apart).copied()
     }
 

@@ -11,6 +11,7 @@ use super::path_fields::{self, PathField};
 use super::properties::Properties;
 use super::record::{Record, until_nul};
 use super::simulations::Simulations;
+use super::strips::Strips;
 use super::{plays, settings};
 
 // Object.type of a camera (OB_CAMERA in DNA_object_types.h).
@@ -23,10 +24,6 @@ const SOURCE_VIEWER: i64 = 5;
 const SOURCE_TILED: i64 = 6;
 // MovieClip.source (MCLIP_SRC_SEQUENCE in DNA_movieclip_types.h).
 const CLIP_SEQUENCE: i64 = 1;
-// Sequence.type (SEQ_TYPE_* in DNA_sequence_types.h).
-const STRIP_IMAGE: i64 = 0;
-const STRIP_SCENE: i64 = 2;
-const STRIP_MOVIE: i64 = 3;
 // Text.flags: registered to run on load (TXT_ISSCRIPT in DNA_text_types.h).
 const TEXT_IS_SCRIPT: i64 = 1 << 4;
 // NodeShaderTexIES.mode and NodeShaderScript.mode: from a file (NODE_*_EXTERNAL).
@@ -44,17 +41,6 @@ const LAYER_HIDDEN: i64 = 1;
 const OBJECT_HIDDEN: i64 = 1 << 2;
 const COLLECTION_HIDDEN: i64 = 1 << 3;
 
-/// A strip of the sequencer, in the pieces that Blender writes it in.
-#[derive(Default)]
-struct Strips {
-    /// Kind and address of the strip's data.
-    strips: Vec<(i64, u64)>,
-    /// From the address of a strip's data to its folder and the address of its names.
-    data: HashMap<u64, (Vec<u8>, u64)>,
-    /// From an address to the names there.
-    names: HashMap<u64, Vec<Vec<u8>>>,
-}
-
 /// Gathers what is to be known about one datablock.
 pub(super) struct Group {
     id: Id,
@@ -62,7 +48,6 @@ pub(super) struct Group {
     pub(super) library_address: u64,
     needs: HashSet<u32>,
     compositor_needs: HashSet<u32>,
-    strips_need: HashSet<u32>,
     members: HashSet<u32>,
     tiles: Vec<u32>,
     /// Whether `files[0]` stands for tiles that are yet to come.
@@ -72,8 +57,9 @@ pub(super) struct Group {
     folder_texts: HashSet<u64>,
     /// Where loose texts will be that say what an animation curve moves.
     curve_texts: HashSet<u64>,
-    /// Whether one of them moves a sequence.
+    /// Whether one of them moves a sequence, or mutes a strip.
     pub(super) animates_sequences: bool,
+    pub(super) animates_mutes: bool,
     /// Nodes that use a datablock: its address, and that of the node's own settings.
     nodes: Vec<(u64, u64)>,
     /// From the addresses of nodes' settings to how they play a sequence.
@@ -96,6 +82,7 @@ impl Group {
                 needs: Vec::new(),
                 compositor_needs: Vec::new(),
                 strips_need: Vec::new(),
+                muted_need: Vec::new(),
                 members: Vec::new(),
                 hidden: is_hidden(record),
                 files: Vec::new(),
@@ -112,7 +99,6 @@ impl Group {
                 .unwrap_or(0),
             needs: HashSet::new(),
             compositor_needs: HashSet::new(),
-            strips_need: HashSet::new(),
             members: HashSet::new(),
             tiles: Vec::new(),
             tiled: false,
@@ -120,6 +106,7 @@ impl Group {
             folder_texts: HashSet::new(),
             curve_texts: HashSet::new(),
             animates_sequences: false,
+            animates_mutes: false,
             nodes: Vec::new(),
             node_plays: HashMap::new(),
             simulations: Simulations::default(),
@@ -163,6 +150,9 @@ impl Group {
     /// Adds a struct of data that belongs to the datablock and lay at `address`.
     pub(super) fn data(&mut self, record: &Record<'_>, address: u64) {
         self.simulations.take(record, address);
+        if self.is_scene() {
+            self.id.scene_strips.extend(self.strips.take(record, address));
+        }
         match record.name() {
             "IDProperty" => self.properties.take(record, address),
             "bNodeSocket" => self.imports.socket(record, address),
@@ -193,30 +183,6 @@ impl Group {
                     && !settings.cameras.contains(&camera)
                 {
                     settings.cameras.push(camera);
-                }
-            }
-            "Sequence" => {
-                if let (Some(kind), Some(data)) = (record.int("type"), record.pointer("strip")) {
-                    self.scene_strip(record, kind);
-                    self.strips.strips.push((kind, data));
-                }
-            }
-            "StripElem" => {
-                let name = record.text("name").unwrap_or_default().to_vec();
-                self.strips.names.entry(address).or_default().push(name);
-            }
-            // From 4.5 on, `Strip` is what `Sequence` was, and `StripData` what `Strip` was.
-            "Strip" if record.pointer("stripdata").is_none() => {
-                if let (Some(kind), Some(data)) = (record.int("type"), record.pointer("data")) {
-                    self.scene_strip(record, kind);
-                    self.strips.strips.push((kind, data));
-                }
-            }
-            "Strip" | "StripData" => {
-                if let (Some(folder), Some(names)) =
-                    (record.text(path_fields::STRIP_FOLDER), record.pointer("stripdata"))
-                {
-                    self.strips.data.insert(address, (folder.to_vec(), names));
                 }
             }
             "NodesModifierData" | "NodesModifierBake" => {
@@ -264,6 +230,7 @@ impl Group {
     pub(super) fn text(&mut self, address: u64, bytes: &[u8]) {
         if self.curve_texts.contains(&address) {
             self.animates_sequences |= plays::is_moved_by(until_nul(bytes));
+            self.animates_mutes |= plays::is_muted_by(until_nul(bytes));
         } else {
             self.add(until_nul(bytes), AssetKind::Cache, Family::Folder);
         }
@@ -279,9 +246,9 @@ impl Group {
         self.compositor_needs.insert(other);
     }
 
-    /// The same, for the strips of its sequencer.
+    /// The same, for the strip of its sequencer that was added last.
     pub(super) fn strips_need(&mut self, other: u32) {
-        self.strips_need.insert(other);
+        self.strips.needs(other);
     }
 
     /// Notes that another datablock is in this one, a collection or a scene.
@@ -293,15 +260,12 @@ impl Group {
     pub(super) fn size(&self) -> usize {
         self.needs.len()
             + self.compositor_needs.len()
-            + self.strips_need.len()
             + self.members.len()
             + self.id.files.len()
             + self.id.layers.len()
             + self.id.scene_strips.len()
             + self.tiles.len()
-            + self.strips.strips.len()
-            + self.strips.data.len()
-            + self.strips.names.len()
+            + self.strips.size()
             + self.folder_texts.len()
             + self.curve_texts.len()
             + self.nodes.len()
@@ -328,41 +292,15 @@ impl Group {
             }
             file.family = Family::Tiles(self.tiles);
         }
-        let mut strips = std::mem::take(&mut self.strips);
         if let IdKind::Scene(settings) = &mut self.id.kind {
-            settings.strips = !strips.strips.is_empty();
+            settings.strips = !self.strips.is_empty();
+            settings.time_moved |= self.strips.play_scenes();
             settings.denoising = self.properties.cycles().is_on("use_denoising", version.0);
         }
-        for (kind, data) in std::mem::take(&mut strips.strips) {
-            // Two strips never share their data, so it can be taken out.
-            if let (STRIP_SCENE, IdKind::Scene(settings)) = (kind, &mut self.id.kind) {
-                settings.time_moved = true;
-            }
-            let Some((folder, names)) = strips.data.remove(&data) else {
-                continue;
-            };
-            let names = strips.names.remove(&names).unwrap_or_default();
-            match kind {
-                STRIP_MOVIE => {
-                    if let Some(name) = names.first() {
-                        let path = path_fields::join(&folder, name);
-                        self.id.strip_files.push(FileUse {
-                            path,
-                            kind: AssetKind::Movie,
-                            family: Family::Single,
-                            optional: false,
-                        });
-                    }
-                }
-                STRIP_IMAGE if !names.is_empty() => self.id.strip_files.push(FileUse {
-                    path: folder,
-                    kind: AssetKind::ImageSequence,
-                    family: Family::Listed(names),
-                    optional: false,
-                }),
-                _ => {}
-            }
-        }
+        let strips = self.strips.finish();
+        self.id.strip_files = strips.files;
+        self.id.strips_need = sorted(strips.datablocks);
+        self.id.muted_need = sorted(strips.muted);
         for (image, storage) in &self.nodes {
             let play = self.node_plays.get(storage);
             self.id.plays.extend(play.map(|&play| (*image, play)));
@@ -370,14 +308,8 @@ impl Group {
         self.id.simulations = self.simulations.if_any();
         self.id.needs = sorted(self.needs);
         self.id.compositor_needs = sorted(self.compositor_needs);
-        self.id.strips_need = sorted(self.strips_need);
         self.id.members = sorted(self.members);
         self.id
-    }
-
-    fn scene_strip(&mut self, record: &Record<'_>, kind: i64) {
-        let scene = record.pointer("scene").filter(|scene| kind == STRIP_SCENE && *scene != 0);
-        self.id.scene_strips.extend(scene);
     }
 
     fn add(&mut self, path: &[u8], kind: AssetKind, family: Family) {

@@ -100,9 +100,14 @@ pub(super) fn is_moved_by(property: &[u8]) -> bool {
         .contains(&name)
 }
 
+/// Whether an animation curve for this property mutes a strip of the sequencer, or shows it.
+pub(super) fn is_muted_by(property: &[u8]) -> bool {
+    property.starts_with(b"sequence_editor.") && property.ends_with(b".mute")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::is_moved_by;
+    use super::{is_moved_by, is_muted_by};
 
     #[test]
     fn curves_that_move_sequences() {
@@ -115,6 +120,18 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(is_moved_by(property.as_bytes()), moves, "{property}");
+        }
+    }
+
+    #[test]
+    fn curves_that_mute_strips() {
+        for (property, mutes) in [
+            ("sequence_editor.sequences_all[\"a.b\"].mute", true),
+            ("sequence_editor.strips_all[\"a\"].mute", true),
+            ("sequence_editor.strips_all[\"a\"].blend_alpha", false),
+            ("pose.bones[\"a\"].constraints[\"b\"].mute", false),
+        ] {
+            assert_eq!(is_muted_by(property.as_bytes()), mutes, "{property}");
         }
     }
 }

@@ -64,6 +64,7 @@ pub(super) fn read(path: &Path) -> Result<Contents, AnalyseError> {
             by_name: HashMap::new(),
             active_scene: 0,
             sequences_animated: false,
+            mutes_animated: false,
         },
         group: None,
         library: None,
@@ -300,6 +301,7 @@ impl Pass<'_> {
         };
         let library_address = group.library_address;
         self.contents.sequences_animated |= group.animates_sequences;
+        self.contents.mutes_animated |= group.animates_mutes;
         let mut id: Id = group.finish(self.contents.version);
         let index = u32::try_from(self.contents.ids.len()).unwrap_or(u32::MAX);
         match &mut id.kind {

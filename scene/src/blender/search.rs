@@ -171,10 +171,13 @@ impl Search {
                 continue;
             }
             let (composes, plays_strips) = self.uses(place);
-            let id = &self.files[file].contents.ids[index as usize];
+            let contents = &self.files[file].contents;
+            let id = &contents.ids[index as usize];
             let composed = id.compositor_needs.iter().filter(|_| composes);
             let played = id.strips_need.iter().filter(|_| plays_strips);
-            let needs = id.needs.iter().chain(composed).chain(played);
+            let unmutes = plays_strips && contents.mutes_animated;
+            let unmuted = id.muted_need.iter().filter(|_| unmutes);
+            let needs = id.needs.iter().chain(composed).chain(played).chain(unmuted);
             self.queue.extend(needs.map(|&other| ((file, other), Reach::Needed)));
             match &id.kind {
                 IdKind::Linked { library: Some(library) } => {
@@ -248,8 +251,11 @@ impl Search {
         let mut files: Vec<FileUse> = id.files.iter().chain(&disk_cache).cloned().collect();
         if !id.strip_files.is_empty() {
             let (_, played) = self.uses(place);
-            let strips = id.strip_files.iter();
-            files.extend(strips.map(|file| FileUse { optional: !played, ..file.clone() }));
+            let muted = |file: &FileUse| file.optional && !contents.mutes_animated;
+            files.extend(id.strip_files.iter().map(|file| {
+                let optional = !played || muted(file);
+                FileUse { optional, ..file.clone() }
+            }));
         }
         if files.iter().any(|file| matches!(file.family, Family::Sequence(_))) {
             self.sequences.push(place);

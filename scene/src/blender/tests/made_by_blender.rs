@@ -398,6 +398,77 @@ fn what_no_picture_reads_may_be_missing() {
     }
 }
 
+/// Strips with nothing where their files are looked for. Blender renders an effect's inputs and a modifier's mask
+/// although they are muted.
+const MUTED: &str = r#"
+import bpy, os, sys
+folder = sys.argv[-1]
+scene = bpy.context.scene
+editor = scene.sequence_editor_create()
+strips = editor.strips if hasattr(editor, "strips") else editor.sequences
+def effect(name, kind, channel, **inputs):
+    try:
+        return strips.new_effect(name, kind, channel, 1, frame_end=2, **inputs)
+    except TypeError:
+        inputs = {key.replace("seq", "input"): value for key, value in inputs.items()}
+        return strips.new_effect(name, kind, channel, 1, length=1, **inputs)
+def image(name, channel, muted, into=strips):
+    strip = into.new_image(name, f"//{name}.png", channel, 1)
+    strip.mute = muted
+    return strip
+image("shown", 1, False)
+image("muted", 2, True)
+effect("blur", "GAUSSIAN_BLUR", 4, seq1=image("input", 3, True))
+effect("no_blur", "GAUSSIAN_BLUR", 6, seq1=image("no_input", 5, True)).mute = True
+modifier = effect("red", "COLOR", 8).modifiers.new("bright", "BRIGHT_CONTRAST")
+modifier.input_mask_type, modifier.input_mask_strip = "STRIP", image("mask", 7, True)
+meta = strips.new_meta("meta", 9, 1)
+image("within", 1, False, meta.strips if hasattr(meta, "strips") else meta.sequences)
+meta.mute = True
+meta = strips.new_meta("shown_meta", 10, 1)
+within = meta.strips if hasattr(meta, "strips") else meta.sequences
+image("within_shown", 1, False, within)
+image("within_muted", 2, True, within)
+clip = bpy.data.movieclips.load(os.path.join(folder, "clip.png"))
+clip.filepath = "//clip.png"
+strips.new_clip("clip", clip, 11, 1).mute = True
+def save(name):
+    bpy.ops.wm.save_as_mainfile(filepath=os.path.join(folder, name), relative_remap=False)
+save("muted.blend")
+strips["muted"].keyframe_insert("blend_alpha", frame=1)
+save("faded.blend")
+strips["muted"].keyframe_insert("mute", frame=1)
+save("animated.blend")
+"#;
+
+#[test]
+fn what_muted_strips_play_may_be_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("muted.py");
+    fs::write(&script, MUTED).unwrap();
+    fs::write(folder.path().join("clip.png"), "nothing that could be shown").unwrap();
+    if blender(&script, &[folder.path()]).is_none() {
+        return;
+    }
+    fs::remove_file(folder.path().join("clip.png")).unwrap();
+    let rendered = ["//input.png", "//mask.png", "//shown.png", "//within_shown.png"];
+    let muted =
+        ["//clip.png", "//muted.png", "//no_input.png", "//within.png", "//within_muted.png"];
+    let mut all = [&rendered[..], &muted].concat();
+    all.sort_unstable();
+    for (name, required) in [("muted", &rendered[..]), ("faded", &rendered), ("animated", &all)] {
+        let analysis = analyse(&folder.path().join(format!("{name}.blend"))).unwrap();
+        let paths = |required: bool| {
+            let missing = analysis.missing.iter().filter(|missing| missing.required || !required);
+            let mut paths: Vec<&str> = missing.map(|missing| missing.path.as_str()).collect();
+            paths.sort_unstable();
+            paths
+        };
+        assert_eq!(paths(true), required, "{name}");
+        assert_eq!(paths(false), all, "all are told of in {name}");
+    }
+}
+
 const SAY_PATHS: &str = r#"
 import bpy, sys
 bpy.ops.wm.open_mainfile(filepath=sys.argv[-1])
