@@ -356,6 +356,30 @@ fn damaged_references_are_warnings() {
     assert!(analysis.warnings[0].contains("scenes/a.ma"), "{:?}", analysis.warnings);
 }
 
+/// Their own and those of what they reference.
+#[test]
+fn code_pages_that_are_not_known_are_warnings() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, codeset: &str, text: &str| {
+        let path = folder.path().join(name);
+        let head = format!("//Maya ASCII 2020 scene\n//Codeset: {codeset}\n");
+        fs::write(&path, format!("{head}{text}// End of {name}\n")).unwrap();
+        path
+    };
+    let references = "file -r -rfn \"aRN\" \"a.ma\";file -r -rfn \"bRN\" \"b.ma\";\n";
+    let scene = file("shot.ma", "eucKR", references);
+    file("a.ma", "437", "");
+    file("b.ma", "437", "");
+    let analysis = analyse(&scene).unwrap();
+    let [warning] = &analysis.warnings[..] else { panic!("{:?}", analysis.warnings) };
+    let place = folder.path().join("a.ma");
+    let words =
+        format!("the code page '437' of {} and 1 more isn't known; read as 1252", place.display());
+    assert!(warning.starts_with(&words), "{warning}");
+    file("shot.ma", "850", "");
+    assert!(analyse(&scene).unwrap().warnings[0].contains("'850' of "));
+}
+
 #[test]
 fn cameras_of_the_same_name_are_told_apart() {
     let (_folder, scene) = project(
