@@ -293,6 +293,34 @@ mod tests {
         }
     }
 
+    /// The engine adds the ending there too, to whatever lies there by that name.
+    #[test]
+    fn names_without_their_endings_stay_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().canonicalize().unwrap();
+        let mut files = BTreeMap::new();
+        for file in ["shots/a.pov", "tex/wood.png", "tex/wood.jpg"] {
+            let path = base.join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, "").unwrap();
+            files.insert(path, TreePath::new(file).unwrap());
+        }
+        let (scene, spelled) = (base.join("shots/a.pov"), base.join("tex/wood"));
+        let spelled = spelled.display();
+        let text =
+            format!("image_map {{ png \"{spelled}\" }} image_map {{ jpeg \"{spelled}\" }}\n");
+        std::fs::write(&scene, text).unwrap();
+        let engines = weft_scene::engine::shipped();
+        let engine = &engines["povray"];
+        let analysis = text_scene::analyse(&scene, engine).unwrap().unwrap();
+        let none = SharedRoots::default();
+        let ways = Ways { files: &files, shared: &none };
+        let rewriter = Rewriter::new(&scene, Some(engine), &engines, Some(&analysis), ways, &base);
+        let copy = rewriter.rewrite(&scene).unwrap().unwrap();
+        let expected = "image_map { png \"../tex/wood\" } image_map { jpeg \"../tex/wood\" }\n";
+        assert_eq!(std::fs::read_to_string(copy).unwrap(), expected);
+    }
+
     #[test]
     fn what_counts_from_the_scene() {
         for (spelled, relative) in [
