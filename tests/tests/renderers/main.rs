@@ -116,7 +116,8 @@ fn a_scene_takes_its_library_tiles_and_sequence_along() {
     job.assert_completed(4);
     assert_same(&pictures(&job.out, "linked"), &expected);
     assert!(
-        job.output.stderr.contains("unused.png") && job.output.stderr.contains("does not reach"),
+        job.output.stderr.contains("unused.png")
+            && job.output.stderr.contains("nothing shows that the render reads it"),
         "a missing file that nothing shows is a warning: {}",
         job.output.stderr
     );
