@@ -8,9 +8,10 @@ use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use weft_protocol::fact::{Body as FactBody, Delivery, Fact};
-use weft_protocol::ids::JobId;
+use weft_protocol::ids::{JobId, NodeId};
 use weft_protocol::job::spec::{JobSpec, Step};
 use weft_protocol::job::task::unfold;
+use weft_protocol::machine::Machine;
 use weft_protocol::membership::Liveness;
 use weft_protocol::replicate::Goods;
 use weft_protocol::schedule::{NodeView, feasible};
@@ -68,15 +69,19 @@ pub(super) async fn analyse(
     Ok(Json(analysed.await?).into_response())
 }
 
+/// Whether a node is there, and has said since this one was started what it has.
+fn is_here(machine: &Machine, node: &NodeId) -> bool {
+    machine.adverts.contains_key(node) && machine.membership.liveness(node) != Liveness::Dead
+}
+
 /// The engines of the nodes that are there, their versions, and the studio's profiles.
 fn offered(node: &Shared) -> Offered {
     let machine = node.machine();
     let profiles = machine.ledger.settings.profiles();
     let mut offered = Offered { profiles, ..Offered::default() };
     for advert in machine.known().filter(|advert| advert.role.renders()) {
-        let here = machine.adverts.contains_key(&advert.node)
-            && machine.membership.liveness(&advert.node) != Liveness::Dead;
-        let versions = if here { &mut offered.engines } else { &mut offered.away };
+        let versions =
+            if is_here(&machine, &advert.node) { &mut offered.engines } else { &mut offered.away };
         for (engine, version) in &advert.engines {
             versions.entry(engine.clone()).or_default().insert(version.clone());
         }
@@ -127,8 +132,7 @@ fn check_studio(node: &Shared, spec: &JobSpec) -> Result<Vec<String>, ApiError> 
 fn there(node: &Shared, fitting: &[String]) -> usize {
     let machine = node.machine();
     let takes_work = |advert: &&weft_protocol::wire::control::Advert| {
-        machine.adverts.contains_key(&advert.node)
-            && machine.membership.liveness(&advert.node) != Liveness::Dead
+        is_here(&machine, &advert.node)
             && machine.ledger.settings.drained(&advert.node).is_none()
             && fitting.contains(&advert.name)
     };

@@ -83,6 +83,10 @@ impl Ends {
             }
         }
     }
+
+    fn written_by(&self, node: &NodeId, round: &Round) -> bool {
+        self.delivered.get(round).is_some_and(|written| written.contains(node))
+    }
 }
 
 /// What keeps a job.
@@ -109,8 +113,7 @@ pub fn stay(job: &Job, studio: Option<u32>, is_member: impl Fn(&NodeId) -> bool)
         return if seconds.is_some() { Stay::Live } else { Stay::ForEver };
     }
     let (round, ends) = (job.round(), job.ends());
-    let written = ends.delivered.get(&round);
-    let owes = |node: &NodeId| is_member(node) && !written.is_some_and(|done| done.contains(node));
+    let owes = |node: &NodeId| is_member(node) && !ends.written_by(node, &round);
     let mut owed: Vec<NodeId> = job.deliveries().map(|(node, _)| node).filter(owes).collect();
     owed.dedup();
     if !owed.is_empty() {
@@ -126,7 +129,7 @@ pub fn stay(job: &Job, studio: Option<u32>, is_member: impl Fn(&NodeId) -> bool)
 /// Whether a node has said that it wrote all files of a job's round.
 #[must_use]
 pub fn has_written(job: &Job, node: &NodeId) -> bool {
-    job.ends().delivered.get(&job.round()).is_some_and(|written| written.contains(node))
+    job.ends().written_by(node, &job.round())
 }
 
 #[cfg(test)]

@@ -180,18 +180,21 @@ fn blocked_steps(job: &Job, spec: &JobSpec) -> BTreeSet<u16> {
     (0..).zip(&spec.steps).map(|(number, _)| number).filter(waits).collect()
 }
 
+/// The tasks that a job has not, and would have with these frames as well. However many are asked for, no more are looked
+/// at than it takes to see that they are too many.
+fn added<'j>(
+    job: &'j Job,
+    step: u16,
+    frames: &'j [FrameRun],
+) -> impl Iterator<Item = TaskKey> + use<'j> {
+    let along = job.spec().into_iter().flat_map(move |spec| spec.tasks_along(step, frames));
+    along.take(MAX_FRAMES + 1).filter(|key| job.task(key).is_none())
+}
+
 /// Whether a job would have more tasks than one may with these frames as well.
 fn grows_too_large(job: &Job, step: u16, frames: &[FrameRun]) -> bool {
     let room = MAX_FRAMES.saturating_sub(job.tasks().count());
-    let more = job.spec().into_iter().flat_map(|spec| spec.tasks_along(step, frames));
-    // However many are asked for, no more are looked at than it takes.
-    more.take(MAX_FRAMES + 1).filter(|key| job.task(key).is_none()).nth(room).is_some()
-}
-
-/// Whether any task of a job with these frames as well isn't one that it has.
-fn adds_any(job: &Job, step: u16, frames: &[FrameRun]) -> bool {
-    let mut along = job.spec().into_iter().flat_map(|spec| spec.tasks_along(step, frames));
-    along.any(|key| job.task(&key).is_none())
+    added(job, step, frames).nth(room).is_some()
 }
 
 /// Why a control does not fit a job as it stands.
@@ -234,7 +237,7 @@ pub fn check_control(job: &Job, action: &Action) -> Result<(), Refusal> {
         Action::Extend { step, frames } if grows_too_large(job, *step, frames) => refuse(format!(
             "the job would have more than {MAX_FRAMES} tasks, tiles of frames counted: submit the rest as another job"
         )),
-        Action::Extend { step, frames } if !adds_any(job, *step, frames) => refuse(
+        Action::Extend { step, frames } if added(job, *step, frames).next().is_none() => refuse(
             "the job has all of these frames already: `weft retry --frames` renders them anew"
                 .into(),
         ),

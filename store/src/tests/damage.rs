@@ -279,25 +279,26 @@ fn a_blob_that_a_refusing_disk_was_told_is_whole_stays_in_place() {
             whole += 1;
             assert!(store.read_all(id, u64::MAX).unwrap() == bytes, "after {after}");
         }
-        let have = store.begin_partial(id, &manifest).unwrap();
-        for index in have.missing() {
-            _ = store.write_chunk(id, index, &chunks[index as usize]).unwrap();
-        }
-        store.finish(id).unwrap();
+        receive(&store, id, &manifest, &chunks);
         assert!(store.read_all(id, u64::MAX).unwrap() == bytes, "after {after}");
     }
     assert!(whole > 0, "no refusal came after the catalog was told");
 }
 
-/// Receives what is missing of a blob after a restart, and makes it whole.
-fn go_on(disk: &FakeDisk, id: BlobId, manifest: &[u8], chunks: &[Vec<u8>]) -> Vec<u8> {
-    let disk = disk.after_crash(Survives::ALL, &mut Dice::new(1));
-    let store = crate::open::open_on(Arc::new(disk), None).unwrap();
+/// Receives what is missing of a blob, and makes it whole.
+fn receive(store: &Store, id: BlobId, manifest: &[u8], chunks: &[Vec<u8>]) {
     let have = store.begin_partial(id, manifest).unwrap();
     for index in have.missing() {
         _ = store.write_chunk(id, index, &chunks[index as usize]).unwrap();
     }
     store.finish(id).unwrap();
+}
+
+/// The same after a restart.
+fn go_on(disk: &FakeDisk, id: BlobId, manifest: &[u8], chunks: &[Vec<u8>]) -> Vec<u8> {
+    let disk = disk.after_crash(Survives::ALL, &mut Dice::new(1));
+    let store = crate::open::open_on(Arc::new(disk), None).unwrap();
+    receive(&store, id, manifest, chunks);
     assert_eq!(store.verify_blob(id).unwrap(), []);
     store.read_all(id, u64::MAX).unwrap()
 }
