@@ -1,17 +1,18 @@
 //! MD5 (RFC 1321) of up to eight sources side by side.
 //!
 //! Each step of MD5 needs the one before, so that a core which could do several things at once does one: 400 to 600
-//! MiB/s, less than all the rest of taking a file in. The steps of four sources need nothing of each other, and stand
-//! side by side in one register; those of four more go through the core while it waits for the first. `md-5` takes one
-//! source, and is what this is tested against.
+//! MiB/s, less than all the rest of taking a file in. The steps of eight sources need nothing of each other, and stand
+//! side by side in one register of 256 bits, or in two of 128 where the processor has no longer ones: what it has is
+//! looked up as it runs. `md-5` takes one source, and is what this is tested against.
 
+use std::array;
 use std::num::Wrapping;
 use std::ops::{Add, BitAnd, BitOr, BitXor, Not};
 
-use wide::u32x4;
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, dispatch, u32x8};
 
-/// How many sources go side by side: twice as many as words in a register, on every processor that weft is built for.
-/// Three times as many need more registers than there are.
+/// How many sources go side by side: as many as words in the longest register that nearly all processors have.
 pub(crate) const LANES: usize = 8;
 
 /// Of so many bytes MD5 takes in one block.
@@ -26,14 +27,14 @@ trait Word:
     + BitXor<Output = Self>
     + Not<Output = Self>
 {
-    fn all(word: u32) -> Self;
+    fn plus(self, word: u32) -> Self;
     fn rotated<const LEFT: u32>(self) -> Self;
 }
 
 impl Word for Wrapping<u32> {
     #[inline(always)]
-    fn all(word: u32) -> Self {
-        Self(word)
+    fn plus(self, word: u32) -> Self {
+        self + Self(word)
     }
 
     #[inline(always)]
@@ -42,84 +43,15 @@ impl Word for Wrapping<u32> {
     }
 }
 
-impl Word for u32x4 {
+impl<S: Simd> Word for u32x8<S> {
     #[inline(always)]
-    fn all(word: u32) -> Self {
-        Self::splat(word)
+    fn plus(self, word: u32) -> Self {
+        self + word
     }
 
     #[inline(always)]
     fn rotated<const LEFT: u32>(self) -> Self {
         (self << LEFT) | (self >> (32 - LEFT))
-    }
-}
-
-/// Two registers, whose steps need nothing of each other.
-#[derive(Clone, Copy)]
-struct Two(u32x4, u32x4);
-
-macro_rules! for_two {
-    ($($operator:ident $method:ident),*) => {
-        $(impl $operator for Two {
-            type Output = Self;
-
-            #[inline(always)]
-            fn $method(self, other: Self) -> Self {
-                Self(self.0.$method(other.0), self.1.$method(other.1))
-            }
-        })*
-    };
-}
-
-for_two!(Add add, BitAnd bitand, BitOr bitor, BitXor bitxor);
-
-impl Not for Two {
-    type Output = Self;
-
-    #[inline(always)]
-    fn not(self) -> Self {
-        Self(!self.0, !self.1)
-    }
-}
-
-impl Word for Two {
-    #[inline(always)]
-    fn all(word: u32) -> Self {
-        Self(u32x4::splat(word), u32x4::splat(word))
-    }
-
-    #[inline(always)]
-    fn rotated<const LEFT: u32>(self) -> Self {
-        Self(self.0.rotated::<LEFT>(), self.1.rotated::<LEFT>())
-    }
-}
-
-/// A word of each of several sources.
-trait Lanes<const COUNT: usize>: Word {
-    fn of(words: [u32; COUNT]) -> Self;
-    fn words(self) -> [u32; COUNT];
-}
-
-impl Lanes<4> for u32x4 {
-    #[inline(always)]
-    fn of(words: [u32; 4]) -> Self {
-        Self::new(words)
-    }
-
-    fn words(self) -> [u32; 4] {
-        self.to_array()
-    }
-}
-
-impl Lanes<8> for Two {
-    #[inline(always)]
-    fn of([a, b, c, d, e, f, g, h]: [u32; 8]) -> Self {
-        Self(u32x4::new([a, b, c, d]), u32x4::new([e, f, g, h]))
-    }
-
-    fn words(self) -> [u32; 8] {
-        let ([a, b, c, d], [e, f, g, h]) = (self.0.to_array(), self.1.to_array());
-        [a, b, c, d, e, f, g, h]
     }
 }
 
@@ -139,7 +71,8 @@ const SINES: [u32; 64] = [
 /// How far each round turns its words.
 const TURNS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
 
-/// One block: section 3.4 of the RFC. Each step names its word and its turn as it is compiled.
+/// One block: section 3.4 of the RFC. Each step names its word and its turn as it is compiled. What is known before
+/// the last step's word `b` comes first, so that as little as possible waits for that.
 #[inline(always)]
 fn compress<W: Word>(state: &mut [W; 4], message: &[W; 16]) {
     let [mut a, mut b, mut c, mut d] = *state;
@@ -147,22 +80,26 @@ fn compress<W: Word>(state: &mut [W; 4], message: &[W; 16]) {
         ($round:literal, $times:literal, $plus:literal, $mix:expr; $($step:literal)*) => {
             $({
                 const TURN: u32 = TURNS[$round][$step % 4];
-                let word = message[($times * $step + $plus) % 16] + W::all(SINES[16 * $round + $step]);
-                let turned = (a + $mix(b, c, d) + word).rotated::<TURN>();
+                let word = message[($times * $step + $plus) % 16].plus(SINES[16 * $round + $step]);
+                let turned = $mix(a + word, b, c, d).rotated::<TURN>();
                 (a, b, c, d) = (d, b + turned, b, c);
             })*
         };
     }
-    round!(0, 1, 0, |b: W, c: W, d: W| d ^ (b & (c ^ d)); 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
-    round!(1, 5, 1, |b: W, c: W, d: W| c ^ (d & (b ^ c)); 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
-    round!(2, 3, 5, |b: W, c: W, d: W| b ^ c ^ d; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
-    round!(3, 7, 0, |b: W, c: W, d: W| c ^ (b | !d); 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+    round!(0, 1, 0, |a: W, b: W, c: W, d: W| a + (d ^ (b & (c ^ d))); 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+    // The two halves have no bit in common: they may be added one after the other.
+    round!(1, 5, 1, |a: W, b: W, c: W, d: W| a + (c & !d) + (b & d); 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+    round!(2, 3, 5, |a: W, b: W, c: W, d: W| a + (b ^ (c ^ d)); 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+    round!(3, 7, 0, |a: W, b: W, c: W, d: W| a + (c ^ (b | !d)); 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
     let [a0, b0, c0, d0] = *state;
     *state = [a0 + a, b0 + b, c0 + c, d0 + d];
 }
 
-fn word(block: &[u8], number: usize) -> u32 {
-    block[4 * number..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+/// The first words of bytes: there must be as many.
+#[inline(always)]
+fn words<const COUNT: usize>(bytes: &[u8]) -> [u32; COUNT] {
+    let (words, _) = bytes.as_chunks();
+    array::from_fn(|number| u32::from_le_bytes(words[number]))
 }
 
 /// MD5 of one source, as its bytes come.
@@ -198,7 +135,7 @@ impl State {
     fn blocks(&mut self, bytes: &[u8]) {
         let mut state = self.words.map(Wrapping);
         for block in bytes.chunks_exact(BLOCK) {
-            compress(&mut state, &std::array::from_fn(|number| Wrapping(word(block, number))));
+            compress(&mut state, &words(block).map(Wrapping));
         }
         self.words = state.map(|word| word.0);
     }
@@ -228,6 +165,10 @@ impl State {
 /// Takes of each of up to [`LANES`] sources as many bytes as all of them have, give or take a block, and leaves the
 /// others: of one at least nothing is left.
 pub(crate) fn side_by_side(sources: &mut [(&mut State, &[u8])]) {
+    side_by_side_on(Level::new(), sources);
+}
+
+fn side_by_side_on(level: Level, sources: &mut [(&mut State, &[u8])]) {
     for (state, bytes) in sources.iter_mut() {
         let length = bytes.len();
         *bytes = state.fill(bytes);
@@ -235,11 +176,7 @@ pub(crate) fn side_by_side(sources: &mut [(&mut State, &[u8])]) {
     }
     let shortest = sources.iter().map(|(_, bytes)| bytes.len()).min().unwrap_or(0);
     let whole = shortest - shortest % BLOCK;
-    if sources.len() <= 4 {
-        blocks_side_by_side::<u32x4, 4>(sources, whole);
-    } else {
-        blocks_side_by_side::<Two, LANES>(sources, whole);
-    }
+    dispatch!(level, simd => blocks_side_by_side(simd, sources, whole));
     for (state, bytes) in sources.iter_mut() {
         state.length += whole as u64;
         *bytes = &bytes[whole..];
@@ -253,25 +190,38 @@ pub(crate) fn side_by_side(sources: &mut [(&mut State, &[u8])]) {
 }
 
 /// So many first bytes, whole blocks, of each source.
-fn blocks_side_by_side<W: Lanes<COUNT>, const COUNT: usize>(
-    sources: &mut [(&mut State, &[u8])],
-    whole: usize,
-) {
+#[inline(always)]
+fn blocks_side_by_side<S: Simd>(simd: S, sources: &mut [(&mut State, &[u8])], whole: usize) {
     // Lanes to spare do what the first does, for nothing.
     let lane = |lane: usize| if lane < sources.len() { lane } else { 0 };
-    let bytes: [&[u8]; COUNT] = std::array::from_fn(|n| &sources[lane(n)].1[..whole]);
-    let mut words: [W; 4] =
-        std::array::from_fn(|word| W::of(std::array::from_fn(|n| sources[lane(n)].0.words[word])));
+    let bytes: [&[u8]; LANES] = array::from_fn(|n| &sources[lane(n)].1[..whole]);
+    let mut words: [u32x8<S>; 4] = array::from_fn(|word| {
+        let words: [u32; LANES] = array::from_fn(|n| sources[lane(n)].0.words[word]);
+        words.simd_into(simd)
+    });
     for block in (0..whole).step_by(BLOCK) {
-        let blocks: [&[u8]; COUNT] = std::array::from_fn(|n| &bytes[n][block..block + BLOCK]);
-        let message =
-            std::array::from_fn(|number| W::of(std::array::from_fn(|n| word(blocks[n], number))));
+        let first = words_of(simd, &bytes, block);
+        let second = words_of(simd, &bytes, block + BLOCK / 2);
+        let message = array::from_fn(|n| if n < LANES { first[n] } else { second[n - LANES] });
         compress(&mut words, &message);
     }
-    let words = words.map(W::words);
+    let words: [[u32; LANES]; 4] = words.map(Into::into);
     for (n, (state, _)) in sources.iter_mut().enumerate() {
         state.words = words.map(|word| word[n]);
     }
+}
+
+/// The eight words from a position on: of each source one, side by side.
+#[inline(always)]
+fn words_of<S: Simd>(simd: S, sources: &[&[u8]; LANES], at: usize) -> [u32x8<S>; LANES] {
+    let mut rows: [u32x8<S>; LANES] =
+        array::from_fn(|n| words(&sources[n][at..at + BLOCK / 2]).simd_into(simd));
+    // Rows become columns: each time the first half is shuffled into the second, as cards are.
+    for _ in 0..LANES.ilog2() {
+        let pairs: [_; LANES / 2] = array::from_fn(|n| rows[n].interleave(rows[n + LANES / 2]));
+        rows = array::from_fn(|n| if n % 2 == 0 { pairs[n / 2].0 } else { pairs[n / 2].1 });
+    }
+    rows
 }
 
 #[cfg(test)]
@@ -286,8 +236,20 @@ mod tests {
         bytes
     }
 
+    /// What processors may have, as far as this one does.
+    fn levels() -> Vec<Level> {
+        let best = Level::new();
+        let mut levels = vec![best, Level::baseline()];
+        #[cfg(target_arch = "x86_64")]
+        {
+            levels.extend(best.as_sse4_2().map(Level::Sse4_2));
+            levels.extend(best.as_avx2().map(Level::Avx2));
+        }
+        levels
+    }
+
     /// The sums of sources that come in pieces, of which those go side by side that are there.
-    fn sums(sources: &[(Vec<u8>, usize)]) -> Vec<[u8; 16]> {
+    fn sums(level: Level, sources: &[(Vec<u8>, usize)]) -> Vec<[u8; 16]> {
         let mut states: Vec<State> = sources.iter().map(|_| State::new()).collect();
         let mut done = vec![0; sources.len()];
         loop {
@@ -304,7 +266,7 @@ mod tests {
                 return states.into_iter().map(State::finish).collect();
             }
             let before: Vec<usize> = now.iter().map(|(_, piece)| piece.len()).collect();
-            side_by_side(&mut now);
+            side_by_side_on(level, &mut now);
             assert!(now.iter().any(|(_, left)| left.is_empty()), "it goes on");
             for ((n, before), (_, left)) in which.into_iter().zip(before).zip(now) {
                 done[n] += before - left.len();
@@ -322,9 +284,12 @@ mod tests {
                 .enumerate()
                 .map(|(n, (length, piece))| (bytes(seed ^ n as u64, length), piece))
                 .collect();
-            for ((source, piece), sum) in sources.iter().zip(sums(&sources)) {
-                let expected: [u8; 16] = Md5::digest(source).into();
-                prop_assert_eq!(sum, expected);
+            let expected: Vec<[u8; 16]> =
+                sources.iter().map(|(source, _)| Md5::digest(source).into()).collect();
+            for level in levels() {
+                prop_assert_eq!(&sums(level, &sources), &expected, "{:?}", level);
+            }
+            for ((source, piece), expected) in sources.iter().zip(expected) {
                 let mut alone = State::new();
                 source.chunks(*piece).for_each(|piece| alone.update(piece));
                 prop_assert_eq!(alone.finish(), expected);
