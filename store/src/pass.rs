@@ -10,8 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
-use weft_protocol::content::chunker::{MAX_CHUNK, chunks};
-use weft_protocol::content::{ChunkRef, MAX_CHUNKS, Manifest};
+use weft_protocol::content::{ChunkRef, MAX_CHUNK, MAX_CHUNKS, Manifest, first_chunk};
 use weft_protocol::ids::ChunkId;
 
 use crate::error::{DiskError, IngestError};
@@ -229,13 +228,11 @@ impl<'s, 'a> Cut<'s, 'a> {
     /// the others, and says from where on bytes are left for the next block.
     fn take(&mut self, block: &[u8], kept: usize, over: bool) -> Result<usize, IngestError> {
         let written = self.size + kept as u64;
-        let mut cut = 0;
-        let mut ranges = chunks(block);
-        // A cut is decided by at most MAX_CHUNK bytes: with as many at hand it is certain.
-        while cut < block.len() && (over || block.len() - cut >= MAX_CHUNK) {
-            let Some(range) = ranges.next() else { break };
-            cut = range.end;
-            self.chunk(&block[range])?;
+        // What the last block left over was looked at.
+        let (mut cut, mut seen) = (0, kept);
+        while let Some(length) = first_chunk(&block[cut..], seen, over) {
+            self.chunk(&block[cut..cut + length])?;
+            (cut, seen) = (cut + length, 0);
         }
         if over && self.size <= INLINE_MAX as u64 {
             self.inline = block.to_vec();

@@ -12,7 +12,7 @@ pub mod path;
 pub mod tree;
 
 pub use bitmap::{Bitmap, BitmapError};
-pub use chunker::{Chunker, MAX_CHUNK};
+pub use chunker::{MAX_CHUNK, first_chunk};
 pub use manifest::{ChunkRef, MAX_CHUNKS, Manifest, ManifestError};
 pub use path::{TreePath, TreePathError};
 pub use tree::{Tree, TreeEntry, TreeError};

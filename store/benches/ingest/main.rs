@@ -1,7 +1,7 @@
 //! How fast the store is, beside `cp -r` and a sync of the same files in the same run.
 //!
 //! `cargo bench -p weft-store --bench ingest`, with names of parts after `--` to run only those:
-//! `large`, `small`, `versions`, `checkout`, and `huge`, which runs only when it is named.
+//! `large`, `small`, `versions`, `checkout`, `cuts`, and `huge`, which runs only when it is named.
 //!
 //! | variable | what |
 //! |---|---|
@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use measure::Settings;
 
 fn main() {
-    let known = ["large", "small", "versions", "checkout", "huge"];
+    let known = ["large", "small", "versions", "checkout", "cuts", "huge"];
     let asked: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     if let Some(unknown) = asked.iter().find(|name| !known.contains(&name.as_str())) {
@@ -44,6 +44,7 @@ fn main() {
         ("small", parts::small),
         ("versions", parts::versions),
         ("checkout", parts::checkout),
+        ("cuts", parts::cuts),
         ("huge", parts::huge),
     ] {
         if runs(name) {

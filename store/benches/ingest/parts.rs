@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use weft_protocol::content::{Tree, TreeEntry, TreePath};
+use fastcdc::v2020::FastCDC;
+use weft_protocol::content::chunker::{AVERAGE_CHUNK, MIN_CHUNK};
+use weft_protocol::content::{MAX_CHUNK, Tree, TreeEntry, TreePath, first_chunk};
 use weft_store::{How, Offered, Store};
 
 use crate::material::{self, Noise};
@@ -100,6 +102,40 @@ pub(crate) fn large(settings: &Settings) {
     row("the scene alone: add", &mut added_alone, |s| {
         format!("{}, {:.2} of the rate of cp", rate(s), base / s)
     });
+}
+
+/// Where noise is cut into chunks, by the crate's scan and by ours.
+pub(crate) fn cuts(settings: &Settings) {
+    let length = settings.scaled(64 * MIB);
+    let file = settings.dir.join("cuts");
+    material::noise(&file, 1, length);
+    let bytes = fs::read(file).expect("a file");
+    let all = |cut: &dyn Fn(&[u8]) -> usize| {
+        let (mut at, mut number) = (0, 0);
+        while at < bytes.len() {
+            at += cut(&bytes[at..]);
+            number += 1;
+        }
+        number
+    };
+    let of_the_crate = |bytes: &[u8]| {
+        let window = &bytes[..bytes.len().min(MAX_CHUNK)];
+        FastCDC::new(window, MIN_CHUNK, AVERAGE_CHUNK, MAX_CHUNK).cut(0, window.len()).1
+    };
+    let ours = |bytes: &[u8]| first_chunk(bytes, 0, true).expect("the rest is a chunk");
+    let (mut theirs_took, mut ours_took) = (Vec::new(), Vec::new());
+    for _ in 0..settings.runs {
+        let (took, theirs) = time(|| all(&of_the_crate));
+        theirs_took.push(took);
+        let (took, number) = time(|| all(&ours));
+        ours_took.push(took);
+        assert_eq!(number, theirs, "they cut alike");
+    }
+    let rate = |seconds: f64| format!("{:.0} MiB/s", length as f64 / MIB as f64 / seconds);
+    println!("cuts: noise in memory");
+    row("fastcdc", &mut theirs_took, rate);
+    let base = theirs_took[theirs_took.len() / 2].as_secs_f64();
+    row("ours", &mut ours_took, |s| format!("{}, {:.2} times that", rate(s), base / s));
 }
 
 /// 60,000 files of 4 KiB.
