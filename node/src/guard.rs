@@ -17,12 +17,13 @@ mod platform;
 mod watch;
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use weft_protocol::wire;
 
@@ -109,33 +110,38 @@ pub fn run(args: &[OsString]) -> ExitCode {
         eprintln!("weft guard is used by weft itself");
         return ExitCode::from(2);
     }
-    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => {
-            runtime.block_on(serve());
-            ExitCode::SUCCESS
-        }
-        Err(_) => ExitCode::FAILURE,
-    }
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return ExitCode::FAILURE;
+    };
+    let served = runtime.block_on(async {
+        let (orders, tells) = platform::daemon()?;
+        serve(orders, tells).await;
+        Ok::<_, io::Error>(())
+    });
+    // Where a thread waits for the daemon's next word, it goes with the process.
+    runtime.shutdown_background();
+    if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Does what it is told until the daemon is gone, or one run left something behind.
-async fn serve() {
+async fn serve(
+    mut from: impl AsyncRead + Unpin + Send + 'static,
+    mut to: impl AsyncWrite + Unpin + Send + 'static,
+) {
     platform::settle();
-    // Reads and writes of pipes can't be called off: threads do them, and go with the process.
     let (ordered, mut orders) = mpsc::channel(1);
-    std::thread::spawn(move || {
-        let mut stdin = io::stdin().lock();
-        while let Ok(Some(order)) = read::<Order>(&mut stdin) {
-            if ordered.blocking_send(order).is_err() {
+    tokio::spawn(async move {
+        let mut came = Vec::new();
+        while let Some(order) = next::<Order>(&mut from, &mut came).await {
+            if ordered.send(order).await.is_err() {
                 return;
             }
         }
     });
     let (told, mut tells) = mpsc::channel::<Told>(16);
-    let teller = std::thread::spawn(move || {
-        let mut stdout = io::stdout().lock();
-        while let Some(told) = tells.blocking_recv() {
-            if write(&mut stdout, &told).is_err() {
+    let teller = tokio::spawn(async move {
+        while let Some(told) = tells.recv().await {
+            if tell(&mut to, &told).await.is_err() {
                 return;
             }
         }
@@ -147,11 +153,11 @@ async fn serve() {
         }
     }
     drop(told);
-    let _ = teller.join();
+    let _ = teller.await;
 }
 
 /// A message as it is written.
-pub(crate) fn framed<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
+fn framed<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
     let bytes = wire::encode(message);
     let too_long = || io::Error::new(io::ErrorKind::InvalidInput, "the command line is too long");
     if bytes.len() > MAX_MESSAGE {
@@ -161,29 +167,41 @@ pub(crate) fn framed<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
     Ok([&length.to_le_bytes()[..], &bytes].concat())
 }
 
-fn write<T: Serialize>(pipe: &mut impl Write, message: &T) -> io::Result<()> {
-    pipe.write_all(&framed(message)?)?;
-    pipe.flush()
+/// Writes a message.
+///
+/// # Errors
+/// When it is longer than [`MAX_MESSAGE`], or nobody reads it.
+pub(crate) async fn tell<T: Serialize>(
+    pipe: &mut (impl AsyncWrite + Unpin),
+    message: &T,
+) -> io::Result<()> {
+    pipe.write_all(&framed(message)?).await?;
+    pipe.flush().await
 }
 
-/// Reads a message; none when the pipe has closed.
-fn read<T: DeserializeOwned>(pipe: &mut impl Read) -> io::Result<Option<T>> {
-    let mut length = [0; 4];
-    match pipe.read_exact(&mut length) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        Err(error) => return Err(error),
+/// The next message, of which `came` is what is here already; none once the pipe has closed, and of what is no message. Nothing is lost when
+/// this is not waited for to the end.
+pub(crate) async fn next<T: DeserializeOwned>(
+    pipe: &mut (impl AsyncRead + Unpin),
+    came: &mut Vec<u8>,
+) -> Option<T> {
+    loop {
+        if let Some((length, rest)) = came.split_first_chunk::<4>() {
+            let length = u32::from_le_bytes(*length) as usize;
+            if length > MAX_MESSAGE {
+                return None;
+            }
+            if rest.len() >= length {
+                let message = wire::decode(&rest[..length], MAX_MESSAGE).ok();
+                came.drain(..4 + length);
+                return message;
+            }
+        }
+        match pipe.read_buf(came).await {
+            Ok(1..) => {}
+            Ok(0) | Err(_) => return None,
+        }
     }
-    let length = u32::from_le_bytes(length) as usize;
-    let mut bytes = Vec::new();
-    pipe.take(length.min(MAX_MESSAGE) as u64).read_to_end(&mut bytes)?;
-    unframed(&bytes).map(Some)
-}
-
-/// A message without its length.
-pub(crate) fn unframed<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
-    let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
-    wire::decode(bytes, MAX_MESSAGE).map_err(invalid)
 }
 
 #[cfg(test)]
@@ -198,8 +216,8 @@ mod tests {
         assert_eq!(report(Some(Exceeded::Space(9, 7))).held(), 5);
     }
 
-    #[test]
-    fn orders_travel_whole_whatever_their_bytes() {
+    #[tokio::test]
+    async fn orders_travel_whole_whatever_their_bytes() {
         let mut order = Order {
             program: "/bin/tracer".into(),
             arguments: vec!["--report".into(), OsString::new(), "a\nb".into()],
@@ -214,10 +232,13 @@ mod tests {
         order.arguments.push(std::os::unix::ffi::OsStringExt::from_vec(vec![b'a', 0xff]));
         let mut pipe = framed(&order).unwrap();
         pipe.extend(framed(&Order::default()).unwrap());
-        let mut pipe = pipe.as_slice();
-        assert_eq!(read::<Order>(&mut pipe).unwrap(), Some(order));
-        assert_eq!(read::<Order>(&mut pipe).unwrap(), Some(Order::default()));
-        assert_eq!(read::<Order>(&mut pipe).unwrap(), None);
-        assert!(read::<Order>(&mut &[9, 0, 0, 0, 1][..]).is_err(), "cut off");
+        let (mut pipe, mut came) = (pipe.as_slice(), Vec::new());
+        assert_eq!(next::<Order>(&mut pipe, &mut came).await, Some(order));
+        assert_eq!(next::<Order>(&mut pipe, &mut came).await, Some(Order::default()));
+        assert_eq!(next::<Order>(&mut pipe, &mut came).await, None);
+        let mut cut_off = &[9, 0, 0, 0, 1][..];
+        assert_eq!(next::<Order>(&mut cut_off, &mut came).await, None);
+        let (mut too_long, mut came) = (&[0xff; 9][..], Vec::new());
+        assert_eq!(next::<Order>(&mut too_long, &mut came).await, None);
     }
 }

@@ -6,10 +6,9 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
-use crate::guard::{GRACE, MAX_MESSAGE, Order, Report, Told, framed, unframed};
+use crate::guard::{GRACE, Order, Report, Told, next, tell};
 
 /// How long a guard that has nothing to do is kept: quick programs come one behind the other.
 const KEPT: Duration = Duration::from_secs(5);
@@ -47,30 +46,12 @@ impl Guard {
     /// # Errors
     /// When it is gone, or the command line is longer than any may be.
     pub(crate) async fn order(&mut self, order: &Order) -> io::Result<()> {
-        let stdin = self.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-        stdin.write_all(&framed(order)?).await?;
-        stdin.flush().await
+        tell(self.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe)?, order).await
     }
 
     /// What it tells next; none once it is gone. Nothing is lost when this is not waited for to the end.
     pub(crate) async fn told(&mut self) -> Option<Told> {
-        loop {
-            if let Some((length, rest)) = self.came.split_first_chunk::<4>() {
-                let length = u32::from_le_bytes(*length) as usize;
-                if length > MAX_MESSAGE {
-                    return None;
-                }
-                if rest.len() >= length {
-                    let told = unframed(&rest[..length]).ok();
-                    self.came.drain(..4 + length);
-                    return told;
-                }
-            }
-            match self.stdout.read_buf(&mut self.came).await {
-                Ok(1..) => {}
-                Ok(0) | Err(_) => return None,
-            }
-        }
+        next(&mut self.stdout, &mut self.came).await
     }
 
     /// Makes it end what it runs, and itself, and waits for both; what it tells until then is given to

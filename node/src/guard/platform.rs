@@ -1,15 +1,19 @@
 //! What the guard asks of the system: starting a process with all that it will start, and ending all of it.
 
 #[cfg(unix)]
-pub(super) use unix::{ask_to_end, end_all, peak_memory, pipes, settle, signal, spawn};
+pub(super) use unix::{ask_to_end, daemon, end_all, peak_memory, pipes, settle, signal, spawn};
 #[cfg(windows)]
-pub(super) use windows::{ask_to_end, end_all, peak_memory, pipes, settle, signal, spawn};
+pub(super) use windows::{ask_to_end, daemon, end_all, peak_memory, pipes, settle, signal, spawn};
 
 #[cfg(unix)]
 mod unix {
+    use std::os::fd::AsFd;
     use std::os::unix::process::ExitStatusExt;
+    #[cfg(target_os = "linux")]
+    use std::{fs::File, sync::LazyLock};
 
     use rustix::process::{Pid, Signal};
+    use tokio::net::unix::pipe::{Receiver, Sender};
     use tokio::process::{Child, ChildStderr, ChildStdout};
 
     use super::super::Order;
@@ -20,6 +24,13 @@ mod unix {
     /// How much sooner than others the kernel ends an engine when memory runs out, in thousandths.
     #[cfg(target_os = "linux")]
     const SOONER: i32 = 500;
+
+    /// The pipes from and to the daemon.
+    pub(in super::super) fn daemon() -> std::io::Result<(Receiver, Sender)> {
+        let from = Receiver::from_owned_fd(std::io::stdin().as_fd().try_clone_to_owned()?)?;
+        let to = Sender::from_owned_fd(std::io::stdout().as_fd().try_clone_to_owned()?)?;
+        Ok((from, to))
+    }
 
     /// Makes this process one that engines can be started by: once.
     pub(in super::super) fn settle() {
@@ -34,7 +45,7 @@ mod unix {
     /// it leaves behind in its group is ended, not waited for.
     pub(in super::super) fn spawn(order: &Order) -> std::io::Result<Child> {
         #[cfg(target_os = "linux")]
-        let _ = std::fs::write("/proc/self/oom_score_adj", SOONER.to_string());
+        be_ended_sooner_by(SOONER);
         #[cfg(target_os = "linux")]
         let child = match &order.fence {
             Some(fence) => super::super::fence::within(fence, || start(order)),
@@ -43,8 +54,19 @@ mod unix {
         #[cfg(not(target_os = "linux"))]
         let child = start(order);
         #[cfg(target_os = "linux")]
-        let _ = std::fs::write("/proc/self/oom_score_adj", "0");
+        be_ended_sooner_by(0);
         child
+    }
+
+    /// How much sooner than others the kernel ends this process, and what it starts from now on, when memory runs out.
+    #[cfg(target_os = "linux")]
+    fn be_ended_sooner_by(thousandths: i32) {
+        use std::os::unix::fs::FileExt;
+        static SCORE: LazyLock<std::io::Result<File>> =
+            LazyLock::new(|| File::options().write(true).open("/proc/self/oom_score_adj"));
+        if let Ok(score) = &*SCORE {
+            let _ = score.write_all_at(thousandths.to_string().as_bytes(), 0);
+        }
     }
 
     fn start(order: &Order) -> std::io::Result<Child> {
@@ -103,6 +125,12 @@ mod unix {
     /// its end leaves behind.
     #[cfg(target_os = "linux")]
     fn end_descendants() -> bool {
+        use rustix::process::{WaitId, WaitIdOptions};
+        // The whole list takes a dozen calls, and quick programs leave nobody behind.
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        if let Err(rustix::io::Errno::CHILD) = rustix::process::waitid(WaitId::All, look) {
+            return true;
+        }
         let me = rustix::process::getpid().as_raw_nonzero().get();
         for _ in 0..64 {
             let pids = super::super::limits::children(me);
@@ -146,6 +174,11 @@ mod windows {
     use tokio::process::{ChildStderr, ChildStdout};
 
     use super::super::Order;
+
+    /// What comes from the daemon and goes to it, through threads.
+    pub(in super::super) fn daemon() -> std::io::Result<(tokio::io::Stdin, tokio::io::Stdout)> {
+        Ok((tokio::io::stdin(), tokio::io::stdout()))
+    }
 
     pub(in super::super) const fn settle() {}
 

@@ -1,5 +1,7 @@
 //! Commands of one's own: they run where a node lets them, and what they leave is the job's.
 
+use std::process::Command;
+
 use weft_tests::{Farm, write_file};
 
 use super::END;
@@ -34,6 +36,15 @@ fn a_command_of_ones_own_runs_for_each_frame_where_it_may() {
     let second = farm.node(2).id();
     let nodes = job["frames"].as_array().into_iter().flatten().map(|frame| &frame["node"]);
     assert!(nodes.clone().count() == 3 && nodes.clone().all(|node| *node == second), "{job:#}");
+
+    // It yields to whoever sits at the machine, goes first where memory runs out, and knows nothing of the daemon.
+    let look = "nice >itself; cat /proc/self/oom_score_adj >>itself; env | grep -c WEFT >>itself; true";
+    let looked = ["run", "--watch", "-o", &folder, "--", "sh", "-c", look];
+    _ = farm.node(1).call(&looked).within(END).run();
+    let mine = Command::new("nice").output().expect("nice tells of itself").stdout;
+    let mine: i32 = String::from_utf8_lossy(&mine).trim().parse().expect("a number");
+    let itself = std::fs::read_to_string(out.join("itself")).unwrap_or_default();
+    assert_eq!(itself, format!("{}\n500\n0\n", (mine + 10).min(19)));
 
     // Its exit status is what counts, and a file is no must.
     let nothing = farm.node(1).call(&["run", "--watch", "--", "true"]).within(END).run();
