@@ -23,6 +23,10 @@ const HUNGRY: u32 = 64;
 /// tenths of a second, so that an honest one's guesses are soon right again.
 const USELESS: u32 = 256;
 
+/// The most chunks that are asked of a peer at once, however short they are: more than the most bytes have of the
+/// shortest chunks that are cut, and few enough that they and what takes them back wait on the line.
+pub(super) const MOST_ASKED: usize = 512;
+
 /// A chunk to be asked of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ask {
@@ -86,7 +90,7 @@ impl Peer {
     }
 
     fn has_room(&self) -> bool {
-        !self.is_useless() && self.ahead() < self.pace.ahead()
+        !self.is_useless() && self.asked.len() < MOST_ASKED && self.ahead() < self.pace.ahead()
     }
 
     const fn is_useless(&self) -> bool {

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
+use super::download::MOST_ASKED;
 use super::*;
 use crate::content::Bitmap;
 use crate::ids::{BlobId, NodeId};
@@ -62,6 +63,26 @@ fn a_single_peer_is_asked_in_order() {
     let mut download = download(40, &[Bitmap::full(40)]);
     let asks = download.asks(Time(0));
     assert_eq!(of(&asks, 1), (0..8).collect::<Vec<_>>());
+}
+
+/// A manifest that was made by hand may list a million chunks of a byte.
+#[test]
+fn of_very_short_chunks_no_more_are_asked_than_wait_on_a_line() {
+    let len = 4 * MOST_ASKED as u32;
+    let mut download = Download::new(Random::seeded(1));
+    download.begin(BLOB, vec![1; len as usize], &Bitmap::new(len));
+    download.joined(Time(0), node(1));
+    download.holds(node(1), &BLOB, &Bitmap::full(len));
+    let mut asked: Vec<u32> = of(&download.asks(Time(0)), 1);
+    assert_eq!(asked.len(), MOST_ASKED);
+    let mut now = 0;
+    while let Some(chunk) = asked.pop() {
+        now += 1;
+        arrives(&mut download, now, node(1), chunk);
+        asked.extend(of(&download.asks(Time(now)), 1));
+        assert!(asked.len() <= MOST_ASKED);
+    }
+    assert!(download.is_complete(&BLOB));
 }
 
 #[test]
