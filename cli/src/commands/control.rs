@@ -66,7 +66,13 @@ fn answer(context: &Context, document: &Value, what: &str) -> Result<(), Failure
 fn words(document: &Value, what: &str) -> String {
     let job = short(document["job"].as_str().unwrap_or_default());
     let status = document["status"].as_str().unwrap_or_default();
-    format!("{job}: {what} (status {status}{})", copies(document))
+    let owed = document["owed_to"].as_array().into_iter().flatten();
+    let owed: Vec<&str> = owed.filter_map(Value::as_str).collect();
+    let not_written = match owed.as_slice() {
+        [] => String::new(),
+        owed => format!("\n{} had not written all its files, and won't any more", owed.join(", ")),
+    };
+    format!("{job}: {what} (status {status}{}){not_written}", copies(document))
 }
 
 /// On how many nodes it is, for people.
@@ -95,6 +101,13 @@ mod tests {
         assert_eq!(
             words(&document, "paused"),
             "0123456789: paused (status paused, on 1 node so far: a second takes it as soon as one can)"
+        );
+        let document = json!({
+            "job": "0123456789abcdef", "status": "removed", "copies": 2, "owed_to": ["anna", "otto"],
+        });
+        assert_eq!(
+            words(&document, "removed"),
+            "0123456789: removed (status removed, on 2 nodes)\nanna, otto had not written all its files, and won't any more"
         );
     }
 }

@@ -430,15 +430,21 @@ fn but_for_frames(node: &Shared, id: &JobId, live: &Live) -> Option<(Value, Stat
         Some(Stay::Until(at)) => at.seconds().into(),
         _ => Value::Null,
     };
-    document["owed_to"] = match &stay {
-        Some(Stay::Owed(nodes)) => nodes.iter().map(|node| names.of(node)).collect(),
-        _ => json!([]),
-    };
+    document["owed_to"] = json!(owed_to(&machine, id));
     document["deliveries"] = job
         .deliveries()
         .map(|(to, folder)| json!({ "node": names.of(&to), "folder": folder }))
         .collect();
     Some((document, status, frames))
+}
+
+/// The names of the nodes that have yet to write a job's files.
+pub(super) fn owed_to(machine: &Machine, id: &JobId) -> Vec<String> {
+    let names = Names(machine);
+    match machine.stay(id) {
+        Some(Stay::Owed(nodes)) => nodes.iter().map(|node| names.of(node)).collect(),
+        _ => Vec::new(),
+    }
 }
 
 #[cfg(test)]

@@ -250,6 +250,10 @@ pub(super) fn by(node: &Shared, access: Access) -> String {
 }
 
 async fn commit(node: &Shared, id: &JobId, body: FactBody) -> Answer {
+    Ok(Json(committed(node, id, body).await?).into_response())
+}
+
+async fn committed(node: &Shared, id: &JobId, body: FactBody) -> Result<Value, ApiError> {
     let copies = node
         .author(vec![body], Vec::new(), Goods::default())
         .await
@@ -258,7 +262,7 @@ async fn commit(node: &Shared, id: &JobId, body: FactBody) -> Answer {
     let machine = node.machine();
     let now = machine.ledger.jobs.get(id).and_then(|job| status(job, live.activity()));
     let word = now.map_or("removed", |status| status.name());
-    Ok(Json(json!({ "job": id, "status": word, "copies": copies.len() })).into_response())
+    Ok(json!({ "job": id, "status": word, "copies": copies.len() }))
 }
 
 pub(super) async fn pause(node: State, access: Access, Path(job): Path<String>) -> Answer {
@@ -348,7 +352,7 @@ pub(super) async fn extend(
 pub(super) async fn remove(node: State, Path(job): Path<String>) -> Answer {
     let id = find(&node, &job)?;
     let live = live(&node, &id).await;
-    {
+    let owed = {
         let machine = node.machine();
         let known = machine.ledger.jobs.get(&id).and_then(|job| status(job, live.activity()));
         if let Some(status) = known.filter(|status| !status.is_over()) {
@@ -358,8 +362,11 @@ pub(super) async fn remove(node: State, Path(job): Path<String>) -> Answer {
             )
             .hint("Cancel it first with `weft cancel`."));
         }
-    }
-    commit(&node, &id, FactBody::Removal(Removal { job: id })).await
+        documents::owed_to(&machine, &id)
+    };
+    let mut document = committed(&node, &id, FactBody::Removal(Removal { job: id })).await?;
+    document["owed_to"] = json!(owed);
+    Ok(Json(document).into_response())
 }
 
 pub(super) async fn outputs(node: State, Path(job): Path<String>) -> Answer {

@@ -17,6 +17,8 @@ fn a_job_goes_by_itself_once_it_is_over_delivered_and_old_enough() {
     let out = farm.folder().join("out");
     let kept = farm.submit(2, &scene, &["-f", "1", "--keep", "forever"]);
     let goes = farm.submit(2, &scene, &["-f", "1-2", "-o", out.to_str().unwrap()]);
+    let never = farm.folder().join("never");
+    let removed = farm.submit(2, &scene, &["-f", "3", "-o", never.to_str().unwrap()]);
     let set = farm.node(3).ask(&["retention", "1s"]);
     assert_eq!((&set["keep_seconds"], &set["copies"]), (&1.into(), &2.into()));
     // Two nodes have it on their disks by now, and the third hears of it.
@@ -37,6 +39,11 @@ fn a_job_goes_by_itself_once_it_is_over_delivered_and_old_enough() {
     assert_eq!(in_status(&owed, "done").len(), 2);
     let words = farm.node(1).run(&["job", &goes]).ok().stdout;
     assert!(words.contains("has written its files, and 1.0 s"), "{words}");
+
+    // Whoever removes such a job is told what won't be written.
+    farm.wait_for_job(&removed, END, "it is over", |job| job["status"] == "completed");
+    let words = farm.node(1).run(&["rm", &removed]).ok().stdout;
+    assert!(words.contains("had not written all its files"), "{words}");
 
     farm.start_all(&[2]);
     wait_for(GONE, "it goes once its files are written", || {
