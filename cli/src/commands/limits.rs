@@ -16,7 +16,7 @@ pub(crate) struct Args {
     #[arg(value_name = "ENGINE")]
     engine: String,
     /// How many of its tasks run at once in the studio; `none` for as many as there is room for
-    #[arg(value_name = "N|none", value_parser = values::or_none)]
+    #[arg(value_name = "N|none", allow_negative_numbers = true, value_parser = values::or_none)]
     limit: values::OrDefault<u32>,
 }
 

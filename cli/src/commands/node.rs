@@ -33,10 +33,10 @@ enum What {
 #[group(required = true, multiple = true)]
 struct Set {
     /// What an hour of it costs
-    #[arg(long, value_name = "N", value_parser = values::number_or_default)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::number_or_default)]
     price: Option<OrDefault<f64>>,
     /// How many cores renders may use
-    #[arg(long, value_name = "N", value_parser = values::or_default::<u32>)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::or_default::<u32>)]
     cores: Option<OrDefault<u32>>,
     /// What `weft submit --tag` asks for, with commas between; `""` for none
     #[arg(long, value_name = "T,...", value_parser = values::or_default::<String>)]

@@ -45,10 +45,10 @@ struct Values {
     #[arg(long, value_name = "GIB", allow_negative_numbers = true, value_parser = values::gib_or_none)]
     ram: Option<f64>,
     /// Cores
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     cores: Option<u32>,
     /// Graphics cards
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     gpus: Option<u32>,
     /// A part of those cards' model; `""` for any
     #[arg(long, value_name = "TEXT")]

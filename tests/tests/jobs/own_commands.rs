@@ -38,7 +38,8 @@ fn a_command_of_ones_own_runs_for_each_frame_where_it_may() {
     assert!(nodes.clone().count() == 3 && nodes.clone().all(|node| *node == second), "{job:#}");
 
     // It yields to whoever sits at the machine, goes first where memory runs out, and knows nothing of the daemon.
-    let look = "nice >itself; cat /proc/self/oom_score_adj >>itself; env | grep -c WEFT >>itself; true";
+    let look =
+        "nice >itself; cat /proc/self/oom_score_adj >>itself; env | grep -c WEFT >>itself; true";
     let looked = ["run", "--watch", "-o", &folder, "--", "sh", "-c", look];
     _ = farm.node(1).call(&looked).within(END).run();
     let mine = Command::new("nice").output().expect("nice tells of itself").stdout;
