@@ -137,7 +137,7 @@ fn hear(sources: &mut BTreeMap<u64, Source>, Told(number, what): Told) {
     }
 }
 
-/// Whether to go on with what there is. Four cost no more than two side by side, so that the others are waited for
+/// Whether to go on with what there is. Side by side eight cost no more than one, so that the others are waited for
 /// as long as nobody has much waiting.
 fn is_worth_it(sources: &BTreeMap<u64, Source>) -> bool {
     let waiting = sources.values().filter(|source| !source.pieces.is_empty()).count();

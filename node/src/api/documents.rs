@@ -328,7 +328,7 @@ pub(super) fn name(machine: &Machine, node: &NodeId) -> String {
 }
 
 /// Names of nodes, for people.
-pub(super) struct Names<'a>(&'a Machine);
+pub(super) struct Names<'a>(pub(super) &'a Machine);
 
 impl Names<'_> {
     pub(super) fn of(&self, node: &NodeId) -> String {
@@ -430,7 +430,7 @@ fn but_for_frames(node: &Shared, id: &JobId, live: &Live) -> Option<(Value, Stat
         Some(Stay::Until(at)) => at.seconds().into(),
         _ => Value::Null,
     };
-    document["owed_to"] = json!(owed_to(&machine, id));
+    document["owed_to"] = json!(owed_to(&names, stay.as_ref()));
     document["deliveries"] = job
         .deliveries()
         .map(|(to, folder)| json!({ "node": names.of(&to), "folder": folder }))
@@ -438,10 +438,9 @@ fn but_for_frames(node: &Shared, id: &JobId, live: &Live) -> Option<(Value, Stat
     Some((document, status, frames))
 }
 
-/// The names of the nodes that have yet to write a job's files.
-pub(super) fn owed_to(machine: &Machine, id: &JobId) -> Vec<String> {
-    let names = Names(machine);
-    match machine.stay(id) {
+/// The names of the nodes that have yet to write the files of a job that stays so.
+pub(super) fn owed_to(names: &Names<'_>, stay: Option<&Stay>) -> Vec<String> {
+    match stay {
         Some(Stay::Owed(nodes)) => nodes.iter().map(|node| names.of(node)).collect(),
         _ => Vec::new(),
     }

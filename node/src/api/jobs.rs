@@ -235,7 +235,7 @@ pub(super) async fn control(node: &Shared, access: Access, job: &str, action: Ac
         let version = known.next_version();
         FactBody::Control(Control { job: id, version, at: unix_now(), by, action })
     };
-    commit(node, &id, body).await
+    Ok(Json(commit(node, &id, body).await?).into_response())
 }
 
 pub(super) fn by(node: &Shared, access: Access) -> String {
@@ -249,11 +249,7 @@ pub(super) fn by(node: &Shared, access: Access) -> String {
     }
 }
 
-async fn commit(node: &Shared, id: &JobId, body: FactBody) -> Answer {
-    Ok(Json(committed(node, id, body).await?).into_response())
-}
-
-async fn committed(node: &Shared, id: &JobId, body: FactBody) -> Result<Value, ApiError> {
+async fn commit(node: &Shared, id: &JobId, body: FactBody) -> Result<Value, ApiError> {
     let copies = node
         .author(vec![body], Vec::new(), Goods::default())
         .await
@@ -362,9 +358,9 @@ pub(super) async fn remove(node: State, Path(job): Path<String>) -> Answer {
             )
             .hint("Cancel it first with `weft cancel`."));
         }
-        documents::owed_to(&machine, &id)
+        documents::owed_to(&documents::Names(&machine), machine.stay(&id).as_ref())
     };
-    let mut document = committed(&node, &id, FactBody::Removal(Removal { job: id })).await?;
+    let mut document = commit(&node, &id, FactBody::Removal(Removal { job: id })).await?;
     document["owed_to"] = json!(owed);
     Ok(Json(document).into_response())
 }
