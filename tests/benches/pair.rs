@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use weft_tests::bench::daemon::{self, Daemon};
 use weft_tests::bench::figures::{Verdict, given, median, option, rate};
-use weft_tests::bench::{data, network::Network};
+use weft_tests::bench::{data, network::Network, usage};
 
 /// What a wire of a gigabit carries, in bytes a second.
 const GIGABIT: f64 = 125_000_000.0;
@@ -69,6 +69,9 @@ fn loopback(folder: &Path, paths: &[PathBuf], verdict: &mut Verdict) {
     let sendme = Sendme::start(folder, &folder.join("files"));
     let (mut ours, mut sendmes) = (Vec::new(), Vec::new());
     let (mut rsyncs, mut synced) = (Vec::new(), Vec::new());
+    let (mut cores, both) = (Vec::new(), [daemons[0].process(), daemons[1].process()]);
+    let used =
+        || both.iter().flatten().map(|process| usage::of(*process).cpu.as_secs_f64()).sum::<f64>();
     for run in 1..=option("--runs", 5) {
         if let Some(rsync) = &rsync {
             settle();
@@ -81,7 +84,9 @@ fn loopback(folder: &Path, paths: &[PathBuf], verdict: &mut Verdict) {
             sendmes.push(rate(bytes, sendme.copy(folder)));
         }
         settle();
+        let before = used();
         ours.push(rate(bytes, fetch(&daemons[1], &tree)));
+        cores.push((used() - before) * 1000.0 / (bytes as f64 / f64::from(1 << 20)));
         let last = |rates: &[f64]| rates.last().copied().unwrap_or(f64::NAN);
         println!(
             "run {run}: weft {:.0} MiB/s, rsync -W --fsync {:.0}, rsync -W {:.0}, sendme {:.0}",
@@ -98,6 +103,7 @@ fn loopback(folder: &Path, paths: &[PathBuf], verdict: &mut Verdict) {
         median(&rsyncs),
         median(&sendmes),
     );
+    println!("      of the cores, both ends: {:.2} ms a MiB", median(&cores));
     if rsync.is_some() {
         // What weft says to have, it has on disk: rsync does that only when it is told to.
         verdict.at_least("weft / rsync -W --fsync", median(&ours) / median(&synced), 1.3);

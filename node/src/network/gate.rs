@@ -17,11 +17,12 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::future::Either;
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Future};
+use libp2p::PeerId;
 use libp2p::core::UpgradeInfo;
 use libp2p::core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade};
 use libp2p::identity::Keypair;
-use libp2p::{PeerId, noise};
 use serde::{Deserialize, Serialize};
 use weft_protocol::certificate::{Chain, MAX_NAME};
 use weft_protocol::ids::{NodeId, StudioId};
@@ -31,9 +32,12 @@ use weft_protocol::wire::gate::{Answer, Credential, MAX_CREDENTIAL, Refused};
 
 pub use weft_protocol::wire::gate::Welcome;
 
+use super::noise::{self, NoiseError, Sealed};
 use crate::clock::unix_now;
 
-const PROTOCOL: &str = "/weft/noise/1";
+/// How connections are encrypted, the preferred one first. The second is libp2p's own Noise, which is all that weft
+/// 0.1 spoke: a farm is updated one node after the other.
+const PROTOCOLS: [&str; 2] = ["/weft/noise/2", "/weft/noise/1"];
 /// How many strangers may try to join within [`JOIN_WINDOW`].
 const JOIN_LIMIT: usize = 20;
 const JOIN_WINDOW: Duration = Duration::from_secs(60);
@@ -61,6 +65,7 @@ enum Face {
 #[derive(Clone)]
 pub struct Gate {
     noise: noise::Config,
+    noise_1: libp2p::noise::Config,
     face: Face,
     shared: Arc<Shared>,
 }
@@ -79,7 +84,10 @@ struct Shared {
 pub enum GateError {
     /// Noise failed.
     #[error("the encrypted handshake failed: {0}")]
-    Noise(#[from] noise::Error),
+    Noise(#[from] NoiseError),
+    /// libp2p's own Noise failed.
+    #[error("the encrypted handshake failed: {0}")]
+    Noise1(#[from] libp2p::noise::Error),
     /// The connection broke, or what came could not be read.
     #[error("the connection broke while certificates were shown: {0}")]
     Io(#[from] io::Error),
@@ -122,10 +130,9 @@ impl Gate {
         keys: &Keypair,
         chain: Chain,
         invites: Option<Arc<dyn Invites>>,
-    ) -> Result<Self, noise::Error> {
+    ) -> Result<Self, GateError> {
         let studio = chain.leaf.statement.studio;
-        let face = Face::Member { chain: Arc::new(Mutex::new(chain)), studio, invites };
-        Ok(Self { noise: noise::Config::new(keys)?, face, shared: Arc::default() })
+        Self::new(keys, Face::Member { chain: Arc::new(Mutex::new(chain)), studio, invites })
     }
 
     /// A newcomer's gate: it asks `issuer` to join, and puts the answer into `result`.
@@ -138,9 +145,13 @@ impl Gate {
         secret: [u8; 16],
         name: String,
         result: JoinResult,
-    ) -> Result<Self, noise::Error> {
-        let face = Face::Newcomer { issuer, secret, name, result };
-        Ok(Self { noise: noise::Config::new(keys)?, face, shared: Arc::default() })
+    ) -> Result<Self, GateError> {
+        Self::new(keys, Face::Newcomer { issuer, secret, name, result })
+    }
+
+    fn new(keys: &Keypair, face: Face) -> Result<Self, GateError> {
+        let noise = noise::Config::new(keys)?;
+        Ok(Self { noise, noise_1: libp2p::noise::Config::new(keys)?, face, shared: Arc::default() })
     }
 
     /// The chain that a peer showed when it connected.
@@ -299,14 +310,14 @@ async fn read<S: AsyncRead + Unpin, T: for<'de> Deserialize<'de>>(io: &mut S) ->
 
 impl UpgradeInfo for Gate {
     type Info = &'static str;
-    type InfoIter = std::iter::Once<Self::Info>;
+    type InfoIter = std::array::IntoIter<Self::Info, 2>;
 
     fn protocol_info(&self) -> Self::InfoIter {
-        std::iter::once(PROTOCOL)
+        PROTOCOLS.into_iter()
     }
 }
 
-type Upgraded<S> = (PeerId, noise::Output<S>);
+type Upgraded<S> = (PeerId, Either<Sealed<S>, libp2p::noise::Output<S>>);
 type Upgrading<S> = Pin<Box<dyn Future<Output = Result<Upgraded<S>, GateError>> + Send>>;
 
 impl<S> InboundConnectionUpgrade<S> for Gate
@@ -319,7 +330,13 @@ where
 
     fn upgrade_inbound(self, socket: S, info: Self::Info) -> Self::Future {
         Box::pin(async move {
-            let (peer, mut io) = self.noise.clone().upgrade_inbound(socket, info).await?;
+            let (peer, mut io) = if info == PROTOCOLS[0] {
+                let (node, io) = self.noise.listen(socket).await?;
+                (peer_of(&node).ok_or(NoiseError::Identity)?, Either::Left(io))
+            } else {
+                let (peer, io) = self.noise_1.clone().upgrade_inbound(socket, info).await?;
+                (peer, Either::Right(io))
+            };
             self.listen(&peer, &mut io).await?;
             Ok((peer, io))
         })
@@ -336,7 +353,13 @@ where
 
     fn upgrade_outbound(self, socket: S, info: Self::Info) -> Self::Future {
         Box::pin(async move {
-            let (peer, mut io) = self.noise.clone().upgrade_outbound(socket, info).await?;
+            let (peer, mut io) = if info == PROTOCOLS[0] {
+                let (node, io) = self.noise.dial(socket).await?;
+                (peer_of(&node).ok_or(NoiseError::Identity)?, Either::Left(io))
+            } else {
+                let (peer, io) = self.noise_1.clone().upgrade_outbound(socket, info).await?;
+                (peer, Either::Right(io))
+            };
             self.dial(&peer, &mut io).await?;
             Ok((peer, io))
         })

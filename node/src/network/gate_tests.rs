@@ -36,10 +36,18 @@ fn member(root: u8, node: u8, invites: Option<Arc<dyn Invites>>) -> Gate {
 
 /// What each side makes of a connection: the dialer first.
 async fn meet(dialer: Gate, listener: Gate) -> (Result<PeerId, String>, Result<PeerId, String>) {
+    meet_by(PROTOCOLS[0], dialer, listener).await
+}
+
+async fn meet_by(
+    protocol: &'static str,
+    dialer: Gate,
+    listener: Gate,
+) -> (Result<PeerId, String>, Result<PeerId, String>) {
     let (a, b) = tokio::io::duplex(1 << 16);
     let (a, b) = (BufReader::new(a.compat()), BufReader::new(b.compat()));
-    let dialing = dialer.upgrade_outbound(a, PROTOCOL);
-    let listening = listener.upgrade_inbound(b, PROTOCOL);
+    let dialing = dialer.upgrade_outbound(a, protocol);
+    let listening = listener.upgrade_inbound(b, protocol);
     let (dialed, listened) = futures::join!(
         async { dialing.await.map(|(peer, _)| peer).map_err(|e| e.to_string()) },
         async { listening.await.map(|(peer, _)| peer).map_err(|e| e.to_string()) },
@@ -49,13 +57,16 @@ async fn meet(dialer: Gate, listener: Gate) -> (Result<PeerId, String>, Result<P
 
 #[tokio::test]
 async fn members_of_one_studio_meet_and_know_each_other() {
-    let (ours, theirs) = (member(9, 1, None), member(9, 2, None));
-    let (dialed, listened) = meet(ours.clone(), theirs.clone()).await;
-    let (node1, node2) = (node_of(&listened.unwrap()).unwrap(), node_of(&dialed.unwrap()).unwrap());
-    assert_eq!(node1, KeyPair::from_secret(&[1; 32]).public());
-    assert_eq!(peer_of(&node2).and_then(|peer| node_of(&peer)), Some(node2));
-    assert_eq!(ours.chain_of(&node2).unwrap().leaf.statement.subject, node2);
-    assert!(theirs.chain_of(&node1).is_some());
+    for protocol in PROTOCOLS {
+        let (ours, theirs) = (member(9, 1, None), member(9, 2, None));
+        let (dialed, listened) = meet_by(protocol, ours.clone(), theirs.clone()).await;
+        let (node1, node2) =
+            (node_of(&listened.unwrap()).unwrap(), node_of(&dialed.unwrap()).unwrap());
+        assert_eq!(node1, KeyPair::from_secret(&[1; 32]).public());
+        assert_eq!(peer_of(&node2).and_then(|peer| node_of(&peer)), Some(node2));
+        assert_eq!(ours.chain_of(&node2).unwrap().leaf.statement.subject, node2);
+        assert!(theirs.chain_of(&node1).is_some());
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 pub mod frames;
 pub mod gate;
 mod links;
+mod noise;
 #[cfg(test)]
 pub(crate) mod place;
 mod streams;
