@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use weft_protocol::content::Tree;
 use weft_protocol::content::tree::MAX_ENCODED as MAX_TREE;
 use weft_protocol::ids::{BlobId, NodeId};
@@ -18,6 +18,9 @@ use crate::network::Network;
 
 /// How long a peer that sent wrong bytes is not asked for anything.
 const DISTRUST: Duration = Duration::from_secs(600);
+/// How many fetches go on at once: each has a line to each of its providers, which lead so many conversations with one
+/// peer and no more, and keeps some megabytes in memory. Others wait for their turn.
+const AT_ONCE: usize = 32;
 
 /// Fetches blobs, each at most once at a time.
 #[derive(Clone)]
@@ -27,6 +30,7 @@ pub(crate) struct Fetcher {
     pub(super) traffic: Traffic,
     under_way: Arc<Mutex<BTreeSet<BlobId>>>,
     finished: Arc<Notify>,
+    turns: Arc<Semaphore>,
     liars: Arc<Mutex<BTreeMap<NodeId, Instant>>>,
     pub(super) room: Room,
 }
@@ -57,6 +61,7 @@ impl Fetcher {
             traffic,
             under_way: Arc::default(),
             finished: Arc::new(Notify::new()),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
             liars: Arc::default(),
             room: Room::default(),
         }
@@ -113,8 +118,9 @@ impl Fetcher {
                 finished.await;
                 continue;
             }
+            let turn = self.turns.acquire().await;
             let fetched = Session::run(self, claim.blobs.clone(), providers).await;
-            drop(claim);
+            drop((turn, claim));
             fetched?;
         }
     }

@@ -349,6 +349,24 @@ async fn blobs_of_very_many_chunks_come_side_by_side() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn more_fetches_than_a_peer_leads_conversations_wait_for_their_turn() {
+    let (origin, taker) = (Node::new(1).await, Node::new(2).await);
+    connect(&taker.place, &origin.place).await;
+    let blobs: Vec<BlobId> =
+        (0..200).map(|n| origin.add(&format!("blob{n}"), &bytes_of(n, 1 << 18))).collect();
+    let fetches: FuturesUnordered<_> = blobs
+        .iter()
+        .map(|blob| {
+            let (fetcher, blob, provider) =
+                (taker.fetcher.clone(), *blob, origin.place.network.me());
+            tokio::spawn(async move { fetcher.blobs(&[blob], &[provider]).await })
+        })
+        .collect();
+    let ended: Vec<_> = fetches.collect().await;
+    assert!(ended.into_iter().all(|fetched| fetched.unwrap().is_ok()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn ten_thousand_tiny_files_come_in_seconds() {
     let (one, two) = (Node::new(1).await, Node::new(2).await);
     connect(&two.place, &one.place).await;
