@@ -14,6 +14,8 @@ const SCENE: i64 = 2;
 const MOVIE: i64 = 3;
 // Sequence.flag (SEQ_MUTE in DNA_sequence_types.h, the same from 2.4x to 5.x).
 const MUTE: i64 = 1 << 5;
+// SeqTimelineChannel.flag (SEQ_CHANNEL_MUTE in DNA_sequence_types.h; from 3.2 on).
+const CHANNEL_MUTE: i64 = 1 << 1;
 /// The strips of which an effect is made, and the one by which a strip's modifier is masked. These are rendered
 /// although they are muted themselves.
 const INPUTS: [&str; 5] = ["seq1", "seq2", "seq3", "input1", "input2"];
@@ -25,12 +27,23 @@ struct Strip {
     /// The address of its data.
     data: u64,
     muted: bool,
+    /// The number of the channel that it is in.
+    channel: i64,
     /// The addresses of the strips that it is made of; of the first strip in it, and of the next one beside it.
     inputs: Vec<u64>,
     first: u64,
     next: u64,
+    /// The address of the first channel of the strips in it.
+    channels: u64,
     /// The datablocks that it points at.
     needs: Vec<u32>,
+}
+
+/// A channel, of a scene's strips or of those in one strip.
+struct Channel {
+    number: i64,
+    muted: bool,
+    next: u64,
 }
 
 /// All strips of a scene.
@@ -44,6 +57,11 @@ pub(super) struct Strips {
     names: HashMap<u64, Vec<Vec<u8>>>,
     /// The addresses of strips that mask.
     masks: Vec<u64>,
+    /// The addresses of the strips that were open when the file was saved.
+    open: Vec<u64>,
+    /// By their addresses, and the address of the first one of the scene's.
+    channels: HashMap<u64, Channel>,
+    first_channel: u64,
     /// How many links are kept besides.
     links: usize,
 }
@@ -78,6 +96,16 @@ impl Strips {
                 let name = record.text("name").unwrap_or_default().to_vec();
                 self.names.entry(address).or_default().push(name);
             }
+            "Editing" => self.first_channel = record.pointer("channels.first").unwrap_or(0),
+            "MetaStack" => self.open.extend(record.pointer("parseq")),
+            "SeqTimelineChannel" => {
+                let channel = Channel {
+                    number: record.int("index").unwrap_or(0),
+                    muted: record.int("flag").is_some_and(|flag| flag & CHANNEL_MUTE != 0),
+                    next: record.pointer("next").unwrap_or(0),
+                };
+                self.channels.insert(address, channel);
+            }
             _ => self.masks.extend(pointers(record, &MASKS)),
         }
         None
@@ -91,9 +119,11 @@ impl Strips {
             kind,
             data,
             muted: record.int("flag").is_some_and(|flag| flag & MUTE != 0),
+            channel: record.int("machine").unwrap_or(0),
             inputs,
             first: record.pointer("seqbase.first").unwrap_or(0),
             next: record.pointer("next").unwrap_or(0),
+            channels: record.pointer("channels.first").unwrap_or(0),
             needs: Vec::new(),
         };
         self.strips.push((address, strip));
@@ -110,7 +140,8 @@ impl Strips {
 
     /// How many things are held.
     pub(super) fn size(&self) -> usize {
-        self.strips.len() + self.data.len() + self.names.len() + self.masks.len() + self.links
+        let lists = self.masks.len() + self.open.len() + self.channels.len();
+        self.strips.len() + self.data.len() + self.names.len() + lists + self.links
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -147,8 +178,8 @@ impl Strips {
         needs
     }
 
-    /// The addresses of the strips that are rendered: those that are muted, or in a strip that is, only where others
-    /// are made of them.
+    /// The addresses of the strips that are rendered: those that are muted, or in a channel or a strip that is, only
+    /// where others are made of them.
     fn rendered(&self) -> HashSet<u64> {
         let by_address: HashMap<u64, &Strip> =
             self.strips.iter().map(|(address, strip)| (*address, strip)).collect();
@@ -165,11 +196,19 @@ impl Strips {
         for (inner, outer) in &within {
             of.entry(*outer).or_default().push(*inner);
         }
-        let is_muted = |address: &u64| by_address.get(address).is_none_or(|strip| strip.muted);
+        let muted_channels = self.muted_channels();
+        let is_muted = |address: &u64| {
+            by_address.get(address).is_none_or(|strip| {
+                let outer = within.get(address).copied().unwrap_or(0);
+                strip.muted || muted_channels.contains(&(outer, strip.channel))
+            })
+        };
         let outermost = by_address.keys().filter(|address| !within.contains_key(address));
         let mut waiting: Vec<u64> =
             outermost.filter(|address| !is_muted(address)).copied().collect();
         waiting.extend(&self.masks);
+        // Of a file saved with a strip open a render shows what is in that one, muted or not.
+        waiting.extend(&self.open);
         let mut rendered = HashSet::new();
         while let Some(address) = waiting.pop() {
             if !rendered.insert(address) {
@@ -180,6 +219,24 @@ impl Strips {
             waiting.extend(inner.filter(|address| !is_muted(address)));
         }
         rendered
+    }
+
+    /// The channels that are muted: by the address of the strip that they are in, 0 for the scene's own, and their number.
+    fn muted_channels(&self) -> HashSet<(u64, i64)> {
+        let inner = self.strips.iter().map(|(address, strip)| (*address, strip.channels));
+        let mut seen = HashSet::new();
+        let mut muted = HashSet::new();
+        for (outer, first) in std::iter::once((0, self.first_channel)).chain(inner) {
+            let mut at = first;
+            // A channel is in one list, so that one that leads back ends.
+            while let Some(channel) = self.channels.get(&at).filter(|_| seen.insert(at)) {
+                if channel.muted {
+                    muted.insert((outer, channel.number));
+                }
+                at = channel.next;
+            }
+        }
+        muted
     }
 }
 

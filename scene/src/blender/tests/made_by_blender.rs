@@ -399,7 +399,7 @@ fn what_no_picture_reads_may_be_missing() {
 }
 
 /// Strips with nothing where their files are looked for. Blender renders an effect's inputs and a modifier's mask
-/// although they are muted.
+/// although they are muted, and what is in a strip that was left open.
 const MUTED: &str = r#"
 import bpy, os, sys
 folder = sys.argv[-1]
@@ -439,6 +439,17 @@ strips["muted"].keyframe_insert("blend_alpha", frame=1)
 save("faded.blend")
 strips["muted"].keyframe_insert("mute", frame=1)
 save("animated.blend")
+scene.animation_data_clear()
+editor.display_stack(strips["meta"])
+save("open.blend")
+editor.display_stack(None)
+for strip in strips:
+    # Everything that is muted is so by its channel.
+    editor.channels[strip.channel].mute, strip.mute = strip.mute, False
+meta.channels[2].mute, within["within_muted"].mute = True, False
+save("channels.blend")
+meta.channels[2].keyframe_insert("mute", frame=1)
+save("channels_animated.blend")
 "#;
 
 #[test]
@@ -456,7 +467,16 @@ fn what_muted_strips_play_may_be_missing() {
         ["//clip.png", "//muted.png", "//no_input.png", "//within.png", "//within_muted.png"];
     let mut all = [&rendered[..], &muted].concat();
     all.sort_unstable();
-    for (name, required) in [("muted", &rendered[..]), ("faded", &rendered), ("animated", &all)] {
+    let mut open = [&rendered[..], &["//within.png"]].concat();
+    open.sort_unstable();
+    for (name, required) in [
+        ("muted", &rendered[..]),
+        ("faded", &rendered),
+        ("animated", &all),
+        ("open", &open),
+        ("channels", &rendered),
+        ("channels_animated", &all),
+    ] {
         let analysis = analyse(&folder.path().join(format!("{name}.blend"))).unwrap();
         let paths = |required: bool| {
             let missing = analysis.missing.iter().filter(|missing| missing.required || !required);
