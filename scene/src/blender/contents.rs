@@ -23,6 +23,8 @@ pub(super) struct Contents {
     pub(super) by_address: HashMap<u64, u32>,
     /// From the names of what is defined here (not linked) to indices in `ids`.
     pub(super) by_name: HashMap<Vec<u8>, u32>,
+    /// The same of what isn't: it only passes through here, from a library of this file's.
+    pub(super) passing: HashMap<Vec<u8>, u32>,
     /// The address of the scene that was active when the file was saved; 0 if unknown.
     pub(super) active_scene: u64,
     /// Whether something in the file is animated that says which file of a sequence is shown, so
@@ -192,6 +194,11 @@ pub(super) enum Numbering {
 }
 
 impl Contents {
+    /// The datablock that other files link by this name.
+    pub(super) fn named(&self, name: &[u8]) -> Option<u32> {
+        self.by_name.get(name).or_else(|| self.passing.get(name)).copied()
+    }
+
     /// The folder that `//` means in this file's paths.
     pub(super) fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("."))

@@ -180,7 +180,6 @@ impl Group {
                 if let (IdKind::Scene(settings), Some(camera)) =
                     (&mut self.id.kind, record.pointer("camera"))
                     && camera != 0
-                    && !settings.cameras.contains(&camera)
                 {
                     settings.cameras.push(camera);
                 }
@@ -293,6 +292,8 @@ impl Group {
             file.family = Family::Tiles(self.tiles);
         }
         if let IdKind::Scene(settings) = &mut self.id.kind {
+            let mut known = HashSet::new();
+            settings.cameras.retain(|camera| known.insert(*camera));
             settings.strips = !self.strips.is_empty();
             settings.time_moved |= self.strips.play_scenes();
             settings.denoising = self.properties.cycles().is_on("use_denoising", version.0);

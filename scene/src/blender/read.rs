@@ -62,6 +62,7 @@ pub(super) fn read(path: &Path) -> Result<Contents, AnalyseError> {
             ids: Vec::new(),
             by_address: HashMap::new(),
             by_name: HashMap::new(),
+            passing: HashMap::new(),
             active_scene: 0,
             sequences_animated: false,
             mutes_animated: false,
@@ -304,16 +305,24 @@ impl Pass<'_> {
         self.contents.mutes_animated |= group.animates_mutes;
         let mut id: Id = group.finish(self.contents.version);
         let index = u32::try_from(self.contents.ids.len()).unwrap_or(u32::MAX);
-        match &mut id.kind {
-            IdKind::Library { .. } => self.library = Some(index),
+        let names = match &mut id.kind {
+            IdKind::Library { .. } => {
+                self.library = Some(index);
+                None
+            }
             IdKind::Linked { library } => {
                 // Readers go by the order of blocks; old files also say it in the datablock.
                 *library = self.library.or_else(|| self.plan.datablock_at(library_address));
+                Some(&mut self.contents.passing)
             }
-            _ if library_address != 0 => id.home = self.plan.datablock_at(library_address),
-            _ => {
-                self.contents.by_name.entry(id.name.clone()).or_insert(index);
+            _ if library_address != 0 => {
+                id.home = self.plan.datablock_at(library_address);
+                Some(&mut self.contents.passing)
             }
+            _ => Some(&mut self.contents.by_name),
+        };
+        if let Some(names) = names {
+            names.entry(id.name.clone()).or_insert(index);
         }
         self.contents.ids.push(id);
         Ok(())

@@ -316,24 +316,17 @@ impl Search {
         };
         let Some(target) = target else { return Ok(None) };
         let contents = &self.files[target].contents;
-        match contents.by_name.get(name) {
-            Some(&index) => self.queue.push(((target, index), reach)),
-            None => {
-                // It may only pass through there, from a library of the library.
-                let passed = contents.ids.iter().position(|id| id.name == name);
-                match passed.and_then(|index| u32::try_from(index).ok()) {
-                    Some(index) => self.queue.push(((target, index), reach)),
-                    None => {
-                        return Ok(Some(format!(
-                            "{} has no '{}', which is linked from it",
-                            contents.path.display(),
-                            locate::text(name.get(2..).unwrap_or_default()),
-                        )));
-                    }
-                }
+        match contents.named(name) {
+            Some(index) => {
+                self.queue.push(((target, index), reach));
+                Ok(None)
             }
+            None => Ok(Some(format!(
+                "{} has no '{}', which is linked from it",
+                contents.path.display(),
+                locate::text(name.get(2..).unwrap_or_default()),
+            ))),
         }
-        Ok(None)
     }
 
     fn open_library(&mut self, file: usize, library: u32) -> Result<Option<usize>, AnalyseError> {
@@ -430,7 +423,7 @@ impl Search {
                 return Some((file, index));
             };
             file = (*loaded.libraries.get(&library)?)?;
-            index = *self.files.get(file)?.contents.by_name.get(&id.name)?;
+            index = self.files.get(file)?.contents.named(&id.name)?;
         }
         None
     }
@@ -439,14 +432,9 @@ impl Search {
     pub(super) fn cameras(&self) -> Vec<String> {
         let mut places = self.cameras.clone();
         places.sort_unstable();
-        let mut names = Vec::new();
-        for (file, index) in places {
-            let name = self.files[file].contents.ids[index as usize].label();
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        names
+        let names = places.iter().filter_map(|&place| Some(self.id(place)?.label()));
+        let mut known = HashSet::new();
+        names.filter(|name| known.insert(name.clone())).collect()
     }
 
     /// The newest version that saved one of the files that were read.

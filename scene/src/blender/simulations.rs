@@ -184,7 +184,7 @@ impl Simulations {
 pub(super) fn unbaked(search: &Search, places: &[Place]) -> Vec<String> {
     let told = |place: Place| Some((search.id(place)?, search.id(place)?.simulations.as_deref()?));
     let bodies_move = places.iter().any(|place| told(*place).is_some_and(|(_, told)| told.moves));
-    let mut found = Vec::new();
+    let (mut found, mut known) = (Vec::new(), HashSet::new());
     for &place in places {
         let Some((id, simulations)) = told(place) else { continue };
         let mut kinds: Vec<Kind> = simulations
@@ -218,7 +218,7 @@ pub(super) fn unbaked(search: &Search, places: &[Place]) -> Vec<String> {
         }
         for kind in kinds {
             let words = format!("{}: {}", id.label(), kind.words());
-            if !found.contains(&words) {
+            if known.insert(words.clone()) {
                 found.push(words);
             }
         }

@@ -53,6 +53,31 @@ fn what_is_no_scene_is_said_to_be_none() {
     assert!(matches!(analyse(folder.path()).unwrap_err(), AnalyseError::Io { .. }));
 }
 
+/// Each name that a library lacks is looked for in it, and there may be any number of both.
+#[test]
+fn many_names_that_a_library_lacks_do_not_hang() {
+    const COUNT: i64 = 150_000;
+    let folder = tempfile::tempdir().unwrap();
+    for (file, name, linked) in
+        [("scene.blend", "MEa", "//set.blend"), ("set.blend", "MEb", "//far.blend")]
+    {
+        let mut made = Builder::new(STYLES[1]);
+        made.put("SC", 0x100, "Scene", &[("id.name", Value::Text("SCx"))]);
+        let linked = [("id.name", Value::Text("LIx")), ("name", Value::Text(linked))];
+        made.put("LI", 0x200, "Library", &linked);
+        for number in 0..COUNT {
+            let name = format!("{name}{number}");
+            made.put("ID", 0x1000 + number * 16, "ID", &[("name", Value::Text(&name))]);
+        }
+        fs::write(folder.path().join(file), made.finish()).unwrap();
+    }
+    let begun = Instant::now();
+    let analysis = analyse(&folder.path().join("scene.blend")).unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+    let lacks = analysis.warnings.iter().filter(|warning| warning.contains("set.blend has no 'a"));
+    assert_eq!(lacks.count() as i64, COUNT);
+}
+
 #[test]
 fn a_file_cut_off_anywhere_is_refused_with_its_position() {
     for style in STYLES {

@@ -242,6 +242,29 @@ fn a_library_by_a_newer_version_counts() {
     assert_eq!((saved_by.version.as_str(), saved_by.file), ("5.2", library));
 }
 
+/// A library may link what is linked from it.
+#[test]
+fn what_passes_through_a_library_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = |file: &mut Builder, path: &str| {
+        let fields = [("id.name", Text("LIx")), ("name", Text(path))];
+        file.put("LI", 0x1000, "Library", &fields);
+        file.put("ID", 0x2000, "ID", &[("name", Text("OBEye")), ("lib", Int(0x1000))]);
+    };
+    let mut scene = Builder::new(STYLES[1]);
+    scene.put("SC", 0x100, "Scene", &[("id.name", Text("SCx")), ("camera", Int(0x2000))]);
+    library(&mut scene, "//set.blend");
+    let mut set = Builder::new(STYLES[1]);
+    library(&mut set, "//rig.blend");
+    let mut rig = Builder::new(STYLES[1]);
+    rig.put("OB", 0x100, "Object", &[("id.name", Text("OBEye")), ("type", Int(11))]);
+    write(folder.path(), "set.blend", &set.finish());
+    write(folder.path(), "rig.blend", &rig.finish());
+    let analysis = analyse(&write(folder.path(), "scene.blend", &scene.finish())).unwrap();
+    assert_eq!(analysis.scene_info.render_cameras, ["Eye"]);
+    assert!(!analysis.warnings.iter().any(|warning| warning.contains("linked")), "{analysis:?}");
+}
+
 /// What belongs to a datablock and lies in files of its own.
 #[test]
 fn what_lies_outside_the_scene_is_found() {
