@@ -14,6 +14,7 @@ mod families;
 mod group;
 mod imports;
 mod input;
+mod layers;
 mod locate;
 mod number;
 mod numbered;

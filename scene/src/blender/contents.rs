@@ -50,7 +50,7 @@ pub(super) struct Id {
     pub(super) muted_need: Vec<u32>,
     /// Indices of the objects and collections that are in it, a collection or a scene.
     pub(super) members: Vec<u32>,
-    /// Whether no render shows it, as an object or a collection of the scene.
+    /// Whether no render shows it, as an object or a collection of a scene.
     pub(super) hidden: bool,
     /// The files it names, those of its strips apart; of these, muted ones are optional.
     pub(super) files: Vec<FileUse>,

@@ -7,6 +7,7 @@ use crate::analysis::AssetKind;
 use super::block::Version;
 use super::contents::{Family, FileUse, Id, IdKind, ImagePlay, Numbering, SceneSettings};
 use super::imports::Imports;
+use super::layers::Layers;
 use super::path_fields::{self, PathField};
 use super::properties::Properties;
 use super::record::{Record, until_nul};
@@ -53,6 +54,7 @@ pub(super) struct Group {
     /// Whether `files[0]` stands for tiles that are yet to come.
     tiled: bool,
     strips: Strips,
+    pub(super) layers: Layers,
     /// Where loose texts with paths of folders will be.
     folder_texts: HashSet<u64>,
     /// Where loose texts will be that say what an animation curve moves.
@@ -103,6 +105,7 @@ impl Group {
             tiles: Vec::new(),
             tiled: false,
             strips: Strips::default(),
+            layers: Layers::default(),
             folder_texts: HashSet::new(),
             curve_texts: HashSet::new(),
             animates_sequences: false,
@@ -154,6 +157,7 @@ impl Group {
             self.id.scene_strips.extend(self.strips.take(record, address));
         }
         match record.name() {
+            "LayerCollection" => self.layers.take(record, address),
             "IDProperty" => self.properties.take(record, address),
             "bNodeSocket" => self.imports.socket(record, address),
             "bNodeSocketValueString" => {
@@ -265,6 +269,7 @@ impl Group {
             + self.id.scene_strips.len()
             + self.tiles.len()
             + self.strips.size()
+            + self.layers.len()
             + self.folder_texts.len()
             + self.curve_texts.len()
             + self.nodes.len()

@@ -19,6 +19,7 @@ use super::contents::{Contents, Id, IdKind};
 use super::dna::{Dna, Pointer, Structure};
 use super::group::Group;
 use super::input::Input;
+use super::layers::Shown;
 use super::number::Layout;
 use super::record::Record;
 use super::settings;
@@ -70,6 +71,7 @@ pub(super) fn read(path: &Path) -> Result<Contents, AnalyseError> {
         group: None,
         library: None,
         kept: 0,
+        shown: Shown::default(),
         followed: HashMap::new(),
         plan: &plan,
     };
@@ -78,6 +80,12 @@ pub(super) fn read(path: &Path) -> Result<Contents, AnalyseError> {
     }
     pass.end_group()?;
     let mut contents = pass.contents;
+    for address in pass.shown.left_out() {
+        let id = plan.datablock_at(*address).and_then(|index| contents.ids.get_mut(index as usize));
+        if let Some(id) = id {
+            id.hidden = true;
+        }
+    }
     contents.by_address = plan.by_address;
     Ok(contents)
 }
@@ -166,6 +174,8 @@ struct Pass<'a> {
     library: Option<u32>,
     /// How much is kept so far.
     kept: usize,
+    /// What the view layers of the scenes so far show.
+    shown: Shown,
     /// By struct number: the pointers to follow in it.
     followed: HashMap<u32, Rc<[Pointer]>>,
 }
@@ -301,6 +311,7 @@ impl Pass<'_> {
             return Ok(());
         };
         let library_address = group.library_address;
+        group.layers.finish(&mut self.shown);
         self.contents.sequences_animated |= group.animates_sequences;
         self.contents.mutes_animated |= group.animates_mutes;
         let mut id: Id = group.finish(self.contents.version);
@@ -380,6 +391,7 @@ fn is_of_interest(name: &str) -> bool {
             | "SceneRenderLayer"
             | "SceneRenderView"
             | "ViewLayer"
+            | "LayerCollection"
             | "TimeMarker"
             | "Sequence"
             | "Strip"

@@ -134,6 +134,71 @@ fn what_no_render_shows_is_not_required() {
     assert_eq!(analysis.scene_info.render_cameras, ["Camera"]);
 }
 
+/// Triangles with a picture each, in collections of which a second view layer, that isn't rendered, shows some.
+const EXCLUDED: &str = r#"
+import bpy, sys
+scene = bpy.context.scene
+for thing in list(bpy.data.objects):
+    bpy.data.objects.remove(thing)
+def triangle(name, *collections):
+    image = bpy.data.images.new(name, 1, 1)
+    image.source, image.filepath = "FILE", f"//{name}.png"
+    mesh = bpy.data.meshes.new(name)
+    mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
+    material = bpy.data.materials.new(name)
+    material.use_nodes = True
+    texture = material.node_tree.nodes.new("ShaderNodeTexImage")
+    texture.image = image
+    material.node_tree.links.new(texture.outputs[0], material.node_tree.nodes["Principled BSDF"].inputs[0])
+    mesh.materials.append(material)
+    made = bpy.data.objects.new(name, mesh)
+    for collection in collections:
+        collection.objects.link(made)
+    return made
+def collection(name, parent=scene.collection):
+    made = bpy.data.collections.new(name)
+    parent.children.link(made)
+    return made
+out, some, instanced, partly = map(collection, ("Out", "Some", "Instanced", "Partly"))
+triangle("out", out)
+triangle("within_out", collection("Within", out))
+triangle("both", out, scene.collection)
+triangle("some", some)
+triangle("instanced", instanced)
+triangle("within_partly", collection("Inner", partly))
+empty = bpy.data.objects.new("Empty", None)
+empty.instance_type, empty.instance_collection = "COLLECTION", instanced
+scene.collection.objects.link(empty)
+first, second = scene.view_layers[0], scene.view_layers.new("Other")
+second.use = False
+for layer in (first, second):
+    for name in ("Out", "Instanced", "Partly"):
+        layer.layer_collection.children[name].exclude = True
+    layer.layer_collection.children["Partly"].children["Inner"].exclude = False
+first.layer_collection.children["Some"].exclude = True
+bpy.ops.wm.save_as_mainfile(filepath=sys.argv[-1])
+"#;
+
+#[test]
+fn what_all_view_layers_exclude_may_be_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("excluded.py");
+    let scene = folder.path().join("excluded.blend");
+    fs::write(&script, EXCLUDED).unwrap();
+    if blender(&script, &[&scene]).is_none() {
+        return;
+    }
+    let analysis = analyse(&scene).unwrap();
+    let paths = |required: bool| {
+        let missing = analysis.missing.iter().filter(|missing| missing.required == required);
+        let mut paths: Vec<&str> = missing.map(|missing| missing.path.as_str()).collect();
+        paths.sort_unstable();
+        paths
+    };
+    assert_eq!(paths(true), ["//both.png", "//instanced.png", "//some.png", "//within_partly.png"]);
+    assert_eq!(paths(false), ["//out.png", "//within_out.png"]);
+}
+
 #[test]
 fn families_of_files_are_found_whole() {
     let Some(folder) = made() else { return };
