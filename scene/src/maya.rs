@@ -32,12 +32,11 @@ mod shared_scenes_tests;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::analysis::{AnalyseError, Analysis, AssetKind, SceneInfo};
+use crate::analysis::{AnalyseError, Analysis, SceneInfo};
 use crate::disk::Disk;
 use crate::path_map::PathMap;
 use crate::plain_file;
@@ -87,16 +86,7 @@ pub fn analyse_mapped(
     let mut analysis = settings_of(&facts);
     let places = Places::new(scene, project, Disk::mapped(paths));
     references::collect(scene, places, facts, &mut analysis)?;
-    let unknown = encoding::unknown(&scenes_of(scene, &analysis));
-    analysis.warnings.extend(unknown);
     Ok(analysis)
-}
-
-/// The scene, and those that it references.
-fn scenes_of(scene: &Path, analysis: &Analysis) -> BTreeSet<PathBuf> {
-    let referenced = analysis.assets.iter().filter(|asset| asset.kind == AssetKind::Reference);
-    let files = referenced.flat_map(|asset| asset.files.iter().cloned());
-    files.chain([scene.to_owned()]).collect()
 }
 
 /// The facts of one file, without what it references.

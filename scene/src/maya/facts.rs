@@ -7,6 +7,7 @@ use super::arguments::{
     attribute_and_values, has_flag, is_flag, is_true, number, pixels, value_of, without_copy_number,
 };
 use super::edits::Edits;
+use super::encoding;
 use super::nodes;
 use super::renderers::Pictures;
 use super::sequences::{Choice, Clocks, Says, value};
@@ -26,6 +27,8 @@ const MAX_TEXTS: usize = 10_000;
 pub(super) struct Facts {
     pub(super) header_version: String,
     pub(super) required_version: String,
+    /// The code page that the file is in, where that can't be read.
+    pub(super) unknown_page: Option<String>,
     pub(super) time_unit: String,
     pub(super) settings: Settings,
     pub(super) cameras: Vec<Camera>,
@@ -135,6 +138,7 @@ pub(super) fn collect<R: Read>(
     let mut reader = Reader {
         facts: Facts {
             header_version: header.version,
+            unknown_page: encoding::unknown(&header.codeset),
             time_unit: "film".to_owned(),
             ..Facts::default()
         },

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::encoding::UnknownPages;
 use super::facts::{By, Camera, Facts, FileUse, Reference, Renamed};
 use super::paths::Places;
 use super::sequences::{self, Needs};
@@ -57,7 +58,9 @@ pub(super) fn collect(
         cameras: Vec::new(),
         references: 0,
         assembled: HashSet::new(),
+        pages: UnknownPages::default(),
     };
+    tree.note_page(&facts, scene);
     if !facts.closed {
         tree.warn(
             "the scene doesn't end with the line that Maya writes last; it may have been cut off"
@@ -77,6 +80,7 @@ pub(super) fn collect(
     }
     tree.add_renamed()?;
     tree.name_cameras();
+    tree.analysis.warnings.extend(tree.pages.warnings());
     Ok(())
 }
 
@@ -101,6 +105,7 @@ struct Tree<'a> {
     /// The files of assemblies that were looked into, and whether they are needed: a scene may show one thousands of
     /// times, and each time it is the same.
     assembled: HashSet<(PathBuf, bool)>,
+    pages: UnknownPages,
 }
 
 impl Tree<'_> {
@@ -264,6 +269,9 @@ impl Tree<'_> {
             ));
             None
         };
+        if let Some(facts) = &read {
+            self.note_page(facts, file);
+        }
         let facts = read.map(Rc::new);
         self.read.insert(place.to_path_buf(), facts.clone());
         facts
@@ -359,6 +367,12 @@ impl Tree<'_> {
                 self.analysis.scene_info.render_cameras.push(name.clone());
             }
             self.analysis.scene_info.all_cameras.push(name);
+        }
+    }
+
+    fn note_page(&mut self, facts: &Facts, scene: &Path) {
+        if let Some(page) = &facts.unknown_page {
+            self.pages.add(page, scene);
         }
     }
 

@@ -8,10 +8,8 @@ use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
-use encoding_rs::{EUC_JP, Encoding, SHIFT_JIS, UTF_8};
-
 use super::arguments::without_copy_number;
-use super::encoding;
+use super::encoding::Page;
 use super::pieces::Group;
 use super::statements::{CHUNK, HEAD, read_head};
 use super::words::MAX_WORD;
@@ -62,8 +60,7 @@ pub(super) fn copy(
 ) -> Result<usize, AnalyseError> {
     let io = |error| AnalyseError::io(scene, error);
     let head = input.fill_buf().map_err(io)?;
-    let (_, codeset) = read_head(&head[..head.len().min(HEAD)])?;
-    let encoding = encoding::of_codeset(&codeset);
+    let page = Page::of(&read_head(&head[..head.len().min(HEAD)])?.codeset);
     let mut place = Place::Code;
     let mut changed = 0;
     // The string that is being read, and whether a part of it was written already.
@@ -87,7 +84,7 @@ pub(super) fn copy(
             dest.write_all(plain).map_err(AnalyseError::Write)?;
             let Some((&byte, behind)) = behind.split_first() else { break };
             rest = behind;
-            let next = place.next(byte, encoding);
+            let next = place.next(byte, page);
             let was_text = place.is_text();
             if !was_text && byte == b'(' && matches!(place, Place::Code | Place::Slash) {
                 group.get_or_insert_default();
@@ -95,7 +92,7 @@ pub(super) fn copy(
             match (was_text, next.is_text()) {
                 (true, true) => string.push(byte),
                 (true, false) => {
-                    let new = if cut { None } else { replaced(&string, encoding, map)? };
+                    let new = if cut { None } else { replaced(&string, page, map)? };
                     let bytes = new.as_deref().unwrap_or(&string);
                     match &mut group {
                         Some(group) => {
@@ -117,7 +114,7 @@ pub(super) fn copy(
                     Some(open) => {
                         open.held.push(byte);
                         if open.code(byte) {
-                            let whole = open.whole().map(|whole| replaced(whole, encoding, map));
+                            let whole = open.whole().map(|whole| replaced(whole, page, map));
                             match whole.transpose()?.flatten() {
                                 Some(new) => {
                                     changed += 1;
@@ -169,7 +166,7 @@ impl Place {
     }
 
     /// Where the byte behind `byte` stands.
-    fn next(self, byte: u8, encoding: &'static Encoding) -> Self {
+    fn next(self, byte: u8, page: Page) -> Self {
         match (self, byte) {
             (Self::Slash, b'/') => Self::Line,
             (Self::Slash, b'*') => Self::Block,
@@ -181,30 +178,20 @@ impl Place {
             (Self::Line, _) => Self::Line,
             (Self::Code | Self::Slash, _) => Self::Code,
             (Self::Text, b'\\') => Self::Escape,
-            (Self::Text | Self::Escape, _) if is_lead(encoding, byte) => Self::Trail,
+            (Self::Text | Self::Escape, _) if page.is_lead(byte) => Self::Trail,
             (Self::Text | Self::Escape | Self::Trail, _) => Self::Text,
         }
     }
 }
 
-/// Whether a byte is the first of a letter whose second could be taken for a backslash.
-fn is_lead(encoding: &'static Encoding, byte: u8) -> bool {
-    let katakana = encoding == SHIFT_JIS && (0xa1..=0xdf).contains(&byte);
-    let two = !encoding.is_single_byte() && encoding != UTF_8 && encoding != EUC_JP;
-    two && (0x81..=0xfe).contains(&byte) && !katakana
-}
-
 /// The bytes to stand in a string's place, if a path in it moves.
 fn replaced(
     string: &[u8],
-    encoding: &'static Encoding,
+    page: Page,
     map: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Option<Vec<u8>>, AnalyseError> {
-    let (text, damaged) = encoding.decode_without_bom_handling(string);
     // What can't be read could not be written again either.
-    if damaged {
-        return Ok(None);
-    }
+    let Some(text) = page.decode(string) else { return Ok(None) };
     let text = unescaped(&text);
     let new = match text.contains('"') {
         true => replaced_within(&text, map),
@@ -212,14 +199,13 @@ fn replaced(
     };
     let Some(new) = new else { return Ok(None) };
     let escaped = escaped(&new);
-    let (bytes, _, lost) = encoding.encode(&escaped);
-    if lost {
-        return Err(AnalyseError::Unsupported(format!(
+    let bytes = page.encode(&escaped).ok_or_else(|| {
+        AnalyseError::Unsupported(format!(
             "the path '{new}' has letters that the scene's code page ({}) lacks; save the scene as UTF-8",
-            encoding.name()
-        )));
-    }
-    Ok(Some(bytes.into_owned()))
+            page.name()
+        ))
+    })?;
+    Ok(Some(bytes))
 }
 
 /// Where a path moves; the number of a reference's copy stays behind it.
@@ -372,6 +358,13 @@ mod tests {
         let map = |path: &str| (path == "D:/表.png").then(|| "表/ボ.png".to_owned());
         let (copy, changed) = rewritten(&text(b"D:/\x95\x5c.png"), &map);
         assert_eq!((copy, changed), (text(b"\x95\x5c/\x83\x7b.png"), 1));
+        let dos = |path: &[u8]| {
+            let head = b"//Maya ASCII 8.5 scene\n//Codeset: 850\na \"\xff\" \"";
+            [&head[..], path, b"\";\n"].concat()
+        };
+        let map = |path: &str| (path == "D:/Ørsted.png").then(|| "Ø/æ.png".to_owned());
+        let (copy, changed) = rewritten(&dos(b"D:/\x9drsted.png"), &map);
+        assert_eq!((copy, changed), (dos(b"\x9d/\x91.png"), 1));
     }
 
     #[test]

@@ -3,10 +3,8 @@
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use encoding_rs::{CoderResult, Decoder};
-
 use super::edits::Edits;
-use super::encoding;
+use super::encoding::{Decoder, Page};
 use super::plain::{self, Span};
 use super::words::{Collector, EDITS, Word};
 use crate::analysis::AnalyseError;
@@ -22,6 +20,8 @@ pub(super) const LINE_ENDS: [char; 2] = ['\n', '\r'];
 pub(super) struct Header {
     /// From `//Maya ASCII 2017 scene`.
     pub(super) version: String,
+    /// From `//Codeset: 1252`; empty without one.
+    pub(super) codeset: String,
 }
 
 /// One statement, from its command up to the `;`.
@@ -79,11 +79,10 @@ pub(super) fn open<R: Read>(
         }
     }
     head.truncate(length);
-    let (header, codeset) = read_head(&head)?;
+    let header = read_head(&head)?;
     let mut statements = Statements {
         input,
-        // This takes a byte order mark away too.
-        decoder: encoding::of_codeset(&codeset).new_decoder(),
+        decoder: Page::of(&header.codeset).decoder(),
         raw: vec![0; CHUNK],
         asked,
         spans: Vec::new(),
@@ -101,11 +100,11 @@ pub(super) fn open<R: Read>(
     Ok((header, statements))
 }
 
-/// The comments at the head of a file, and what its `//Codeset:` line says.
+/// What the comments at the head of a file say.
 ///
 /// # Errors
 /// For a file that is no Maya ASCII scene.
-pub(super) fn read_head(head: &[u8]) -> Result<(Header, String), AnalyseError> {
+pub(super) fn read_head(head: &[u8]) -> Result<Header, AnalyseError> {
     let binary = [&b"FOR4"[..], b"FOR8", b"FORM"];
     if binary.iter().any(|magic| head.starts_with(magic)) {
         return Err(AnalyseError::Unsupported(
@@ -130,7 +129,7 @@ pub(super) fn read_head(head: &[u8]) -> Result<(Header, String), AnalyseError> {
         .find_map(|line| line.strip_prefix("//Codeset:"))
         .unwrap_or_default()
         .to_owned();
-    Ok((Header { version }, codeset))
+    Ok(Header { version, codeset })
 }
 
 impl<R: Read> Statements<R> {
@@ -328,14 +327,7 @@ impl<R: Read> Statements<R> {
         (self.at, self.counted) = (0, 0);
         self.chunk_end += raw.len() as u64;
         self.ended = last;
-        let room = self.decoder.max_utf8_buffer_length(raw.len()).unwrap_or(CHUNK * 4);
-        if self.text.len() < room {
-            self.text = "\0".repeat(room);
-        }
-        // The buffer has room for the worst case, so that one call decodes everything.
-        let (result, _, written, _) = self.decoder.decode_to_str(raw, &mut self.text, last);
-        debug_assert_eq!(result, CoderResult::InputEmpty);
-        self.end = written;
+        self.end = self.decoder.decode(raw, &mut self.text, last);
     }
 }
 
@@ -412,6 +404,8 @@ mod tests {
         assert_eq!(read(&text[..]).unwrap(), [["a", "表ボ", "b"]]);
         let utf8 = "\u{feff}//Maya ASCII 2017 scene\na \"表ボ\";";
         assert_eq!(read(utf8.as_bytes()).unwrap(), [["a", "表ボ"]]);
+        let dos = b"//Maya ASCII 8.5 scene\n//Codeset: 850\na \"\x9d\";";
+        assert_eq!(read(&dos[..]).unwrap(), [["a", "Ø"]]);
         let latin = b"//Maya ASCII 8.5 scene\n//Codeset: 1252\na \"\xe9\";";
         assert_eq!(read(&latin[..]).unwrap(), [["a", "é"]]);
     }

@@ -368,16 +368,16 @@ fn code_pages_that_are_not_known_are_warnings() {
     };
     let references = "file -r -rfn \"aRN\" \"a.ma\";file -r -rfn \"bRN\" \"b.ma\";\n";
     let scene = file("shot.ma", "eucKR", references);
-    file("a.ma", "437", "");
-    file("b.ma", "437", "");
+    file("a.ma", "1361", "");
+    file("b.ma", "1361", "");
     let analysis = analyse(&scene).unwrap();
     let [warning] = &analysis.warnings[..] else { panic!("{:?}", analysis.warnings) };
     let place = folder.path().join("a.ma");
     let words =
-        format!("the code page '437' of {} and 1 more isn't known; read as 1252", place.display());
+        format!("the code page '1361' of {} and 1 more isn't known; read as 1252", place.display());
     assert!(warning.starts_with(&words), "{warning}");
-    file("shot.ma", "850", "");
-    assert!(analyse(&scene).unwrap().warnings[0].contains("'850' of "));
+    file("shot.ma", "utf-16", "");
+    assert!(analyse(&scene).unwrap().warnings[0].contains("'utf-16' of "));
 }
 
 #[test]
