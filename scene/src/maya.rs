@@ -10,6 +10,7 @@ mod edits;
 mod encoding;
 mod facts;
 mod folder_map;
+mod node;
 mod nodes;
 mod paths;
 mod pieces;

@@ -8,9 +8,10 @@ use super::arguments::{
 };
 use super::edits::Edits;
 use super::encoding;
+use super::node::Node;
 use super::nodes;
 use super::renderers::Pictures;
-use super::sequences::{Choice, Clocks, Says, value};
+use super::sequences::{Choice, Clocks, Says};
 use super::statements::{Header, Statement, Statements};
 use super::units;
 use super::words::Word;
@@ -19,8 +20,6 @@ use crate::named_files::Family;
 
 /// The most nodes that name files, cameras, references and render layers of one file, each.
 const MAX_ITEMS: usize = 200_000;
-/// The most texts of one node that are kept until the node is whole.
-const MAX_TEXTS: usize = 10_000;
 
 /// What one file says, before its paths are looked for.
 #[derive(Debug, Default)]
@@ -188,101 +187,16 @@ pub(super) fn of_nodes(nodes: impl Iterator<Item = Listed>) -> Facts {
     };
     let word = |text: String| Word { text: text.into(), quoted: true, cut: false };
     for Listed { kind, name, parent, startup, files, values } in nodes {
-        reader.node = Node { kind, name, parent, startup, ..Node::default() };
+        reader.node = Node::new(kind, name, parent, startup);
         for (attribute, value) in values {
-            reader.set_of_node(&attribute, &[word(value)]);
+            reader.node.set(&attribute, &[word(value)]);
         }
         for (attribute, path) in files {
-            let before = reader.node.files.len();
-            reader.set_of_node(&attribute, &[word(path.clone())]);
-            // Maya says that it is a file, whatever plug-in's attribute that is.
-            if reader.node.files.len() == before
-                && !nodes::comes_with_maya(&path)
-                && !matches!(reader.node.kind.as_str(), "reference" | "cacheFile" | "diskCache")
-                && !reader.node.is_assembly()
-                && !nodes::is_no_input(&reader.node.kind, &attribute)
-                && reader.node.colours.is_empty()
-            {
-                // Read or written, it doesn't say.
-                reader.node.files.push(Named { path, kind: AssetKind::Other, guessed: true });
-            }
+            reader.node.set_file(&attribute, path);
         }
         reader.finish_node();
     }
     reader.facts
-}
-
-/// The node that `setAttr ".x"` is about.
-#[derive(Default)]
-struct Node {
-    kind: String,
-    name: String,
-    parent: String,
-    startup: bool,
-    renderable: Option<bool>,
-    frames: bool,
-    tiling: i64,
-    cache_folder: String,
-    cache_name: String,
-    /// The scenes that an assembly names, and the namespace of what they hold.
-    assembled: Vec<String>,
-    namespace: Option<String>,
-    /// Whether particles are read from the disk.
-    particles: bool,
-    /// The configuration of colours, and whether it is used.
-    colours: String,
-    coloured: Option<bool>,
-    files: Vec<Named>,
-    /// What is added to its frame extension.
-    offset: f64,
-    clip: Clip,
-    expression: String,
-    factor: f64,
-}
-
-impl Node {
-    /// An attribute of an assembly's.
-    fn assemble(&mut self, name: &str, text: &str) {
-        let ends = |endings: &[&str]| {
-            let ending = text.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
-            ending.is_some_and(|ending| endings.contains(&&*ending))
-        };
-        let full = self.assembled.len() + self.files.len() >= MAX_TEXTS;
-        match name {
-            "def" | "definition" | "rda" | "repData" if !full && ends(&["ma", "mb"]) => {
-                self.assembled.push(text.to_owned());
-            }
-            "rda" | "repData" if !full && ends(&["abc"]) => self.files.push(Named {
-                path: text.to_owned(),
-                kind: AssetKind::GpuCache,
-                // Another representation may be the one that is shown.
-                guessed: true,
-            }),
-            "rns" | "repNamespace" => self.namespace = Some(text.trim_matches(':').to_owned()),
-            _ => {}
-        }
-    }
-
-    fn is_assembly(&self) -> bool {
-        matches!(&*self.kind, "assemblyReference" | "assemblyDefinition")
-    }
-}
-
-/// A file that the node names.
-struct Named {
-    path: String,
-    kind: AssetKind,
-    guessed: bool,
-}
-
-/// A cache's clip, in frames. Without a last one it isn't understood; the others are 0 then.
-#[derive(Default)]
-struct Clip {
-    start: f64,
-    first: f64,
-    last: Option<f64>,
-    /// Whether it is stretched, repeated or played backwards.
-    altered: bool,
 }
 
 struct Reader {
@@ -321,11 +235,10 @@ impl Reader {
     fn create_node(&mut self, words: &[Word<'_>]) {
         self.finish_node();
         let Some(kind) = words.first() else { return };
-        self.node.kind = kind.text.to_string();
         let text = |names: &[&str]| value_of(words, names).unwrap_or_default().to_owned();
-        self.node.name = text(&["-n", "-name"]);
-        self.node.parent = text(&["-p", "-parent"]);
-        self.node.startup = has_flag(words, &["-s", "-shared"]);
+        let startup = has_flag(words, &["-s", "-shared"]);
+        let (name, parent) = (text(&["-n", "-name"]), text(&["-p", "-parent"]));
+        self.node = Node::new(kind.text.to_string(), name, parent, startup);
         self.facts.settings.pictures.node(&self.node.name);
     }
 
@@ -382,11 +295,6 @@ impl Reader {
         }
     }
 
-    fn add(&mut self, file: FileUse, says: Says) {
-        self.facts.files.push(file);
-        self.said.push(says);
-    }
-
     fn set_attribute(&mut self, words: &[Word<'_>]) {
         let (attribute, values) = attribute_and_values(words);
         let Some(attribute) = attribute else { return };
@@ -414,7 +322,7 @@ impl Reader {
                 let settings = &mut self.facts.settings;
                 settings.current_frame = number(&value.text).or(settings.current_frame);
             }
-            _ if node.is_empty() => self.set_of_node(name, values),
+            _ if node.is_empty() => self.node.set(name, values),
             _ if matches!(
                 name,
                 "fe" | "frameExtension" | "fo" | "frameOffset" | "ufe" | "useFrameExtension"
@@ -440,167 +348,20 @@ impl Reader {
         }
     }
 
-    fn set_of_node(&mut self, name: &str, values: &[Word<'_>]) {
-        let node = &mut self.node;
-        let first = &*values[0].text;
-        if node.is_assembly() {
-            return node.assemble(name, first);
-        }
-        match name {
-            "rnd" | "renderable" => node.renderable = Some(is_true(first)),
-            "ufe" | "useFrameExtension" => node.frames = is_true(first),
-            "uvt" | "uvTilingMode" => node.tiling = first.parse().unwrap_or(0),
-            "cp" | "cachePath" if node.kind == "cacheFile" => node.cache_folder = first.to_owned(),
-            "cn" | "cacheName" if matches!(&*node.kind, "cacheFile" | "diskCache") => {
-                node.cache_name = first.to_owned();
-            }
-            "cd" | "cacheDirectory" if node.kind == "dynGlobals" => {
-                node.cache_folder = first.to_owned();
-            }
-            "upd" | "useParticleDiskCache" if node.kind == "dynGlobals" => {
-                node.particles = is_true(first);
-            }
-            "fo" | "frameOffset" => node.offset = value(first),
-            "ixp" | "internalExpression" if node.kind == "expression" => {
-                node.expression = first.to_owned();
-            }
-            "cf" | "conversionFactor" => node.factor = value(first),
-            "cfe" | "configFileEnabled" if nodes::is_of_colours(&node.kind, &node.name) => {
-                node.coloured = Some(is_true(first));
-            }
-            "cfp" | "configFilePath" if nodes::is_of_colours(&node.kind, &node.name) => {
-                node.colours = first.to_owned();
-                return;
-            }
-            _ if node.kind == "cacheFile" => node.clip.set(name, first),
-            _ => {}
-        }
-        for value in values.iter().filter(|value| value.quoted && !value.cut) {
-            let known = nodes::asset_kind(&node.kind, name);
-            let kind = known.or_else(|| nodes::guess(&node.kind, name, &value.text));
-            if let Some(kind) = kind
-                && !nodes::comes_with_maya(&value.text)
-                && node.files.len() < MAX_TEXTS
-            {
-                let guessed = known.is_none();
-                node.files.push(Named { path: value.text.to_string(), kind, guessed });
-            }
-        }
-    }
-
-    /// The scenes of an assembly's node.
-    fn assemble(&mut self, node: &Node) {
-        let by = match &*node.kind {
-            "assemblyReference" => By::Assembly,
-            _ => By::Representation,
-        };
-        // What a definition holds has the names of the node that shows it.
-        let namespace = node.namespace.clone().unwrap_or_else(|| match by {
-            By::Assembly => format!("{}_NS", node.name),
-            _ => String::new(),
-        });
-        for path in &node.assembled {
-            self.facts.references.push(Reference {
-                path: path.clone(),
-                namespace: namespace.clone(),
-                node: node.name.clone(),
-                by,
-            });
-        }
-    }
-
-    fn cache(&mut self, node: &Node, path: String, family: Family, says: Says) {
-        let file = FileUse {
-            node: node.name.clone(),
-            path,
-            kind: AssetKind::Cache,
-            family,
-            choice: None,
-            // What such a node names is made anew where it isn't there.
-            guessed: matches!(&*node.kind, "diskCache" | "dynGlobals"),
-        };
-        self.add(file, says);
-    }
-
     /// The node is whole: nothing sets an attribute of it any more.
     fn finish_node(&mut self) {
-        let mut node = std::mem::take(&mut self.node);
-        if node.coloured != Some(false) && !nodes::comes_with_maya(&node.colours) {
-            node.files.push(Named {
-                path: std::mem::take(&mut node.colours),
-                kind: AssetKind::Other,
-                // What it is where nothing is said depends on Maya's version.
-                guessed: node.coloured.is_none(),
-            });
-        }
+        let node = std::mem::take(&mut self.node);
         match node.kind.as_str() {
-            "camera" | "stereoRigCamera" => self.facts.cameras.push(Camera {
-                shape: node.name.clone(),
-                parent: node.parent.clone(),
-                startup: node.startup,
-                renderable: node.renderable.unwrap_or(true),
-            }),
-            "assemblyReference" | "assemblyDefinition" => self.assemble(&node),
+            "camera" | "stereoRigCamera" => self.facts.cameras.push(node.camera()),
             "renderLayer" => self.facts.render_layers.push(node.name.clone()),
             "expression" => self.clocks.expression(&node.name, &node.expression),
             "timeToUnitConversion" => self.clocks.factor(&node.name, node.factor),
-            "cacheFile" if !node.cache_name.is_empty() => {
-                let folder = node.cache_folder.trim_end_matches(['/', '\\']);
-                let path = format!("{folder}/{}.xml", node.cache_name);
-                self.cache(&node, path, Family::Cache, node.clip.says());
-            }
-            "diskCache" if !node.cache_name.is_empty() => {
-                self.cache(&node, node.cache_name.clone(), Family::One, Says::Nothing);
-            }
-            "dynGlobals" if node.particles && !node.cache_folder.is_empty() => {
-                let folder = node.cache_folder.trim_end_matches(['/', '\\']);
-                let path = format!("{folder}/*.pdc");
-                self.cache(&node, path, Family::Particles, Says::Nothing);
-            }
             _ => {}
         }
-        let family = match node.tiling {
-            3 => Family::Udim,
-            1 | 2 => Family::Tiles,
-            _ if node.frames => Family::Frames,
-            _ => Family::One,
-        };
-        // A text that is known to name a file and stands in another attribute too is no guess.
-        node.files.sort_by_key(|file| file.guessed);
-        for Named { path, kind, guessed } in node.files {
-            let kind = nodes::film_or(kind, &path);
-            let family = match kind {
-                AssetKind::Ies | AssetKind::Alembic | AssetKind::Audio | AssetKind::Movie => {
-                    Family::One
-                }
-                _ => family,
-            };
-            let says = Says::Extension { offset: node.offset };
-            let name = node.name.clone();
-            self.add(FileUse { node: name, path, kind, family, choice: None, guessed }, says);
-        }
-    }
-}
-
-impl Clip {
-    fn set(&mut self, name: &str, text: &str) {
-        match name {
-            "sf" | "startFrame" => self.start = value(text),
-            "ss" | "sourceStart" => self.first = value(text),
-            "se" | "sourceEnd" => self.last = Some(value(text)),
-            "sc" | "scale" => self.altered |= value(text) != 1.0,
-            "cb" | "preCycle" | "ca" | "postCycle" => self.altered |= value(text) != 0.0,
-            "rev" | "reverse" | "osc" | "oscillate" => self.altered |= is_true(text),
-            _ => {}
-        }
-    }
-
-    fn says(&self) -> Says {
-        match self.last {
-            Some(last) if !self.altered => {
-                Says::Clip { start: self.start, first: self.first, last }
-            }
-            _ => Says::Nothing,
+        self.facts.references.extend(node.references());
+        for (file, says) in node.files() {
+            self.facts.files.push(file);
+            self.said.push(says);
         }
     }
 }
