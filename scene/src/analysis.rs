@@ -217,10 +217,10 @@ impl Missing {
     }
 }
 
-/// A file that was read by the patterns of an engine's definition.
+/// A file that was read by the patterns of an engine's definition, or a colour configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextFile {
-    /// The engine's name.
+    /// The engine's name; none for a colour configuration.
     pub engine: String,
     /// The file that was read first and led to this one: paths may count from its folder.
     pub scene: PathBuf,

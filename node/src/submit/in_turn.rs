@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use weft_scene::analysis::{Analysis, Asset, AssetKind, Missing};
+use weft_scene::analysis::{Analysis, Asset, AssetKind, Missing, TextFile};
 use weft_scene::engine::Definition;
 use weft_scene::{PathMap, ocio, text_scene};
 
@@ -132,16 +132,26 @@ impl Walk<'_> {
                 return self.warn(format!("{} can't be read: {error}", config.display()));
             }
         };
-        if !tables.left.is_empty() {
+        if let [first, others @ ..] = &tables.left[..] {
+            let others = match others.len() {
+                0 => String::new(),
+                count => format!(" and {count} more"),
+            };
             self.warn(format!(
-                "the colour configuration {} looks for its tables in folders that are not taken along by themselves \
-                 ({}): name them with --assets",
+                "the colour configuration {} names what can't be told, found or taken along ({first}{others}): name what \
+                 it needs with --assets",
                 config.display(),
-                tables.left.join(", ")
             ));
         }
         let name = config.file_name().unwrap_or_default().to_string_lossy();
-        for (path, files) in tables.folders {
+        let spelled = |(path, found): (&String, &ocio::Found)| (path.clone(), found.place.clone());
+        let text = TextFile {
+            engine: String::new(),
+            scene: config.to_owned(),
+            paths: tables.found.iter().map(spelled).collect(),
+        };
+        self.analysis.text_files.insert(config.to_owned(), text);
+        for (path, ocio::Found { files, .. }) in tables.found {
             self.analysis.assets.push(Asset {
                 path,
                 kind: AssetKind::Other,

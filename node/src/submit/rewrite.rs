@@ -13,7 +13,7 @@ use weft_protocol::content::TreePath;
 use weft_scene::analysis::{AnalyseError, Analysis, TextFile};
 use weft_scene::engine::Definition;
 use weft_scene::maya::FolderMap;
-use weft_scene::{Disk, blender, maya, text_scene};
+use weft_scene::{Disk, blender, maya, ocio, text_scene};
 
 use super::collect::canonical;
 use super::invalid;
@@ -26,6 +26,8 @@ enum Format<'a> {
     Blend,
     Maya,
     Text(&'a Definition, &'a TextFile),
+    /// A colour configuration.
+    Colours(&'a TextFile),
 }
 
 /// Under which paths a job's files are found.
@@ -109,7 +111,9 @@ impl<'a> Rewriter<'a> {
         let Some(format) = self.format(source) else { return Ok(None) };
         let map = |spelled: &str| self.moved(source, &format, spelled);
         let moves = match &format {
-            Format::Text(_, text) => text.paths.keys().any(|spelled| map(spelled).is_some()),
+            Format::Text(_, text) | Format::Colours(text) => {
+                text.paths.keys().any(|spelled| map(spelled).is_some())
+            }
             _ => self.spelled.iter().any(|spelled| map(spelled).is_some()),
         };
         if !moves {
@@ -124,6 +128,7 @@ impl<'a> Rewriter<'a> {
             Format::Blend => blender::rewrite_paths(source, &mut dest, &map),
             Format::Maya => maya::rewrite_paths(source, &mut dest, &map),
             Format::Text(engine, _) => text_scene::rewrite_paths(source, engine, &mut dest, &map),
+            Format::Colours(_) => ocio::rewrite_paths(source, &mut dest, &map),
         };
         let count = copied.map_err(|error| say(&error))?;
         let copy = dest.into_inner().map_err(|error| say(error.error()))?;
@@ -146,6 +151,9 @@ impl<'a> Rewriter<'a> {
             return Some(Format::Maya);
         }
         let text = self.text_files.get(source)?;
+        if has_ending(source, "ocio") {
+            return Some(Format::Colours(text));
+        }
         Some(Format::Text(self.engines.get(&text.engine)?, text))
     }
 
@@ -168,7 +176,7 @@ impl<'a> Rewriter<'a> {
                 }
             }
             Format::Maya => return self.maya.get(spelled).cloned(),
-            Format::Text(_, text) => text.paths.get(spelled)?.clone(),
+            Format::Text(_, text) | Format::Colours(text) => text.paths.get(spelled)?.clone(),
         };
         let name = target.file_name()?;
         let (there, name) = match self.disk.spelling(&target) {

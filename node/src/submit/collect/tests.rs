@@ -490,6 +490,22 @@ fn a_colour_configuration_brings_its_tables() {
         ["aces/config.ocio", "aces/luts/a.spi1d", "aces/luts/film/b.cube", "show/scenes/shot.ma"]
     );
     assert!(copy_of(&gathered, "show/scenes/shot.ma").unwrap().contains("\"aces/config.ocio\""));
+    // Those that lie elsewhere, by paths that lead nowhere on another machine.
+    lay(&base, &["lib/c.cube", "lib/luts/d.csp"]);
+    let far = base.join("lib").display().to_string();
+    let text = format!(
+        "search_path: [luts, {far}/luts]\nlooks:\n  - !<FileTransform> {{src: {far}/c.cube}}\n"
+    );
+    std::fs::write(&config, text).unwrap();
+    let analysis = analysed(&scene, None);
+    assert_eq!(analysis.warnings, Vec::<String>::new());
+    let gathered = gather_all(Some(&scene), Some(&analysis), None, &[], None).unwrap();
+    let files: Vec<&str> = gathered.files.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(files.iter().filter(|file| file.starts_with("lib/")).count(), 2, "{files:?}");
+    assert_eq!(
+        copy_of(&gathered, "aces/config.ocio").unwrap(),
+        "search_path: [luts, ../lib/luts]\nlooks:\n  - !<FileTransform> {src: ../lib/c.cube}\n"
+    );
     std::fs::write(&config, "search_path: $SHOW/luts\n").unwrap();
     let warnings = analysed(&scene, None).warnings;
     assert!(warnings[0].contains("$SHOW/luts") && warnings[0].contains("--assets"), "{warnings:?}");
