@@ -63,7 +63,10 @@ pub fn prepare(
     let scene = check_scene(&request.scene)?;
     let engine = choose_engine(request, &scene, engines, offered)?;
     let definition = engines.get(&engine);
-    let analysis = analysis(request, &scene, definition, engines)?;
+    let mut analysis = analysis(request, &scene, definition, engines)?;
+    if let Some(analysis) = &mut analysis {
+        collect::follow_named(analysis, &request.assets, definition, engines)?;
+    }
     names::check_scene(request, analysis.as_ref(), definition)?;
     let (request, format_warning) = &in_own_format(request, analysis.as_ref(), definition)?;
     let (engine_version, version_warning) =

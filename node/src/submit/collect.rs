@@ -135,6 +135,22 @@ pub fn analyse(
     Some(analysed)
 }
 
+/// Adds what the files need that a person names with `--assets`, as far as nothing else tells.
+pub(super) fn follow_named(
+    analysis: &mut Analysis,
+    assets: &[PathBuf],
+    engine: Option<&Definition>,
+    engines: &BTreeMap<String, Definition>,
+) -> Result<(), ApiError> {
+    let mut files = BTreeSet::new();
+    for asset in assets {
+        add_all(&canonical(asset)?, &mut files)?;
+    }
+    let paths = engine.map(|engine| engine.paths.clone()).unwrap_or_default();
+    in_turn::follow_named(analysis, &files, &Lookup { engines, paths: &paths, folders: &[] });
+    Ok(())
+}
+
 /// The engine by whose definition a scene of this name is read: one that says how its scenes name files, or else any
 /// that takes it.
 #[must_use]

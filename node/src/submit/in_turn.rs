@@ -56,6 +56,32 @@ pub(super) fn follow(analysis: &mut Analysis, lookup: &Lookup<'_>) {
     }
 }
 
+/// Adds what the colour configurations among these files and folders need: no scene names those that a renderer's
+/// environment does.
+pub(super) fn follow_named(
+    analysis: &mut Analysis,
+    files: &BTreeSet<PathBuf>,
+    lookup: &Lookup<'_>,
+) {
+    let configs = files.iter().filter(|file| is_one(file, &[COLOURS]));
+    let assets = configs.map(|config| Asset {
+        path: config.display().to_string(),
+        kind: AssetKind::Other,
+        exists: true,
+        node: "--assets".to_owned(),
+        files: vec![config.clone()],
+        required: true,
+        frames: None,
+        needed_by: None,
+        indirect: true,
+    });
+    let before = analysis.assets.len();
+    analysis.assets.extend(assets);
+    if analysis.assets.len() > before {
+        follow(analysis, lookup);
+    }
+}
+
 struct Walk<'a> {
     lookup: &'a Lookup<'a>,
     analysis: &'a mut Analysis,

@@ -496,7 +496,7 @@ fn a_colour_configuration_brings_its_tables() {
     let text = format!(
         "search_path: [luts, {far}/luts]\nlooks:\n  - !<FileTransform> {{src: {far}/c.cube}}\n"
     );
-    std::fs::write(&config, text).unwrap();
+    std::fs::write(&config, &text).unwrap();
     let analysis = analysed(&scene, None);
     assert_eq!(analysis.warnings, Vec::<String>::new());
     let gathered = gather_all(Some(&scene), Some(&analysis), None, &[], None).unwrap();
@@ -509,4 +509,14 @@ fn a_colour_configuration_brings_its_tables() {
     std::fs::write(&config, "search_path: $SHOW/luts\n").unwrap();
     let warnings = analysed(&scene, None).warnings;
     assert!(warnings[0].contains("$SHOW/luts") && warnings[0].contains("--assets"), "{warnings:?}");
+    // One that no scene names is named with its folder.
+    std::fs::write(&config, &text).unwrap();
+    let plain = maya_scene(&base, &[]);
+    let mut analysis = analysed(&plain, None);
+    let assets = [base.join("aces")];
+    follow_named(&mut analysis, &assets, None, &known(None)).unwrap();
+    let named = gather_all(Some(&plain), Some(&analysis), None, &assets, None).unwrap();
+    let with = |gathered: &Gathered| copy_of(gathered, "aces/config.ocio").unwrap();
+    assert_eq!(with(&named), with(&gathered));
+    assert!(named.files.iter().any(|file| file.path.as_str() == "lib/luts/d.csp"));
 }
