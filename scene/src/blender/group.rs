@@ -169,6 +169,7 @@ impl Group {
                 self.tiles.extend(number);
             }
             "SceneRenderLayer" | "ViewLayer" => {
+                self.properties.add_layer(record);
                 if let (IdKind::Scene(settings), Some(name)) =
                     (&mut self.id.kind, record.text("name"))
                 {
@@ -301,7 +302,7 @@ impl Group {
             settings.cameras.retain(|camera| known.insert(*camera));
             settings.strips = !self.strips.is_empty();
             settings.time_moved |= self.strips.play_scenes();
-            settings.denoising = self.properties.cycles().is_on("use_denoising", version.0);
+            settings.denoising = self.properties.denoises(version.0);
         }
         let strips = self.strips.finish();
         self.id.strip_files = strips.files;

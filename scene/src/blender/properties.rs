@@ -1,4 +1,4 @@
-//! The custom properties of a scene, in which Cycles keeps its settings.
+//! The custom properties of a scene and its view layers, in which Cycles keeps its settings.
 
 use std::collections::HashMap;
 
@@ -6,6 +6,11 @@ use super::record::Record;
 
 /// The most that are kept of one scene.
 const MAX_PROPERTIES: usize = 100_000;
+/// The most view layers whose properties are looked for.
+const MAX_LAYERS: usize = 256;
+/// The first version in which the scene, and not each view layer, says whether it is denoised
+/// (versioning_cycles.c: 2.90, while it was made).
+const DENOISED_BY_SCENE: u32 = 290;
 /// IDP_GROUP, IDP_FLOAT and IDP_DOUBLE in DNA_ID.h.
 const GROUP: i64 = 6;
 const FLOAT: i64 = 2;
@@ -26,6 +31,8 @@ struct Property {
 pub(super) struct Properties {
     by_address: HashMap<u64, Property>,
     roots: Vec<u64>,
+    /// Those of view layers.
+    layers: Vec<u64>,
 }
 
 /// Cycles' settings of a scene that differ from their defaults.
@@ -36,7 +43,15 @@ impl Properties {
     pub(super) fn of_scene(scene: &Record<'_>) -> Self {
         let roots = ["id.properties", "id.system_properties"];
         let roots = roots.iter().filter_map(|root| scene.pointer(root)).collect();
-        Self { by_address: HashMap::new(), roots }
+        Self { roots, ..Self::default() }
+    }
+
+    /// Adds those of a `ViewLayer`, which was a `SceneRenderLayer` until 2.79.
+    pub(super) fn add_layer(&mut self, layer: &Record<'_>) {
+        let root = ["id_properties", "prop"].iter().find_map(|root| layer.pointer(root));
+        if self.layers.len() < MAX_LAYERS {
+            self.layers.extend(root.filter(|root| *root != 0));
+        }
     }
 
     /// Takes an `IDProperty` that lay at `address`.
@@ -75,7 +90,19 @@ impl Properties {
 
     /// Cycles' settings.
     pub(super) fn cycles(&self) -> Cycles {
-        let roots = self.roots.iter().filter_map(|root| self.by_address.get(root));
+        self.cycles_below(&self.roots)
+    }
+
+    /// Whether Cycles takes the noise out of pictures, in a file of a version such as 304.
+    pub(super) fn denoises(&self, version: u32) -> bool {
+        if version >= DENOISED_BY_SCENE {
+            return self.cycles().is_on("use_denoising", version);
+        }
+        self.layers.iter().any(|layer| self.cycles_below(&[*layer]).is_on("use_denoising", version))
+    }
+
+    fn cycles_below(&self, roots: &[u64]) -> Cycles {
+        let roots = roots.iter().filter_map(|root| self.by_address.get(root));
         let mut groups = roots.flat_map(|root| self.children(root));
         // The first only: in a damaged file they could be many times many.
         let cycles = groups.find(|group| group.name == b"cycles" && group.kind == GROUP);

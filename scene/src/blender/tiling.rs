@@ -109,7 +109,7 @@ pub fn not_by_tiles(
         ));
     } else {
         let cycles = found.properties.cycles();
-        if is_on("denoising", cycles.is_on("use_denoising", version)) {
+        if is_on("denoising", found.properties.denoises(version)) {
             why.push(
                 "denoising looks at what is around each pixel; switch it off in the scene, or with \
                  --arg denoising=off"
@@ -216,7 +216,16 @@ fn read(
         }
         let Some((structure, count)) = plan.structure_of(&block) else { continue };
         let kind = plan.dna.name_of(structure);
-        let known = matches!(kind, "FileGlobal" | "Scene" | "IDProperty" | "bNode" | "Editing");
+        let known = matches!(
+            kind,
+            "FileGlobal"
+                | "Scene"
+                | "ViewLayer"
+                | "SceneRenderLayer"
+                | "IDProperty"
+                | "bNode"
+                | "Editing"
+        );
         if !known {
             continue;
         }
@@ -241,6 +250,7 @@ fn read(
                 "Editing" => {
                     found.strips |= record.pointer("seqbase.first").is_some_and(|first| first != 0);
                 }
+                "ViewLayer" | "SceneRenderLayer" => found.properties.add_layer(&record),
                 "IDProperty" => {
                     let at = block.address.wrapping_add(place * structure.size as u64);
                     found.properties.take(&record, at);

@@ -103,6 +103,18 @@ const STRUCTS: &[(&str, &[(&str, &str)])] = &[
     ("CacheFileLayer", &[("char", "filepath[240]"), ("int", "flag"), ("int", "pad2")]),
     ("NodesModifierData", &[("char", "*bake_directory"), ("void", "*bakes")]),
     ("NodesModifierBake", &[("char", "*directory"), ("void", "*packed")]),
+    ("ViewLayer", &[("char", "name[64]"), ("IDProperty", "*id_properties")]),
+    ("IDPropertyData", &[("ListBase", "group"), ("int", "val"), ("int", "val2")]),
+    (
+        "IDProperty",
+        &[
+            ("IDProperty", "*next"),
+            ("char", "type"),
+            ("char", "pad[7]"),
+            ("char", "name[64]"),
+            ("IDPropertyData", "data"),
+        ],
+    ),
 ];
 
 const TYPES: &[(&str, usize)] =

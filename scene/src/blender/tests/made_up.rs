@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::builder::Value::{Float, Int, Text};
 use super::builder::{Builder, STYLES, Style};
 use crate::analysis::{AnalyseError, AssetKind};
-use crate::blender::{analyse, resolve_path, rewrite_paths};
+use crate::blender::{analyse, not_by_tiles, resolve_path, rewrite_paths};
 use crate::engine::shipped;
 
 /// A scene with a camera, a textured mesh, an unused image, and an object from a library.
@@ -198,6 +198,43 @@ fn formats_go_by_their_numbers() {
         file.put("SC", 0x100, "Scene", &settings);
         let info = analyse(&write(folder.path(), "a.blend", &file.finish())).unwrap().scene_info;
         assert_eq!((info.image_format.as_str(), info.makes_film()), (format, film), "{number}");
+    }
+}
+
+/// Which is any of a scene's view layers, in files of that age.
+#[test]
+fn view_layers_said_whether_they_are_denoised() {
+    let folder = tempfile::tempdir().unwrap();
+    // The last is of a version in which the scene says it, and is silent.
+    for (style, value, denoising) in [(1, 1, true), (1, 0, false), (2, 1, true), (4, 0, true)] {
+        let mut file = Builder::new(STYLES[style]);
+        let settings = [("id.name", Text("SCx")), ("r.engine", Text("CYCLES"))];
+        file.put("SC", 0x100, "Scene", &settings);
+        file.put("DATA", 0x150, "ViewLayer", &[("name", Text("plain"))]);
+        file.put(
+            "DATA",
+            0x200,
+            "ViewLayer",
+            &[("name", Text("clean")), ("id_properties", Int(0x300))],
+        );
+        // The numbers of groups and of whole numbers in DNA_ID.h.
+        let (group, whole) = (Int(6), Int(1));
+        file.put("DATA", 0x300, "IDProperty", &[("type", group), ("data.group.first", Int(0x400))]);
+        file.put(
+            "DATA",
+            0x400,
+            "IDProperty",
+            &[("type", group), ("name", Text("cycles")), ("data.group.first", Int(0x500))],
+        );
+        let own = [("type", whole), ("name", Text("use_denoising")), ("data.val", Int(value))];
+        file.put("DATA", 0x500, "IDProperty", &own);
+        let path = write(folder.path(), "a.blend", &file.finish());
+        let info = analyse(&path).unwrap().scene_info;
+        assert_eq!(info.view_layers, ["plain", "clean"]);
+        assert_eq!(info.denoising, Some(denoising), "{style}, {value}");
+        let why = not_by_tiles(&path, None, "png", &BTreeMap::new()).unwrap();
+        let denoised = why.iter().any(|why| why.contains("denoising"));
+        assert_eq!(denoised, denoising, "{style}, {value}: {why:?}");
     }
 }
 
