@@ -25,10 +25,16 @@ pub(super) fn asset_kind(node_type: &str, attribute: &str) -> Option<AssetKind> 
         ("RedshiftIESLight", "profile") => AssetKind::Ies,
         ("VRayMesh", "fn" | "fileName" | "fn2" | "fileName2") => AssetKind::Standin,
         ("VRayLightIESShape", "if" | "iesFile") => AssetKind::Ies,
-        ("mayaUsdProxyShape", "fp" | "filePath") => AssetKind::Standin,
-        ("rmanImageFile" | "PxrTexture" | "PxrDomeLight", "filename" | "lightColorMap") => {
-            AssetKind::Image
-        }
+        (
+            "mayaUsdProxyShape"
+            | "pxrUsdProxyShape"
+            | "pxrUsdReferenceAssembly"
+            | "AL_usdmaya_ProxyShape",
+            "fp" | "filePath",
+        ) => AssetKind::Standin,
+        ("rmanImageFile", "filename") => AssetKind::Image,
+        (pxr, "filename" | "lightColorMap") if pxr.starts_with("Pxr") => AssetKind::Image,
+        (pxr, "iesProfile") if pxr.starts_with("Pxr") => AssetKind::Ies,
         // Named without a folder: it lies beside the scene.
         ("xgmPalette", "xfn" | "xgFileName") => AssetKind::Other,
         ("pgYetiMaya", "cfn" | "cacheFileName") => AssetKind::Cache,
