@@ -134,6 +134,12 @@ impl Places {
                 candidates.extend(folders.map(|folder| folder.join(relative)));
             }
         }
+        // As Maya does: a texture that isn't where its path leads may lie in the project's folder for them.
+        if let (AssetKind::Image, Some(project)) = (kind, &self.project)
+            && let Some(name) = plain.rsplit('/').next().filter(|name| !name.is_empty())
+        {
+            candidates.extend(self.folders(project, kind).map(|folder| folder.join(name)));
+        }
         let mut seen = BTreeSet::new();
         candidates.retain(|candidate| seen.insert(candidate.clone()));
         candidates
@@ -223,7 +229,10 @@ mod tests {
             of("H:/old/show//sourceimages/a.png")[..2],
             ["H:/old/show/sourceimages/a.png", "/show/sourceimages/a.png"]
         );
-        assert_eq!(of("/abs/a.png"), ["/abs/a.png"]);
+        assert_eq!(of("/abs/a.png"), ["/abs/a.png", "/show/sourceimages/a.png"]);
+        // Of textures only that is known.
+        let archive = places.candidates("/abs/a.abc", AssetKind::Alembic);
+        assert_eq!(archive, [Path::new("/abs/a.abc")]);
         assert_eq!(of("//server/share//a.png")[..2], ["//server/share/a.png", "/show/a.png"]);
     }
 }

@@ -433,6 +433,41 @@ fn a_project_says_where_its_files_are() {
     assert_eq!(names(asset(&analysis, "set:in")), ["old.png"]);
 }
 
+/// Maya looks there by a texture's mere name, whatever folder was before it.
+#[test]
+fn textures_are_found_in_the_folder_for_them() {
+    let (folder, scene) = project(
+        r#"createNode file -n "drive";
+            setAttr ".ftn" -type "string" "D:\\old\\show\\wood.png";
+        createNode file -n "relative";
+            setAttr ".ftn" -type "string" "maps/wood.png";
+        createNode file -n "tiles";
+            setAttr ".ftn" -type "string" "/elsewhere/skin.<UDIM>.exr";
+            setAttr ".uvt" 3;
+        createNode file -n "gone";
+            setAttr ".ftn" -type "string" "D:/old/gone.png";
+        createNode gpuCache -n "cache";
+            setAttr ".cfn" -type "string" "D:/old/city.abc";
+        createNode pxrUsdReferenceAssembly -n "set";
+            setAttr ".fp" -type "string" "set.usda";
+        "#,
+    );
+    let textures = ["wood.png", "skin.1001.exr", "skin.1002.exr", "city.abc"];
+    touch(&folder.path().join("sourceimages"), &textures);
+    touch(folder.path(), &["set.usda"]);
+    let analysis = analyse(&scene).unwrap();
+    for (node, found) in [
+        ("drive", &["wood.png"][..]),
+        ("relative", &["wood.png"]),
+        ("tiles", &["skin.1001.exr", "skin.1002.exr"]),
+        ("gone", &[]),
+        ("cache", &[]),
+        ("set", &["set.usda"]),
+    ] {
+        assert_eq!(names(asset(&analysis, node)), found, "{node}");
+    }
+}
+
 #[test]
 fn what_is_no_scene_is_refused() {
     let folder = tempfile::tempdir().unwrap();
