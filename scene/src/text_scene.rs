@@ -229,9 +229,8 @@ impl Search<'_> {
         }
         let exists = !found.files.is_empty();
         if !exists {
-            let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
-            let endings = rule.endings_of(name);
-            if endings.iter().any(|end| self.patterns.is_provided(&format!("{name}{end}"))) {
+            let endings = rule.endings_of(path);
+            if endings.iter().any(|end| self.patterns.is_provided(&format!("{path}{end}"))) {
                 return Ok(());
             }
             self.analysis.missing.push(Missing {
@@ -440,6 +439,26 @@ mod tests {
         let paths = &analysis.text_files[&scene].paths;
         assert_eq!(paths["inc/t e"], folder.path().join("inc/t e"));
         assert_eq!(paths["Case"], folder.path().join("Case.png"));
+    }
+
+    /// POV-Ray has pictures, maps and volumes of its own among its includes, too.
+    #[test]
+    fn what_comes_with_povray_is_not_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let scene = folder.path().join("shot.pov");
+        let text = "#include \"shapes3.inc\"\n#include \"stoneold\"\ncolor_map {\n#include \"ash.map\"\n}\n\
+            image_map { png \"test.png\" } image_map { png \"plasma2\" } height_field { pot \"mtmand.pot\" }\n\
+            density_file df3 \"spiral.df3\"\nimage_map { png \"tex/test.png\" } #include \"lib/colors.inc\"\n\
+            image_map { png \"tests.png\" } image_map { png \"fract003.png\" }\n";
+        fs::write(&scene, text).unwrap();
+        fs::write(folder.path().join("fract003.png"), "the scene's own").unwrap();
+        let analysis = analyse(&scene, &povray()).unwrap().unwrap();
+        let missing: Vec<&str> = analysis.missing.iter().map(|one| one.path.as_str()).collect();
+        // It has them in no folder of these names.
+        assert_eq!(missing, ["lib/colors.inc", "tex/test.png", "tests.png"]);
+        let there: Vec<&Asset> = analysis.assets.iter().filter(|asset| asset.exists).collect();
+        let [own] = there[..] else { panic!("{there:?}") };
+        assert_eq!(own.path, "fract003.png");
     }
 
     /// POV-Ray 3.7 takes all of these.
