@@ -202,6 +202,22 @@ fn what_is_read_is_told_from_what_is_written() {
     );
 }
 
+/// A Read node that is cloned stands behind its clone's name.
+#[test]
+fn what_cloned_nodes_read_is_found() {
+    let nk = "clone node7f0|Read|12 Read {\n inputs 0\n file p/a.####.exr\n}\n\
+        clone node7f1|Write|12 Write {\n file out/b.####.exr\n}\nclone $N7f0 {\n file c.exr\n}\n";
+    assert_eq!(named("nuke", nk), ["p/a.####.exr"]);
+}
+
+#[test]
+fn what_an_asset_calls_itself_is_no_file() {
+    let usda = "#usda 1.0\ndef Xform \"x\" (\n    assetInfo = {\n        asset identifier = @x/x.usd@\n\
+        asset[] payloadAssetDependencies = [@a.usda@, @b.abc@]\n    }\n)\n\
+        ( references = @c.abc:SDF_FORMAT_ARGS:abcLayers=d.abc@</e> )\n{ asset inputs:file = @f.tex@\n}\n";
+    assert_eq!(named("husk", usda), ["a.usda", "b.abc", "c.abc", "f.tex"]);
+}
+
 #[test]
 fn what_is_in_archives_is_said_not_to_be_known() {
     let ass = "procedural\n{\n filename \"p.ass.gz\"\n}\n";
