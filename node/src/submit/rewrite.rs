@@ -198,12 +198,18 @@ impl<'a> Rewriter<'a> {
             let name = shared.file_name()?.to_str()?;
             return Some(format.path(format!("{}{name}", relative(from, shared.parent()?))));
         }
-        // A folder with the scene itself in it is no cache's, and nothing else of it may travel.
-        let whole = self.holders.contains(&*place) && !holder.starts_with(&place);
+        // A folder with the scene itself in it is no cache's, and nothing else of it may travel. That of a colour
+        // configuration's tables may be its own.
+        let colours = matches!(format, Format::Colours(_));
+        let whole = self.holders.contains(&*place) && (colours || !holder.starts_with(&place));
         let known = travels || whole || self.folders.contains(to);
         let stays = is_relative(spelled) && !spelled.contains('\\') && target == place;
         if !known || stays {
             return None;
+        }
+        if colours && holder.starts_with(&place) {
+            // No way out and in again: the root of what travels has no name there.
+            return Some(format!("{}.", relative(holder.parent()?, &place)));
         }
         let way = format!("{}{}", relative(holder.parent()?, to), name.to_str()?);
         Some(format.path(way))

@@ -494,7 +494,8 @@ fn a_colour_configuration_brings_its_tables() {
     lay(&base, &["lib/c.cube", "lib/luts/d.csp"]);
     let far = base.join("lib").display().to_string();
     let text = format!(
-        "search_path: [luts, {far}/luts]\nlooks:\n  - !<FileTransform> {{src: {far}/c.cube}}\n"
+        "search_path: [luts, {far}/luts, {own}]\nlooks:\n  - !<FileTransform> {{src: {far}/c.cube}}\n",
+        own = base.join("aces").display()
     );
     std::fs::write(&config, &text).unwrap();
     let analysis = analysed(&scene, None);
@@ -504,7 +505,7 @@ fn a_colour_configuration_brings_its_tables() {
     assert_eq!(files.iter().filter(|file| file.starts_with("lib/")).count(), 2, "{files:?}");
     assert_eq!(
         copy_of(&gathered, "aces/config.ocio").unwrap(),
-        "search_path: [luts, ../lib/luts]\nlooks:\n  - !<FileTransform> {src: ../lib/c.cube}\n"
+        "search_path: [luts, ../lib/luts, .]\nlooks:\n  - !<FileTransform> {src: ../lib/c.cube}\n"
     );
     std::fs::write(&config, "search_path: $SHOW/luts\n").unwrap();
     let warnings = analysed(&scene, None).warnings;
