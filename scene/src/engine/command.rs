@@ -257,6 +257,10 @@ impl<'a> Run<'a> {
             Condition::Format => self.invocation.format.is_some(),
             Condition::Tile => self.invocation.tile.is_some(),
             Condition::AllowScripts => self.invocation.allow_scripts,
+            Condition::Still => {
+                let (start, end) = (self.invocation.start, self.invocation.end);
+                start == end && matches!(start, 0 | 1)
+            }
             Condition::Arg(key) => self.arguments.contains_key(key),
         };
         given != group.negated

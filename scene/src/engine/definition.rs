@@ -264,6 +264,8 @@ pub(super) enum Condition {
     Format,
     Tile,
     AllowScripts,
+    /// The job is one frame, 0 or 1: no part of an animation.
+    Still,
     Arg(String),
 }
 

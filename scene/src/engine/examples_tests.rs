@@ -94,6 +94,7 @@ fn all_words(engine: &str, extension: &str) -> Vec<String> {
             Condition::Format => asked.format = Some(definition.default_format.clone()),
             Condition::Tile => asked.tile = Some(Tile { column: 1, row: 1, columns: 2, rows: 2 }),
             Condition::AllowScripts => asked.allow_scripts = true,
+            Condition::Still => (asked.start, asked.end) = (1, 1),
             Condition::Arg(name) if name == "width" => {
                 let size = [("width", "1280"), ("height", "720")];
                 asked.arguments.extend(size.map(|(name, value)| (name.into(), value.into())));

@@ -138,7 +138,7 @@ fn povray_renders_what_is_expected() {
         .unwrap();
     let scene = "#version 3.7;\nglobal_settings{assumed_gamma 1}\ncamera{location <0,0,-5> look_at 0}\n\
         light_source{<5,5,-5> 1}\n#include \"part.inc\"\n\
-        #debug concat(\"FRAME \",str(frame_number,0,0),\" CLOCK \",str(clock,0,2),\"\\n\")\n";
+        #debug concat(\"FRAME \",str(frame_number,0,0),\" CLOCK \",str(clock,0,2),\" ON \",str(clock_on,0,0),\"\\n\")\n";
     std::fs::write(&job.scene, scene).unwrap();
     let small = arguments(&[("width", "64"), ("height", "48"), ("antialias", "0.3")]);
 
@@ -148,6 +148,11 @@ fn povray_renders_what_is_expected() {
     assert!(said.contains("FRAME 3 CLOCK 0.22") && said.contains("FRAME 4 CLOCK 0.33"), "{said}");
     job.render(&run);
     assert_eq!(job.size("my shot_03.png"), (64, 48));
+    for (end, is) in [(1, "FRAME 0 CLOCK 0.00 ON 0"), (2, "FRAME 1 CLOCK 0.00 ON 1")] {
+        let alone = Invocation { start: 1, end, arguments: small.clone(), ..job.invocation(&[1]) };
+        let said = String::from_utf8_lossy(&job.run(&alone).0.stderr).into_owned();
+        assert!(said.contains(is), "{is}: {said}");
+    }
 
     for (frame, start, end, file) in [
         (1, 1, 1, "my shot_1.png"),

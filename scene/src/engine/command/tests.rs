@@ -119,13 +119,13 @@ fn povray() {
             "+L\"/job/inputs/sub dir\"",
             "+L\"/job/inputs\"",
             "+O\"/job/work/shot_\"",
-            "+FN",
-            "+W1280",
-            "+H720",
             "+KFI1",
             "+KFF120",
             "+SF7",
             "+EF8",
+            "+FN",
+            "+W1280",
+            "+H720",
             "+WT4",
             "+SC641",
             "+EC1280",
@@ -142,6 +142,14 @@ fn povray() {
     let single = command(povray, &single).unwrap();
     assert!(single.args.contains(&"+KFF10".to_owned()));
     assert_eq!(paths(&single), ["shot_09.png"]);
+
+    // One frame that POV-Ray itself takes for a still picture is rendered as one.
+    for (frame, output) in [(0, "shot_0.png"), (1, "shot_1.png")] {
+        let still = Invocation { start: frame, end: frame, ..invocation(&[frame]) };
+        let still = command(povray, &still).unwrap();
+        assert_eq!(still.args[3..5], [format!("+O\"/job/work/{output}\""), "+FN".to_owned()]);
+        assert_eq!(paths(&still), [output]);
+    }
 
     let quote = Invocation { scene: "/job/a\" +Ib".into(), ..invocation(&[1]) };
     assert!(matches!(command(povray, &quote), Err(CommandError::BadValue { .. })));

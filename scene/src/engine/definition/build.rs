@@ -388,12 +388,13 @@ fn option_group(group: &OptionTable, args: &[Argument]) -> Result<OptionGroup, W
         "format" => Condition::Format,
         "tile" => Condition::Tile,
         "allow_scripts" => Condition::AllowScripts,
+        "still" => Condition::Still,
         other => match other.strip_prefix("arg.") {
             Some(key) if is_argument_name(key) => Condition::Arg(key.to_owned()),
             _ => {
                 let message = format!(
                     "when can be camera, scene_name, view_layer, scale, format, tile, \
-                     allow_scripts or arg.K, but not {other:?}"
+                     allow_scripts, still or arg.K, but not {other:?}"
                 );
                 return Err((Some(group.when.span()), message));
             }
