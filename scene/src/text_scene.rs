@@ -191,6 +191,7 @@ impl Search<'_> {
                     self.analysis.untiled.push(why.to_owned());
                 }
             }
+            let required = !patterns.may_be_passed_over(&code, &mut begun);
             for name in patterns.names(&code, &mut begun) {
                 let Some(rule) = patterns.rule(name.rule) else { continue };
                 let path = code.get(name.place).unwrap_or_default();
@@ -202,7 +203,7 @@ impl Search<'_> {
                         format!("{}, line {number}", name.to_string_lossy())
                     }
                 };
-                self.add(file, rule, path, node)?;
+                self.add(file, rule, path, node, required)?;
             }
             Ok(())
         })
@@ -214,6 +215,7 @@ impl Search<'_> {
         rule: &NamedFiles,
         path: &str,
         node: String,
+        required: bool,
     ) -> Result<(), AnalyseError> {
         let (found, place) = self.find(file, rule, path);
         if !self.seen.insert((node.clone(), path.to_owned(), found.files.first().cloned())) {
@@ -237,7 +239,7 @@ impl Search<'_> {
                 node: node.clone(),
                 path: path.to_owned(),
                 reason: found.reason,
-                required: true,
+                required,
                 frames: None,
             });
         }
@@ -256,7 +258,7 @@ impl Search<'_> {
             exists,
             node,
             files: found.files,
-            required: true,
+            required,
             frames,
             needed_by: None,
             indirect: false,
@@ -439,6 +441,29 @@ mod tests {
         let paths = &analysis.text_files[&scene].paths;
         assert_eq!(paths["inc/t e"], folder.path().join("inc/t e"));
         assert_eq!(paths["Case"], folder.path().join("Case.png"));
+    }
+
+    /// What is true isn't known here.
+    #[test]
+    fn what_povray_may_pass_over_may_be_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let scene = folder.path().join("shot.pov");
+        let text = "#ifndef (Shot)\n#declare Shot = 1;\nimage_map { png \"guarded.png\" }\n\
+            #switch (clock)\n #case (2)\n image_map { png \"case.png\" }\n #break\n#end\n\
+            image_map { png \"after.png\" }\n#end\n# if (Baked) image_map { png \"one.png\" } #end\n\
+            #macro Axis()\n #if (Long)\n text { ttf \"x.ttf\" \"a\" 1, 0 }\n #else\n image_map { png \"else.png\" }\n #end\n\
+            #end\n// #if (no)\n#include \"last.inc\"\n";
+        fs::write(&scene, text).unwrap();
+        let missing = analyse(&scene, &povray()).unwrap().unwrap().missing;
+        let (needed, perhaps): (Vec<&Missing>, Vec<&Missing>) =
+            missing.iter().partition(|one| one.required);
+        let paths = |list: &[&Missing]| {
+            let mut paths: Vec<String> = list.iter().map(|one| one.path.clone()).collect();
+            paths.sort();
+            paths
+        };
+        assert_eq!(paths(&needed), ["after.png", "guarded.png", "last.inc"]);
+        assert_eq!(paths(&perhaps), ["case.png", "else.png", "one.png", "x.ttf"]);
     }
 
     /// POV-Ray has pictures, maps and volumes of its own among its includes, too.

@@ -16,6 +16,8 @@ pub(crate) struct FilePatterns {
     pub(super) quotes: Vec<char>,
     /// Whether paths count from the scene's folder, whichever file names them.
     pub(crate) from_scene: bool,
+    /// What begins and ends parts that the engine may pass over.
+    pub(super) branches: Option<(Pattern, Pattern)>,
     /// Names of files that come with the engine, unless the scene has its own.
     pub(super) provided: Vec<Pattern>,
     pub(super) named: Vec<NamedFiles>,
@@ -63,6 +65,8 @@ pub(crate) struct Name<'a> {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Begun {
     comment: bool,
+    /// How many parts have begun that the engine may pass over.
+    branches: usize,
     /// By rule: whether the block it holds in has begun.
     inside: Vec<bool>,
 }
@@ -83,6 +87,14 @@ impl FilePatterns {
     /// Whether a file of this name comes with the engine.
     pub(crate) fn is_provided(&self, name: &str) -> bool {
         self.provided.iter().any(|pattern| pattern.finds(name))
+    }
+
+    /// Whether the engine may pass over a line, which has no comments, or a part of it.
+    pub(crate) fn may_be_passed_over(&self, line: &str, begun: &mut Begun) -> bool {
+        let Some((begin, end)) = &self.branches else { return false };
+        let open = begun.branches + begin.all(line).count();
+        begun.branches = open.saturating_sub(end.all(line).count());
+        open > 0
     }
 
     /// Passes over what is comment: it becomes spaces, so that all else stays in its place.

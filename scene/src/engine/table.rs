@@ -90,6 +90,7 @@ pub(super) struct FilesTable {
     pub(super) block_comment: Option<(String, String)>,
     pub(super) quotes: Option<String>,
     pub(super) from_scene: bool,
+    pub(super) branches: Option<(Text, Text)>,
     pub(super) provided: Vec<Text>,
     pub(super) named: Vec<NamedFilesTable>,
     pub(super) untiled: Vec<UntiledTable>,

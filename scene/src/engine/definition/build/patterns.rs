@@ -55,6 +55,10 @@ pub(super) fn file_patterns(table: &FilesTable) -> Result<FilePatterns, Wrong> {
         block_comment: table.block_comment.clone(),
         quotes: table.quotes.as_deref().unwrap_or("\"").chars().collect(),
         from_scene: table.from_scene,
+        branches: match &table.branches {
+            Some((begin, end)) => Some((pattern(begin)?, pattern(end)?)),
+            None => None,
+        },
         provided: all(&table.provided)?,
         named: table.named.iter().map(named_files).collect::<Result<_, Wrong>>()?,
         untiled: table
