@@ -351,6 +351,18 @@ pub enum AnalyseError {
 }
 
 impl AnalyseError {
+    /// What a scene's first bytes say that Git keeps elsewhere: a pointer of its own for large files (Git LFS) is in its place
+    /// until it is fetched.
+    pub(crate) fn if_pointer(head: &[u8]) -> Option<Self> {
+        head.starts_with(b"version http").then(|| {
+            AnalyseError::Unsupported(
+                "the scene isn't here: this is Git's note of where it keeps it (Git LFS); fetch it with \
+                 `git lfs pull`, and try again"
+                    .to_owned(),
+            )
+        })
+    }
+
     /// An [`AnalyseError::Io`] about `path`.
     pub fn io(path: &Path, source: io::Error) -> Self {
         AnalyseError::Io { path: path.to_path_buf(), source }

@@ -81,7 +81,7 @@ impl BlockReader {
     pub(super) fn new(mut input: Input) -> Result<Self, AnalyseError> {
         let mut header = vec![0; 12];
         if input.fill(&mut header)? < header.len() || &header[..7] != b"BLENDER" {
-            return Err(not_blend(&input));
+            return Err(AnalyseError::if_pointer(&header).unwrap_or_else(|| not_blend(&input)));
         }
         let large_headers = header[7].is_ascii_digit();
         if large_headers {

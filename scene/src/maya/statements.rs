@@ -117,10 +117,10 @@ pub(super) fn read_head(head: &[u8]) -> Result<Header, AnalyseError> {
     let mut lines = text.split(LINE_ENDS);
     let first = lines.next().unwrap_or_default();
     let Some(version) = first.strip_prefix("//Maya ASCII") else {
-        return Err(AnalyseError::corrupt(
-            0,
-            "the first line of a Maya ASCII scene says so, and this one doesn't",
-        ));
+        return Err(AnalyseError::if_pointer(head).unwrap_or_else(|| {
+            let what = "the first line of a Maya ASCII scene says so, and this one doesn't";
+            AnalyseError::corrupt(0, what)
+        }));
     };
     let version = version.trim().trim_end_matches("scene").trim().to_owned();
     let codeset = lines
@@ -391,6 +391,8 @@ mod tests {
     fn other_files_are_refused() {
         let error = read(&b"FOR8\0\0\0\0"[..]).unwrap_err().to_string();
         assert!(error.contains("Maya Binary") && error.contains("mayapy"), "{error}");
+        let pointer = &b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n"[..];
+        assert!(read(pointer).unwrap_err().to_string().contains("`git lfs pull`"));
         for other in [&b""[..], b"BLENDER-v304", b"\xff\xfe\x00"] {
             assert!(matches!(read(other), Err(AnalyseError::Corrupt { position: 0, .. })));
         }

@@ -43,6 +43,9 @@ fn what_is_no_scene_is_said_to_be_none() {
         let error = try_bytes(bytes).unwrap_err();
         assert!(error.to_string().ends_with("is not a Blender file"), "{error}");
     }
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+    let error = try_bytes(pointer).unwrap_err();
+    assert!(error.to_string().contains("`git lfs pull`"), "{error}");
     let error = try_bytes(b"BLENDER99-01v0502 and so on").unwrap_err();
     assert!(error.to_string().contains("newer Blender"), "{error}");
     let error = try_bytes(b"BLENDER17-09v0602 and so on").unwrap_err();
