@@ -18,7 +18,7 @@ use crate::error::{CatalogError, IngestError};
 use crate::holds::Hold;
 use crate::looks::{is_settled, looks_of, metadata, nanoseconds, path_key};
 use crate::md5_lanes::LANES;
-use crate::pass::{Keep, Pass};
+use crate::pass::{BLOCK, Keep, Pass};
 use crate::publish::{Body, Prepared, touch};
 use crate::summing::Summing;
 use crate::tables::{self, BlobRow, Looks, Place, RememberedRow};
@@ -34,6 +34,10 @@ const BATCH_MEMORY: u64 = 48 << 20;
 
 /// How many files are read at once, on whatever machine: as many as are summed side by side.
 const READERS: usize = LANES;
+
+/// How many long files a store reads at once, whoever adds them: each takes some megabytes of memory. Who adds short ones
+/// does not wait for them.
+pub(crate) const LONG_AT_ONCE: usize = 2 * READERS;
 
 /// How many results wait for the one that writes: what readers hold in memory is bounded.
 const QUEUE: usize = 256;
@@ -275,6 +279,13 @@ impl Store {
         let started = nanoseconds(SystemTime::now());
         let mut file = File::open(path).map_err(failed)?;
         let before = looks_of(&file.metadata().map_err(failed)?);
+        let _turn = (before.size > BLOCK as u64).then(|| {
+            self.reading.try_take().unwrap_or_else(|| {
+                // Nothing is kept while it waits.
+                pass.rest();
+                self.reading.take()
+            })
+        });
         let mut blob = pass.take(&mut file, path, begun, progress)?;
         let after = looks_of(&file.metadata().map_err(failed)?);
         if before != after || blob.manifest.size != before.size {

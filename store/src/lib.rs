@@ -37,6 +37,7 @@ mod source;
 mod summing;
 mod suspects;
 mod tables;
+mod turns;
 mod verify;
 
 use std::fs::File;
@@ -80,6 +81,8 @@ pub struct Store {
     /// Held while files move into or out of `blobs/` and the catalog is told: what one puts in
     /// place, another must not delete as unknown.
     publishing: Mutex<()>,
+    /// Those of long files that are read at once.
+    reading: turns::Turns,
     /// Numbers the files under `tmp/`.
     temporary: AtomicU64,
     /// After how many received bytes of a blob the catalog is told. Tests tell it more often.

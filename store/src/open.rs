@@ -12,8 +12,10 @@ use crate::catalog::Catalog;
 use crate::checked::Checked;
 use crate::disk::{Access, Disk, RealDisk, sync_folder};
 use crate::error::{DiskError, OpenError};
+use crate::ingest::LONG_AT_ONCE;
 use crate::receive::CHECKPOINT;
 use crate::tables::{self, FORMAT};
+use crate::turns::Turns;
 use crate::{Store, names, source};
 
 pub(crate) fn open(dir: &Path) -> Result<Store, OpenError> {
@@ -89,6 +91,7 @@ pub(crate) fn open_on(disk: Arc<dyn Disk>, lock: Option<File>) -> Result<Store, 
         opened: source::Cache::default(),
         partials: Mutex::default(),
         publishing: Mutex::default(),
+        reading: Turns::new(LONG_AT_ONCE),
         temporary: AtomicU64::new(0),
         checked: Checked::default(),
         suspects: Arc::default(),

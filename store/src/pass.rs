@@ -21,7 +21,7 @@ use crate::{INLINE_MAX, Store};
 
 /// How much is read, hashed and written at once, in bytes, what was left of the last block
 /// included.
-const BLOCK: usize = 2 * MAX_CHUNK;
+pub(crate) const BLOCK: usize = 2 * MAX_CHUNK;
 
 /// How many blocks of one source are in memory at most.
 const BLOCKS: usize = 4;
@@ -54,6 +54,11 @@ impl<'s> Pass<'s> {
     /// Reads sources while others are read that are summed with them.
     pub(crate) const fn beside(store: &'s Store, summing: Arc<Summing>) -> Self {
         Self { store, spare: Vec::new(), summing }
+    }
+
+    /// Gives back the memory that it keeps for the next source.
+    pub(crate) fn rest(&mut self) {
+        self.spare = Vec::new();
     }
 
     /// Reads a source to its end. `begun` is told the first chunk, and decides what is kept;

@@ -16,6 +16,7 @@ mod receiving;
 mod records;
 mod rot;
 mod speed;
+mod taking;
 
 use std::path::Path;
 
