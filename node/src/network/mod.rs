@@ -151,6 +151,12 @@ impl Network {
         let _ = self.orders.try_send(Order::Close(node));
     }
 
+    /// Whether there is a connection to a peer.
+    #[cfg(test)]
+    pub(crate) fn is_connected(&self, node: &NodeId) -> bool {
+        peer_of(node).is_some_and(|peer| self.control.is_connected(&peer))
+    }
+
     /// Says whom to ask where nodes are that this one need not be connected to; once.
     pub(crate) fn ask_places_of(&self, place: Box<Place>) {
         _ = self.places.set(place);

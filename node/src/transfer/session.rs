@@ -155,6 +155,7 @@ impl<'a> Session<'a> {
         }
         for node in self.peers.broken() {
             self.lose(&node);
+            self.peers.left(node);
         }
     }
 
@@ -171,7 +172,7 @@ impl<'a> Session<'a> {
 
     /// A blob that nobody can give.
     fn hopeless(&self) -> Option<BlobId> {
-        if self.peers.is_connecting() {
+        if self.peers.is_connecting() || self.peers.are_away() {
             return None;
         }
         let unasked = self.opening.hopeless(self.peers.nodes());
@@ -231,6 +232,7 @@ impl<'a> Session<'a> {
             }
         }
         self.opening.give_up_waiting(Instant::now());
+        self.peers.call_back(Instant::now());
         for (blob, active) in &mut self.active {
             if active.gained.is_empty() {
                 continue;
@@ -261,6 +263,7 @@ impl<'a> Session<'a> {
             Came::End(why) => {
                 tracing::info!(peer = %node, why, "a peer is gone from a fetch");
                 self.lose(&node);
+                self.peers.left(node);
                 return;
             }
             Came::Stalled => {
@@ -275,6 +278,9 @@ impl<'a> Session<'a> {
             }
         };
         self.peers.answered(&node);
+        if matches!(reply, Reply::Whole(..) | Reply::Manifest(..) | Reply::Chunk(_)) {
+            self.peers.gave(&node);
+        }
         match reply {
             Reply::Unknown(blob) => {
                 if let Some(active) = self.active.get_mut(&blob) {

@@ -333,6 +333,40 @@ async fn a_peer_has_so_many_conversations_and_no_more() {
     assert_eq!(reply, Some(Reply::Unknown(blob)));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_peer_that_comes_back_is_asked_for_the_rest() {
+    let (origin, other, taker) = (Node::new(1).await, Node::new(2).await, Node::new(3).await);
+    let bytes = Arc::new(bytes_of(16, 32 << 20));
+    let blob = origin.add("blob", &bytes);
+    let manifest = origin.store.manifest_bytes(blob).unwrap().unwrap();
+    let peer = Peer::new(10, Behaviour::Honest, EACH, manifest, Arc::clone(&bytes)).await;
+    let provider = peer.place.network.me();
+    for other in [&peer.place, &other.place] {
+        connect(&taker.place, other).await;
+    }
+    // One that has nothing is no reason to give up sooner, nor to go on for longer.
+    let providers = [provider, other.place.network.me()];
+    for providers in [&providers[..], &providers[..1]] {
+        let blobs = [blob];
+        let fetching = taker.fetcher.blobs(&blobs, providers);
+        let before = taker.received();
+        let breaks = async {
+            while taker.received() < before + (4 << 20) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            taker.place.network.close(provider);
+            while taker.place.network.is_connected(&provider) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            connect(&taker.place, &peer.place).await;
+        };
+        let (fetched, ()) = tokio::join!(fetching, breaks);
+        fetched.unwrap();
+        assert!(taker.store.read_all(blob, u64::MAX).unwrap() == *bytes);
+        taker.collects(blob).await;
+    }
+}
+
 /// The longest manifests are read one at a time for a peer, and come all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn blobs_of_very_many_chunks_come_side_by_side() {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -15,6 +16,8 @@ use crate::transfer::line::{Answer, Line};
 const MAX_LINES: usize = 32;
 /// How many more it knows of at most.
 const MAX_SPARE: usize = 512;
+/// How long a peer that gave something and went away is left alone before it is asked again.
+const AGAIN: Duration = Duration::from_secs(2);
 
 pub(super) struct Peers {
     fetcher: Fetcher,
@@ -30,6 +33,11 @@ pub(super) struct Peers {
     answered: BTreeSet<NodeId>,
     /// Peers whose line broke before anything came, and was opened once more.
     retried: BTreeSet<NodeId>,
+    /// Peers that gave something of use.
+    gave: BTreeSet<NodeId>,
+    /// Those of them whose line broke, and when they are asked again: a daemon that starts anew, or a cable that is
+    /// plugged in again, is back within seconds.
+    away: BTreeMap<NodeId, Instant>,
     /// Lines that could not take a request.
     broken: RefCell<BTreeSet<NodeId>>,
 }
@@ -45,6 +53,8 @@ impl Peers {
             known: BTreeSet::new(),
             answered: BTreeSet::new(),
             retried: BTreeSet::new(),
+            gave: BTreeSet::new(),
+            away: BTreeMap::new(),
             broken: RefCell::default(),
         };
         for node in all {
@@ -89,9 +99,13 @@ impl Peers {
     /// The next peer that can be asked from now on; none if no line is being opened.
     pub(super) async fn connected(&mut self) -> Option<NodeId> {
         loop {
-            if let Ok((node, Some(line))) = self.connecting.join_next().await? {
-                self.lines.insert(node, line);
-                return Some(node);
+            match self.connecting.join_next().await? {
+                Ok((node, Some(line))) => {
+                    self.lines.insert(node, line);
+                    return Some(node);
+                }
+                Ok((node, None)) => self.left(node),
+                Err(_) => {}
             }
         }
     }
@@ -107,6 +121,28 @@ impl Peers {
     /// Something came from a peer.
     pub(super) fn answered(&mut self, node: &NodeId) {
         self.answered.insert(*node);
+    }
+
+    /// Something of use came from a peer.
+    pub(super) fn gave(&mut self, node: &NodeId) {
+        self.gave.insert(*node);
+    }
+
+    /// A peer went away, or is not back yet: it is asked again if it gave something before.
+    pub(super) fn left(&mut self, node: NodeId) {
+        if self.gave.contains(&node) && self.fetcher.trusts(&node) {
+            self.away.insert(node, Instant::now() + AGAIN);
+        }
+    }
+
+    /// Whether a peer that gave something may be back soon.
+    pub(super) fn are_away(&self) -> bool {
+        !self.away.is_empty()
+    }
+
+    /// Those that went away long enough before `now` are asked again.
+    pub(super) fn call_back(&mut self, now: Instant) {
+        self.spare.extend(self.away.extract_if(.., |_, at| *at <= now).map(|(node, _)| node));
     }
 
     /// Sends a request.
