@@ -46,6 +46,11 @@ impl Failure {
         Self::new(exit, "")
     }
 
+    /// The person ended it by Ctrl-C.
+    pub(crate) fn interrupted(message: impl Into<String>) -> Self {
+        Self::new(Self::DETACHED, message)
+    }
+
     /// Adds lines below the message.
     pub(crate) fn with_details(mut self, details: Vec<String>) -> Self {
         self.details = details.iter().map(|detail| without_numbers(detail)).collect();

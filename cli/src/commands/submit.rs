@@ -39,7 +39,10 @@ pub(crate) async fn hand_in(
     context: &Context,
 ) -> Result<(), Failure> {
     let client = Arc::new(context.client().await?);
-    let submitted = submit(&client, request).await?;
+    let submitted = tokio::select! {
+        submitted = submit(&client, request) => submitted?,
+        () = signals::interrupted() => return Err(given_up(context)),
+    };
     for warning in submitted["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str)
     {
         context.note(&format!("warning: {}", plain(warning)));
@@ -60,6 +63,15 @@ pub(crate) async fn hand_in(
         followed = follow(basics, context, client, job) => followed,
         () = signals::interrupted() => Err(watch::detached(context, job)),
     }
+}
+
+/// Ended by Ctrl-C before the node answered. It submits nothing for one who has gone, unless it was about to answer.
+fn given_up(context: &Context) -> Failure {
+    Failure::interrupted(format!(
+        "ended before the job was submitted; `{}` shows it if it was so just before. What was read is kept, and the \
+         same call goes on from there.",
+        context.call("jobs"),
+    ))
 }
 
 /// Submits, with progress while the files are read, and while they are sent where no node runs here.

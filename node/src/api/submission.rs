@@ -216,6 +216,7 @@ async fn run(
     let (output, keep) = (request.output.clone(), request.keep);
     let (worker, engines, offered) = (Arc::clone(node), node.config.engines.clone(), offered(node));
     let owner = super::jobs::owner(node);
+    let asker = progress.clone();
     // What is taken in is kept until the job has pinned it.
     let _intake = node.store.intake();
     let nonce_said = request.nonce.is_some();
@@ -252,6 +253,12 @@ async fn run(
     // done again, and changes nothing.
     if nonce_said && let Some(known) = submitted_before(node, &prepared.spec) {
         prepared.spec = known;
+    }
+    // Reading may have taken long. Whoever has ended the command since, and was told of no job, will submit it again.
+    if asker.is_closed() {
+        tracing::info!(name = %prepared.spec.name, "who was submitting a job has gone: it was not submitted");
+        let why = "who asked has gone; nothing was submitted";
+        return Err(ApiError::new(Code::Failed, why));
     }
     let job = prepared.spec.id();
     let goods = hold(node, &prepared.spec, job).await?;

@@ -65,6 +65,28 @@ fn a_submission_outlives_the_daemon_that_takes_it() {
     assert_eq!(farm.node(1).ask(&["jobs", "--all"]).as_array().map(Vec::len), Some(1));
 }
 
+#[test]
+fn a_submission_that_is_ended_while_files_are_read_is_none() {
+    let farm = Farm::found(1);
+    let mut script = b"echo made >\"$OUTPUT\"; exit 0\n".to_vec();
+    script.extend(Random::seeded(6).bytes(96 << 20));
+    let scene = write_file(farm.folder().join("scenes/heavy.sh"), script);
+    let being_read = farm.node(1).home().join("store/tmp");
+    let submission = farm.submission(1, &scene, &["-f", "1-2"]).start();
+    wait_for(END, "the scene is being read", || {
+        std::fs::read_dir(&being_read).ok()?.next().is_some().then_some(())
+    });
+    drop(submission);
+    wait_for(END, "the node has read it", || {
+        farm.node(1).log().contains("it was not submitted").then_some(())
+    });
+    assert_eq!(farm.node(1).ask(&["jobs", "--all"]).as_array().map(Vec::len), Some(0));
+    // What was read is known.
+    let again = farm.submission(1, &scene, &["-f", "1-2"]).arg("--json").run().ok().json();
+    assert_eq!(again["bytes_added"], 0, "{again}");
+    assert_eq!(farm.node(1).ask(&["jobs", "--all"]).as_array().map(Vec::len), Some(1));
+}
+
 fn sum_of(file: &Path) -> (u32, usize) {
     let text = std::fs::read_to_string(file).unwrap();
     let mut words = text.split_whitespace().map(|word| word.parse::<usize>().unwrap());
