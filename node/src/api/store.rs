@@ -90,23 +90,35 @@ pub(super) async fn has(node: State, Json(request): Json<HasRequest>) -> Answer 
     Ok(Json(document.await?).into_response())
 }
 
-/// A blob by its id (64 hex digits) or its MD5 (32).
+/// A blob here by a unique beginning of its id.
+fn beginning(store: &Store, hash: &str) -> Result<BlobId, ApiError> {
+    let found =
+        if hash.is_empty() { Vec::new() } else { store.find_prefix(hash).map_err(failed)? };
+    let why = match found[..] {
+        [id] => return Ok(id),
+        [] => format!(
+            "'{hash}' is neither an id (64 hex digits) nor an MD5 (32), and no blob's id here begins so"
+        ),
+        _ => format!("{} blobs or more begin with '{hash}'", found.len()),
+    };
+    Err(ApiError::new(Code::Invalid, why))
+}
+
+/// A blob by its id (64 hex digits), its MD5 (32), or a unique beginning of the id of one that is here.
 pub(super) fn look_up(
     store: &weft_store::Store,
     hash: &str,
 ) -> Result<Option<(BlobId, u64)>, ApiError> {
+    let md5 = || {
+        let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(hash.as_bytes()).ok()?;
+        <[u8; 16]>::try_from(bytes).ok()
+    };
     let id = if let Ok(id) = hash.parse::<BlobId>() {
         Some(id)
-    } else {
-        let md5 = data_encoding::HEXLOWER_PERMISSIVE.decode(hash.as_bytes()).ok();
-        let md5: Option<[u8; 16]> = md5.and_then(|bytes| bytes.try_into().ok());
-        let md5 = md5.ok_or_else(|| {
-            ApiError::new(
-                Code::Invalid,
-                format!("'{hash}' is neither an id (64 hex digits) nor an MD5 (32)"),
-            )
-        })?;
+    } else if let Some(md5) = md5() {
         store.find_md5(md5).map_err(failed)?.into_iter().next()
+    } else {
+        Some(beginning(store, hash)?)
     };
     let Some(id) = id else { return Ok(None) };
     Ok(store.info(id).map_err(failed)?.map(|info| (id, info.size)))
