@@ -2,7 +2,7 @@
 //! came since it last told its catalog what is on disk, and no more.
 //!
 //! Kills 20 times; `WEFT_KILLS=200 cargo test -p weft-tests --test interrupted -- --nocapture` does
-//! it 200 times.
+//! it 200 times. And one whose provider stands still for a while.
 
 use std::path::Path;
 use std::time::Duration;
@@ -99,4 +99,23 @@ fn a_killed_node_fetches_little_again() {
     assert!(most_lost <= CHECKPOINT, "{most_lost} bytes were forgotten that had come");
     let most = CHECKPOINT + ON_ITS_WAY;
     assert!(again[again.len() - 1] <= most, "more than {most} bytes were sent again");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_fetch_goes_on_when_its_provider_stood_still_for_a_while() {
+    let farm = Farm::found(2);
+    let content = Random::seeded(8).bytes(256 << 20);
+    let file = write_file(farm.folder().join("file"), &content);
+    let added = farm.node(1).call(&["add", "--json"]).arg(&file).run().ok().json();
+    let id = added[0]["id"].as_str().expect("an id").to_owned();
+    let part = farm.node(2).home().join("store/partial").join(&id);
+    let fetching = farm.node(2).start_call(&["pin", &id]);
+    wait_for(Duration::from_secs(60), "the file comes", || part.exists().then_some(()));
+    farm.stand_still(1, true);
+    wait_for(Duration::from_secs(60), "the connection is given up", || {
+        farm.node(2).log().contains("it has been silent for too long").then_some(())
+    });
+    farm.stand_still(1, false);
+    _ = fetching.wait(Duration::from_secs(60)).ok();
 }

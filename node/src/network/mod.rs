@@ -152,7 +152,6 @@ impl Network {
     }
 
     /// Whether there is a connection to a peer.
-    #[cfg(test)]
     pub(crate) fn is_connected(&self, node: &NodeId) -> bool {
         peer_of(node).is_some_and(|peer| self.control.is_connected(&peer))
     }

@@ -232,6 +232,10 @@ impl<'a> Session<'a> {
             }
         }
         self.opening.give_up_waiting(Instant::now());
+        for node in self.peers.cut_off() {
+            self.lose(&node);
+            self.peers.left(node);
+        }
         self.peers.call_back(Instant::now());
         for (blob, active) in &mut self.active {
             if active.gained.is_empty() {

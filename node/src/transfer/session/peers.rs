@@ -135,6 +135,12 @@ impl Peers {
         }
     }
 
+    /// Peers to which there is no connection any more. Their lines may not know it: what was closed because the other
+    /// side stood still ends no stream.
+    pub(super) fn cut_off(&self) -> Vec<NodeId> {
+        self.nodes().filter(|node| !self.fetcher.network.is_connected(node)).collect()
+    }
+
     /// Whether a peer that gave something may be back soon.
     pub(super) fn are_away(&self) -> bool {
         !self.away.is_empty()
