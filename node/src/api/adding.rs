@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::body::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use weft_store::{AddOptions, Added, Batch, IngestError, Store, md5_hex};
@@ -36,19 +35,15 @@ pub(super) async fn add(node: State, access: Access, Json(request): Json<AddRequ
         // What is added is kept until it is pinned.
         let intake = store.intake();
         // A terminal that was stopped reads nothing: the store, and others who add, don't wait for it.
-        let progress = |document| _ = sender.try_send(line(&document));
+        let progress = |document| _ = sender.try_send(stream::line(&document));
         let last = match add_all(&store, &request, &owner, &progress) {
             Ok(added) => json!({ "result": added }),
             Err(error) => json!({ "error": error }),
         };
         drop(intake);
-        let _ = sender.blocking_send(line(&last));
+        let _ = sender.blocking_send(stream::line(&last));
     });
     Ok(stream::lines(receiver))
-}
-
-fn line(document: &Value) -> std::io::Result<Bytes> {
-    Ok(format!("{document}\n").into())
 }
 
 /// What lies at the paths that were named: files, and what can't be taken in.

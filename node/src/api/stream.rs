@@ -3,6 +3,7 @@
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 use tokio::sync::mpsc::{Receiver, Sender};
 
 /// A piece of an answer, or what cut it off.
@@ -20,6 +21,11 @@ pub(super) fn body(pieces: Receiver<Piece>) -> Body {
     Body::from_stream(futures::stream::unfold(pieces, |mut pieces| async move {
         pieces.recv().await.map(|piece| (piece, pieces))
     }))
+}
+
+/// A document as a line.
+pub(super) fn line(document: &Value) -> Piece {
+    Ok(format!("{document}\n").into())
 }
 
 /// The pieces as lines, each one JSON document.

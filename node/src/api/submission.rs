@@ -202,7 +202,7 @@ pub(super) async fn submit(
             Ok(result) => json!({ "result": result }),
             Err(error) => json!({ "error": error }),
         };
-        let _ = sender.send(Ok(format!("{last}\n").into())).await;
+        let _ = sender.send(stream::line(&last)).await;
     });
     Ok(stream::lines(receiver))
 }
@@ -233,8 +233,7 @@ async fn run(
             &mut |at| {
                 if told.elapsed().as_millis() >= 100 {
                     told = std::time::Instant::now();
-                    let line = json!({ "progress": at }).to_string() + "\n";
-                    let _ = progress.try_send(Ok(line.into()));
+                    let _ = progress.try_send(stream::line(&json!({ "progress": at })));
                 }
             },
         )

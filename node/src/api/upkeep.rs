@@ -162,16 +162,15 @@ pub(super) async fn scrub(node: State, access: Access) -> Answer {
     let (sender, receiver) = stream::channel(16);
     let node = Arc::clone(&node);
     tokio::spawn(async move {
-        let line = |document: Value| Ok(format!("{document}\n").into());
         match scrub_all(&node, &sender).await {
             Ok(Some(result)) => {
-                if sender.send(line(json!({ "result": result }))).await.is_ok() {
+                if sender.send(stream::line(&json!({ "result": result }))).await.is_ok() {
                     node.told_damage_at_opening();
                 }
             }
             // Whoever asked has gone away.
             Ok(None) => {}
-            Err(error) => _ = sender.send(line(json!({ "error": error }))).await,
+            Err(error) => _ = sender.send(stream::line(&json!({ "error": error }))).await,
         }
     });
     Ok(stream::lines(receiver))
@@ -191,7 +190,7 @@ async fn scrub_all(node: &Shared, lines: &Pieces) -> Result<Option<Value>, ApiEr
         if told.elapsed() >= TELL {
             told = Instant::now();
             let progress = json!({ "progress": { "bytes": bytes, "bytes_total": total } });
-            if lines.send(Ok(format!("{progress}\n").into())).await.is_err() {
+            if lines.send(stream::line(&progress)).await.is_err() {
                 return Ok(None);
             }
         }

@@ -35,8 +35,8 @@ pub use weft_protocol::wire::gate::Welcome;
 use super::noise::{self, NoiseError, Sealed};
 use crate::clock::unix_now;
 
-/// How connections are encrypted, the preferred one first. The second is libp2p's own Noise, which is all that weft
-/// 0.1 spoke: a farm is updated one node after the other.
+/// How connections are encrypted, the preferred one first. The second is libp2p's own Noise, which is all that
+/// older builds speak: a farm is updated one node after the other.
 const PROTOCOLS: [&str; 2] = ["/weft/noise/2", "/weft/noise/1"];
 /// How many strangers may try to join within [`JOIN_WINDOW`].
 const JOIN_LIMIT: usize = 20;
